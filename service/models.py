@@ -1,0 +1,170 @@
+"""The tables. No foreign key binds them: the real data names aircraft and airports that nobody lists."""
+
+from datetime import UTC, date, datetime
+
+from sqlalchemy import BigInteger, Date, DateTime, Dialect, Float, Index, Integer, SmallInteger, String, Text
+from sqlalchemy.ext.asyncio import AsyncAttrs
+from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship, remote
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A timestamp that is aware and in UTC on both sides, also where the database keeps no zone (SQLite)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 the signature is SQLAlchemy's
+        """Refuse naive timestamps; pass aware ones in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 the signature is SQLAlchemy's
+        """Return the timestamp aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(AsyncAttrs, DeclarativeBase):
+    """The base of all tables."""
+
+
+class Airline(Base):
+    """A carrier, by its two-letter code."""
+
+    __tablename__ = "airlines"
+
+    carrier: Mapped[str] = mapped_column(String(2), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+
+
+class Airport(Base):
+    """An airport, by its FAA code."""
+
+    __tablename__ = "airports"
+
+    faa: Mapped[str] = mapped_column(String(3), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    latitude: Mapped[float] = mapped_column(Float)
+    longitude: Mapped[float] = mapped_column(Float)
+    altitude_ft: Mapped[int] = mapped_column(Integer)
+    utc_offset_h: Mapped[float] = mapped_column(Float)
+    dst: Mapped[str] = mapped_column(String(1))
+    timezone: Mapped[str | None] = mapped_column(String(40))
+
+
+class Aircraft(Base):
+    """An aircraft, by its tail number."""
+
+    __tablename__ = "aircraft"
+
+    tail_number: Mapped[str] = mapped_column(String(6), primary_key=True)
+    year: Mapped[int | None] = mapped_column(SmallInteger)
+    type: Mapped[str] = mapped_column(String(40))
+    manufacturer: Mapped[str] = mapped_column(String(40))
+    model: Mapped[str] = mapped_column(String(40))
+    engines: Mapped[int] = mapped_column(SmallInteger)
+    seats: Mapped[int] = mapped_column(SmallInteger)
+    speed: Mapped[int | None] = mapped_column(SmallInteger)
+    engine: Mapped[str] = mapped_column(String(20))
+
+
+class Flight(Base):
+    """A scheduled departure from New York City in 2013 and what became of it."""
+
+    __tablename__ = "flights"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    date: Mapped[date] = mapped_column(Date)
+    """Local date of the scheduled departure."""
+    hour: Mapped[int] = mapped_column(SmallInteger)
+    """Local hour of the scheduled departure, 0 to 23."""
+    carrier: Mapped[str] = mapped_column(String(2))
+    number: Mapped[int] = mapped_column(Integer)
+    tail_number: Mapped[str | None] = mapped_column(String(6))
+    origin: Mapped[str] = mapped_column(String(3))
+    destination: Mapped[str] = mapped_column(String(3))
+    scheduled_departure: Mapped[datetime] = mapped_column(UtcDateTime)
+    departure_delay_min: Mapped[int | None] = mapped_column(SmallInteger)
+    scheduled_arrival_local: Mapped[str] = mapped_column(String(5))
+    """Wall clock at the destination, HH:MM: four destinations have no known time zone."""
+    arrival_local: Mapped[str | None] = mapped_column(String(5))
+    arrival_delay_min: Mapped[int | None] = mapped_column(SmallInteger)
+    air_time_min: Mapped[int | None] = mapped_column(SmallInteger)
+    distance_mi: Mapped[int] = mapped_column(SmallInteger)
+    status: Mapped[str] = mapped_column(String(10))
+    """One of `flights.status.Status`."""
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    """Counts the status updates, from 1."""
+    source_record: Mapped[str] = mapped_column(Text)
+    """The row as the source published it, as JSON."""
+
+    airline: Mapped[Airline | None] = relationship(
+        primaryjoin=lambda: foreign(Flight.carrier) == remote(Airline.carrier), viewonly=True
+    )
+    aircraft: Mapped[Aircraft | None] = relationship(
+        primaryjoin=lambda: foreign(Flight.tail_number) == remote(Aircraft.tail_number), viewonly=True
+    )
+    destination_airport: Mapped[Airport | None] = relationship(
+        primaryjoin=lambda: foreign(Flight.destination) == remote(Airport.faa), viewonly=True
+    )
+
+
+class Weather(Base):
+    """An hour of weather at a New York airport."""
+
+    __tablename__ = "weather"
+
+    origin: Mapped[str] = mapped_column(String(3), primary_key=True)
+    time: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    temperature_f: Mapped[float | None] = mapped_column(Float)
+    dew_point_f: Mapped[float | None] = mapped_column(Float)
+    humidity_percent: Mapped[float | None] = mapped_column(Float)
+    wind_direction_deg: Mapped[int | None] = mapped_column(SmallInteger)
+    wind_speed_mph: Mapped[float | None] = mapped_column(Float)
+    wind_gust_mph: Mapped[float | None] = mapped_column(Float)
+    precipitation_in: Mapped[float | None] = mapped_column(Float)
+    pressure_mbar: Mapped[float | None] = mapped_column(Float)
+    visibility_mi: Mapped[float | None] = mapped_column(Float)
+
+
+class StatusChange(Base):
+    """The audit trail: one row for every accepted status update."""
+
+    __tablename__ = "status_changes"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    flight_id: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(Integer)
+    """The flight's version after this change."""
+    status_before: Mapped[str] = mapped_column(String(10))
+    status_after: Mapped[str] = mapped_column(String(10))
+    departure_delay_min: Mapped[int | None] = mapped_column(SmallInteger)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    trace_id: Mapped[str | None] = mapped_column(String(32))
+
+
+class DatasetLoad(Base):
+    """The one row that says which copy of the data set is loaded; absent until a load is complete."""
+
+    __tablename__ = "dataset_load"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 over the data set's manifest."""
+    loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+SECONDARY_INDEXES = (
+    Index("ix_flights_departure", Flight.scheduled_departure, Flight.id),
+    Index("ix_flights_origin_departure", Flight.origin, Flight.scheduled_departure, Flight.id),
+    Index("ix_flights_origin_date", Flight.origin, Flight.date),
+    Index("ix_flights_destination_departure", Flight.destination, Flight.scheduled_departure, Flight.id),
+    Index("ix_flights_carrier_departure", Flight.carrier, Flight.scheduled_departure, Flight.id),
+    Index("ix_flights_departure_delay", Flight.departure_delay_min, Flight.id),
+    Index("ix_status_changes_flight", StatusChange.flight_id, StatusChange.version),
+)
+"""What the technique `indexes` adds; the twin database is made without them."""
