@@ -1,0 +1,1 @@
+"""Experiments that tell what a technique buys."""

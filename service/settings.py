@@ -1,0 +1,85 @@
+"""The service's settings: read once from the environment into a frozen object."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service import techniques
+
+
+class ConfigurationError(ValueError):
+    """The start is refused: a setting's name, its value and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the service, by its environment variable in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    techniques: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(techniques.NAMES), description="`all`, `none`, or a comma list of techniques."
+    )
+    arm: str = Field(
+        default="",
+        pattern=r"^[a-z0-9_+-]{0,300}$",
+        description="The name of this process in metrics, traces and pages; by default it follows the techniques.",
+    )
+    data_dir: Path = Field(default=Path(".flightdeck"), description="Where the embedded databases are.")
+    database_url: str = Field(
+        default="",
+        description="SQLAlchemy URL of the primary; by default the SQLite file `flightdeck.db` in `DATA_DIR`.",
+    )
+    database_unindexed_url: str = Field(
+        default="",
+        description="The twin without secondary indexes, for arms without `indexes`; by default beside the primary.",
+    )
+    database_replica_url: str = Field(
+        default="", description="A streaming replica for `read_replicas`; PostgreSQL only, none by default."
+    )
+    pool_size: int = Field(default=10, ge=1, le=500, description="Connections that the pool keeps.")
+    pool_max_overflow: int = Field(
+        default=5, ge=0, le=500, description="Connections beyond `POOL_SIZE`, closed after use."
+    )
+    pool_timeout_s: float = Field(default=2.0, gt=0, le=60, description="Longest wait for a connection before a 503.")
+    pool_recycle_s: int = Field(default=1800, ge=1, description="Age at which a connection is replaced.")
+    redis_url: str = Field(default="", description="The shared cache; by default it lives in the process.")
+    write_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token of writes; without one, writes are off."
+    )
+
+    @field_validator("techniques", mode="before")
+    @classmethod
+    def _parsed(cls, value: object) -> object:
+        return techniques.parse(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _derived(self) -> Self:
+        derived = {
+            "arm": self.arm or techniques.arm_name(self.techniques),
+            "database_url": self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'flightdeck.db'}",
+            "database_unindexed_url": self.database_unindexed_url
+            or f"sqlite+aiosqlite:///{self.data_dir / 'flightdeck-unindexed.db'}",
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+        return self
+
+    @classmethod
+    def from_environ(cls) -> Self:
+        """Return the settings of this process; raise `ConfigurationError` naming every bad variable."""
+        try:
+            return cls()
+        except ValidationError as error:
+            lines = [
+                f"{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+                for problem in error.errors()
+            ]
+            raise ConfigurationError("\n".join(lines)) from error
+
+    def uses(self, technique: str) -> bool:
+        """Return whether the technique is on; raise `KeyError` for a name the catalogue lacks."""
+        if technique not in techniques.NAMES:
+            raise KeyError(technique)
+        return technique in self.techniques
