@@ -39,6 +39,7 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m docs.reference --check
 
 format: $(DEV_STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff format .
