@@ -1,0 +1,38 @@
+"""What can go wrong in the lab, as one tree.
+
+LabError
+├── UnknownExperiment   a name that neither the catalogue of techniques nor the arms have
+├── ArmFailed           an arm did not start, or ended while it was measured
+├── BadTarget           a URL or request line that cannot be driven
+└── MeasurementInvalid  the figures of a slot cannot be trusted, and say why
+"""
+
+from collections.abc import Collection
+
+
+class LabError(Exception):
+    """Something the person at the command line can act on; the message says how."""
+
+
+class UnknownExperiment(LabError):
+    """A name that neither the catalogue of techniques nor the arms have."""
+
+    def __init__(self, names: Collection[str], known: Collection[str]) -> None:
+        super().__init__(f"no experiment named {', '.join(sorted(names))}; there are: all, {', '.join(known)}")
+
+
+class ArmFailed(LabError):
+    """An arm did not start, or ended while it was measured."""
+
+    def __init__(self, arm: str, what: str, log: str) -> None:
+        self.arm = arm
+        tail = "\n".join(f"    {line}" for line in log.strip().splitlines()[-12:]) or "    (its log is empty)"
+        super().__init__(f"arm {arm} {what}; the end of its log:\n{tail}")
+
+
+class BadTarget(LabError):
+    """A URL or request line that cannot be driven."""
+
+
+class MeasurementInvalid(LabError):
+    """The figures of a slot cannot be trusted, and say why."""
