@@ -1,1 +1,9 @@
+import pytest
+
 pytest_plugins: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run `async def` tests on asyncio: the service, its database drivers and uvicorn do too."""
+    return "asyncio"

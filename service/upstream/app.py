@@ -1,0 +1,59 @@
+"""The upstream's composition: real weather, made slow, failing or silent on purpose."""
+
+import asyncio
+from ipaddress import ip_address
+from random import Random
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+
+from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.connections import Connections
+from service.upstream.readings import Readings
+from service.weather.reading import Moment, Reading
+
+
+def create_upstream(readings: Readings, dial: Dial, *, connections: Connections, random: Random) -> FastAPI:
+    """Return the weather API; `/admin` turns its behaviour and tells its connections, to loopback only."""
+    app = FastAPI(title="Weather upstream")
+
+    @app.get("/weather/{origin}")
+    async def weather(origin: str, at: Moment) -> Reading:
+        behaviour = dial.now
+        await asyncio.sleep(behaviour.latency_s(random))
+        if behaviour.fails(random):
+            raise HTTPException(503, "a failure was asked for: failure_rate is above 0")
+        reading = readings.at(origin, at)
+        if reading is None:
+            raise HTTPException(404, f"no reading for {origin} at {at.isoformat()}")
+        return reading
+
+    @app.get("/livez")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    admin = [Depends(_from_loopback)]
+
+    @app.get("/admin/behaviour", dependencies=admin)
+    async def behaviour_now() -> Behaviour:
+        return dial.now
+
+    @app.put("/admin/behaviour", dependencies=admin)
+    async def turn(behaviour: Behaviour) -> Behaviour:
+        return dial.turn(behaviour)
+
+    @app.delete("/admin/behaviour", dependencies=admin)
+    async def reset() -> Behaviour:
+        return dial.turn(dial.initial)
+
+    @app.get("/admin/connections", dependencies=admin)
+    async def connections_now() -> Connections:
+        return connections
+
+    return app
+
+
+def _from_loopback(request: Request) -> None:
+    """Refuse administration from another machine."""
+    client = request.client
+    if client is None or not ip_address(client.host).is_loopback:
+        raise HTTPException(403, "the behaviour is changed from this machine only")

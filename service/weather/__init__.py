@@ -1,0 +1,1 @@
+"""The weather at an airport and hour, asked of an upstream HTTP API."""

@@ -1,0 +1,69 @@
+"""What upstream calls cost: how they ended, how long they took, and the connections they opened."""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from observability.exemplar import exemplar
+
+OUTCOMES: Final = ("answered", "missing", "failed", "timeout", "refused")
+"""`missing`: the upstream has no such reading; `refused`: the circuit was open, so nothing was sent."""
+
+CIRCUIT_STATES: Final = ("closed", "half-opened", "opened")
+
+
+class UpstreamMetrics:
+    """Count and time the calls to one upstream."""
+
+    def __init__(self, registry: CollectorRegistry, *, upstream: str) -> None:
+        self._upstream = upstream
+        self._requests = Counter(
+            "upstream_requests_total", "Upstream calls by how they ended.", ("upstream", "outcome"), registry=registry
+        )
+        self._duration = Histogram(
+            "upstream_request_duration_seconds",
+            "Time an upstream call took, its retries and its wait for a connection included.",
+            ("upstream",),
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+            registry=registry,
+        ).labels(upstream)
+        self._connects = Counter(
+            "upstream_connects_total", "TCP connections opened to the upstream.", ("upstream",), registry=registry
+        ).labels(upstream)
+        self._stale = Counter(
+            "upstream_stale_answers_total",
+            "Requests answered with an earlier answer because the upstream gave none.",
+            ("upstream",),
+            registry=registry,
+        ).labels(upstream)
+        self._circuit = Gauge(
+            "upstream_circuit_state",
+            "1 for the state that the circuit breaker is in, 0 for the others.",
+            ("upstream", "state"),
+            registry=registry,
+        )
+        for outcome in OUTCOMES:
+            self._requests.labels(upstream, outcome)
+        self.circuit("closed")
+
+    def observe(self, outcome: str, seconds: float) -> None:
+        """Count one call that took `seconds` and ended with one of `OUTCOMES`."""
+        self._requests.labels(self._upstream, outcome).inc()
+        self._duration.observe(seconds, exemplar())
+
+    def refused(self) -> None:
+        """Count a call that an open circuit refused; it took no time worth a bucket."""
+        self._requests.labels(self._upstream, "refused").inc()
+
+    def connected(self) -> None:
+        """Count a TCP connection that was opened."""
+        self._connects.inc()
+
+    def answered_stale(self) -> None:
+        """Count an answer that was kept from before."""
+        self._stale.inc()
+
+    def circuit(self, state: str) -> None:
+        """Set the circuit's state, one of `CIRCUIT_STATES`."""
+        for name in CIRCUIT_STATES:
+            self._circuit.labels(self._upstream, name).set(name == state)
