@@ -2,7 +2,10 @@
 
 import typer
 
+from flightdeck import data
+
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
+app.add_typer(data.commands, name="data")
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """The service's settings: read once from the environment into a frozen object."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service import techniques
+from service import database_url, techniques
 
 
 class ConfigurationError(ValueError):
@@ -45,6 +45,24 @@ class Settings(BaseSettings):
     pool_timeout_s: float = Field(default=2.0, gt=0, le=60, description="Longest wait for a connection before a 503.")
     pool_recycle_s: int = Field(default=1800, ge=1, description="Age at which a connection is replaced.")
     redis_url: str = Field(default="", description="The shared cache; by default it lives in the process.")
+    weather_url: str = Field(
+        default="http://127.0.0.1:8090",
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        description="The weather upstream; `flightdeck upstream` serves one.",
+    )
+    weather_max_connections: int = Field(default=20, ge=1, le=1000, description="Connections to the upstream at most.")
+    weather_deadline_s: float = Field(
+        default=1.0, gt=0, le=60, description="Longest wait for the upstream, its retries included."
+    )
+    weather_stale_s: float = Field(
+        default=3600.0, ge=1, description="How long an upstream answer may stand in for one that does not come."
+    )
+    weather_breaker_failures: int = Field(
+        default=5, ge=1, le=1000, description="Upstream failures in a row after which it is left alone."
+    )
+    weather_breaker_reset_s: float = Field(
+        default=5.0, gt=0, le=3600, description="How long a failing upstream is left alone before one trial."
+    )
     write_token: SecretStr = Field(
         default=SecretStr(""), description="Bearer token of writes; without one, writes are off."
     )
@@ -54,23 +72,29 @@ class Settings(BaseSettings):
     def _parsed(cls, value: object) -> object:
         return techniques.parse(value) if isinstance(value, str) else value
 
+    @field_validator("database_url", "database_unindexed_url", "database_replica_url")
+    @classmethod
+    def _with_driver(cls, value: str) -> str:
+        return database_url.parsed(value).render_as_string(hide_password=False) if value else value
+
     @model_validator(mode="after")
     def _derived(self) -> Self:
+        primary = self.database_url or database_url.embedded_url(self.data_dir / "flightdeck.db")
+        twin = database_url.unindexed_twin(database_url.parsed(primary)).render_as_string(hide_password=False)
         derived = {
             "arm": self.arm or techniques.arm_name(self.techniques),
-            "database_url": self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'flightdeck.db'}",
-            "database_unindexed_url": self.database_unindexed_url
-            or f"sqlite+aiosqlite:///{self.data_dir / 'flightdeck-unindexed.db'}",
+            "database_url": primary,
+            "database_unindexed_url": self.database_unindexed_url or twin,
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
         return self
 
     @classmethod
-    def from_environ(cls) -> Self:
-        """Return the settings of this process; raise `ConfigurationError` naming every bad variable."""
+    def from_environ(cls, **instead: Any) -> Self:
+        """Return the settings of this process, with some given instead; raise `ConfigurationError` for bad ones."""
         try:
-            return cls()
+            return cls(**instead)
         except ValidationError as error:
             lines = [
                 f"{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,12 @@
+"""Which databases the settings name."""
+
+from service.database_url import embedded_path, parsed
+from service.dataset.embedded import Embedded
+from service.dataset.state import Target
+from service.settings import Settings
+
+
+def target(settings: Settings) -> Target:
+    """Return the databases that a load fills under these settings."""
+    indexed, unindexed = parsed(settings.database_url), parsed(settings.database_unindexed_url)
+    return Embedded(indexed=embedded_path(indexed), unindexed=embedded_path(unindexed))
