@@ -13,9 +13,11 @@ ServiceError
 ├── InvalidRequest 422
 │   └── BadCursor
 └── Unavailable 503
+    ├── DatabaseBusy
     ├── DatabaseUnreachable
     ├── NotReady
-    └── PoolExhausted
+    ├── PoolExhausted
+    └── StatementTimeout
 """
 
 from collections.abc import Mapping, Sequence
@@ -219,6 +221,17 @@ class Unavailable(ServiceError):
         )
 
 
+class DatabaseBusy(Unavailable):
+    """Another write held a lock for too long."""
+
+    slug = "database-busy"
+    title = "Database busy"
+    meaning = "Another write held a lock for longer than this one could wait."
+
+    def __init__(self) -> None:
+        super().__init__("another write holds the lock that this one needs", hint="repeat the request")
+
+
 class DatabaseUnreachable(Unavailable):
     """The database refuses connections or lost this one."""
 
@@ -258,4 +271,17 @@ class PoolExhausted(Unavailable):
         super().__init__(
             f"no connection after {waited_s:.1f} s: all {size} and {overflow} overflow are checked out",
             hint="see docs/runbooks/pool-exhausted.md",
+        )
+
+
+class StatementTimeout(Unavailable):
+    """A statement was cancelled because it took too long."""
+
+    slug = "statement-timeout"
+    title = "Statement timeout"
+    meaning = "The database cancelled a statement that took longer than its timeout."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database did not answer in time", hint="ask for less: a shorter date range, a smaller limit"
         )

@@ -1,6 +1,6 @@
 import pytest
 
-pytest_plugins: list[str] = []
+pytest_plugins = ["tests.servers.embedded"]
 
 
 @pytest.fixture(scope="session")

@@ -128,8 +128,6 @@ def _incomplete(target: Embedded, manifest: Manifest, progress: Progress) -> tup
 
 def _make(target: Embedded, wanted: Collection[Path], source: Source, progress: Progress) -> None:
     """Build both files under temporary names, then give the wanted ones their names, the twin first."""
-    for name in source.manifest.files:
-        source.verify(name)
     unindexed, indexed = (_temporary(path) for path in target.paths)
     try:
         sqlite.fill(unindexed, source, progress)

@@ -16,25 +16,29 @@ class Source:
 
     def __init__(self, directory: Path = FILES) -> None:
         self._directory = directory
-        self._contents: dict[str, bytes] = {}
         self.manifest = Manifest.read(directory)
 
-    def verify(self, name: str) -> None:
-        """Read a file into memory; raise `DamagedFile` if it is not what the manifest says."""
+    def contents(self) -> dict[str, bytes]:
+        """Return every file by name; raise `DamagedFile` if one is not what the manifest says."""
+        return {name: self._content(name) for name in self.manifest.files}
+
+    def _content(self, name: str) -> bytes:
         path = self._directory / f"{name}.xz"
-        expected = self.manifest.files[name]
+        expected = f"sha256 {self.manifest.files[name].sha256}"
         try:
             content = lzma.decompress(path.read_bytes())
         except FileNotFoundError as error:
-            raise DamagedFile(path, expected=f"sha256 {expected.sha256}", found="no file") from error
-        except (OSError, lzma.LZMAError, EOFError) as error:
-            raise DamagedFile(path, expected=f"sha256 {expected.sha256}", found=str(error)) from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != expected.sha256:
-            raise DamagedFile(path, expected=f"sha256 {expected.sha256}", found=f"sha256 {found}")
-        self._contents[name] = content
+            raise DamagedFile(path, expected=expected, found="no file") from error
+        except (OSError, lzma.LZMAError) as error:
+            raise DamagedFile(path, expected=expected, found=str(error)) from error
+        found = f"sha256 {hashlib.sha256(content).hexdigest()}"
+        if found != expected:
+            raise DamagedFile(path, expected=expected, found=found)
+        return content
 
-    def records(self, name: str) -> tuple[list[str], Iterator[list[str]]]:
-        """Return the header and the records of a verified file, which leaves the memory."""
-        reader = csv.reader(io.StringIO(self._contents.pop(name).decode(), newline=""))
-        return next(reader), reader
+
+def records(content: bytes) -> Iterator[list[str]]:
+    """Return the records of a CSV file, without its header."""
+    reader = csv.reader(io.StringIO(content.decode(), newline=""))
+    next(reader)
+    return reader

@@ -17,7 +17,7 @@ from service.dataset.manifest import Manifest
 from service.dataset.progress import Progress
 from service.dataset.rows import MAPPINGS, Mapping, Row
 from service.dataset.schema import SQLITE
-from service.dataset.source import Source
+from service.dataset.source import Source, records
 from service.models import DatasetLoad
 
 CHUNK_ROWS = 10_000
@@ -30,6 +30,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def fill(path: Path, source: Source, progress: Progress) -> None:
     """Make a database without secondary indexes at this path, which nobody else reads yet."""
+    contents = source.contents()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # A crash loses the whole file, never half of one that somebody reads: it gets its name last.
         connection.execute("PRAGMA journal_mode = OFF")
@@ -38,7 +39,8 @@ def fill(path: Path, source: Source, progress: Progress) -> None:
         for statement in schema.table_statements(SQLITE):
             connection.execute(statement)
         for mapping in MAPPINGS:
-            _insert(connection, mapping, source, progress)
+            progress.step(mapping.table.name, source.manifest.files[mapping.file].rows)
+            _insert(connection, mapping, contents.pop(mapping.file), progress)
         connection.execute("COMMIT")
         differences = facts.differences(_facts(connection, fresh=True), source.manifest.facts)
         if differences:
@@ -79,11 +81,9 @@ def _facts(connection: sqlite3.Connection, *, fresh: bool) -> dict[str, int | No
     return found
 
 
-def _insert(connection: sqlite3.Connection, mapping: Mapping, source: Source, progress: Progress) -> None:
+def _insert(connection: sqlite3.Connection, mapping: Mapping, content: bytes, progress: Progress) -> None:
     table = mapping.table
-    progress.step(table.name, source.manifest.files[mapping.file].rows)
-    _header, records = source.records(mapping.file)
-    rows = _stored(table, (mapping.row(record, number) for number, record in enumerate(records, start=1)))
+    rows = _stored(table, (mapping.row(record, number) for number, record in enumerate(records(content), start=1)))
     statement = schema.insert_statement(table, SQLITE)
     while chunk := list(islice(rows, CHUNK_ROWS)):
         connection.executemany(statement, chunk)

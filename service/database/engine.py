@@ -1,0 +1,56 @@
+"""An engine for a database URL: pool, driver and per-connection settings."""
+
+from typing import Any
+
+from sqlalchemy import URL, AsyncAdaptedQueuePool, NullPool, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from service.database_url import embedded_path, is_embedded, parsed
+from service.settings import Settings
+
+BUSY_TIMEOUT_S = 5.0
+"""How long a SQLite connection waits for another one's write lock."""
+DRIVER_POOL_TIMEOUT_S = 30.0
+"""SQLAlchemy's own default: what a pool waits that nobody gave a timeout."""
+
+
+def make_engine(url: str, settings: Settings) -> AsyncEngine:
+    """Return an engine that has not connected yet."""
+    target = parsed(url)
+    if is_embedded(target):
+        engine = create_async_engine(
+            _existing_file(target), connect_args={"timeout": BUSY_TIMEOUT_S}, **_pool_options(settings)
+        )
+        event.listen(engine.sync_engine, "connect", _sqlite_connected)
+        return engine
+    return create_async_engine(target, **_pool_options(settings))
+
+
+def pool_timeout_s(settings: Settings) -> float:
+    """Return the longest wait for a pooled connection, in seconds."""
+    return settings.pool_timeout_s if settings.uses("timeouts") else DRIVER_POOL_TIMEOUT_S
+
+
+def _pool_options(settings: Settings) -> dict[str, Any]:
+    if not settings.uses("pooling"):
+        return {"poolclass": NullPool}
+    return {
+        "poolclass": AsyncAdaptedQueuePool,
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.pool_max_overflow,
+        "pool_timeout": pool_timeout_s(settings),
+        "pool_recycle": settings.pool_recycle_s,
+        "pool_pre_ping": True,
+    }
+
+
+def _existing_file(url: URL) -> URL:
+    """Return the URL under which a missing file is an error; SQLite would make an empty database of it."""
+    return url.set(database=embedded_path(url).absolute().as_uri(), query={"mode": "rw", "uri": "true"})
+
+
+def _sqlite_connected(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # Safe with a write-ahead log, which the loader puts into the file: a power cut loses the last commits at most.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()

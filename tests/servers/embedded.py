@@ -1,0 +1,59 @@
+"""Embedded databases for tests: four real days, loaded once and copied for each test; or the whole year."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from service.dataset import make
+from service.dataset.embedded import Embedded
+from service.dataset.progress import Silence
+from service.dataset.source import Source
+
+DAYS = {("2013", "1", "1"), ("2013", "1", "2"), ("2013", "2", "1"), ("2013", "7", "1")}
+"""Days with cancelled and diverted flights, unknown aircraft and unknown airports; 3,700 flights."""
+
+
+def of_the_days(content: bytes, *, first_column: int) -> bytes:
+    """Return the header and the lines of `DAYS`; year, month and day begin at this column."""
+    header, *lines = content.decode().splitlines(keepends=True)
+    kept = (line for line in lines if tuple(line.split(",", first_column + 3)[first_column : first_column + 3]) in DAYS)
+    return "".join([header, *kept]).encode()
+
+
+@pytest.fixture(scope="session")
+def few_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory like the repository's copy of the data, with the flights and the weather of `DAYS` only."""
+    directory = tmp_path_factory.mktemp("few-files")
+    contents = Source().contents()
+    contents["flights.csv"] = of_the_days(contents["flights.csv"], first_column=0)
+    contents["weather.csv"] = of_the_days(contents["weather.csv"], first_column=1)
+    make.write(contents, directory, preset=0)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def few_flights(few_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the flights of `DAYS`; for tests that only read."""
+    directory = tmp_path_factory.mktemp("few-flights")
+    embedded(directory).load(Source(few_files), Silence())
+    return directory
+
+
+@pytest.fixture
+def data_dir(few_flights: Path, tmp_path: Path) -> Path:
+    """A data directory with the flights of `DAYS` that the test may change."""
+    return Path(shutil.copytree(few_flights, tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def all_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the whole year; for tests that only read."""
+    directory = tmp_path_factory.mktemp("all-flights")
+    embedded(directory).load(Source(), Silence())
+    return directory
+
+
+def embedded(directory: Path) -> Embedded:
+    """Return the databases that the service expects in a data directory."""
+    return Embedded(indexed=directory / "flightdeck.db", unindexed=directory / "flightdeck-unindexed.db")
