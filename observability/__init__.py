@@ -1,1 +1,12 @@
-"""Instrumentation for any FastAPI or Starlette app."""
+"""One call gives any FastAPI or Starlette application metrics, traces, logs and errors that belong together."""
+
+from observability.instrument import InstrumentationError, Telemetry, instrument
+from observability.settings import TelemetryConfigurationError, TelemetrySettings
+
+__all__ = [
+    "InstrumentationError",
+    "Telemetry",
+    "TelemetryConfigurationError",
+    "TelemetrySettings",
+    "instrument",
+]

@@ -1,0 +1,73 @@
+"""Durations counted by bucket in plain numbers, which become histograms when somebody scrapes."""
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from math import inf
+from time import time
+from typing import Final
+
+from prometheus_client.core import Exemplar, HistogramMetricFamily
+from prometheus_client.utils import floatToGoString
+
+LabelValues = tuple[str, ...]
+
+
+class Durations:
+    """Observations in seconds by the bucket they fall into; the writer holds a lock, readers need none."""
+
+    __slots__ = ("_bounds", "buckets", "exemplars", "sum_s")
+
+    def __init__(self, bounds_s: Sequence[float]) -> None:
+        self._bounds = bounds_s
+        self.buckets = [0] * (len(bounds_s) + 1)
+        self.sum_s = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
+
+    def observe(self, seconds: float) -> None:
+        """Count one observation."""
+        self.buckets[bisect_left(self._bounds, seconds)] += 1
+        self.sum_s += seconds
+
+    def exemplify(self, seconds: float, trace_id: str) -> None:
+        """Make the trace the example of the bucket that the observation falls into."""
+        self.exemplars[bisect_left(self._bounds, seconds)] = Exemplar({"trace_id": trace_id}, seconds, time())
+
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+        return sum(self.buckets)
+
+
+class HistogramView:
+    """Histograms over bounds that are all, or some, of the bounds that the durations were counted by."""
+
+    def __init__(self, *, counted_s: Sequence[float], bounds_s: Sequence[float]) -> None:
+        self._ends: Final = [*(list(counted_s).index(bound) for bound in bounds_s), len(counted_s)]
+        self._names: Final = [floatToGoString(bound) for bound in (*bounds_s, inf)]  # type: ignore[no-untyped-call]
+
+    def family(
+        self, name: str, text: str, labels: LabelValues, durations: Mapping[LabelValues, Sequence[Durations]]
+    ) -> HistogramMetricFamily:
+        """Return the histogram with one series per label values, each the sum of its durations."""
+        family = HistogramMetricFamily(name, text, labels=labels)
+        for values, parts in durations.items():
+            running = list(accumulate(map(sum, zip(*[part.buckets.copy() for part in parts], strict=True))))
+            family.add_metric(values, self._buckets(running, parts), sum(part.sum_s for part in parts))
+        return family
+
+    def _buckets(
+        self, running: list[int], parts: Sequence[Durations]
+    ) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+        examples = sorted((item for part in parts for item in part.exemplars.copy().items()), key=_age)
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+        begin = 0
+        for name, end in zip(self._names, self._ends, strict=True):
+            latest = next((example for slot, example in reversed(examples) if begin <= slot <= end), None)
+            buckets.append((name, running[end], latest) if latest else (name, running[end]))
+            begin = end + 1
+        return buckets
+
+
+def _age(example: tuple[int, Exemplar]) -> float:
+    return float(example[1].timestamp or 0)
