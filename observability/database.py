@@ -1,0 +1,63 @@
+"""The database behind an engine, in the words of the semantic conventions."""
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from opentelemetry.semconv.attributes.db_attributes import DB_NAMESPACE, DB_SYSTEM_NAME
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
+from opentelemetry.util.types import AttributeValue
+from sqlalchemy import Engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+POOL_NAME: Final = "db.client.connection.pool.name"
+
+_SYSTEM_NAMES: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
+
+
+class AlreadyAttached(ValueError):
+    """An engine was given twice: everything about it would be counted twice."""
+
+    def __init__(self, pool: str, attached_as: str) -> None:
+        super().__init__(f"the engine {pool!r} is already attached as {attached_as!r}; attach each engine once")
+
+
+Listeners = Mapping[str, Callable[..., Any]]
+"""Functions by the name of the event they are told about."""
+
+_listening: Final[WeakKeyDictionary[Engine, dict[str, Listeners]]] = WeakKeyDictionary()
+
+
+def listen(engine: Engine, purpose: str, listeners: Listeners) -> None:
+    """Listen to the engine in place of whoever listened for this purpose before.
+
+    An engine often lives as long as its module while tests instrument application after application: it reports to
+    the latest, or each test would make every query slower for the next.
+    """
+    purposes = _listening.setdefault(engine, {})
+    for identifier, listener in purposes.get(purpose, {}).items():
+        event.remove(engine, identifier, listener)
+    purposes[purpose] = listeners
+    for identifier, listener in listeners.items():
+        event.listen(engine, identifier, listener)
+
+
+def sync_engine(engine: Engine | AsyncEngine) -> Engine:
+    """Return the engine that has the events: an asynchronous one wraps it."""
+    return engine.sync_engine if isinstance(engine, AsyncEngine) else engine
+
+
+def span_attributes(pool: str, engine: Engine) -> dict[str, AttributeValue]:
+    """Return what every span about this engine says: system, database, server and the pool's name; never a path."""
+    url = engine.url
+    dialect = engine.dialect.name
+    system = _SYSTEM_NAMES.get(dialect, dialect)
+    attributes: dict[str, AttributeValue] = {DB_SYSTEM_NAME: system, POOL_NAME: pool}
+    if url.database:
+        attributes[DB_NAMESPACE] = PurePath(url.database).name if dialect == "sqlite" else url.database
+    if url.host:
+        attributes[SERVER_ADDRESS] = url.host
+    if url.port:
+        attributes[SERVER_PORT] = url.port
+    return attributes
