@@ -1,0 +1,1 @@
+"""Airlines: the carriers of the flights."""

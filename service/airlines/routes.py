@@ -1,0 +1,34 @@
+"""The airline routes."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import select
+from starlette.responses import Response
+
+from service.airlines.schemas import AirlineList, AirlineOut
+from service.answers import Answers
+from service.cache.policy import CachePolicy
+from service.cache.tags import tag_response
+from service.database import Database
+from service.models import Airline
+from service.parameters import NoParameters
+from service.problem_documentation import problems
+
+CACHED: Final = {
+    "/airlines": CachePolicy(cache="reference", technique="local_cache", ttl_s=3600, stale_s=600, browser_s=60)
+}
+
+
+def airlines_router(database: Database, *, answers: Answers) -> APIRouter:
+    """Return the route of all airlines."""
+    router = APIRouter(tags=["airlines"])
+
+    @router.get("/airlines", summary="All airlines", response_model=AirlineList, responses=problems())
+    async def airlines(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
+        tag_response(request, "reference")
+        async with database.reading() as session:
+            found = (await session.scalars(select(Airline).order_by(Airline.carrier))).all()
+        return answers.of(AirlineList(items=[AirlineOut.model_validate(airline) for airline in found]))
+
+    return router

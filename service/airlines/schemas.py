@@ -1,0 +1,20 @@
+"""What the airline routes answer."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class AirlineOut(BaseModel):
+    """A carrier."""
+
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_extra={"examples": [{"carrier": "UA", "name": "United Air Lines Inc."}]}
+    )
+
+    carrier: str
+    name: str
+
+
+class AirlineList(BaseModel):
+    """Every carrier, by code."""
+
+    items: list[AirlineOut]

@@ -1,0 +1,1 @@
+"""Airports: the reference table, distances, departure boards."""

@@ -1,0 +1,41 @@
+"""The questions asked of the airports table."""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.airports.distance import great_circle_mi
+from service.errors import UnknownAirport
+from service.models import Airport, Flight
+
+
+async def all_airports(session: AsyncSession) -> Sequence[Airport]:
+    """Return every airport."""
+    return (await session.scalars(select(Airport).order_by(Airport.faa))).all()
+
+
+async def airport_by_code(session: AsyncSession, faa: str) -> Airport:
+    """Return the airport; raise `UnknownAirport`, also for text that is no code."""
+    airport = await session.get(Airport, faa) if re.fullmatch("[A-Z0-9]{3}", faa) else None
+    if airport is None:
+        raise UnknownAirport(faa)
+    return airport
+
+
+async def nearest(session: AsyncSession, airport: Airport, *, limit: int) -> list[tuple[float, Airport]]:
+    """Return the other airports that are nearest, each with its distance in miles; the code breaks ties."""
+    distances = [
+        (great_circle_mi(airport.latitude, airport.longitude, other.latitude, other.longitude), other)
+        for other in await all_airports(session)
+        if other.faa != airport.faa
+    ]
+    return sorted(distances, key=lambda found: (found[0], found[1].faa))[:limit]
+
+
+def departures(faa: str, day: date) -> Select[Flight]:
+    """Return the flights scheduled to leave the airport on a local day, in the order of the schedule."""
+    board = select(Flight).where(Flight.origin == faa, Flight.date == day)
+    return board.order_by(Flight.scheduled_departure, Flight.id)

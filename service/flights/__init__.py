@@ -1,0 +1,1 @@
+"""Flights: lists, one flight, status updates."""

@@ -1,0 +1,111 @@
+"""The flight routes."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from service.answers import Answers
+from service.authorisation import WriteToken
+from service.body import body_documentation, json_body
+from service.cache.tags import tag_response
+from service.database import Database
+from service.errors import (
+    BadCursor,
+    BodyTooLarge,
+    ConcurrentUpdate,
+    MalformedBody,
+    Unauthenticated,
+    UnknownFlight,
+    UnsupportedMediaType,
+    WritesOff,
+)
+from service.flights.columns import Columns
+from service.flights.follow_up import FollowUp, Timing
+from service.flights.pages import Pages
+from service.flights.queries import flight_by_id, matching
+from service.flights.schemas import FlightDetail, FlightPage, FlightQuery, StatusUpdate
+from service.flights.tags import FLIGHT_LISTS, flight_tag
+from service.flights.updates import StatusUpdates
+from service.parameters import NoParameters
+from service.problem_documentation import problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlightLists:
+    """How flight lists are read."""
+
+    columns: Columns
+    pages: Pages
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlightWrites:
+    """How the status of a flight is written."""
+
+    token: WriteToken
+    updates: StatusUpdates
+    follow_up: FollowUp
+    timing: Timing
+
+
+WRITE_PROBLEMS = (
+    MalformedBody,
+    Unauthenticated,
+    WritesOff,
+    UnknownFlight,
+    ConcurrentUpdate,
+    BodyTooLarge,
+    UnsupportedMediaType,
+)
+
+FlightId = Annotated[int, Path(description="The flight's id.", examples=[1])]
+
+
+def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrites, answers: Answers) -> APIRouter:
+    """Return the routes of flight lists, single flights and status updates."""
+    router = APIRouter(tags=["flights"])
+
+    @router.get(
+        "/flights",
+        summary="Flights, filtered and in order",
+        response_model=FlightPage,
+        responses=problems(BadCursor),
+    )
+    async def list_flights(request: Request, query: Annotated[FlightQuery, Query()]) -> Response:
+        tag_response(request, FLIGHT_LISTS)
+        async with database.reading() as session:
+            page = await lists.pages.page(session, matching(query).options(*lists.columns.options()), query)
+            result = FlightPage.model_validate(page)
+        return answers.of(result, fields=query.wanted)
+
+    @router.get(
+        "/flights/{flight_id}",
+        summary="One flight",
+        response_model=FlightDetail,
+        responses=problems(UnknownFlight),
+    )
+    async def one_flight(request: Request, flight_id: FlightId, _: Annotated[NoParameters, Query()]) -> Response:
+        tag_response(request, flight_tag(flight_id))
+        async with database.reading() as session:
+            result = FlightDetail.model_validate(await flight_by_id(session, flight_id))
+        return answers.of(result)
+
+    @router.patch(
+        "/flights/{flight_id}/status",
+        summary="Update the status of a flight",
+        response_model=FlightDetail,
+        responses=problems(*WRITE_PROBLEMS),
+        dependencies=[Depends(writes.token)],
+        openapi_extra=body_documentation(StatusUpdate),
+    )
+    async def update_status(request: Request, flight_id: FlightId, _: Annotated[NoParameters, Query()]) -> Response:
+        """Write the next version of the flight, in any state after any other.
+
+        A cancelled flight has no departure delay. No cache answers with the old flight once this has answered.
+        """
+        updated = await writes.updates.apply(flight_id, await json_body(request, StatusUpdate))
+        return await writes.timing.respond(answers.of(updated.flight), lambda: writes.follow_up.run(updated.change))
+
+    return router

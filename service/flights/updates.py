@@ -1,0 +1,90 @@
+"""The write path of a flight's status."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from sqlalchemy import update
+
+from observability.request import current_request
+from service.database import Database
+from service.errors import ConcurrentUpdate
+from service.flights.queries import flight_by_id
+from service.flights.schemas import FlightDetail, StatusUpdate
+from service.flights.status import Status
+from service.flights.tags import touched_by
+from service.flights.watchers import StatusChanged
+from service.models import Flight
+
+ATTEMPTS: Final = 5
+
+
+class Invalidates(Protocol):
+    """A cache that forgets what depends on a tag."""
+
+    async def invalidate(self, tags: tuple[str, ...]) -> None:
+        """Make every answer that carries one of the tags unusable, in every level, before this returns."""
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A flight after its update, and what changed."""
+
+    flight: FlightDetail
+    change: StatusChanged
+
+
+class StatusUpdates:
+    """Changes the status of flights, one version after the other."""
+
+    def __init__(self, database: Database, *, cache: Invalidates) -> None:
+        self._database = database
+        self._cache = cache
+
+    async def apply(self, flight_id: int, change: StatusUpdate) -> Updated:
+        """Return the flight as committed, when no cache can answer with the old one any more.
+
+        Raise `UnknownFlight`, or `ConcurrentUpdate` when others kept changing the flight in between.
+        """
+        for _ in range(ATTEMPTS):
+            written = await self._try(flight_id, change)
+            if written is not None:
+                updated, tags = written
+                await self._cache.invalidate(tags)
+                return updated
+        raise ConcurrentUpdate(flight_id, attempts=ATTEMPTS)
+
+    async def _try(self, flight_id: int, change: StatusUpdate) -> tuple[Updated, tuple[str, ...]] | None:
+        """Write the next version of the flight; return nothing when another writer was faster."""
+        record = current_request.get()
+        async with self._database.writing() as session:
+            flight = await flight_by_id(session, flight_id)
+            before, version = Status(flight.status), flight.version
+            written = await session.execute(
+                update(Flight)
+                .where(Flight.id == flight_id, Flight.version == version)
+                .values(
+                    status=change.status.value,
+                    departure_delay_min=change.delay_after(flight.departure_delay_min),
+                    version=version + 1,
+                )
+                .returning(Flight.id)
+                .execution_options(synchronize_session=False)
+            )
+            if written.one_or_none() is None:
+                return None
+            await session.refresh(flight)
+            updated = Updated(
+                FlightDetail.model_validate(flight),
+                StatusChanged(
+                    flight_id=flight_id,
+                    version=flight.version,
+                    before=before,
+                    after=change.status,
+                    departure_delay_min=flight.departure_delay_min,
+                    changed_at=datetime.now(UTC),
+                    trace_id=(record.trace_id or None) if record is not None else None,
+                ),
+            )
+            tags = touched_by(flight)
+        return updated, tags

@@ -1,0 +1,62 @@
+"""What OpenAPI says about the problems that a route can answer with."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from service.errors import DatabaseUnreachable, InvalidRequest, PoolExhausted, ServiceError
+from service.problems import MEDIA_TYPE, problem_type
+
+
+class Violation(BaseModel):
+    """One thing that is wrong with the request."""
+
+    in_: str = Field(alias="in", description="`query`, `path`, `header` or `body`.")
+    name: str
+    message: str
+    allowed: str | None = None
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="The kind of problem, as a URI.")
+    title: str
+    status: int
+    detail: str
+    hint: str | None = Field(None, description="What to do about it.")
+    errors: list[Violation] | None = None
+    instance: str = Field(description="The path that was asked for.")
+    trace_id: str | None = Field(None, description="Finds the request in traces and logs.")
+
+
+EVERYWHERE: tuple[type[ServiceError], ...] = (InvalidRequest, ServiceError, DatabaseUnreachable, PoolExhausted)
+
+SCHEMA = Problem.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+
+
+def problems(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can answer with these problems, and with those that every route can."""
+    by_status: dict[int, list[type[ServiceError]]] = {}
+    documented: tuple[type[ServiceError], ...] = (*kinds, *EVERYWHERE)
+    for kind in documented:
+        by_status.setdefault(kind.status, []).append(kind)
+    return {status: _response(by_status[status]) for status in sorted(by_status)}
+
+
+def _response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
+    examples = {
+        kind.slug: {
+            "summary": kind.title,
+            "value": {
+                "type": problem_type(kind.slug),
+                "title": kind.title,
+                "status": kind.status,
+                "detail": kind.meaning,
+                "instance": "/flights",
+            },
+        }
+        for kind in kinds
+    }
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+    return {"description": " ".join(kind.meaning for kind in kinds), "content": {MEDIA_TYPE: content}}
