@@ -1,0 +1,52 @@
+"""Latencies, recorded in constant memory and merged without loss (HdrHistogram)."""
+
+from typing import Final, Self
+
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # ships no types
+
+LONGEST_US: Final = 3_600_000_000
+DIGITS: Final = 3
+
+
+class Latencies:
+    """A histogram of durations from 1 µs to an hour, right to three digits."""
+
+    def __init__(self) -> None:
+        self._histogram = HdrHistogram(1, LONGEST_US, DIGITS)
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Return the histogram that `encode` wrote."""
+        latencies = cls()
+        latencies._histogram = HdrHistogram.decode(text.encode())
+        return latencies
+
+    def encode(self) -> str:
+        """Return the histogram in HdrHistogram's own compressed text form, which its other tools read."""
+        return str(self._histogram.encode().decode())
+
+    def record(self, seconds: float) -> None:
+        """Count one duration."""
+        self._histogram.record_value(min(max(round(seconds * 1e6), 1), LONGEST_US))
+
+    def add(self, other: "Latencies") -> None:
+        """Count everything that the other one counted."""
+        self._histogram.add(other._histogram)  # noqa: SLF001 the same class
+
+    def __len__(self) -> int:
+        return int(self._histogram.get_total_count())
+
+    def quantile(self, share: float) -> float | None:
+        """Return the duration in seconds that this share of all did not exceed; None where nothing was recorded."""
+        if not len(self):
+            return None
+        return float(self._histogram.get_value_at_percentile(share * 100)) / 1e6
+
+    def distribution(self) -> tuple[list[float], list[float]]:
+        """Return ascending durations in seconds and, for each, the share of all at or below it."""
+        seconds, shares, seen = [], [], 0
+        for item in self._histogram.get_recorded_iterator():
+            seen += item.count_added_in_this_iter_step
+            seconds.append(item.value_iterated_to / 1e6)
+            shares.append(seen / len(self))
+        return seconds, shares

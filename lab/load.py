@@ -1,0 +1,216 @@
+"""Load that does not lie.
+
+An open loop sends on a schedule, whatever the service does, and measures from the time at which a request should have
+been sent: a service that stops for a second shows it in every request that fell due meanwhile. A closed loop waits for
+each answer before it asks again, as benchmarks often do; it finds the throughput, and hides pauses.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from time import process_time
+from typing import Final
+
+from lab.memory import Memory
+from lab.pace import ClosedLoop, OpenLoop, Pace, Stretch
+from lab.recording import NO_ANSWER, Recording
+from lab.traffic import Request
+from lab.wire import UNANSWERED, Address, Connection, Exchange, encode
+
+SPIN_S: Final = 0.002
+"""Timers of an event loop are right to a millisecond or two; the last stretch before a send is polled."""
+MOST_CONNECTIONS: Final = 500
+RECONNECT_S: Final = 0.05
+"""A closed loop asks no faster than this where nobody listens."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Sent(Exchange):
+    """An exchange that knows which request it carries."""
+
+    request: Request
+    target: str
+    is_measured: bool
+    is_resent: bool = False
+
+
+async def drive(
+    address: Address, requests: Iterator[Request], pace: Pace, stretch: Stretch, *, memory: Memory, seed: int = 0
+) -> Recording:
+    """Return what driving the requests at the pace recorded; the seed decides the arrivals."""
+    driver = _Driver(address, requests, stretch, memory)
+    cpu = process_time()
+    try:
+        if isinstance(pace, OpenLoop):
+            await driver.run_open(pace, seed)
+        else:
+            await driver.run_closed(pace)
+    finally:
+        driver.close()
+    driver.recording.generator_cpu_s = process_time() - cpu
+    return driver.recording
+
+
+class _Driver:
+    """One stretch of load: its connections, its clock, what it recorded."""
+
+    def __init__(self, address: Address, requests: Iterator[Request], stretch: Stretch, memory: Memory) -> None:
+        self.recording = Recording(duration_s=stretch.duration_s)
+        self._address = address
+        self._requests = requests
+        self._stretch = stretch
+        self._memory = memory
+        self._loop = asyncio.get_running_loop()
+        self._begin = self._loop.time() + stretch.warm_up_s
+        self._end = self._begin + stretch.duration_s
+        self._idle: list[Connection] = []
+        self._connections: set[Connection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._queue: deque[Sent] = deque()
+        self._pending: set[Sent] = set()
+        self._drained = asyncio.Event()
+        self._is_closed_loop = False
+
+    async def run_open(self, pace: OpenLoop, seed: int) -> None:
+        """Send on the pace's schedule until the end, then wait for the last answers."""
+        gaps = pace.gaps(seed)
+        self._tick(self._loop.time() + next(gaps), gaps)
+        await self._finish()
+
+    async def run_closed(self, pace: ClosedLoop) -> None:
+        """Keep every client busy until the end, then wait for the last answers."""
+        self._is_closed_loop = True
+        for request in islice(self._requests, pace.clients):
+            self._send(request, self._loop.time())
+        await self._finish()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.recording.connections = len(self._connections)
+        for task in self._opening:
+            task.cancel()
+        for connection in self._connections:
+            connection.close()
+
+    async def _finish(self) -> None:
+        await asyncio.sleep(self._end - self._loop.time())
+        self.recording.backlog = sum(sent.is_measured and sent.bytes_per_s is None for sent in self._pending)
+        if self._pending:
+            try:
+                async with asyncio.timeout(self._stretch.drain_s):
+                    await self._drained.wait()
+            except TimeoutError:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Record what was never answered, with the time it waited so far: leaving it out would flatter the service."""
+        now = self._loop.time()
+        for sent in self._pending:
+            if sent.is_measured:
+                self._record(sent, now, NO_ANSWER)
+        self._pending.clear()
+
+    def _tick(self, due: float, gaps: Iterator[float]) -> None:
+        now = self._loop.time()
+        while due <= now:
+            if due >= self._end:
+                return
+            self._send(next(self._requests), due)
+            due += next(gaps)
+        if due - now > SPIN_S:
+            self._loop.call_later(due - now - SPIN_S, self._tick, due, gaps)
+        else:
+            self._loop.call_soon(self._tick, due, gaps)
+
+    def _send(self, request: Request, intended: float) -> None:
+        target = self._memory.target(request)
+        sent = Sent(
+            data=encode(request.method, self._address, target, self._memory.headers(request, target), request.body),
+            intended=intended,
+            keeps_body=self._memory.wants_body(request),
+            bytes_per_s=request.client.link_bytes_per_s,
+            request=request,
+            target=target,
+            is_measured=self._begin <= intended < self._end,
+        )
+        self._pending.add(sent)
+        if sent.is_measured:
+            self.recording.lateness.record(self._loop.time() - intended)
+        self._carry(sent)
+
+    def _carry(self, sent: Sent) -> None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                connection.start(sent)
+                return
+            self._connections.discard(connection)
+        if len(self._connections) + len(self._opening) >= MOST_CONNECTIONS:
+            self._queue.append(sent)
+            return
+        task = self._loop.create_task(self._carry_on_new_connection(sent))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _carry_on_new_connection(self, sent: Sent) -> None:
+        try:
+            _, connection = await self._loop.create_connection(
+                lambda: Connection(self._finished), self._address.host, self._address.port
+            )
+        except OSError as error:
+            self._conclude(sent, f"no connection: {type(error).__name__}")
+            return
+        self._connections.add(connection)
+        connection.start(sent)
+
+    def _finished(self, connection: Connection, exchange: Exchange) -> None:
+        if not isinstance(exchange, Sent):  # pragma: no cover  # connections of a driver carry nothing else
+            raise TypeError(exchange)
+        if not connection.is_open:
+            self._connections.discard(connection)
+        elif self._queue:
+            connection.start(self._queue.popleft())
+        else:
+            self._idle.append(connection)
+        was_idle_too_long = exchange.status == UNANSWERED and not exchange.received_bytes and connection.carried > 1
+        if was_idle_too_long and not exchange.is_resent and exchange.request.method == "GET":
+            exchange.is_resent = True  # the service closed the connection just as it was used again
+            self._carry(exchange)
+        else:
+            self._conclude(exchange, exchange.error)
+
+    def _conclude(self, sent: Sent, error: str) -> None:
+        if sent not in self._pending:
+            return  # given up before
+        self._pending.remove(sent)
+        now = self._loop.time()
+        if sent.is_measured:
+            self._record(sent, now, error)
+        if sent.status == 200:
+            headers = {name: sent.headers.get(name, b"").decode("latin-1") for name in (b"etag", b"content-encoding")}
+            self._memory.learn(
+                sent.request,
+                sent.target,
+                etag=headers[b"etag"],
+                encoding=headers[b"content-encoding"],
+                body=bytes(sent.body),
+            )
+        if self._is_closed_loop and now < self._end:
+            delay = RECONNECT_S if sent.status == UNANSWERED else 0
+            self._loop.call_later(delay, self._send_next)
+        elif not self._pending and now >= self._end:
+            self._drained.set()
+
+    def _send_next(self) -> None:
+        self._send(next(self._requests), self._loop.time())
+
+    def _record(self, sent: Sent, now: float, error: str) -> None:
+        recording, kind = self.recording, sent.request.kind
+        recording.count(kind, status=sent.status, received_bytes=sent.received_bytes, error=error)
+        if now <= self._end and sent.status != UNANSWERED:
+            recording.answered_in_time += 1
+        if sent.status != UNANSWERED or error == NO_ANSWER:  # a refused connection is fast, and no answer
+            latencies = recording.latencies[kind] if sent.bytes_per_s is None else recording.slow_link
+            latencies.record(now - sent.intended)

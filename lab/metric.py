@@ -1,0 +1,169 @@
+"""The metrics that every experiment is judged by: plain data, from what was seen outside and inside an arm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from lab.latencies import Latencies
+from lab.recording import Recording
+from lab.scrape import Snapshot
+from lab.statistics import Better
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One arm in one round: seen from outside by the generator, and from inside by the arm's own metrics."""
+
+    opened: Recording
+    """Under the open loop: the same requests for every arm of the round."""
+    closed: Recording | None = None
+    """Under the closed loop: as many requests as the arm could answer."""
+    inside_opened: Snapshot = field(default_factory=lambda: Snapshot({}))
+    """How much the arm's metrics grew under the open loop."""
+    inside_closed: Snapshot = field(default_factory=lambda: Snapshot({}))
+    inside_after: Snapshot = field(default_factory=lambda: Snapshot({}))
+    """The arm's metrics at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A figure of a slot."""
+
+    name: str
+    title: str
+    unit: str
+    """`s`, `bytes`, `1/s`, `share`, or what is counted."""
+    better: Better
+    of: Callable[[Slot], float | None]
+    """Takes a slot; gives None where the slot does not tell."""
+
+
+def _quantile(share: float, slot: Slot) -> float | None:
+    return slot.opened.overall().quantile(share)
+
+
+def _kind_quantile(kind: str, share: float, slot: Slot) -> float | None:
+    return slot.opened.latencies.get(kind, Latencies()).quantile(share)
+
+
+def _per_answer(total: float | None, recording: Recording | None) -> float | None:
+    answers = recording.answers.total() if recording else 0
+    return total / answers if total is not None and answers else None
+
+
+def _bytes_per_response(slot: Slot) -> float | None:
+    return _per_answer(slot.opened.received_bytes.total(), slot.opened)
+
+
+def _kind_bytes(kind: str, slot: Slot) -> float | None:
+    answers = slot.opened.answers[kind]
+    return slot.opened.received_bytes[kind] / answers if answers else None
+
+
+def _hit_ratio(slot: Slot) -> float | None:
+    """Return the share of cached answers: found at any level, of all that were looked up."""
+    found = looked_up = 0.0
+    for cache in slot.inside_opened.totals_by("cache_requests_total", "cache"):
+        levels = slot.inside_opened.totals_by("cache_requests_total", "level", cache=cache)
+        missed = []
+        for level in levels:
+            results = slot.inside_opened.totals_by("cache_requests_total", "result", cache=cache, level=level)
+            missed.append(results.get("miss", 0.0) + results.get("error", 0.0))
+            found += sum(results.get(result, 0.0) for result in ("hit", "stale", "coalesced"))
+            looked_up += sum(results.get(result, 0.0) for result in ("hit", "stale", "coalesced"))
+        looked_up += min(missed)  # the last level decides: what misses before it is looked up again there
+    return found / looked_up if looked_up else None
+
+
+def _error_share(slot: Slot) -> float | None:
+    return slot.opened.server_errors / slot.opened.requests if slot.opened.requests else None
+
+
+METRICS: Final = (
+    Metric(name="p50_s", title="latency, p50", unit="s", better="lower", of=partial(_quantile, 0.5)),
+    Metric(name="p95_s", title="latency, p95", unit="s", better="lower", of=partial(_quantile, 0.95)),
+    Metric(name="p99_s", title="latency, p99", unit="s", better="lower", of=partial(_quantile, 0.99)),
+    Metric(
+        name="throughput_per_s",
+        title="throughput",
+        unit="1/s",
+        better="higher",
+        of=lambda slot: slot.closed.throughput_per_s if slot.closed else None,
+    ),
+    Metric(
+        name="cpu_per_request_s",
+        title="CPU per request",
+        unit="s",
+        better="lower",
+        of=lambda slot: _per_answer(slot.inside_closed.total("process_cpu_seconds_total"), slot.closed),
+    ),
+    Metric(
+        name="queries_per_request",
+        title="queries per request",
+        unit="queries",
+        better="lower",
+        of=lambda slot: _per_answer(slot.inside_opened.total("db_queries_per_request_sum"), slot.opened),
+    ),
+    Metric(
+        name="connects_per_request",
+        title="database connects per request",
+        unit="connects",
+        better="lower",
+        of=lambda slot: _per_answer(
+            slot.inside_opened.total("db_client_connection_create_time_seconds_count"), slot.opened
+        ),
+    ),
+    Metric(name="bytes_per_response", title="bytes on the wire", unit="bytes", better="lower", of=_bytes_per_response),
+    Metric(name="hit_ratio", title="cache hit ratio", unit="share", better="higher", of=_hit_ratio),
+    Metric(
+        name="loop_lag_p99_s",
+        title="event-loop lag, p99",
+        unit="s",
+        better="lower",
+        of=lambda slot: slot.inside_opened.quantile("event_loop_lag_seconds", 0.99),
+    ),
+    Metric(
+        name="memory_bytes",
+        title="memory",
+        unit="bytes",
+        better="lower",
+        of=lambda slot: slot.inside_after.total("process_resident_memory_bytes"),
+    ),
+    Metric(
+        name="slow_link_p50_s",
+        title="latency on a slow link, p50",
+        unit="s",
+        better="lower",
+        of=lambda slot: slot.opened.slow_link.quantile(0.5),
+    ),
+    Metric(name="error_share", title="answers that are errors", unit="share", better="lower", of=_error_share),
+)
+"""For all requests together."""
+
+
+def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
+    """Return the metrics of one kind of request; their names begin with it."""
+    return (
+        Metric(
+            name=f"{kind}.p50_s",
+            title=f"{kind}: latency, p50",
+            unit="s",
+            better="lower",
+            of=partial(_kind_quantile, kind, 0.5),
+        ),
+        Metric(
+            name=f"{kind}.p95_s",
+            title=f"{kind}: latency, p95",
+            unit="s",
+            better="lower",
+            of=partial(_kind_quantile, kind, 0.95),
+        ),
+        Metric(
+            name=f"{kind}.bytes_per_response",
+            title=f"{kind}: bytes on the wire",
+            unit="bytes",
+            better="lower",
+            of=partial(_kind_bytes, kind),
+        ),
+    )

@@ -1,0 +1,44 @@
+"""When requests are sent: on a schedule, or each after the answer to the one before."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+DRAIN_S: Final = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLoop:
+    """Requests at a rate, whether or not earlier ones were answered."""
+
+    rate_per_s: float
+    arrivals: Literal["poisson", "constant"] = "poisson"
+
+    def gaps(self, seed: int) -> Iterator[float]:
+        """Return the seconds between one request and the next, for ever."""
+        random = np.random.default_rng(seed)
+        while True:
+            yield random.exponential(1 / self.rate_per_s) if self.arrivals == "poisson" else 1 / self.rate_per_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedLoop:
+    """Clients that each wait for their answer before they ask again."""
+
+    clients: int
+
+
+Pace = OpenLoop | ClosedLoop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """How long to drive, and what of it counts."""
+
+    duration_s: float
+    warm_up_s: float = 0.0
+    """Driven before the duration and not recorded."""
+    drain_s: float = DRAIN_S
+    """How long to wait for the last answers."""

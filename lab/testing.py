@@ -1,0 +1,71 @@
+"""A service with known behaviour, in the caller's event loop: what a test of load or measurement aims at."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a known service answers."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b"{}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request as a known service got it; header names are in lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+Handler = Callable[[Asked], Awaitable[Answer]]
+
+
+@asynccontextmanager
+async def known_service(handler: Handler) -> AsyncIterator[str]:
+    """Serve the handler on a free loopback port; give the URL."""
+    connections: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(writer)
+        try:
+            while line := await reader.readline():
+                method, target, _ = line.decode().split()
+                headers = {}
+                while (header := (await reader.readline()).decode().strip()) != "":
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                await reader.readexactly(int(headers.get("content-length", 0)))
+                answer = await handler(Asked(method=method, target=target, headers=headers))
+                writer.write(_encoded(answer))
+                await writer.drain()
+        except ConnectionError:
+            pass  # the client left
+        finally:
+            connections.discard(writer)
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in list(connections):
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+def _encoded(answer: Answer) -> bytes:
+    body = b"" if answer.status in {204, 304} else answer.body
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    if answer.status not in {204, 304}:
+        lines.append(f"content-length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body

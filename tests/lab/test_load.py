@@ -1,0 +1,205 @@
+"""The load generator against services whose behaviour is known."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+import pytest
+
+from lab.load import drive
+from lab.memory import Memory
+from lab.pace import ClosedLoop, OpenLoop, Pace, Stretch
+from lab.recording import Recording
+from lab.testing import Answer, Asked, Handler, known_service
+from lab.traffic import Client, Request
+from lab.wire import Address
+
+CLIENT = Client(number=1, accept_encoding="gzip", keeps_etags=False, link_bytes_per_s=None)
+
+
+def asking(target: str = "/", *, client: Client = CLIENT, method: str = "GET") -> Iterator[Request]:
+    """Return the same request for ever."""
+    while True:
+        yield Request("page", method, target, client)
+
+
+def load(handler: Handler, pace: Pace, stretch: Stretch, *, requests: Iterator[Request] | None = None) -> Recording:
+    """Return what driving the handler recorded."""
+
+    async def run() -> Recording:
+        async with known_service(handler) as url:
+            return await drive(Address.of(url), requests or asking(), pace, stretch, memory=Memory())
+
+    return asyncio.run(run())
+
+
+def delayed(seconds: float) -> Handler:
+    async def handler(_: Asked) -> Answer:
+        await asyncio.sleep(seconds)
+        return Answer()
+
+    return handler
+
+
+def pausing(*, every_s: float, pause_s: float) -> Handler:
+    """Answer in 2 ms, but stop altogether for a while at fixed intervals."""
+    begun = time.monotonic()
+
+    async def handler(_: Asked) -> Answer:
+        into = (time.monotonic() - begun) % every_s
+        await asyncio.sleep(pause_s - into if into < pause_s else 0.002)
+        return Answer()
+
+    return handler
+
+
+def test_an_open_loop_sends_at_its_rate_and_measures_the_services_latency() -> None:
+    recording = load(delayed(0.02), OpenLoop(rate_per_s=200, arrivals="constant"), Stretch(duration_s=1.0))
+    assert recording.requests == pytest.approx(200, abs=1)
+    assert recording.overall().quantile(0.5) == pytest.approx(0.021, abs=0.004)
+    assert recording.statuses == {200: recording.requests}
+    assert not recording.is_saturated
+    assert not recording.is_late
+
+
+def test_a_pause_shows_in_the_open_loops_p99_and_not_in_the_closed_loops() -> None:
+    every, pause = 1.0, 0.2
+    stretch = Stretch(duration_s=2.0)
+    opened = load(pausing(every_s=every, pause_s=pause), OpenLoop(rate_per_s=100), stretch)
+    closed = load(pausing(every_s=every, pause_s=pause), ClosedLoop(clients=1), stretch)
+    assert (opened.overall().quantile(0.99) or 0) > 0.15
+    assert (closed.overall().quantile(0.99) or 0) < 0.02
+
+
+def test_poisson_arrivals_are_the_same_for_the_same_seed_and_irregular() -> None:
+    def first(seed: int) -> list[float]:
+        gaps = OpenLoop(rate_per_s=50).gaps(seed)
+        return [next(gaps) for _ in range(2000)]
+
+    assert first(1) == first(1) != first(2)
+    assert sum(first(1)) / 2000 == pytest.approx(1 / 50, rel=0.1)
+    assert max(first(1)) > 3 / 50
+
+
+def test_a_closed_loop_finds_the_throughput() -> None:
+    recording = load(delayed(0.01), ClosedLoop(clients=4), Stretch(duration_s=1.0))
+    assert recording.throughput_per_s == pytest.approx(4 / 0.0112, rel=0.15)
+    assert recording.connections == 4
+
+
+def test_a_service_that_cannot_keep_up_is_recognised_as_saturated() -> None:
+    lock_of: dict[int, asyncio.Lock] = {}
+
+    async def one_at_a_time(_: Asked) -> Answer:
+        lock = lock_of.setdefault(id(asyncio.get_running_loop()), asyncio.Lock())
+        async with lock:
+            await asyncio.sleep(0.02)
+        return Answer()
+
+    recording = load(one_at_a_time, OpenLoop(rate_per_s=100), Stretch(duration_s=1.0, drain_s=0.3))
+    assert recording.is_saturated
+    assert recording.failures["no answer in time"] > 0
+    assert (recording.overall().quantile(0.99) or 0) > 0.4  # what never came counts with the time it was waited for
+
+
+def test_the_warm_up_is_driven_and_not_recorded() -> None:
+    calls = count()
+
+    async def slow_at_first(_: Asked) -> Answer:
+        await asyncio.sleep(0.1 if next(calls) < 20 else 0)
+        return Answer()
+
+    pace = OpenLoop(rate_per_s=100, arrivals="constant")
+    recording = load(slow_at_first, pace, Stretch(duration_s=0.5, warm_up_s=0.5))
+    assert recording.requests == pytest.approx(50, abs=1)
+    assert next(calls) > 90
+    assert (recording.overall().quantile(1.0) or 1) < 0.05
+
+
+def test_a_generator_that_is_held_up_says_that_it_was_late() -> None:
+    async def holding_up_its_own_loop(_: Asked) -> Answer:
+        time.sleep(0.008)  # noqa: ASYNC251 the service shares the generator's loop, which is thus held up
+        return Answer()
+
+    recording = load(holding_up_its_own_loop, OpenLoop(rate_per_s=100), Stretch(duration_s=1.0))
+    assert recording.is_late
+
+
+def test_bytes_are_counted_on_the_wire_with_their_headers() -> None:
+    async def a_kilobyte(_: Asked) -> Answer:
+        return Answer(body=b"x" * 1000)
+
+    recording = load(a_kilobyte, OpenLoop(rate_per_s=50, arrivals="constant"), Stretch(duration_s=0.4))
+    assert (
+        recording.received_bytes["page"] / recording.answers["page"]
+        == len(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n") + 1000
+    )
+
+
+def test_a_client_on_a_slow_link_waits_for_the_bytes_and_is_counted_apart() -> None:
+    async def fifty_kilobytes(_: Asked) -> Answer:
+        return Answer(body=b"x" * 50_000)
+
+    slow = Client(number=2, accept_encoding="", keeps_etags=False, link_bytes_per_s=250_000)
+    pace = OpenLoop(rate_per_s=10, arrivals="constant")
+    recording = load(fifty_kilobytes, pace, Stretch(duration_s=0.5), requests=asking(client=slow))
+    assert recording.slow_link.quantile(0.5) == pytest.approx(0.2, abs=0.05)
+    assert not recording.latencies
+
+
+def test_a_closed_loop_at_an_address_where_nobody_listens_counts_failures_and_ends() -> None:
+    async def run() -> Recording:
+        async with known_service(delayed(0)) as url:
+            address = Address.of(url)
+        return await drive(address, asking(), ClosedLoop(clients=2), Stretch(duration_s=0.3), memory=Memory())
+
+    recording = asyncio.run(run())
+    assert 0 < recording.failures["no connection: ConnectionRefusedError"] < 50
+    assert len(recording.overall()) == 0
+    assert recording.throughput_per_s == 0
+
+
+def test_a_connection_that_the_service_closed_while_idle_is_replaced_without_a_failure() -> None:
+    @asynccontextmanager
+    async def closing_after_each_answer() -> AsyncIterator[str]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")  # and no word of closing
+            await writer.drain()
+            await asyncio.sleep(0.001)
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def run() -> Recording:
+        async with closing_after_each_answer() as url:
+            pace = OpenLoop(rate_per_s=300)
+            return await drive(Address.of(url), asking(), pace, Stretch(duration_s=0.5), memory=Memory())
+
+    recording = asyncio.run(run())
+    assert recording.failures.total() == 0
+    assert recording.answers["page"] > 100
+
+
+def test_a_recording_survives_json() -> None:
+    recording = load(delayed(0.001), OpenLoop(rate_per_s=100), Stretch(duration_s=0.3))
+    again = Recording.from_json(recording.to_json())
+    assert again.to_json() == recording.to_json()
+    assert again.overall().quantile(0.5) == recording.overall().quantile(0.5)
+
+
+def test_recordings_add_up() -> None:
+    one = load(delayed(0.001), OpenLoop(rate_per_s=100), Stretch(duration_s=0.3))
+    requests, answered = one.requests, one.answered_in_time
+    one.add(Recording.from_json(one.to_json()))
+    assert (one.requests, one.answered_in_time, one.duration_s) == (2 * requests, 2 * answered, 0.6)
+    assert len(one.overall()) == 2 * answered
+
+
+@pytest.mark.parametrize("url", ["https://example.test", "localhost:8000", "http://", "http://h/?q=1"])
+def test_an_address_that_cannot_be_driven_is_refused_with_an_example(url: str) -> None:
+    with pytest.raises(Exception, match=r"it looks like http://127\.0\.0\.1:8000"):
+        Address.of(url)
