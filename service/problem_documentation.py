@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 
 from service.errors import DatabaseUnreachable, InvalidRequest, PoolExhausted, ServiceError
 from service.problems import MEDIA_TYPE, problem_type
@@ -32,7 +34,8 @@ class Problem(BaseModel):
 
 EVERYWHERE: tuple[type[ServiceError], ...] = (InvalidRequest, ServiceError, DatabaseUnreachable, PoolExhausted)
 
-SCHEMA = Problem.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+_, _DEFINITIONS = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+SCHEMAS: dict[str, Any] = _DEFINITIONS["$defs"]
 
 
 def problems(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
@@ -60,3 +63,18 @@ def _response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
     }
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
     return {"description": " ".join(kind.meaning for kind in kinds), "content": {MEDIA_TYPE: content}}
+
+
+def document_problems(app: FastAPI) -> None:
+    """Add the schema that the responses of `problems` refer to to the application's OpenAPI document."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:
+            schemas |= SCHEMAS
+            document["components"]["schemas"] = dict(sorted(schemas.items()))
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] the way FastAPI documents to extend the document

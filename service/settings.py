@@ -63,6 +63,13 @@ class Settings(BaseSettings):
     weather_breaker_reset_s: float = Field(
         default=5.0, gt=0, le=3600, description="How long a failing upstream is left alone before one trial."
     )
+    max_body_bytes: int = Field(
+        default=65_536, ge=1_024, le=16_777_216, description="Largest request body; larger ones are refused unread."
+    )
+    grafana_url: str = Field(default="", description="Where Grafana is, for links on the landing page.")
+    prometheus_url: str = Field(default="", description="Where Prometheus is, for links on the landing page.")
+    traces_url: str = Field(default="", description="Where traces are explored, for links on the landing page.")
+    errors_url: str = Field(default="", description="Where the error server is, for links on the landing page.")
     write_token: SecretStr = Field(
         default=SecretStr(""), description="Bearer token of writes; without one, writes are off."
     )
