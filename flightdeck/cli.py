@@ -2,10 +2,12 @@
 
 import typer
 
-from flightdeck import data
+from flightdeck import data, serve, upstream
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
 app.add_typer(data.commands, name="data")
+app.command()(serve.serve)
+app.command()(upstream.upstream)
 
 
 def main() -> None:

@@ -4,17 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from service.database import Database
 from service.models import Weather
 from service.weather.reading import Reading, hour_of
-
-
-class NoWeather(RuntimeError):
-    """The database holds no weather to serve."""
-
-    def __init__(self, database: str) -> None:
-        super().__init__(f"no weather in {database}; load the data first: flightdeck data load")
 
 
 class Readings:
@@ -31,16 +24,10 @@ class Readings:
         return self._by_hour.get((origin, hour_of(moment)))
 
 
-async def load_readings(database_url: str) -> Readings:
-    """Return the database's readings; raise `NoWeather` if it has none."""
-    engine = create_async_engine(database_url)
+async def load_readings(database: Database) -> Readings:
+    """Return the database's readings; raise `NotReady`, saying how to load them, if it has none."""
+    await database.check()
     columns = [getattr(Weather, name) for name in Reading.model_fields]
-    try:
-        async with engine.connect() as connection:
-            rows = await connection.execute(select(*columns))
-            readings = Readings(Reading.model_validate(row) for row in rows)
-    finally:
-        await engine.dispose()
-    if not len(readings):
-        raise NoWeather(engine.url.render_as_string())
-    return readings
+    async with database.reading() as session:
+        rows = await session.execute(select(*columns))
+        return Readings(Reading.model_validate(row) for row in rows)

@@ -4,15 +4,17 @@ from random import Random
 
 import uvicorn
 
+from service.database import Database
 from service.upstream.app import create_upstream
 from service.upstream.behaviour import Behaviour, Dial
 from service.upstream.connections import Connections, counting_protocol
 from service.upstream.readings import load_readings
 
 
-async def serve(database_url: str, behaviour: Behaviour, *, host: str, port: int, random: Random) -> None:
-    """Serve until interrupted; raise `NoWeather` when the database has none."""
-    readings = await load_readings(database_url)
+async def serve(database: Database, behaviour: Behaviour, *, host: str, port: int, random: Random) -> None:
+    """Serve until interrupted; raise `NotReady` when the database holds no weather."""
+    readings = await load_readings(database)
+    await database.close()
     connections = Connections()
     app = create_upstream(readings, Dial(behaviour), connections=connections, random=random)
     config = uvicorn.Config(

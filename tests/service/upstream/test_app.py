@@ -1,18 +1,14 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 
 import httpx
 import pytest
-from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.models import Base, Weather
 from service.upstream.app import create_upstream
 from service.upstream.behaviour import Behaviour, Dial
 from service.upstream.connections import Connections, counting_protocol
-from service.upstream.readings import NoWeather, Readings, load_readings
+from service.upstream.readings import Readings
 from service.weather.reading import Reading
 from tests.servers.asgi import serving
 
@@ -103,29 +99,3 @@ def test_a_client_that_keeps_its_connection_is_accepted_once(base_url: str, conn
     for _ in range(3):
         httpx.get(f"{base_url}/livez")
     assert connections.accepted == 4
-
-
-@pytest.fixture
-async def database_url(tmp_path: Path) -> str:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'weather.db'}"
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(Base.metadata.create_all)
-    await engine.dispose()
-    return url
-
-
-async def test_readings_come_from_the_database(database_url: str) -> None:
-    engine = create_async_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.execute(insert(Weather), [BLIZZARD.model_dump()])
-    await engine.dispose()
-
-    readings = await load_readings(database_url)
-
-    assert readings.at("JFK", datetime(2013, 2, 8, 20, 30, tzinfo=UTC)) == BLIZZARD
-
-
-async def test_a_database_without_weather_says_how_to_load_it(database_url: str) -> None:
-    with pytest.raises(NoWeather, match="flightdeck data load"):
-        await load_readings(database_url)

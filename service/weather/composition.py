@@ -1,0 +1,61 @@
+"""Which client and which patience the techniques ask for."""
+
+from typing import Final
+
+import httpx
+from prometheus_client import CollectorRegistry
+
+from service.settings import Settings
+from service.weather.breaker import Breaker
+from service.weather.clients import (
+    AwaitedClient,
+    AwaitedClientPerCall,
+    BlockingClient,
+    BlockingClientPerCall,
+    ClientOptions,
+    UpstreamClient,
+)
+from service.weather.metrics import UpstreamMetrics
+from service.weather.source import GuardedSource, Patience, PatientSource, WeatherSource
+
+UPSTREAM: Final = "weather"
+
+# By `async_io` and `connection_reuse`.
+CLIENTS: Final[
+    dict[tuple[bool, bool], type[AwaitedClient | AwaitedClientPerCall | BlockingClient | BlockingClientPerCall]]
+] = {
+    (True, True): AwaitedClient,
+    (True, False): AwaitedClientPerCall,
+    (False, True): BlockingClient,
+    (False, False): BlockingClientPerCall,
+}
+
+
+def weather_source(settings: Settings, registry: CollectorRegistry) -> WeatherSource:
+    """Return the source that `async_io`, `connection_reuse` and `timeouts` choose; the caller closes it."""
+    metrics = UpstreamMetrics(registry, upstream=UPSTREAM)
+    client = _client(settings, metrics)
+    if not settings.uses("timeouts"):
+        return PatientSource(client, metrics)
+    breaker = Breaker(
+        UPSTREAM,
+        threshold=settings.weather_breaker_failures,
+        reset_s=settings.weather_breaker_reset_s,
+        on_change=metrics.circuit,
+    )
+    patience = Patience(deadline_s=settings.weather_deadline_s, stale_s=settings.weather_stale_s)
+    return GuardedSource(PatientSource(client, metrics), breaker=breaker, patience=patience, metrics=metrics)
+
+
+def _client(settings: Settings, metrics: UpstreamMetrics) -> UpstreamClient:
+    patient = ClientOptions(base_url=settings.weather_url, max_connections=settings.weather_max_connections)
+    deadline_s = settings.weather_deadline_s
+    hurried = ClientOptions(
+        base_url=patient.base_url,
+        max_connections=patient.max_connections,
+        # A connection within the machine room takes milliseconds; what is left of the deadline is for the answer.
+        timeout=httpx.Timeout(deadline_s, connect=deadline_s / 2),
+        retries=2,
+    )
+    make = CLIENTS[settings.uses("async_io"), settings.uses("connection_reuse")]
+    return make(hurried if settings.uses("timeouts") else patient, metrics)

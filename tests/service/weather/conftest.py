@@ -1,0 +1,56 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+
+from service.upstream.app import create_upstream
+from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.connections import Connections, counting_protocol
+from service.upstream.readings import Readings
+from service.weather.reading import Reading
+from tests.servers.asgi import serving
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A running upstream and its controls."""
+
+    url: str
+    dial: Dial
+    connections: Connections
+
+
+def reading(origin: str = "JFK", hour: int = 20) -> Reading:
+    return Reading(
+        origin=origin,
+        time=datetime(2013, 2, 8, hour, tzinfo=UTC),
+        temperature_f=33.08,
+        dew_point_f=30.92,
+        humidity_percent=91.62,
+        wind_direction_deg=40,
+        wind_speed_mph=21.86,
+        wind_gust_mph=None,
+        precipitation_in=0.06,
+        pressure_mbar=None,
+        visibility_mi=0.5,
+    )
+
+
+@pytest.fixture(scope="module")
+def running_upstream() -> Iterator[Upstream]:
+    dial = Dial(Behaviour(median_ms=0, p99_ms=0))
+    connections = Connections()
+    readings = Readings(reading(origin, hour) for origin in ("EWR", "JFK", "LGA") for hour in range(24))
+    app = create_upstream(readings, dial, connections=connections, random=Random(1))
+    with serving(app, http=counting_protocol(connections)) as url:
+        yield Upstream(url, dial, connections)
+
+
+@pytest.fixture
+def upstream(running_upstream: Upstream) -> Upstream:
+    """Return a real upstream that answers at once until a test turns its dial."""
+    running_upstream.dial.turn(running_upstream.dial.initial)
+    running_upstream.connections.accepted = 0
+    return running_upstream

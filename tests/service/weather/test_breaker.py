@@ -1,0 +1,95 @@
+import asyncio
+import time
+
+import pytest
+
+from service.weather.breaker import Breaker, CircuitOpen
+
+
+class UpstreamDied(Exception):
+    pass
+
+
+def failing(breaker: Breaker) -> None:
+    with pytest.raises(UpstreamDied), breaker.attempt((UpstreamDied,)):
+        raise UpstreamDied
+
+
+def opened_breaker(*, reset_s: float = 60, changes: list[str] | None = None) -> Breaker:
+    breaker = Breaker(
+        "weather", threshold=3, reset_s=reset_s, on_change=(changes if changes is not None else []).append
+    )
+    for _ in range(3):
+        failing(breaker)
+    return breaker
+
+
+def test_failures_in_a_row_open_the_circuit_and_no_call_is_made() -> None:
+    breaker = opened_breaker(reset_s=30)
+
+    with pytest.raises(CircuitOpen) as refusal, breaker.attempt((UpstreamDied,)):
+        pytest.fail("the call was made")
+
+    assert 29 <= refusal.value.retry_after_s <= 30
+
+
+def test_an_answer_in_between_keeps_the_circuit_closed() -> None:
+    breaker = Breaker("weather", threshold=3, reset_s=60, on_change=lambda _: None)
+    for _ in range(5):
+        failing(breaker)
+        failing(breaker)
+        with breaker.attempt((UpstreamDied,)):
+            pass
+
+    assert breaker.state == "closed"
+
+
+def test_a_trial_that_succeeds_closes_the_circuit_and_one_that_fails_opens_it_again() -> None:
+    changes: list[str] = []
+    breaker = opened_breaker(reset_s=0.05, changes=changes)
+
+    time.sleep(0.06)
+    failing(breaker)
+    assert breaker.state == "opened"
+    time.sleep(0.06)
+    with breaker.attempt((UpstreamDied,)):
+        pass
+
+    assert breaker.state == "closed"
+    assert changes == ["opened", "half-opened", "opened", "half-opened", "closed"]
+
+
+async def test_only_one_call_at_a_time_is_a_trial() -> None:
+    breaker = opened_breaker(reset_s=0.05)
+    await asyncio.sleep(0.06)
+    made = 0
+
+    async def call() -> None:
+        nonlocal made
+        with breaker.attempt((UpstreamDied,)):
+            made += 1
+            await asyncio.sleep(0.02)
+
+    results = await asyncio.gather(*(call() for _ in range(20)), return_exceptions=True)
+
+    assert made == 1
+    assert sum(isinstance(result, CircuitOpen) for result in results) == 19
+
+
+async def test_a_cancelled_call_is_neither_a_failure_nor_a_success() -> None:
+    breaker = opened_breaker(reset_s=0.05)
+    await asyncio.sleep(0.06)
+
+    async def call() -> None:
+        with breaker.attempt((UpstreamDied,)):
+            await asyncio.sleep(60)
+
+    trial = asyncio.create_task(call())
+    await asyncio.sleep(0)
+    trial.cancel()
+    await asyncio.gather(trial, return_exceptions=True)
+
+    assert breaker.state == "half-opened"
+    with breaker.attempt((UpstreamDied,)):
+        pass
+    assert breaker.state == "closed"

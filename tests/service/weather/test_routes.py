@@ -1,0 +1,138 @@
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from service.problems import install_problems
+from service.settings import Settings
+from service.techniques import NAMES
+from service.upstream.behaviour import Behaviour
+from service.weather.composition import weather_source
+from service.weather.routes import weather_router
+from tests.servers.asgi import serving
+from tests.service.weather.conftest import Upstream, reading
+
+STORM = "/weather/JFK?at=2013-02-08T20:17Z"
+SILENT = Behaviour(hang_s=60)
+
+
+@contextmanager
+def service(upstream: Upstream, techniques: frozenset[str] = frozenset(NAMES)) -> Iterator[httpx.Client]:
+    """Yield a client of a real server with the weather and one route that needs nothing."""
+    settings = Settings(
+        techniques=techniques, weather_url=upstream.url, weather_deadline_s=0.3, weather_breaker_failures=1000
+    )
+    source = weather_source(settings, CollectorRegistry())
+
+    @asynccontextmanager
+    async def closing(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await source.aclose()
+
+    app = FastAPI(lifespan=closing)
+    install_problems(app)
+    app.include_router(weather_router(source))
+
+    @app.get("/other")
+    async def other() -> str:
+        return "here"
+
+    with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield client
+
+
+def test_the_weather_of_the_whole_hour_is_answered(upstream: Upstream) -> None:
+    with service(upstream) as client:
+        response = client.get(STORM)
+
+    assert response.status_code == 200
+    assert response.json() == reading("JFK", 20).model_dump(mode="json")
+    assert "Age" not in response.headers
+
+
+def test_a_stale_answer_is_the_same_body_and_marked(upstream: Upstream) -> None:
+    with service(upstream) as client:
+        fresh = client.get(STORM)
+        upstream.dial.turn(SILENT)
+        stale = client.get(STORM)
+
+    assert stale.status_code == 200
+    assert stale.content == fresh.content
+    assert int(stale.headers["Age"]) >= 1
+    assert stale.headers["Cache-Status"].startswith("Flightdeck-Upstream; hit; ttl=-")
+    assert 'detail="deadline"' in stale.headers["Cache-Status"]
+    assert stale.headers["Cache-Control"] == "no-store"
+
+
+def test_without_an_earlier_answer_the_client_is_told_when_to_try_again(upstream: Upstream) -> None:
+    upstream.dial.turn(SILENT)
+    with service(upstream) as client:
+        response = client.get(STORM)
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) >= 1
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["type"].endswith("upstream-unavailable")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/weather/JFK", 422, "at"),
+        ("/weather/JFK?at=now", 422, "YYYY-MM-DDTHH:MM"),
+        ("/weather/JFK?at=2013-02-08T20:00", 422, "zone"),
+        ("/weather/JFK?at=2013-02-08T20:00Z&units=c", 422, "unknown parameter"),
+        ("/weather/new-york?at=2013-02-08T20:00Z", 422, "faa"),
+        ("/weather/ORD?at=2013-02-08T20:00Z", 404, "EWR, JFK and LGA"),
+        ("/weather/JFK?at=2014-02-08T20:00Z", 404, "2013"),
+    ],
+)
+def test_a_request_that_can_not_be_answered_says_what_can(
+    upstream: Upstream, path: str, status: int, text: str
+) -> None:
+    with service(upstream) as client:
+        response = client.get(path)
+
+    assert response.status_code == status
+    assert text in response.text
+
+
+def slowest_during_a_hang(upstream: Upstream, techniques: frozenset[str]) -> float:
+    """Return the 99th percentile, in seconds, of another route while weather requests wait for a silent upstream."""
+    with service(upstream, techniques) as client:
+        client.get("/other")
+        upstream.dial.turn(SILENT)
+        stop = threading.Event()
+
+        def ask_for_weather() -> None:
+            with httpx.Client(base_url=client.base_url, timeout=30) as own:
+                while not stop.is_set():
+                    own.get(STORM)
+
+        askers = [threading.Thread(target=ask_for_weather, daemon=True) for _ in range(8)]
+        for asker in askers:
+            asker.start()
+        latencies = []
+        until = time.perf_counter() + 1.5
+        while time.perf_counter() < until:
+            started = time.perf_counter()
+            assert client.get("/other").status_code == 200
+            latencies.append(time.perf_counter() - started)
+            time.sleep(0.002)
+        stop.set()
+        for asker in askers:
+            asker.join(timeout=10)
+    return sorted(latencies)[int(len(latencies) * 0.99)]
+
+
+def test_a_silent_upstream_does_not_slow_other_routes(upstream: Upstream) -> None:
+    assert slowest_during_a_hang(upstream, frozenset(NAMES)) < 0.1
+
+
+def test_a_blocking_client_makes_every_route_wait_for_a_silent_upstream(upstream: Upstream) -> None:
+    assert slowest_during_a_hang(upstream, frozenset(NAMES) - {"async_io"}) > 0.25

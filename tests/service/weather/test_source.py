@@ -1,0 +1,177 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.settings import Settings
+from service.upstream.behaviour import Behaviour
+from service.weather.composition import weather_source
+from service.weather.source import Answer, UpstreamUnavailable, WeatherSource
+from tests.servers.executable import free_port
+from tests.service.weather.conftest import Upstream, reading
+
+HOUR = datetime(2013, 2, 8, 20, tzinfo=UTC)
+NEVER = HOUR.replace(year=2014)
+QUICK = Behaviour(median_ms=0, p99_ms=0)
+SILENT = Behaviour(hang_s=60)
+FAILING = Behaviour(median_ms=0, p99_ms=0, failure_rate=1)
+ALL = ("async_io", "connection_reuse", "timeouts")
+VARIANTS = [frozenset(name for bit, name in enumerate(ALL) if number >> bit & 1) for number in range(8)]
+
+Open = Callable[..., AbstractAsyncContextManager[WeatherSource]]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def opened(registry: CollectorRegistry) -> Open:
+    """Return what opens a source with some techniques and settings, and closes it."""
+
+    @asynccontextmanager
+    async def opened(
+        url: str, techniques: frozenset[str] = VARIANTS[-1], **settings: Any
+    ) -> AsyncIterator[WeatherSource]:
+        chosen = {"weather_deadline_s": 0.3, "weather_breaker_failures": 1000, **settings}
+        source = weather_source(Settings(techniques=techniques, weather_url=url, **chosen), registry)
+        try:
+            yield source
+        finally:
+            await source.aclose()
+
+    return opened
+
+
+async def seconds_to_fail(call: Coroutine[Any, Any, Answer | None]) -> float:
+    started = perf_counter()
+    with pytest.raises(UpstreamUnavailable):
+        await call
+    return perf_counter() - started
+
+
+@pytest.mark.parametrize("techniques", VARIANTS, ids=lambda techniques: "+".join(sorted(techniques)) or "none")
+async def test_every_combination_of_techniques_gives_the_same_answers(
+    upstream: Upstream, opened: Open, registry: CollectorRegistry, techniques: frozenset[str]
+) -> None:
+    async with opened(upstream.url, techniques) as source:
+        answer = await source.at("JFK", HOUR)
+        gap = await source.at("JFK", NEVER)
+        upstream.dial.turn(FAILING)
+        with pytest.raises(UpstreamUnavailable, match="status 503"):
+            await source.at("LGA", HOUR)
+
+    assert answer == Answer(reading=reading("JFK", 20))
+    assert gap is None
+    for outcome in ("answered", "missing", "failed"):
+        assert registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": outcome}) == 1
+
+
+@pytest.mark.parametrize("techniques", VARIANTS, ids=lambda techniques: "+".join(sorted(techniques)) or "none")
+async def test_a_reused_client_connects_once_and_a_client_per_call_every_time(
+    upstream: Upstream, opened: Open, registry: CollectorRegistry, techniques: frozenset[str]
+) -> None:
+    async with opened(upstream.url, techniques) as source:
+        for _ in range(3):
+            await source.at("JFK", HOUR)
+
+    connects = 1 if "connection_reuse" in techniques else 3
+    assert upstream.connections.accepted == connects
+    assert registry.get_sample_value("upstream_connects_total", {"upstream": "weather"}) == connects
+
+
+async def test_concurrent_calls_share_at_most_the_allowed_connections(upstream: Upstream, opened: Open) -> None:
+    upstream.dial.turn(Behaviour(median_ms=5, p99_ms=6))
+    async with opened(upstream.url, weather_max_connections=4, weather_deadline_s=5) as source:
+        await asyncio.gather(*(source.at("JFK", HOUR) for _ in range(40)))
+
+    assert upstream.connections.accepted <= 4
+
+
+async def test_a_silent_upstream_is_given_up_at_the_deadline(upstream: Upstream, opened: Open) -> None:
+    upstream.dial.turn(SILENT)
+    async with opened(upstream.url) as source:
+        assert await seconds_to_fail(source.at("JFK", HOUR)) == pytest.approx(0.3, abs=0.15)
+
+
+async def test_a_silent_upstream_is_not_asked_again_for_the_same_request(upstream: Upstream, opened: Open) -> None:
+    upstream.dial.turn(SILENT)
+    async with opened(upstream.url) as source:
+        await seconds_to_fail(source.at("JFK", HOUR))
+
+    assert upstream.connections.accepted == 1
+
+
+async def test_without_timeouts_a_silent_upstream_is_waited_for(upstream: Upstream, opened: Open) -> None:
+    upstream.dial.turn(SILENT)
+    async with opened(upstream.url, frozenset({"async_io", "connection_reuse"})) as source:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(source.at("JFK", HOUR), timeout=1)
+
+
+async def test_a_refused_call_is_sent_again_until_the_upstream_answers(upstream: Upstream, opened: Open) -> None:
+    upstream.dial.turn(Behaviour(median_ms=0, p99_ms=0, failure_rate=0.4))
+    async with opened(upstream.url, weather_deadline_s=5) as source:
+        outcomes = await asyncio.gather(*(source.at("JFK", HOUR) for _ in range(200)), return_exceptions=True)
+
+    failed = sum(isinstance(outcome, UpstreamUnavailable) for outcome in outcomes)
+    assert failed < 30, "three tries at 40 % leave about 6 % failures"
+
+
+async def test_an_upstream_that_is_down_fails_quickly(opened: Open) -> None:
+    async with opened(f"http://127.0.0.1:{free_port()}", weather_deadline_s=5) as source:
+        assert await seconds_to_fail(source.at("JFK", HOUR)) < 0.5
+
+
+@pytest.mark.parametrize("trouble", [SILENT, FAILING], ids=["silent", "failing"])
+async def test_an_earlier_answer_stands_in_and_says_so(
+    upstream: Upstream, opened: Open, registry: CollectorRegistry, trouble: Behaviour
+) -> None:
+    async with opened(upstream.url) as source:
+        fresh = await source.at("JFK", HOUR)
+        upstream.dial.turn(trouble)
+        stale = await source.at("JFK", HOUR)
+        upstream.dial.turn(QUICK)
+        again = await source.at("JFK", HOUR)
+
+    assert fresh is not None
+    assert stale is not None
+    assert stale.reading == fresh.reading
+    assert stale.stale_because == ("deadline" if trouble is SILENT else "status 503")
+    assert 0 < stale.age_s < 5
+    assert again == fresh
+    assert registry.get_sample_value("upstream_stale_answers_total", {"upstream": "weather"}) == 1
+
+
+async def test_an_answer_that_is_too_old_does_not_stand_in(upstream: Upstream, opened: Open) -> None:
+    async with opened(upstream.url, weather_stale_s=1) as source:
+        await source.at("JFK", HOUR)
+        upstream.dial.turn(FAILING)
+        assert await source.at("JFK", HOUR) is not None
+        await asyncio.sleep(1.05)
+        await seconds_to_fail(source.at("JFK", HOUR))
+
+
+async def test_an_open_circuit_leaves_the_upstream_alone_and_closes_after_a_trial(
+    upstream: Upstream, opened: Open, registry: CollectorRegistry
+) -> None:
+    upstream.dial.turn(SILENT)
+    async with opened(upstream.url, weather_breaker_failures=3, weather_breaker_reset_s=0.5) as source:
+        for _ in range(3):
+            await seconds_to_fail(source.at("JFK", HOUR))
+        assert await seconds_to_fail(source.at("JFK", HOUR)) < 0.05, "no deadline is waited for"
+        assert registry.get_sample_value("upstream_circuit_state", {"upstream": "weather", "state": "opened"}) == 1
+        assert registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": "refused"}) == 1
+
+        upstream.dial.turn(QUICK)
+        await asyncio.sleep(0.55)
+        assert await source.at("JFK", HOUR) is not None
+
+    assert registry.get_sample_value("upstream_circuit_state", {"upstream": "weather", "state": "closed"}) == 1
+    assert registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": "timeout"}) == 3
