@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     pool_timeout_s: float = Field(default=2.0, gt=0, le=60, description="Longest wait for a connection before a 503.")
     pool_recycle_s: int = Field(default=1800, ge=1, description="Age at which a connection is replaced.")
     redis_url: str = Field(default="", description="The shared cache; by default it lives in the process.")
+    cache_local_max_bytes: int = Field(
+        default=64_000_000, ge=1_000_000, description="Memory that the in-process cache takes at most."
+    )
+    cache_shared_max_bytes: int = Field(
+        default=256_000_000, ge=1_000_000, description="The same of the shared cache while it lives in the process."
+    )
     weather_url: str = Field(
         default="http://127.0.0.1:8090",
         pattern=r"^https?://[^/\s]+(/\S*)?$",

@@ -1,0 +1,34 @@
+"""The cache that the settings ask for."""
+
+from collections.abc import Mapping
+
+from service.cache.layered import LayeredCache
+from service.cache.levels import Levels
+from service.cache.lru import EntryLru
+from service.cache.memory import MemoryStore
+from service.cache.meter import CacheMeter
+from service.cache.null import NullCache
+from service.cache.policy import CachePolicy, PolicyTable
+from service.settings import Settings
+
+
+def policies_in_use(settings: Settings, policies: Mapping[str, CachePolicy]) -> PolicyTable:
+    """Return the policies whose technique is on."""
+    return PolicyTable({template: policy for template, policy in policies.items() if settings.uses(policy.technique)})
+
+
+def cache_for(settings: Settings, *, meter: CacheMeter) -> LayeredCache | NullCache:
+    """Return the cache with the levels that are on: `local_cache` in front of `response_cache`, one of them, none.
+
+    Enter it as an asynchronous context while the service runs.
+    """
+    local = shared = None
+    if settings.uses("local_cache"):
+        local = EntryLru(level="local", max_bytes=settings.cache_local_max_bytes, meter=meter)
+    if settings.uses("response_cache"):
+        shared = EntryLru(level="shared", max_bytes=settings.cache_shared_max_bytes, meter=meter)
+    if shared is not None:
+        return LayeredCache(Levels(MemoryStore(shared), local=local, meter=meter))
+    if local is not None:
+        return LayeredCache(Levels(MemoryStore(local), local=None, meter=meter))
+    return NullCache()

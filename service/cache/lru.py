@@ -1,0 +1,73 @@
+"""A bounded set of entries in this process: the least recently used leave first, invalidated ones at once."""
+
+from collections import Counter
+from functools import partial
+
+from cachetools import LRUCache
+
+from service.cache.entry import Entry
+from service.cache.meter import CacheMeter
+
+
+class EntryLru(LRUCache[bytes, Entry]):
+    """Entries by key, bounded by their bytes, found again by their tags."""
+
+    def __init__(self, *, level: str, max_bytes: int, meter: CacheMeter) -> None:
+        super().__init__(max_bytes, getsizeof=_size_bytes)
+        self.level = level
+        self._meter = meter
+        self._keys_by_tag: dict[str, set[bytes]] = {}
+        self._sizes: dict[bytes, tuple[Entry, int]] = {}
+        self._entries: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+
+    def __setitem__(self, key: bytes, entry: Entry) -> None:
+        if key in self:
+            del self[key]
+        size_bytes = entry.size_bytes
+        if size_bytes > self.maxsize:
+            return
+        super().__setitem__(key, entry)
+        self._sizes[key] = (entry, size_bytes)
+        for tag in entry.tags:
+            self._keys_by_tag.setdefault(tag, set()).add(key)
+        entry.holders[self.level] = partial(self._regrown, key)
+        self._account(entry.cache, entries=1, size_bytes=size_bytes)
+
+    def __delitem__(self, key: bytes) -> None:
+        super().__delitem__(key)
+        entry, size_bytes = self._sizes.pop(key)
+        for tag in entry.tags:
+            keys = self._keys_by_tag[tag]
+            keys.discard(key)
+            if not keys:
+                del self._keys_by_tag[tag]
+        entry.holders.pop(self.level, None)
+        self._account(entry.cache, entries=-1, size_bytes=-size_bytes)
+
+    def invalidate(self, tags: frozenset[str]) -> None:
+        """Drop every entry with one of the tags."""
+        dropped: Counter[str] = Counter()
+        for key in {key for tag in tags for key in self._keys_by_tag.get(tag, ())}:
+            dropped[self._sizes[key][0].cache] += 1
+            del self[key]
+        for cache, entries in dropped.items():
+            self._meter.invalidated(cache, level=self.level, entries=entries)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        for key in list(self):
+            del self[key]
+
+    def _regrown(self, key: bytes, entry: Entry, encoding: str) -> None:  # noqa: ARG002 every holder is told which
+        """Count the entry's bytes again, now with one more variant."""
+        self[key] = entry
+
+    def _account(self, cache: str, *, entries: int, size_bytes: int) -> None:
+        self._entries[cache] += entries
+        self._bytes[cache] += size_bytes
+        self._meter.resized(cache, level=self.level, entries=self._entries[cache], size_bytes=self._bytes[cache])
+
+
+def _size_bytes(entry: Entry) -> int:
+    return entry.size_bytes

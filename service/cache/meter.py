@@ -1,0 +1,16 @@
+"""What the cache reports about itself; `observability.cache.CacheMetrics` records it."""
+
+from typing import Protocol
+
+
+class CacheMeter(Protocol):
+    """Counts lookups, sizes and invalidations."""
+
+    def observe(self, cache: str, *, level: str, result: str, seconds: float) -> None:
+        """Count one lookup and its result: hit, stale, miss, coalesced or error."""
+
+    def resized(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
+        """Set what a level holds."""
+
+    def invalidated(self, cache: str, *, level: str, entries: int = 1) -> None:
+        """Count entries that an invalidation made unusable."""

@@ -1,0 +1,146 @@
+"""Compression as ASGI middleware: zstd, br or gzip, as the client likes."""
+
+from functools import partial
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from observability.server_timing import record
+from service.cache.entry import entry_of
+from service.compression.codings import BY_NAME, Stream
+from service.compression.eligible import Facts, facts_of
+from service.compression.headers import encoded, varied
+from service.compression.meter import CompressionMeter
+from service.compression.negotiation import IDENTITY, Acceptance, accept_encoding_of, acceptance
+from service.compression.workshop import Workshop
+
+
+class CompressionMiddleware:
+    """Compresses response bodies of at least `minimum_bytes`, and of unknown length as they come."""
+
+    def __init__(self, app: ASGIApp, *, meter: CompressionMeter, minimum_bytes: int = 1000) -> None:
+        self.app = app
+        self._meter = meter
+        self._minimum_bytes = minimum_bytes
+        self._workshop = Workshop(meter=meter)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request in the coding that its client prefers."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        accepted = acceptance(accept_encoding_of(scope["headers"]))
+        response = _Response(scope, send, accepted, self._workshop, self._meter, self._minimum_bytes)
+        await self.app(scope, receive, response.send)
+
+
+class _Response:
+    """One response on its way to the client."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        send: Send,
+        accepted: Acceptance,
+        workshop: Workshop,
+        meter: CompressionMeter,
+        minimum_bytes: int,
+    ) -> None:
+        self._scope = scope
+        self._send = send
+        self._accepted = accepted
+        self._workshop = workshop
+        self._meter = meter
+        self._minimum_bytes = minimum_bytes
+        self._held: Message | None = None
+        self._stream: Stream | None = None
+        self._before_bytes = self._after_bytes = 0
+        self._seconds = 0.0
+
+    async def send(self, message: Message) -> None:
+        """Pass a message of the application on, compressed if it should be."""
+        if message["type"] == "http.response.start":
+            await self._started(message)
+        elif message["type"] == "http.response.body" and self._stream is not None:
+            await self._streamed(self._stream, message)
+        elif self._held is None:
+            await self._send(message)
+        elif message["type"] != "http.response.body":
+            held, self._held = self._held, None
+            await self._send(held)
+            await self._send(message)
+        elif message.get("more_body", False):
+            held, self._held = self._held, None
+            await self._streamed(await self._opened(held), message)
+        else:
+            held, self._held = self._held, None
+            await self._whole(held, message)
+
+    async def _started(self, message: Message) -> None:
+        headers = [(name.lower(), value) for name, value in message.get("headers", ())]
+        facts = facts_of(message["status"], headers)
+        message = {**message, "headers": headers}
+        if message["status"] == 304:
+            await self._send({**message, "headers": varied(headers)})
+        elif not facts.may_change:
+            await self._send(message)
+        elif not self._is_wanted(facts):
+            if facts.is_compressible:
+                message["headers"] = varied(headers)
+            await self._send(message)
+        elif self._scope["method"] == "HEAD":
+            await self._send({**message, "headers": encoded(headers, self._accepted.preferred, None)})
+        elif facts.size_bytes is None:
+            await self._opened(message)
+        else:
+            # Announced with its length, the body comes next: nobody waits longer because the start waits for it.
+            self._held = message
+
+    def _is_wanted(self, facts: Facts) -> bool:
+        if self._accepted.preferred == IDENTITY:
+            if facts.is_compressible and facts.size_bytes is not None and facts.size_bytes >= self._minimum_bytes:
+                size = facts.size_bytes
+                self._meter.observe(encoding=IDENTITY, before_bytes=size, after_bytes=size, seconds=0.0)
+            return False
+        if not self._accepted.identity:
+            return True
+        return facts.is_compressible and (facts.size_bytes is None or facts.size_bytes >= self._minimum_bytes)
+
+    async def _whole(self, start: Message, message: Message) -> None:
+        body: bytes = message.get("body", b"")
+        coding = self._accepted.preferred
+        entry = entry_of(self._scope)
+        if entry is not None and body is entry.body:
+            made = await self._workshop.variant(entry, coding)
+        else:
+            made = await self._workshop.whole(body, coding)
+        if made is body:
+            await self._send({**start, "headers": varied(start["headers"])})
+            await self._send(message)
+            return
+        await self._send({**start, "headers": encoded(start["headers"], coding, len(made))})
+        await self._send({"type": "http.response.body", "body": made})
+
+    async def _opened(self, start: Message) -> Stream:
+        coding = self._accepted.preferred
+        self._stream = BY_NAME[coding].stream()
+        await self._send({**start, "headers": encoded(start["headers"], coding, None)})
+        return self._stream
+
+    async def _streamed(self, stream: Stream, message: Message) -> None:
+        body: bytes = message.get("body", b"")
+        is_last = not message.get("more_body", False)
+        if not body and not is_last:
+            return
+        part, seconds = await self._workshop.timed(partial(stream.part, is_last=is_last), body)
+        self._before_bytes += len(body)
+        self._after_bytes += len(part)
+        self._seconds += seconds
+        await self._send({"type": "http.response.body", "body": part, "more_body": not is_last})
+        if is_last:
+            record("compress", self._seconds)
+            self._meter.observe(
+                encoding=self._accepted.preferred,
+                before_bytes=self._before_bytes,
+                after_bytes=self._after_bytes,
+                seconds=self._seconds,
+            )

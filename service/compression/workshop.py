@@ -1,0 +1,68 @@
+"""Where bodies are compressed: small ones in place, large ones on threads of their own number."""
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+
+from anyio import CapacityLimiter, to_thread
+
+from observability.server_timing import record
+from service.cache.entry import Entry
+from service.compression.codings import BY_NAME
+from service.compression.meter import CompressionMeter
+
+OFFLOAD_BYTES = 32_768
+"""From here on a thread costs less than what the event loop would wait, see `python -m bench compression`."""
+
+
+class Workshop:
+    """Compresses bodies and counts what that takes."""
+
+    def __init__(self, *, meter: CompressionMeter, threads: int = 2) -> None:
+        self._meter = meter
+        self._threads = threads
+        self._limiter: CapacityLimiter | None = None
+
+    async def whole(self, body: bytes, coding: str) -> bytes:
+        """Return the compressed body, or the body itself if that does not make it smaller."""
+        compressed, seconds = await self.timed(BY_NAME[coding].whole, body)
+        record("compress", seconds)
+        if len(compressed) >= len(body):
+            self._meter.observe(encoding="identity", before_bytes=len(body), after_bytes=len(body), seconds=seconds)
+            return body
+        self._meter.observe(encoding=coding, before_bytes=len(body), after_bytes=len(compressed), seconds=seconds)
+        return compressed
+
+    async def variant(self, entry: Entry, coding: str) -> bytes:
+        """Return the entry's body in this coding, made once however many ask; the body itself if it is not smaller."""
+        kept = entry.variants.get(coding)
+        if kept is not None:
+            encoding = "identity" if kept is entry.body else coding
+            self._meter.observe(encoding=encoding, before_bytes=len(entry.body), after_bytes=len(kept), seconds=0.0)
+            return kept
+        making = entry.making.get(coding)
+        if making is None:
+            making = entry.making[coding] = asyncio.create_task(self._made(entry, coding))
+        return await asyncio.shield(making)
+
+    async def timed(self, compress: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, float]:
+        """Return what `compress` returns and the seconds it took, on a thread if there is much to do."""
+        if len(data) < OFFLOAD_BYTES:
+            return _timed(compress, data)
+        if self._limiter is None:
+            self._limiter = CapacityLimiter(self._threads)
+        return await to_thread.run_sync(_timed, compress, data, limiter=self._limiter)
+
+    async def _made(self, entry: Entry, coding: str) -> bytes:
+        try:
+            made = await self.whole(entry.body, coding)
+            entry.keep(coding, made)
+            return made
+        finally:
+            del entry.making[coding]
+
+
+def _timed(compress: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, float]:
+    started = perf_counter()
+    compressed = compress(data)
+    return compressed, perf_counter() - started
