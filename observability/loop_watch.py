@@ -1,0 +1,131 @@
+"""Who blocks the event loop: a thread looks at the running task while the loop is late.
+
+Time is attributed by samples: one handler that blocks gets all of it, many short steps share it. A task that is found
+running in two samples of a late loop is a block: its stack goes to the log and to the trace of its request, while it
+still runs.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass
+from threading import Event, Thread
+from time import perf_counter
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.semconv.attributes.code_attributes import CODE_STACKTRACE
+from opentelemetry.trace import Span
+from prometheus_client import Counter
+
+from observability.guard import guarded
+from observability.running_task import RunningTask, running_task
+
+LOG_EVERY_S: Final = 10.0
+"""One handler's blocks are logged at most this often; the counter and the traces have them all."""
+
+logger: Final = logging.getLogger("observability.event_loop")
+
+
+@dataclass
+class _Block:
+    """One task that keeps the loop, without the references that would keep its objects alive."""
+
+    task_id: int
+    handler: str
+    span: Span
+    context: Context
+    seconds: float
+    logged: bool = False
+
+
+class LoopWatch:
+    """A thread that looks at a loop, and when it is late, at what it runs."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, thread_id: int, *, late_s: Callable[[], float], blocked: Counter
+    ) -> None:
+        self._loop = loop
+        self._thread_id = thread_id
+        self._late_s = late_s
+        self._blocked = blocked
+        self._stopped = Event()
+        self._thread: Thread | None = None
+        self._suspect: int | None = None
+        self._block: _Block | None = None
+        self._sampled: float | None = None
+        self._logged: dict[str, float] = {}
+
+    def start(self, interval_s: float) -> None:
+        """Look every `interval_s` seconds until `stop()`."""
+        self._thread = Thread(target=self._run, args=(interval_s,), name="observability-event-loop", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=1.0)
+
+    def guilty_trace(self) -> dict[str, str] | None:
+        """Return the exemplar of the request that blocks, or None when nobody keeps its trace."""
+        block = self._block
+        if block is None:
+            return None
+        context = block.span.get_span_context()
+        return {"trace_id": f"{context.trace_id:032x}"} if context.trace_flags.sampled else None
+
+    def _run(self, interval_s: float) -> None:
+        while not self._stopped.wait(interval_s):
+            with guarded("event_loop"):
+                self._look(interval_s)
+
+    def _look(self, interval_s: float) -> None:
+        late_s = self._late_s()
+        running = running_task(self._loop, self._thread_id) if late_s >= interval_s else None
+        if running is None:
+            self._forget()
+            return
+        now = perf_counter()
+        handler = running.handler
+        self._blocked.labels(handler).inc(late_s if self._sampled is None else now - self._sampled)
+        self._sampled = now
+        task_id = id(running.task)
+        if self._block is not None and self._block.task_id == task_id:
+            self._continue(self._block, late_s)
+        elif self._suspect == task_id:
+            self._forget()
+            self._sampled = now
+            self._begin(running, handler, late_s)
+        self._suspect = task_id
+
+    def _begin(self, running: RunningTask, handler: str, late_s: float) -> None:
+        request, stack = running.request, running.stack()
+        span = request.span if request is not None and request.span is not None else None
+        if span is None:
+            span = running.context.run(trace.get_current_span)
+        self._block = block = _Block(id(running.task), handler, span, running.context, late_s)
+        if span.is_recording():
+            span.add_event("event_loop.blocked", {CODE_STACKTRACE: stack})
+        self._continue(block, late_s)
+        now = perf_counter()
+        if now - self._logged.get(handler, -LOG_EVERY_S) >= LOG_EVERY_S:
+            self._logged[handler] = now
+            block.logged = True
+            block.context.run(
+                logger.warning, "event loop blocked by %s for %.2f s so far, at:\n%s", handler, late_s, stack
+            )
+
+    def _continue(self, block: _Block, late_s: float) -> None:
+        """Write down how long the block has taken so far: the span may end before anybody else runs."""
+        block.seconds = late_s
+        if block.span.is_recording():
+            block.span.set_attribute("event_loop.blocked_seconds", round(late_s, 3))
+
+    def _forget(self) -> None:
+        block, self._block, self._suspect, self._sampled = self._block, None, None, None
+        if block is not None and block.logged:
+            block.context.run(
+                logger.warning, "event loop was blocked by %s for about %.2f s", block.handler, block.seconds
+            )

@@ -1,0 +1,208 @@
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import httpx
+import pytest
+from fastapi import BackgroundTasks, FastAPI
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from observability import TelemetrySettings, instrument
+from observability.event_loop import EventLoopMetrics
+from observability.request import current_request
+from tests.servers.asgi import serving
+
+tracer = TracerProvider().get_tracer("test")
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+
+
+def block(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def burn(seconds: float) -> None:
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        sum(range(1000))
+
+
+class Site:
+    """An application with handlers that block its event loop, and the metrics of that loop."""
+
+    def __init__(self, pause: Callable[[float], None] = block) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = EventLoopMetrics(self.registry)
+        self.app = FastAPI(lifespan=self.lifespan)
+        instrument(self.app, registry=self.registry, settings=TelemetrySettings(metrics_exporter="none"))
+
+        @self.app.get("/slow/{number}")
+        async def slow(number: int, seconds: float = 0.4) -> None:  # noqa: ARG001 the path has it
+            with tracer.start_as_current_span("slow") as span:
+                request = current_request.get()
+                assert request is not None
+                request.span = span
+                pause(seconds)
+
+        @self.app.get("/task")
+        async def task() -> None:
+            async def child() -> None:
+                pause(0.4)
+
+            await asyncio.create_task(child())
+
+        @self.app.get("/background")
+        async def background(tasks: BackgroundTasks) -> None:
+            async def later() -> None:
+                pause(0.4)
+
+            tasks.add_task(later)
+
+        @self.app.get("/callback")
+        async def callback() -> None:
+            asyncio.get_running_loop().call_later(0.01, pause, 0.4)
+
+        @self.app.get("/thread")
+        def thread() -> None:
+            pause(0.4)
+
+        @self.app.get("/quick")
+        async def quick() -> None:
+            await asyncio.sleep(0.3)
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG002 the signature is Starlette's
+        self.metrics.start()
+        yield
+        self.metrics.stop()
+
+    def blocked(self, handler: str) -> float:
+        return self.registry.get_sample_value("event_loop_blocked_seconds_total", {"handler": handler}) or 0.0
+
+    def stall(self) -> float:
+        value = self.registry.get_sample_value("event_loop_stall_seconds")
+        assert value is not None
+        return value
+
+    def late_timers(self, more_than: str) -> float:
+        below = self.registry.get_sample_value("event_loop_lag_seconds_bucket", {"le": more_than})
+        count = self.registry.get_sample_value("event_loop_lag_seconds_count")
+        assert below is not None
+        assert count is not None
+        return count - below
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@contextmanager
+def requested(url: str) -> Iterator[None]:
+    """Have a request under way that nobody waits for."""
+    thread = threading.Thread(target=lambda: httpx.get(url, timeout=10))
+    thread.start()
+    yield
+    thread.join()
+
+
+@LOOPS
+@pytest.mark.parametrize("pause", [block, burn])
+def test_a_blocked_loop_and_its_handler_are_visible_while_it_is_blocked(
+    loop: str, pause: Callable[[float], None]
+) -> None:
+    site = Site(pause)
+    with serving(site.app, loop=loop) as url, requested(f"{url}/slow/7?seconds=1.0"):
+        wait_until(lambda: site.blocked("/slow/{number}") > 0.3)
+        assert site.stall() > 0.3
+        assert site.late_timers("0.25") == 0
+        wait_until(lambda: site.late_timers("0.25") == 1)
+        assert site.stall() < 0.3
+        assert site.blocked("/slow/{number}") == pytest.approx(1.0, abs=0.25)
+
+
+@LOOPS
+@pytest.mark.parametrize(
+    ("path", "handler"),
+    [
+        pytest.param("/task", "/task", id="a task that the handler started"),
+        pytest.param("/background", "/background", id="a background task"),
+        pytest.param("/callback", "none", id="a timer belongs to nobody"),
+    ],
+)
+def test_the_time_goes_to_the_handler_that_is_to_blame(loop: str, path: str, handler: str) -> None:
+    site = Site()
+    with serving(site.app, loop=loop) as url:
+        httpx.get(f"{url}{path}")
+        wait_until(lambda: site.late_timers("0.25") == 1)
+        assert site.blocked(handler) == pytest.approx(0.4, abs=0.15)
+
+
+@LOOPS
+@pytest.mark.parametrize("path", ["/thread", "/quick"])
+def test_waiting_and_work_in_threads_block_nobody(loop: str, path: str) -> None:
+    site = Site()
+    with serving(site.app, loop=loop) as url:
+        httpx.get(f"{url}{path}")
+        assert site.late_timers("0.25") == 0
+        assert site.blocked(path) < 0.1
+        assert site.blocked("none") < 0.1
+
+
+def test_the_stack_that_blocks_is_on_the_request_s_span_and_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    with caplog.at_level(logging.WARNING, "observability.event_loop"), serving(site.app) as url:
+        httpx.get(f"{url}/slow/1")
+        wait_until(lambda: len(caplog.records) >= 2)
+    begun, ended = (record.getMessage() for record in caplog.records)
+    assert begun.startswith("event loop blocked by /slow/{number} for 0.")
+    assert "in block\n    time.sleep(seconds)" in begun
+    assert "in slow\n" in begun
+    assert ended.startswith("event loop was blocked by /slow/{number} for about 0.")
+
+
+def test_the_trace_names_the_stack_and_the_lag_links_to_the_trace() -> None:
+    site = Site()
+    spans = []
+
+    @site.app.get("/caught")
+    async def caught() -> None:
+        with tracer.start_as_current_span("caught") as span:
+            spans.append(span)
+            block(0.4)
+
+    with serving(site.app) as url:
+        httpx.get(f"{url}/caught")
+        wait_until(lambda: site.late_timers("0.25") == 1)
+    (span,) = spans
+    (event,) = span.events  # type: ignore[attr-defined]  # the SDK's span has them
+    assert event.name == "event_loop.blocked"
+    assert "in caught\n    block(0.4)" in event.attributes["code.stacktrace"]
+    assert span.attributes["event_loop.blocked_seconds"] == pytest.approx(0.4, abs=0.15)  # type: ignore[attr-defined]  # the same
+    linked = [sample.exemplar for family in site.registry.collect() for sample in family.samples if sample.exemplar]
+    assert [link.labels["trace_id"] for link in linked] == [f"{span.get_span_context().trace_id:032x}"]
+
+
+def test_a_handler_that_blocks_again_and_again_is_logged_once_and_counted_every_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    site = Site()
+    with caplog.at_level(logging.WARNING, "observability.event_loop"), serving(site.app) as url:
+        for number in range(4):
+            httpx.get(f"{url}/slow/{number}?seconds=0.25")
+        wait_until(lambda: site.late_timers("0.1") == 4)
+    assert sum("so far" in record.getMessage() for record in caplog.records) == 1
+    assert site.blocked("/slow/{number}") == pytest.approx(1.0, abs=0.3)
+
+
+def test_after_stop_nothing_is_late_and_no_thread_is_left() -> None:
+    site = Site()
+    with serving(site.app):
+        assert any(thread.name == "observability-event-loop" for thread in threading.enumerate())
+    assert site.stall() == 0
+    assert not any(thread.name == "observability-event-loop" for thread in threading.enumerate())
