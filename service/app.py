@@ -1,7 +1,8 @@
 """The composition of the service: settings in, application out. Techniques are chosen here and nowhere else."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from typing import Final
 
 from fastapi import Depends, FastAPI
@@ -9,13 +10,22 @@ from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings, instrument
+from observability.cache import CacheMetrics
+from observability.compression import CompressionMetrics
+from service.airlines import routes as airlines
 from service.airlines.routes import airlines_router
+from service.airports import routes as airports
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
 from service.answers import FullObjects, SlimObjects
 from service.authorisation import WriteToken
 from service.body_limit import BodyLimit
+from service.cache.compose import cache_for, policies_in_use
+from service.cache.layered import LayeredCache
+from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.null import NullCache
+from service.cache.policy import CachePolicy, PolicyTable
+from service.compression.middleware import CompressionMiddleware
 from service.database import Database
 from service.flights.audit import AuditTrail
 from service.flights.columns import AnsweredColumns, EveryColumn
@@ -26,11 +36,16 @@ from service.flights.updates import StatusUpdates
 from service.flights.watchers import LocalWatchers
 from service.head import HeadOfGet
 from service.health import health_router
+from service.http_cache import HttpCacheMiddleware
+from service.landing.routes import landing_router
 from service.parameters import no_repeated_parameters
 from service.problem_documentation import document_problems
 from service.problems import install_problems
+from service.reports import routes as reports
 from service.reports.routes import reports_router
 from service.settings import Settings
+from service.weather.composition import weather_source
+from service.weather.routes import weather_router
 
 # `observability` records what FastAPI's own telemetry would, and costs less.
 NO_NATIVE_TELEMETRY: Final[TelemetryConfig] = {
@@ -42,24 +57,35 @@ NO_NATIVE_TELEMETRY: Final[TelemetryConfig] = {
 }
 
 
+POLICIES: Final[dict[str, CachePolicy]] = {**airlines.CACHED, **airports.CACHED, **reports.CACHED}
+"""Which answers are kept where a technique asks for it, by path template."""
+
+
 def create_app(
     settings: Settings, *, registry: CollectorRegistry | None = None, telemetry: TelemetrySettings | None = None
 ) -> FastAPI:
-    """Return the service with the techniques that the settings switch on; nothing connects before it starts."""
+    """Return the service with the techniques that the settings switch on; nothing connects before it starts.
+
+    Without `registry` a new one is made; without `telemetry` its settings are read from the environment.
+    """
     registry = registry or CollectorRegistry()
     database = Database(settings)
-    cache = NullCache()
+    cache = cache_for(settings, meter=CacheMetrics(registry))
+    weather = weather_source(settings, registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        try:
+        async with AsyncExitStack() as running:
+            running.push_async_callback(database.close)
+            running.push_async_callback(weather.aclose)
+            if isinstance(cache, LayeredCache):
+                await running.enter_async_context(cache)
             yield
-        finally:
-            await database.close()
 
     app = FastAPI(
         title="Flightdeck",
         summary="Every flight that left New York City in 2013, served with and without each performance technique.",
+        version=version("flightdeck"),
         lifespan=lifespan,
         telemetry=NO_NATIVE_TELEMETRY,
         redirect_slashes=False,
@@ -67,6 +93,7 @@ def create_app(
     )
     answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
     columns = AnsweredColumns() if settings.uses("deferred_columns") else EveryColumn()
+    loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
     lists = FlightLists(columns=columns, pages=KeysetPages() if settings.uses("pagination") else AllRows())
     writes = FlightWrites(
         token=WriteToken(settings.write_token),
@@ -74,15 +101,30 @@ def create_app(
         follow_up=FollowUp(AuditTrail(database), LocalWatchers(), registry=registry),
         timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),
     )
-    loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
+    app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
     app.include_router(health_router([database.check]))
     app.include_router(flights_router(database, lists=lists, writes=writes, answers=answers))
     app.include_router(airports_router(database, loading=loading, columns=columns, answers=answers))
     app.include_router(airlines_router(database, answers=answers))
     app.include_router(reports_router(database, answers=answers))
+    app.include_router(weather_router(weather, answers=answers))
     install_problems(app)
     document_problems(app)
+    _add_middleware(app, settings, cache=cache, registry=registry)
+    watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
+    return app
+
+
+def _add_middleware(
+    app: FastAPI, settings: Settings, *, cache: LayeredCache | NullCache, registry: CollectorRegistry
+) -> None:
+    """Add the middleware from the inside out: the last one added is the outermost."""
+    policies = policies_in_use(settings, POLICIES)
+    if isinstance(cache, LayeredCache):
+        app.add_middleware(ResponseCacheMiddleware, cache=cache, policies=policies)
+    if settings.uses("http_cache"):
+        app.add_middleware(HttpCacheMiddleware, policies=PolicyTable(POLICIES))
+    if settings.uses("compression"):
+        app.add_middleware(CompressionMiddleware, meter=CompressionMetrics(registry))
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
     app.add_middleware(HeadOfGet)
-    instrument(app, engines=database.engines, registry=registry, settings=telemetry)
-    return app

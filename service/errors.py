@@ -5,6 +5,7 @@ ServiceError
 ├── Unauthenticated 401
 ├── WritesOff 403
 ├── NotFound 404
+│   ├── NoReading
 │   ├── UnknownAirport
 │   └── UnknownFlight
 ├── ConcurrentUpdate 409
@@ -17,11 +18,13 @@ ServiceError
     ├── DatabaseUnreachable
     ├── NotReady
     ├── PoolExhausted
-    └── StatementTimeout
+    ├── StatementTimeout
+    └── UpstreamUnavailable
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -103,6 +106,20 @@ class NotFound(ServiceError):
     slug = "not-found"
     title = "Not found"
     meaning = "Nothing is at this address."
+
+
+class NoReading(NotFound):
+    """No weather is known for this airport and hour."""
+
+    slug = "no-reading"
+    title = "No reading"
+    meaning = "No weather is known for this airport and hour."
+
+    def __init__(self, faa: str, hour: datetime) -> None:
+        super().__init__(
+            f"no weather is known for {faa[:40]!r} at {hour.isoformat()}",
+            hint="EWR, JFK and LGA have a reading for nearly every hour of 2013",
+        )
 
 
 class UnknownAirport(NotFound):
@@ -285,3 +302,15 @@ class StatementTimeout(Unavailable):
         super().__init__(
             "the database did not answer in time", hint="ask for less: a shorter date range, a smaller limit"
         )
+
+
+class UpstreamUnavailable(Unavailable):
+    """The weather upstream gave no answer, and none is kept from before."""
+
+    slug = "upstream-unavailable"
+    title = "Upstream unavailable"
+    meaning = "The weather upstream does not answer, and no earlier answer to this request is kept."
+
+    def __init__(self, reason: str, *, retry_after_s: int = 1) -> None:
+        super().__init__(f"the weather upstream gave no answer: {reason}", retry_after_s=retry_after_s)
+        self.reason = reason

@@ -7,6 +7,9 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+STATIONS = ("EWR", "JFK", "LGA")
+"""The airports with a weather station in the data."""
+
 
 def _moment(value: object) -> object:
     """Let only ISO text with a zone and a year that every zone can express pass: pydantic also reads timestamps."""

@@ -13,23 +13,11 @@ from cachetools import TTLCache
 from pydantic import ValidationError
 
 from observability.server_timing import stage
-from service.errors import Unavailable
+from service.errors import UpstreamUnavailable
 from service.weather.breaker import Breaker, CircuitOpen
 from service.weather.clients import UpstreamClient
 from service.weather.metrics import UpstreamMetrics
 from service.weather.reading import Reading
-
-
-class UpstreamUnavailable(Unavailable):
-    """The weather upstream gave no answer, and none is kept."""
-
-    slug = "upstream-unavailable"
-    title = "Upstream unavailable"
-    meaning = "The weather upstream does not answer, and no earlier answer to this request is kept."
-
-    def __init__(self, reason: str, *, retry_after_s: int = 1) -> None:
-        super().__init__(f"the weather upstream gave no answer: {reason}", retry_after_s=retry_after_s)
-        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True)

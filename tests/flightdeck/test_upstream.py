@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def upstream(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [Path(sys.executable).with_name("flightdeck"), "upstream", *options]
+    command = [str(Path(sys.executable).with_name("flightdeck")), "upstream", *options]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

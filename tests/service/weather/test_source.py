@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service.errors import UpstreamUnavailable
 from service.settings import Settings
 from service.upstream.behaviour import Behaviour
 from service.weather.composition import weather_source
-from service.weather.source import Answer, UpstreamUnavailable, WeatherSource
+from service.weather.source import Answer, WeatherSource
 from tests.servers.executable import free_port
 from tests.service.weather.conftest import Upstream, reading
 
@@ -129,11 +130,15 @@ async def test_an_upstream_that_is_down_fails_quickly(opened: Open) -> None:
         assert await seconds_to_fail(source.at("JFK", HOUR)) < 0.5
 
 
-@pytest.mark.parametrize("trouble", [SILENT, FAILING], ids=["silent", "failing"])
+@pytest.mark.parametrize(
+    ("trouble", "deadline_s", "reason"),
+    [(SILENT, 0.3, "deadline"), (FAILING, 5, "status 503")],
+    ids=["silent", "failing"],
+)
 async def test_an_earlier_answer_stands_in_and_says_so(
-    upstream: Upstream, opened: Open, registry: CollectorRegistry, trouble: Behaviour
+    upstream: Upstream, opened: Open, registry: CollectorRegistry, trouble: Behaviour, deadline_s: float, reason: str
 ) -> None:
-    async with opened(upstream.url) as source:
+    async with opened(upstream.url, weather_deadline_s=deadline_s) as source:
         fresh = await source.at("JFK", HOUR)
         upstream.dial.turn(trouble)
         stale = await source.at("JFK", HOUR)
@@ -143,7 +148,7 @@ async def test_an_earlier_answer_stands_in_and_says_so(
     assert fresh is not None
     assert stale is not None
     assert stale.reading == fresh.reading
-    assert stale.stale_because == ("deadline" if trouble is SILENT else "status 503")
+    assert stale.stale_because == reason
     assert 0 < stale.age_s < 5
     assert again == fresh
     assert registry.get_sample_value("upstream_stale_answers_total", {"upstream": "weather"}) == 1
