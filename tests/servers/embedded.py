@@ -1,6 +1,9 @@
 """Embedded databases for tests: four real days, loaded once and copied for each test; or the whole year."""
 
 import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,9 @@ from service.dataset.source import Source
 
 DAYS = {("2013", "1", "1"), ("2013", "1", "2"), ("2013", "2", "1"), ("2013", "7", "1")}
 """Days with cancelled and diverted flights, unknown aircraft and unknown airports; 3,700 flights."""
+
+FLIGHTDECK = str(Path(sys.executable).with_name("flightdeck"))
+"""The command of this environment."""
 
 
 def of_the_days(content: bytes, *, first_column: int) -> bytes:
@@ -46,12 +52,29 @@ def data_dir(few_flights: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(few_flights, tmp_path / "data"))
 
 
+@dataclass(frozen=True, kw_only=True)
+class YearLoad:
+    """What `flightdeck data load` said about the whole year."""
+
+    directory: Path
+    result: subprocess.CompletedProcess[str]
+
+
 @pytest.fixture(scope="session")
-def all_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def year_load(tmp_path_factory: pytest.TempPathFactory) -> YearLoad:
+    """The whole year, loaded by the command as a person runs it."""
+    directory = tmp_path_factory.mktemp("all-flights") / "data"
+    command = [FLIGHTDECK, "data", "load", "--data-dir", str(directory)]
+    return YearLoad(
+        directory=directory,
+        result=subprocess.run(command, capture_output=True, text=True, check=True),
+    )
+
+
+@pytest.fixture(scope="session")
+def all_flights(year_load: YearLoad) -> Path:
     """A data directory with the whole year; for tests that only read."""
-    directory = tmp_path_factory.mktemp("all-flights")
-    embedded(directory).load(Source(), Silence())
-    return directory
+    return year_load.directory
 
 
 def embedded(directory: Path) -> Embedded:

@@ -1,0 +1,100 @@
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.servers.embedded import FLIGHTDECK, YearLoad
+
+WITHOUT_SETTINGS = {"PATH": os.environ["PATH"]}
+
+
+def flightdeck(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [FLIGHTDECK, *arguments], capture_output=True, text=True, check=False, env=WITHOUT_SETTINGS | environment
+    )
+
+
+def test_a_load_prints_lines_where_there_is_no_terminal(year_load: YearLoad) -> None:
+    assert year_load.result.stderr.splitlines() == [
+        "airlines: 16 of 16",
+        "airports: 1,458 of 1,458",
+        "aircraft: 3,322 of 3,322",
+        "weather: 26,115 of 26,115",
+        "flights: 100,000 of 336,776",
+        "flights: 200,000 of 336,776",
+        "flights: 300,000 of 336,776",
+        "flights: 336,776 of 336,776",
+        "indexes: 7 of 7",
+    ]
+    assert year_load.result.stdout.startswith("336,776 flights loaded into ")
+
+
+def test_a_load_leaves_the_two_databases_and_nothing_else(year_load: YearLoad) -> None:
+    assert sorted(path.name for path in year_load.directory.iterdir()) == ["flightdeck-unindexed.db", "flightdeck.db"]
+
+
+def test_a_second_load_says_that_nothing_was_to_do(year_load: YearLoad) -> None:
+    again = flightdeck("data", "load", "--data-dir", str(year_load.directory))
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith("336,776 flights were already loaded, and are intact")
+
+
+def test_the_environment_names_the_directory_too(year_load: YearLoad) -> None:
+    assert flightdeck("data", "status", DATA_DIR=str(year_load.directory)).returncode == 0
+
+
+def test_a_directory_that_is_asked_for_wins_over_the_environment(year_load: YearLoad, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'other.db'}"
+    status = flightdeck("data", "status", "--data-dir", str(year_load.directory), DATABASE_URL=url)
+    assert (status.returncode, "other.db" in status.stdout) == (0, False)
+
+
+def test_status_describes_both_databases(year_load: YearLoad) -> None:
+    status = flightdeck("data", "status", "--json", "--data-dir", str(year_load.directory))
+    databases = json.loads(status.stdout)
+    assert [Path(database["name"]).name for database in databases] == ["flightdeck.db", "flightdeck-unindexed.db"]
+    assert all(database["is_current"] and database["status_changes"] == 0 for database in databases)
+    assert databases[0]["size_bytes"] > databases[1]["size_bytes"] > 100_000_000
+
+
+def test_status_of_nothing_says_how_to_load_and_fails(tmp_path: Path) -> None:
+    status = flightdeck("data", "status", "--data-dir", str(tmp_path))
+    assert status.returncode == 1
+    assert status.stdout.count("nothing is loaded; `flightdeck data load` loads the flights") == 2
+
+
+def test_status_of_other_data_says_so_and_fails(few_flights: Path) -> None:
+    status = flightdeck("data", "status", "--data-dir", str(few_flights))
+    assert status.returncode == 1
+    assert status.stdout.count("another version") == 2
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence_and_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    load = flightdeck("data", "load", "--data-dir", str(tmp_path / "file"))
+    assert (load.returncode, load.stdout) == (1, "")
+    assert load.stderr.startswith(f"cannot write {tmp_path / 'file'}: ")
+    assert "Traceback" not in load.stderr
+
+
+@pytest.mark.parametrize("command", ["load", "status"])
+def test_a_bad_setting_is_named_with_what_is_allowed(command: str) -> None:
+    result = flightdeck("data", command, DATABASE_URL="mysql://someone:secret@host/flights")
+    assert result.returncode == 2
+    assert "DATABASE_URL: the scheme 'mysql' is not served; allowed: sqlite+aiosqlite" in result.stderr
+    assert "secret" not in result.stderr
+
+
+def test_ctrl_c_ends_a_load_without_a_trace(tmp_path: Path) -> None:
+    command = [FLIGHTDECK, "data", "load", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=WITHOUT_SETTINGS) as load:
+        assert load.stderr
+        assert load.stderr.readline() == "airlines: 16 of 16\n"
+        load.send_signal(signal.SIGINT)
+        rest = load.stderr.read()
+    assert load.returncode == 130
+    assert "Traceback" not in rest
+    assert list(tmp_path.iterdir()) == []
