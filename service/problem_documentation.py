@@ -77,4 +77,4 @@ def document_problems(app: FastAPI) -> None:
             document["components"]["schemas"] = dict(sorted(schemas.items()))
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign] the way FastAPI documents to extend the document
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it

@@ -1,6 +1,6 @@
 """What the airport routes take and answer."""
 
-import datetime
+import datetime as dt
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
@@ -106,5 +106,5 @@ class Board(BaseModel):
     """The departures of an airport on a day, in the order of the schedule."""
 
     airport: AirportOut
-    date: datetime.date
+    date: dt.date
     items: list[BoardFlight]

@@ -1,6 +1,6 @@
 """What the flight routes take and answer."""
 
-import datetime
+import datetime as dt
 import json
 from typing import Annotated, Literal, Self
 
@@ -39,13 +39,13 @@ class FlightOut(BaseModel):
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [EXAMPLE]})
 
     id: int
-    date: datetime.date = Field(description="Local day of the scheduled departure.")
+    date: dt.date = Field(description="Local day of the scheduled departure.")
     carrier: str
     number: int
     tail_number: str | None
     origin: str
     destination: str
-    scheduled_departure: datetime.datetime
+    scheduled_departure: dt.datetime
     departure_delay_min: int | None = Field(description=f"Departure delay {MINUTES}; null when unknown or cancelled.")
     scheduled_arrival_local: str = Field(description="Wall clock at the destination, HH:MM.")
     arrival_local: str | None

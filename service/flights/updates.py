@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 from sqlalchemy import update
 
 from observability.request import current_request
+from service.cache.null import Invalidates
 from service.database import Database
 from service.errors import ConcurrentUpdate
 from service.flights.queries import flight_by_id
@@ -17,13 +18,6 @@ from service.flights.watchers import StatusChanged
 from service.models import Flight
 
 ATTEMPTS: Final = 5
-
-
-class Invalidates(Protocol):
-    """A cache that forgets what depends on a tag."""
-
-    async def invalidate(self, tags: tuple[str, ...]) -> None:
-        """Make every answer that carries one of the tags unusable, in every level, before this returns."""
 
 
 @dataclass(frozen=True)

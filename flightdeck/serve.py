@@ -1,0 +1,102 @@
+"""`flightdeck serve`: one arm of the service under uvicorn."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from service.settings import Settings
+
+GRACE_S = 10
+"""How long requests that are being answered may take after the signal to stop."""
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any.")] = 8000,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the metrics; by default OTEL_EXPORTER_PROMETHEUS_PORT, or 9464. 0 takes any.",
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where the embedded databases are; by default DATA_DIR, or .flightdeck.")
+    ] = None,
+) -> None:
+    """Serve the flights with the techniques that TECHNIQUES switches on; docs/settings.md lists every variable."""
+    import uvicorn  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from observability import TelemetryConfigurationError, TelemetrySettings  # noqa: PLC0415
+    from service.app import create_app  # noqa: PLC0415
+    from service.settings import ConfigurationError, Settings  # noqa: PLC0415
+
+    try:
+        settings = Settings.from_environ(**({"data_dir": data_dir} if data_dir else {}))
+        telemetry = TelemetrySettings.from_environ()
+    except (ConfigurationError, TelemetryConfigurationError) as error:
+        _refuse(str(error))
+    if metrics_port is not None:
+        telemetry = telemetry.model_copy(update={"metrics_port": metrics_port})
+    _require_data(settings)
+    listener = _listening(host, port)
+    app = create_app(settings, telemetry=telemetry)
+    address, taken_port = listener.getsockname()[:2]
+    typer.echo(
+        f"{settings.arm} serves on http://{f'[{address}]' if ':' in address else address}:{taken_port}", err=True
+    )
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
+    )
+    server = uvicorn.Server(config)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+
+
+def _require_data(settings: "Settings") -> None:
+    """Refuse the start without flights. A database server that can not be reached may come: /readyz says so."""
+    import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from service.database import Database  # noqa: PLC0415
+    from service.database_url import is_embedded, parsed  # noqa: PLC0415
+    from service.errors import DatabaseUnreachable, NotReady  # noqa: PLC0415
+
+    async def check() -> None:
+        database = Database(settings)
+        try:
+            await database.check()
+        finally:
+            await database.close()
+
+    try:
+        asyncio.run(check())
+    except NotReady as error:
+        if is_embedded(parsed(settings.database_url)) or not isinstance(error.__cause__, DatabaseUnreachable):
+            _refuse(str(error))
+        typer.echo(f"{error}; serving, but not ready", err=True)
+
+
+def _listening(host: str, port: int) -> "socket":
+    """Return a socket that is bound to the address, before anything else is started."""
+    import socket  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        _refuse(f"can not listen on {host} port {port}: {error.strerror or error}")
+    return listener
+
+
+def _refuse(why: str) -> NoReturn:
+    typer.echo(why, err=True)
+    raise typer.Exit(2)

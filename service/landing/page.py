@@ -1,0 +1,59 @@
+"""The HTML of the landing page: one file with its style and script inside."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Final
+
+from jinja2 import Environment, StrictUndefined
+
+from service.landing.contents import HEADERS, TRIES, Place
+from service.settings import Settings
+from service.techniques import CATALOGUE
+
+HERE: Final = files("service.landing")
+
+
+class Page:
+    """Renders the landing page of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        self._template = environment.from_string((HERE / "page.html.j2").read_text("utf-8"))
+        self._css = (HERE / "page.css").read_text("utf-8")
+        self._js = (HERE / "page.js").read_text("utf-8")
+
+    @property
+    def content_security_policy(self) -> str:
+        """The policy that lets exactly this page's own style and script run."""
+        return (
+            f"default-src 'none'; style-src '{_digest(self._css)}' 'unsafe-inline'; script-src '{_digest(self._js)}'; "
+            "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+
+    def render(self, *, base_url: str, places: Sequence[Place]) -> str:
+        """Return the page, with links to these places."""
+        settings = self._settings
+        techniques = [(technique, settings.uses(technique.name)) for technique in CATALOGUE]
+        return self._template.render(
+            arm=settings.arm,
+            on=sum(is_on for _, is_on in techniques),
+            techniques=techniques,
+            tries=TRIES,
+            headers=[(header, header.technique is None or settings.uses(header.technique)) for header in HEADERS],
+            header_names=[header.name for header in HEADERS],
+            writes=bool(settings.write_token.get_secret_value()),
+            settings_links=bool(settings.grafana_url),
+            places=places,
+            base_url=base_url,
+            version=version("flightdeck"),
+            css=self._css,
+            js=self._js,
+        )
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()

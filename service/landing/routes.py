@@ -1,0 +1,91 @@
+"""The landing routes."""
+
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from service.answers import json_response
+from service.landing.contents import TRIES, places
+from service.landing.page import Page
+from service.parameters import NoParameters
+from service.problem_documentation import problems
+from service.settings import Settings
+from service.techniques import CATALOGUE
+
+HTML, JSON = "text/html", "application/json"
+
+
+class Landing(BaseModel):
+    """What this process is and where to go from here."""
+
+    arm: str
+    techniques: dict[str, bool]
+    try_: list[str]
+    places: dict[str, str]
+
+
+class RaisedOnPurpose(RuntimeError):
+    """Somebody asked for an error."""
+
+
+def landing_router(settings: Settings, *, metrics_port: Callable[[], int | None]) -> APIRouter:
+    """Return the landing page, and the route that fails on purpose."""
+    router = APIRouter(tags=["landing"])
+    page = Page(settings)
+
+    @router.get(
+        "/",
+        summary="What this process is",
+        response_model=Landing,
+        responses={200: {"content": {HTML: {"schema": {"type": "string"}}}}, **problems()},
+    )
+    async def landing(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
+        """A page for people; JSON for those who ask for it in `Accept`."""
+        port = metrics_port()
+        metrics_url = f"http://{request.url.hostname}:{port}/metrics" if port else None
+        found = places(settings, metrics_url=metrics_url)
+        if prefers_json(request.headers.get("accept", "")):
+            answer = Landing(
+                arm=settings.arm,
+                techniques={technique.name: settings.uses(technique.name) for technique in CATALOGUE},
+                try_=[one.path for one in TRIES],
+                places={place.name: place.url for place in found},
+            )
+            response = json_response(answer.model_dump_json().encode())
+        else:
+            base_url = str(request.base_url).rstrip("/")
+            response = HTMLResponse(
+                page.render(base_url=base_url, places=found),
+                headers={
+                    "Content-Security-Policy": page.content_security_policy,
+                    "X-Content-Type-Options": "nosniff",
+                    "Referrer-Policy": "no-referrer",
+                },
+            )
+        response.headers["Vary"] = "Accept"
+        return response
+
+    @router.post("/error", summary="Fail on purpose", response_model=None, responses=problems())
+    async def error(_: Annotated[NoParameters, Query()]) -> NoReturn:
+        """Raise an unhandled error, to see where it shows up."""
+        raise RaisedOnPurpose("somebody pressed the button on the landing page")
+
+    return router
+
+
+def prefers_json(accept: str) -> bool:
+    """Return whether an `Accept` header names JSON, with at least the weight of HTML."""
+    weights = {HTML: 0.0, JSON: 0.0}
+    for part in accept.split(","):
+        media_type, *parameters = (word.strip().lower() for word in part.split(";"))
+        if media_type in weights:
+            weight = next((word[2:] for word in parameters if word.startswith("q=")), "1")
+            try:
+                weights[media_type] = float(weight)
+            except ValueError:
+                weights[media_type] = 0.0
+    return weights[JSON] > 0 and weights[JSON] >= weights[HTML]
