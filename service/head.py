@@ -4,7 +4,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadOfGet:
-    """Answer HEAD with the headers of GET. The scope says HEAD again once the answer is made, for those who count."""
+    """Answers HEAD with the headers of GET.
+
+    The scope says GET to everything inside and HEAD to everything outside: the server needs that to frame the
+    response, metrics to count it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -18,7 +22,11 @@ class HeadOfGet:
         async def without_body(message: Message) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "body": b""}
-            await send(message)
+            scope["method"] = "HEAD"
+            try:
+                await send(message)
+            finally:
+                scope["method"] = "GET"
 
         scope["method"] = "GET"
         try:
