@@ -90,13 +90,17 @@ async function run(path, method = "GET") {
     element("div", { class: "again" }, again, method === "GET" ? open : ""));
 }
 
+function choose(link) {
+  for (const other of document.querySelectorAll(".tries a[aria-current]")) other.removeAttribute("aria-current");
+  link.setAttribute("aria-current", "true");
+  run(link.getAttribute("href"));
+}
+
 for (const link of document.querySelectorAll(".tries a")) {
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
-    for (const other of document.querySelectorAll(".tries a[aria-current]")) other.removeAttribute("aria-current");
-    link.setAttribute("aria-current", "true");
-    run(link.getAttribute("href"));
+    choose(link);
     if (matchMedia("(max-width: 820px)").matches) result.scrollIntoView({ behavior: "smooth", block: "start" });
   });
 }
@@ -104,3 +108,4 @@ document.getElementById("raise").addEventListener("click", () => {
   run("/error", "POST");
   result.scrollIntoView({ behavior: "smooth", block: "nearest" });
 });
+choose(document.querySelector(".tries a"));

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from service.landing.contents import HEADERS, TRIES, Place
 from service.settings import Settings
@@ -22,6 +23,7 @@ class Page:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        environment.filters["marked"] = _marked
         self._template = environment.from_string((HERE / "page.html.j2").read_text("utf-8"))
         self._css = (HERE / "page.css").read_text("utf-8")
         self._js = (HERE / "page.js").read_text("utf-8")
@@ -30,7 +32,7 @@ class Page:
     def content_security_policy(self) -> str:
         """The policy that lets exactly this page's own style and script run."""
         return (
-            f"default-src 'none'; style-src '{_digest(self._css)}' 'unsafe-inline'; script-src '{_digest(self._js)}'; "
+            f"default-src 'none'; style-src '{_digest(self._css)}'; script-src '{_digest(self._js)}'; "
             "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
@@ -57,3 +59,9 @@ class Page:
 
 def _digest(text: str) -> str:
     return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _marked(text: str) -> Markup:
+    """Return the text with what stands between backticks as code."""
+    parts = enumerate(text.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in parts)

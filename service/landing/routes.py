@@ -5,7 +5,7 @@ from typing import Annotated, NoReturn
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service.answers import json_response
@@ -24,7 +24,7 @@ class Landing(BaseModel):
 
     arm: str
     techniques: dict[str, bool]
-    try_: list[str]
+    requests: list[str] = Field(description="Some that show something.")
     places: dict[str, str]
 
 
@@ -52,7 +52,7 @@ def landing_router(settings: Settings, *, metrics_port: Callable[[], int | None]
             answer = Landing(
                 arm=settings.arm,
                 techniques={technique.name: settings.uses(technique.name) for technique in CATALOGUE},
-                try_=[one.path for one in TRIES],
+                requests=[one.path for one in TRIES],
                 places={place.name: place.url for place in found},
             )
             response = json_response(answer.model_dump_json().encode())
