@@ -66,8 +66,17 @@ class HttpMetrics(Collector):
             found = self._series.setdefault((handler, method, status), new)
         return found
 
-    def observe(self, series: Series, record: RequestRecord, ended: float) -> None:
-        """Add one request that `ended` at that reading of `perf_counter`."""
+    def observe(
+        self,
+        record: RequestRecord,
+        *,
+        handler: str,
+        status: int | str,
+        error: BaseException | None,  # noqa: ARG002 the status says it
+        ended: float,
+    ) -> None:
+        """Add one request that ended at that reading of `perf_counter`."""
+        series = self.series(handler, record.scope["method"], status)
         started = record.started
         with self._lock:
             series.received += record.received

@@ -1,77 +1,59 @@
 """One call makes an application observable."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from observability.exposition import MetricsServer
-from observability.guard import guarded, register_failures
-from observability.http_metrics import HttpMetrics
-from observability.middleware import InstrumentationMiddleware
-from observability.route import RouteTable
 from observability.settings import TelemetrySettings
+from observability.telemetry import Telemetry
 
 
 class InstrumentationError(RuntimeError):
     """`instrument()` was called where it cannot work."""
 
 
-class Telemetry:
-    """What `instrument()` set up: the registry, the settings and, while the application runs, the metrics port."""
-
-    def __init__(self, *, registry: CollectorRegistry, settings: TelemetrySettings) -> None:
-        self.registry = registry
-        self.settings = settings
-        self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
-        self._server = MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port)
-
-    @property
-    def metrics_port(self) -> int | None:
-        """The port that serves this process's metrics, or None while none does."""
-        return self._server.port
-
-    def start(self) -> None:
-        """Serve metrics; the lifespan of the application does this."""
-        if self.settings.metrics_exporter == "prometheus":
-            with guarded("metrics_server"):
-                self._server.start()
-
-    def stop(self) -> None:
-        """Stop serving metrics."""
-        with guarded("metrics_server"):
-            self._server.stop()
-
-
 def instrument(
     app: Starlette,
     *,
-    engines: Mapping[str, Engine | AsyncEngine] = {},  # noqa: ARG001 attached as soon as the pool metrics are in
+    engines: Mapping[str, Engine | AsyncEngine] = {},
     registry: CollectorRegistry | None = None,
     settings: TelemetrySettings | None = None,
+    span_processors: Sequence[SpanProcessor] = (),
 ) -> Telemetry:
     """Instrument a FastAPI or Starlette application; call it once, where the application is put together.
 
     `engines` maps a role (`primary`, `replica`) to the SQLAlchemy engine that plays it. Without `registry` a new one is
-    made; without `settings` they are read from the environment. Raise `InstrumentationError` for an application that is
-    instrumented already, or that already runs.
+    made; without `settings` they are read from the environment. `span_processors` get every span besides the exporter.
+    Raise `InstrumentationError` for an application that is instrumented already, or that already runs.
     """
     if getattr(app, "_observability", None) is not None:
         raise InstrumentationError("this application is instrumented already; call instrument() once per application")
+    if getattr(app, "_is_instrumented_by_opentelemetry", False):
+        raise InstrumentationError(
+            "FastAPIInstrumentor instruments this application already and every span would come twice; "
+            "remove FastAPIInstrumentor.instrument_app(), instrument() does what it does"
+        )
     if app.middleware_stack is not None:
         raise InstrumentationError(
             "the application already runs; call instrument() where it is put together, not in its lifespan"
         )
-    settings = settings or TelemetrySettings.from_environ()
-    telemetry = Telemetry(registry=registry or CollectorRegistry(), settings=settings)
-    register_failures(telemetry.registry)
+    telemetry = Telemetry(
+        registry=registry or CollectorRegistry(),
+        settings=settings or TelemetrySettings.from_environ(),
+        title=getattr(app, "title", ""),
+        span_processors=span_processors,
+    )
     app._observability = telemetry  # type: ignore[attr-defined]  # noqa: SLF001 the mark that says it is done
-    if settings.enabled:
+    if engines:
+        telemetry.watch_engines(engines)
+    if telemetry.settings.enabled:
         _wrap_stack(app, telemetry)
     _wrap_lifespan(app, telemetry)
     return telemetry
@@ -80,10 +62,9 @@ def instrument(
 def _wrap_stack(app: Starlette, telemetry: Telemetry) -> None:
     """Put the middleware outside of everything, also of the 500 response, as OpenTelemetry's instrumentor does."""
     build = app.build_middleware_stack
-    routes = RouteTable(app)
 
     def instrumented() -> ASGIApp:
-        return InstrumentationMiddleware(build(), routes=routes, metrics=telemetry.http)
+        return telemetry.middleware(app, build())
 
     app.build_middleware_stack = instrumented  # type: ignore[method-assign]
 

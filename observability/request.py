@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, SpanContext
     from starlette.types import Scope
 
     from observability.queries import RequestQueries
@@ -20,8 +20,9 @@ class RequestRecord:
     """One request's facts, shared by everything that runs for it: in the scope and in a context variable."""
 
     __slots__ = (
-        "__weakref__", "disconnected", "first_byte", "last_byte", "queries", "received", "request_id", "root_path",
-        "route", "routes", "sampled", "scope", "sent", "span", "span_id", "stages", "started", "status", "trace_id",
+        "__weakref__", "caller", "disconnected", "first_byte", "last_byte", "queries", "received", "request_id",
+        "root_path", "route", "routes", "sampled", "scope", "sent", "span", "span_id", "stages", "started", "status",
+        "trace_id",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, routes: RouteTable) -> None:
@@ -33,6 +34,8 @@ class RequestRecord:
         """The template, once somebody named it."""
         self.stages: dict[str, float] | None = None
         """Seconds by stage name, for `Server-Timing`."""
+        self.caller: SpanContext | None = None
+        """The span that the request says it belongs to."""
         self.trace_id = ""
         """32 hexadecimal digits, also of requests that are not sampled."""
         self.span_id = ""

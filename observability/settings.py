@@ -83,6 +83,12 @@ class TelemetrySettings(BaseModel):
         description="Latency objectives in seconds; each becomes a bucket bound of every latency histogram.",
     )
 
+    response_headers: bool = Field(
+        default=True,
+        alias="OBSERVABILITY_RESPONSE_HEADERS",
+        description="Whether responses carry `X-Process-Time`, `Server-Timing`, `X-Trace-Id` and `X-Request-ID`.",
+    )
+
     traces_exporter: Literal["otlp", "none"] = Field(
         default="otlp",
         alias="OTEL_TRACES_EXPORTER",

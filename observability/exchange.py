@@ -1,0 +1,79 @@
+"""A request with the two ends of its connection: what the application sends and receives passes through it."""
+
+import re
+from collections.abc import Awaitable
+from time import perf_counter
+from typing import Final
+
+from starlette.types import Message, Receive, Scope, Send
+
+from observability.guard import swallow
+from observability.request import RequestRecord
+from observability.route import RouteTable
+from observability.server_timing import header_value
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}\Z")
+
+
+class Exchange(RequestRecord):
+    """Measures a request from the outside, and adds its headers to the response."""
+
+    __slots__ = ("_adds_headers", "_receive", "_send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, adds_headers: bool) -> None:
+        super().__init__(scope, routes)
+        self._receive = receive
+        self._send = send
+        self._adds_headers = adds_headers
+
+    async def receive(self) -> Message:
+        """Give the next message to the application; count body bytes, notice a client that went away."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.received += len(message.get("body", b""))
+        elif message["type"] == "http.disconnect" and not self.last_byte:
+            self.disconnected = True
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message to the client; a plain function, so that no coroutine is made on the way."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.first_byte = perf_counter()
+            self.status = message["status"]
+            if self._adds_headers:
+                try:
+                    message = self._with_headers(message)
+                except Exception as error:  # noqa: BLE001 telemetry never breaks a response
+                    swallow("response_headers", error)
+        elif kind == "http.response.body":
+            body = message.get("body")
+            if body:
+                self.sent += len(body)
+            if not message.get("more_body"):
+                self.last_byte = perf_counter()
+        elif kind == "http.response.pathsend":
+            self.last_byte = perf_counter()
+        return self._send(message)
+
+    def accept_request_id(self, given: bytes | None) -> None:
+        """Take the caller's request id, if it is one; a line break or a novel never reaches a log or a header."""
+        self.request_id = given.decode("ascii") if given and _REQUEST_ID.match(given) else self.span_id
+
+    def is_disconnected(self) -> bool:
+        """Whether the client left before the end; uvicorn knows it even if the application never asked."""
+        return self.disconnected or getattr(getattr(self._send, "__self__", None), "disconnected", False) is True
+
+    def _with_headers(self, message: Message) -> Message:
+        """Return the response's start with our headers, except those that the application set itself."""
+        seconds = self.first_byte - self.started
+        headers = [*message.get("headers", ())]
+        present = {name for name, _ in headers}
+        if b"x-process-time" not in present:
+            headers.append((b"x-process-time", b"%.6f" % seconds))
+        if b"x-trace-id" not in present:
+            headers.append((b"x-trace-id", self.trace_id.encode()))
+        if b"x-request-id" not in present:
+            headers.append((b"x-request-id", self.request_id.encode()))
+        headers.append((b"server-timing", header_value(self.stages, total_s=seconds).encode()))
+        return {**message, "headers": headers}

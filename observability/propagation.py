@@ -1,0 +1,33 @@
+"""The caller's trace context, read from request headers only when they carry one."""
+
+from collections.abc import Mapping
+
+from opentelemetry import propagate
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import Getter
+
+
+class _HeaderGetter(Getter[Mapping[bytes, bytes]]):
+    def get(self, carrier: Mapping[bytes, bytes], key: str) -> list[str] | None:
+        """Return the header's value, if the request has it."""
+        value = carrier.get(key.lower().encode("latin-1"))
+        return None if value is None else [value.decode("latin-1")]
+
+    def keys(self, carrier: Mapping[bytes, bytes]) -> list[str]:
+        """Return the names of the request's headers."""
+        return [name.decode("latin-1") for name in carrier]
+
+
+class Extractor:
+    """Reads the headers of the configured propagators (`OTEL_PROPAGATORS`; W3C trace context and baggage)."""
+
+    def __init__(self) -> None:
+        self._propagator = propagate.get_global_textmap()
+        self._fields = frozenset(field.lower().encode("latin-1") for field in self._propagator.fields)
+        self._getter = _HeaderGetter()
+
+    def context(self, headers: Mapping[bytes, bytes]) -> Context | None:
+        """Return the caller's context, or None of a request without one."""
+        if self._fields.isdisjoint(headers):
+            return None
+        return self._propagator.extract(headers, Context(), self._getter)

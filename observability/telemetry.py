@@ -1,0 +1,91 @@
+"""What one application's telemetry consists of, and its start and stop."""
+
+from collections.abc import Mapping, Sequence
+
+from opentelemetry.sdk.trace import SpanProcessor
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from observability.export import ExportCounts
+from observability.exposition import MetricsServer
+from observability.guard import guarded, register_failures
+from observability.http_metrics import METHODS, OTHER, HttpMetrics
+from observability.identity import process_resource
+from observability.middleware import InstrumentationMiddleware, Observer
+from observability.pool import PoolMetrics
+from observability.queries import QueryMetrics
+from observability.request import RequestRecord
+from observability.route import RouteTable
+from observability.settings import TelemetrySettings
+from observability.tracing import Tracing
+
+
+class Telemetry:
+    """What `instrument()` set up for one application; it runs while the application does."""
+
+    def __init__(
+        self,
+        *,
+        registry: CollectorRegistry,
+        settings: TelemetrySettings,
+        title: str = "",
+        span_processors: Sequence[SpanProcessor] = (),
+    ) -> None:
+        self.registry = registry
+        self.settings = settings
+        self._title = title
+        register_failures(registry)
+        self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
+        self.tracing = Tracing(settings=settings, counts=ExportCounts(registry), processors=span_processors)
+        self._before: list[tuple[str, Observer]] = []
+        self._server = MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port)
+
+    @property
+    def metrics_port(self) -> int | None:
+        """The port that serves this process's metrics, or None while none does."""
+        return self._server.port
+
+    def watch_engines(self, engines: Mapping[str, Engine | AsyncEngine]) -> None:
+        """Watch the pools and statements of the engines, by role."""
+        pools = PoolMetrics(self.registry)
+        queries = QueryMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
+        for role, engine in engines.items():
+            pools.attach(role, engine)
+            queries.attach(role, engine)
+
+        def observe(record: RequestRecord, *, handler: str, **_: object) -> None:
+            method = record.scope["method"]
+            queries.observe_request(record, method=method if method in METHODS else OTHER, handler=handler)
+
+        self._before.append(("queries", observe))
+
+    def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
+        """Return the inner application, observed; routes are those of `app`."""
+        # Queries name themselves on the span before it ends; a span after the fact makes the metrics' exemplars.
+        observers = [*self._before, ("traces", self.tracing.finish), ("metrics", self.http.observe)]
+        return InstrumentationMiddleware(
+            inner,
+            routes=RouteTable(app),
+            tracing=self.tracing,
+            active=self.http.active,
+            observers=observers,
+            adds_headers=self.settings.response_headers,
+        )
+
+    def start(self) -> None:
+        """Begin to export and to serve metrics; the application's lifespan does this, in every worker."""
+        with guarded("traces_start"):
+            self.tracing.start(process_resource(self.settings, title=self._title))
+        if self.settings.metrics_exporter == "prometheus":
+            with guarded("metrics_server"):
+                self._server.start()
+
+    def stop(self) -> None:
+        """Export what is left, within the shutdown timeout, and stop serving metrics."""
+        with guarded("traces_stop"):
+            self.tracing.stop()
+        with guarded("metrics_server"):
+            self._server.stop()

@@ -1,0 +1,189 @@
+"""A trace context for every request, and a span for those that are sampled, slow or failed.
+
+Most requests are not sampled, so they get as little as possible: ids, and a context that passes them on to outgoing
+calls and to logs. A request that turns out slow or failed leaves one span after the fact, under the ids that it had;
+the spans below it are lost, which is as far as a decision at the head goes.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from contextvars import Token
+from threading import Thread
+from time import perf_counter, time_ns
+from typing import Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+
+from observability.export import ExportCounts, otlp_span_processor, within
+from observability.guard import guarded
+from observability.http_metrics import METHODS
+from observability.http_span import describe, request_attributes
+from observability.propagation import Extractor
+from observability.provider import SwitchedProvider, foreign_provider, switch_off, switch_on
+from observability.request import RequestRecord
+from observability.sampling import DECIDED, HeadSampler, RequestIds
+from observability.settings import TelemetrySettings
+
+LATE_SPANS_PER_S: Final = 100
+"""Spans after the fact in a second, at most: when everything is slow, tracing must not make it slower."""
+
+_NOT_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID | TraceFlags.SAMPLED)
+_NOBODY: Final = Context()
+_DECIDED: Final = Context({DECIDED: True})
+
+
+class Tracing:
+    """The traces of one application; its `provider` gives tracers before anything runs."""
+
+    def __init__(
+        self, *, settings: TelemetrySettings, counts: ExportCounts, processors: Sequence[SpanProcessor] = ()
+    ) -> None:
+        self._settings = settings
+        self._counts = counts
+        self._processors = tuple(processors)
+        self._sampler = HeadSampler.of(settings)
+        self._sample_token = settings.sample_token.get_secret_value().encode()
+        self._ids = RequestIds()
+        self._extractor = Extractor()
+        self._late = _PerSecond(LATE_SPANS_PER_S)
+        self._own: SdkTracerProvider | None = None
+        self._foreign = False
+        self._recording = False
+        self.provider = SwitchedProvider()
+        self._tracer = self.provider.get_tracer("observability")
+
+    def start(self, resource: Resource) -> None:
+        """Begin to record, in the process that answers requests: threads and ids do not survive a fork."""
+        self._ids = RequestIds()
+        self._extractor = Extractor()
+        foreign = foreign_provider()
+        if foreign is not None:
+            self._foreign = self._recording = True
+            self.provider.switch_on(foreign)
+            return
+        exporting = otlp_span_processor(self._settings, self._counts)
+        processors = [*self._processors, *([exporting] if exporting else [])]
+        own = SdkTracerProvider(self._sampler, resource, shutdown_on_exit=False, id_generator=self._ids)
+        for processor in processors:
+            own.add_span_processor(processor)
+        self._own, self._recording = own, bool(processors)
+        self.provider.switch_on(own)
+        switch_on(own)
+
+    def stop(self) -> None:
+        """Export what is queued, but wait no longer than the shutdown timeout."""
+        own, self._own, self._recording, self._foreign = self._own, None, False, False
+        if own is not None:
+            switch_off(own)
+            self.provider.switch_off(own)
+            within(self._settings.shutdown_timeout_s, Thread(target=own.shutdown, daemon=True))
+
+    def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
+        """Give the request its ids and make its span current: a recording one only if the request is sampled."""
+        base = self._extractor.context(headers) or _NOBODY
+        record.caller = caller = _caller(base)
+        if self._foreign:
+            span = self._span(record, headers, base)
+            context = span.get_span_context()
+        else:
+            trace_id = caller.trace_id if caller else self._ids.trace_id()
+            span_id = self._ids.span_id()
+            if self._recording and (self._sampler.samples(trace_id, caller) or self._is_wanted(headers)):
+                span = self._decided_span(record, headers, trace_id=trace_id, span_id=span_id)
+                context = span.get_span_context()
+            else:
+                # Without an exporter the caller's decision is passed on: others may keep the trace.
+                flags = _SAMPLED if caller and caller.trace_flags.sampled and not self._recording else _NOT_SAMPLED
+                context = SpanContext(trace_id, span_id, False, flags, caller.trace_state if caller else None)
+                span = NonRecordingSpan(context)
+        record.trace_id = f"{context.trace_id:032x}"
+        record.span_id = f"{context.span_id:016x}"
+        record.sampled = context.trace_flags.sampled
+        return otel_context.attach(trace.set_span_in_context(span, base))
+
+    def finish(
+        self, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None, ended: float
+    ) -> None:
+        """End the request's span; leave one after the fact if the request was slow or failed."""
+        seconds = (record.last_byte or ended) - record.started
+        span = record.span
+        if span is None:
+            failed = error is not None or (isinstance(status, int) and status >= 500)
+            if not self._recording or self._foreign or not (failed or seconds >= self._settings.slow_request_s):
+                return
+            if record.sampled or not self._late.admits():
+                return
+            span = self._decided_span(
+                record,
+                dict(record.scope["headers"]),
+                trace_id=int(record.trace_id, 16),
+                span_id=int(record.span_id, 16),
+            )
+            span.set_attribute("observability.after_the_fact", True)
+            record.sampled = True
+        record.span = None
+        with guarded("span"):
+            describe(span, record, handler=handler, status=status, error=error)
+        span.end(_epoch_ns(record.started + seconds))
+
+    def _is_wanted(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether an authorised caller asks for a trace of this request."""
+        given = headers.get(b"x-sample-token")
+        return bool(given and self._sample_token) and hmac.compare_digest(given or b"", self._sample_token)
+
+    def _decided_span(
+        self, record: RequestRecord, headers: Mapping[bytes, bytes], *, trace_id: int, span_id: int
+    ) -> Span:
+        self._ids.preset(trace_id=trace_id, span_id=span_id)
+        base = (
+            _DECIDED if record.caller is None else trace.set_span_in_context(NonRecordingSpan(record.caller), _DECIDED)
+        )
+        return self._span(record, headers, base)
+
+    def _span(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Span:
+        method = record.scope["method"]
+        span = self._tracer.start_span(
+            method if method in METHODS else "HTTP",
+            base,
+            SpanKind.SERVER,
+            request_attributes(record.scope, headers),
+            start_time=_epoch_ns(record.started),
+        )
+        record.span = span if span.is_recording() else None
+        return span
+
+
+class _PerSecond:
+    """Admits a number of events in each second."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._second = 0
+        self._admitted = 0
+
+    def admits(self) -> bool:
+        """Whether there is room for one more in this second."""
+        second = int(perf_counter())
+        if second != self._second:
+            self._second, self._admitted = second, 0
+        self._admitted += 1
+        return self._admitted <= self._limit
+
+
+def _caller(base: Context) -> SpanContext | None:
+    if base is _NOBODY:
+        return None
+    context = trace.get_current_span(base).get_span_context()
+    return context if context.is_valid else None
+
+
+def _epoch_ns(reading: float) -> int:
+    """Return the time of a reading of `perf_counter`, in nanoseconds since 1970."""
+    return time_ns() - int((perf_counter() - reading) * 1e9)
