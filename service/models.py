@@ -155,8 +155,6 @@ class DatasetLoad(Base):
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     """SHA-256 over the data set's manifest."""
-    schema_version: Mapped[str] = mapped_column(String(64))
-    """Which version of these tables was filled."""
     loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

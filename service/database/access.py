@@ -50,14 +50,15 @@ class Database:
         """Raise `NotReady` unless the database answers and holds the flights in the tables of this version."""
         try:
             async with self.reading() as session:
-                found = (await session.execute(select(DatasetLoad.schema_version))).scalar_one_or_none()
+                digest = (await session.execute(select(DatasetLoad.digest))).scalar_one_or_none()
+                version = await session.scalar(text("PRAGMA user_version"))
         except DatabaseUnreachable as error:
             if is_embedded(self._address) and not embedded_path(self._address).exists():
                 raise NotReady({"database": f"{embedded_path(self._address)} does not exist: {NOT_LOADED}"}) from error
             raise NotReady({"database": f"{self._address} can not be reached"}) from error
-        if found is None:
+        if digest is None:
             raise NotReady({"database": NOT_LOADED})
-        if found != embedded_version():
+        if version != embedded_version():
             raise NotReady({"database": "another version loaded the flights; run `flightdeck data load`"})
 
     async def close(self) -> None:

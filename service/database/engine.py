@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, AsyncAdaptedQueuePool, Dialect, NullPool, event
+from sqlalchemy import AsyncAdaptedQueuePool, Dialect, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from service.database_url import embedded_path, is_embedded, parsed
@@ -20,9 +20,7 @@ def make_engine(url: str, settings: Settings) -> AsyncEngine:
     """Return an engine that has not connected yet."""
     target = parsed(url)
     if is_embedded(target):
-        engine = create_async_engine(
-            _existing_file(target), connect_args={"timeout": BUSY_TIMEOUT_S}, **_pool_options(settings)
-        )
+        engine = create_async_engine(target, connect_args={"timeout": BUSY_TIMEOUT_S}, **_pool_options(settings))
         event.listen(engine.sync_engine, "do_connect", _Existing(embedded_path(target)))
         event.listen(engine.sync_engine, "connect", _sqlite_connected)
         return engine
@@ -49,13 +47,8 @@ def _pool_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _existing_file(url: URL) -> URL:
-    """Return the URL under which a missing file is an error; SQLite would make an empty database of it."""
-    return url.set(database=embedded_path(url).absolute().as_uri(), query={"mode": "rw", "uri": "true"})
-
-
 class _Existing:
-    """Refuse a missing file before the driver starts a thread for it, which it would not wait for."""
+    """Refuse a missing file: SQLite would make an empty database of it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

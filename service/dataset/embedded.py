@@ -37,7 +37,7 @@ class Embedded:
     @property
     def schema_version(self) -> str:
         """The version of the tables that this code makes."""
-        return schema.embedded_version()
+        return str(schema.embedded_version())
 
     def states(self) -> list[State]:
         """Return what both files hold, the one with indexes first."""
@@ -71,17 +71,18 @@ def state(path: Path) -> State:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "dataset_load" not in tables:
                 raise DamagedDatabase(str(path), "it has no table `dataset_load`")
-            loads = connection.execute("SELECT digest, schema_version, loaded_at FROM dataset_load").fetchall()
+            loads = connection.execute("SELECT digest, loaded_at FROM dataset_load").fetchall()
             if len(loads) != 1:
                 raise DamagedDatabase(str(path), f"`dataset_load` has {len(loads)} rows instead of one")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
             (changes,) = connection.execute("SELECT count(*) FROM status_changes").fetchone()
     except sqlite3.Error as error:
         raise DamagedDatabase(str(path), str(error)) from error
-    digest, schema_version, loaded_at = loads[0]
+    digest, loaded_at = loads[0]
     return State(
         name=str(path),
         digest=digest,
-        schema_version=schema_version,
+        schema_version=str(version),
         loaded_at=loaded_at,
         status_changes=changes,
         size_bytes=path.stat().st_size,
@@ -111,7 +112,7 @@ def _remove_leftovers(target: Embedded) -> None:
 
 def _incomplete(target: Embedded, manifest: Manifest, progress: Progress) -> tuple[Path, ...]:
     """Return the files to make, after verifying the complete ones."""
-    current = (manifest.digest, schema.embedded_version())
+    current = (manifest.digest, target.schema_version)
     incomplete = []
     for path in target.paths:
         found = state(path)

@@ -26,6 +26,7 @@ def insert_statement(table: Table, dialect: Dialect) -> str:
     return str(insert(table).compile(dialect=dialect))
 
 
-def embedded_version() -> str:
-    """Return the SHA-256 over the statements that make the SQLite schema, in hexadecimal."""
-    return hashlib.sha256("\n".join([*table_statements(SQLITE), *index_statements(SQLITE)]).encode()).hexdigest()
+def embedded_version() -> int:
+    """Return the number that a SQLite database with these tables carries as its `user_version`."""
+    statements = "\n".join([*table_statements(SQLITE), *index_statements(SQLITE)])
+    return int.from_bytes(hashlib.sha256(statements.encode()).digest()[:4]) >> 1  # a positive 32-bit integer

@@ -45,8 +45,9 @@ def fill(path: Path, source: Source, progress: Progress) -> None:
         differences = facts.differences(_facts(connection, fresh=True), source.manifest.facts)
         if differences:
             raise WrongContent(differences)
-        loaded = (source.manifest.digest, schema.embedded_version(), datetime.now(UTC))
+        loaded = (source.manifest.digest, datetime.now(UTC))
         connection.execute(schema.insert_statement(_LOADS, SQLITE), next(_stored(_LOADS, [loaded])))
+        connection.execute(f"PRAGMA user_version = {schema.embedded_version()}")
         _finish(connection)
 
 

@@ -15,7 +15,7 @@ class State:
     """The file, or the URL without its password."""
     digest: str | None = None
     """Which data set."""
-    schema_version: str | None = None
+    schema_version: str = ""
     """Which version of the tables."""
     loaded_at: str | None = None
     status_changes: int = 0

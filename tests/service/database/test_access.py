@@ -73,7 +73,7 @@ async def test_a_database_without_a_complete_load_is_not_ready(data_dir: Path) -
 async def test_a_database_of_another_version_is_not_ready(data_dir: Path) -> None:
     async with opened(data_dir) as database:
         async with database.writing() as session:
-            await session.execute(text("UPDATE dataset_load SET schema_version = 'older'"))
+            await session.execute(text("PRAGMA user_version = 7"))
         with pytest.raises(NotReady, match="another version"):
             await database.check()
 

@@ -151,6 +151,33 @@ def test_a_forced_load_makes_everything_again(few_files: Path, data_dir: Path) -
     assert rows(path, "SELECT count(*) FROM status_changes") == [(0,)]
 
 
+CRASHED_WRITER = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("UPDATE flights SET status = 'boarding'")
+connection.commit()
+os._exit(0)
+"""
+
+
+def test_the_log_of_a_writer_that_crashed_does_not_reach_the_new_database(few_files: Path, data_dir: Path) -> None:
+    path = data_dir / "flightdeck.db"
+    subprocess.run([sys.executable, "-c", CRASHED_WRITER, path], check=True)
+    assert path.with_name("flightdeck.db-wal").stat().st_size > 0
+    assert embedded(data_dir).load(Source(few_files), Silence(), force=True) is True
+    assert rows(path, "SELECT count(*) FROM flights WHERE status = 'boarding'") == [(0,)]
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_the_log_beside_a_file_that_is_no_database_does_not_reach_the_new_one(few_files: Path, data_dir: Path) -> None:
+    path = data_dir / "flightdeck.db"
+    subprocess.run([sys.executable, "-c", CRASHED_WRITER, path], check=True)
+    path.write_bytes(b"not a database at all" * 500)
+    assert embedded(data_dir).load(Source(few_files), Silence(), force=True) is True
+    assert rows(path, "SELECT count(*) FROM flights WHERE status = 'boarding'") == [(0,)]
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
 def test_a_missing_twin_is_made_again_and_the_database_is_kept(few_files: Path, data_dir: Path) -> None:
     write_a_status_change(data_dir / "flightdeck.db")
     (data_dir / "flightdeck-unindexed.db").unlink()
@@ -197,8 +224,7 @@ def test_an_empty_file_counts_as_missing(few_files: Path, target: Embedded) -> N
 
 def make_outdated(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE dataset_load SET schema_version = 'older'")
-        connection.commit()
+        connection.execute("PRAGMA user_version = 7")
 
 
 def test_a_database_of_another_version_is_made_again(few_files: Path, data_dir: Path) -> None:
