@@ -52,14 +52,14 @@ class Flights:
         if not flight.answer.done():
             flight.answer.set_result(answer)
 
-    async def led(self, flight: Flight) -> Entry | None:
-        """Wait for the answer as the first asker; raise what the computation raised or `CancelledError`."""
+    async def led(self, flight: Flight) -> bool:
+        """Wait for the answer as the first asker; return False if the computation was aborted."""
         try:
             await asyncio.wait({flight.answer})
         except asyncio.CancelledError:
             flight.is_watched = False
             raise
-        return flight.answer.result()
+        return not flight.answer.cancelled()
 
     async def ended(self, flight: Flight) -> None:
         """Wait until the application is done; raise what it raised after its answer."""
@@ -69,8 +69,11 @@ class Flights:
             await asyncio.wait({flight.task})
         except asyncio.CancelledError:
             flight.is_watched = False
+            if flight.answer.done() and not flight.answer.cancelled() and flight.answer.result() is None:
+                flight.task.cancel()  # what it still sends is for nobody else
             raise
-        flight.task.result()
+        if not flight.task.cancelled():
+            flight.task.result()
 
     async def joined(self, flight: Flight) -> bool:
         """Wait for the flight's answer; return False if it takes too long or was aborted."""

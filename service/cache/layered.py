@@ -92,4 +92,6 @@ class LayeredCache:
                 self._flights.hold(lookup.refresh(again), context=Context())
 
         flight = self._flights.depart(key, found)
-        return Answer(await self._flights.led(flight), lookup.result, flight)
+        if not await self._flights.led(flight):
+            return Answer(None, "miss")
+        return Answer(flight.answer.result(), lookup.result, flight)

@@ -1,0 +1,207 @@
+"""Who asks for what is already being computed: one computation, and nobody stranded by how it ends."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from service.cache.layered import LayeredCache
+from service.cache.levels import Levels
+from service.cache.lookup import Deliver
+from service.cache.lru import EntryLru
+from service.cache.memory import MemoryStore
+from service.cache.policy import CachePolicy
+from tests.service.cache.conftest import Lookups, entry_with
+
+pytestmark = pytest.mark.anyio
+
+KEY = b"/boards/JFK"
+POLICY = CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_s=60)
+
+
+class Application:
+    """Computes answers slowly and counts how often."""
+
+    def __init__(self, ending: Callable[[Deliver], Awaitable[None]] | None = None) -> None:
+        self.runs = 0
+        self.go_on = asyncio.Event()
+        self._ending = ending
+
+    async def __call__(self, deliver: Deliver) -> None:
+        self.runs += 1
+        body = b"%d" % self.runs
+        await self.go_on.wait()
+        if self._ending is not None:
+            await self._ending(deliver)
+            return
+        await deliver(entry_with(body, tags=("t",), cache=""))
+
+
+@pytest.fixture
+def cache(lookups: Lookups) -> LayeredCache:
+    local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups)
+    shared = EntryLru(level="shared", max_bytes=1_000_000, meter=lookups)
+    return LayeredCache(Levels(MemoryStore(shared), local=local, meter=lookups), patience_s=0.5)
+
+
+async def asked(cache: LayeredCache, application: Application) -> bytes | None:
+    answer = await cache.answer(KEY, POLICY, application, application)
+    await cache.ended(answer)
+    return None if answer.entry is None else answer.entry.body
+
+
+async def waiting(cache: LayeredCache, application: Application, count: int) -> list[asyncio.Task[bytes | None]]:
+    tasks = [asyncio.create_task(asked(cache, application)) for _ in range(count)]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+async def test_twenty_who_ask_at_once_cause_one_computation(cache: LayeredCache, lookups: Lookups) -> None:
+    application = Application()
+    tasks = await waiting(cache, application, 20)
+    application.go_on.set()
+    assert await asyncio.gather(*tasks) == [b"1"] * 20
+    assert application.runs == 1
+    assert lookups.results["board", "shared", "miss"] == 1
+    assert lookups.results["board", "shared", "coalesced"] == 19
+
+
+async def test_the_first_asker_may_leave_and_the_others_are_answered(cache: LayeredCache) -> None:
+    application = Application()
+    first, *others = await waiting(cache, application, 5)
+    first.cancel()
+    await asyncio.sleep(0)
+    application.go_on.set()
+    assert await asyncio.gather(*others) == [b"1"] * 4
+    assert first.cancelled()
+    assert cache.levels.fresh(KEY) is not None
+
+
+async def test_one_who_waits_may_leave_and_ends_nothing(cache: LayeredCache) -> None:
+    application = Application()
+    first, second, third = await waiting(cache, application, 3)
+    second.cancel()
+    application.go_on.set()
+    assert [await first, await third] == [b"1"] * 2
+
+
+async def test_all_who_wait_get_the_same_exception_and_it_is_not_kept(cache: LayeredCache) -> None:
+    async def broken(_: Deliver) -> None:
+        raise RuntimeError("no database")
+
+    application = Application(broken)
+    tasks = await waiting(cache, application, 5)
+    application.go_on.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [str(result) for result in results] == ["no database"] * 5
+    assert application.runs == 1
+
+
+async def test_after_an_exception_the_next_one_computes_again(cache: LayeredCache) -> None:
+    async def broken(_: Deliver) -> None:
+        raise RuntimeError("no database")
+
+    failing, working = Application(broken), Application()
+    failing.go_on.set()
+    working.go_on.set()
+    with pytest.raises(RuntimeError):
+        await asked(cache, failing)
+    assert await asked(cache, working) == b"1"
+
+
+async def test_an_exception_that_nobody_waits_for_any_more_is_logged(
+    cache: LayeredCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_: Deliver) -> None:
+        raise RuntimeError("no database")
+
+    application = Application(broken)
+    (only,) = await waiting(cache, application, 1)
+    only.cancel()
+    await asyncio.sleep(0)
+    with caplog.at_level(logging.ERROR):
+        application.go_on.set()
+        await asyncio.sleep(0.01)
+    assert "no database" in caplog.text
+
+
+async def test_an_aborted_computation_strands_nobody(cache: LayeredCache) -> None:
+    async def aborted(_: Deliver) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    first = Application(aborted)
+    leader = asyncio.create_task(asked(cache, first))
+    await asyncio.sleep(0.01)
+    working = Application()
+    working.go_on.set()
+    followers = await waiting(cache, working, 3)
+    first.go_on.set()
+    assert await asyncio.gather(*followers) == [b"1"] * 3
+    assert working.runs == 1
+    assert await leader is None
+
+
+async def test_a_computation_that_hangs_is_not_waited_for_longer_than_patience(cache: LayeredCache) -> None:
+    hanging, working = Application(), Application()
+    working.go_on.set()
+    (stuck,) = await waiting(cache, hanging, 1)
+    assert await asyncio.wait_for(asked(cache, working), 2) == b"1"
+    stuck.cancel()
+    hanging.go_on.set()
+
+
+async def test_who_asks_after_a_write_never_gets_what_was_computed_before_it(cache: LayeredCache) -> None:
+    application = Application()
+    (before,) = await waiting(cache, application, 1)
+    await cache.invalidate(["t"])
+    (after,) = await waiting(cache, application, 1)
+    application.go_on.set()
+    assert await before == b"1"
+    assert await after == b"2"
+    assert await asked(cache, application) == b"2"
+
+
+async def test_what_was_overtaken_by_a_write_is_dead_and_kept_nowhere(cache: LayeredCache) -> None:
+    application = Application()
+    answering = asyncio.create_task(cache.answer(KEY, POLICY, application, application))
+    await asyncio.sleep(0.01)
+    await cache.invalidate(["t"])
+    application.go_on.set()
+    answer = await answering
+    assert answer.entry is not None
+    assert answer.entry.is_dead
+    assert cache.levels.fresh(KEY) is None
+
+
+async def test_an_answer_for_the_first_asker_alone_is_computed_by_each(cache: LayeredCache) -> None:
+    async def private(deliver: Deliver) -> None:
+        await deliver(None)
+
+    application = Application(private)
+    tasks = await waiting(cache, application, 3)
+    application.go_on.set()
+    answers = await asyncio.gather(*tasks)
+    assert answers == [None, None, None]
+    assert application.runs == 1, "the others run the application outside the cache"
+
+
+async def test_an_invalidation_is_finished_even_if_the_writer_leaves(cache: LayeredCache) -> None:
+    application = Application()
+    application.go_on.set()
+    assert await asked(cache, application) == b"1"
+    writer = asyncio.create_task(cache.invalidate(["t"]))
+    await asyncio.sleep(0)
+    writer.cancel()
+    await asyncio.sleep(0.01)
+    assert await asked(cache, application) == b"2"
+
+
+async def test_closing_ends_what_still_runs(cache: LayeredCache) -> None:
+    application = Application()
+    async with cache:
+        (task,) = await waiting(cache, application, 1)
+    assert await asyncio.wait_for(task, 1) is None

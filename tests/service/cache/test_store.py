@@ -1,0 +1,167 @@
+"""What every store promises; run over each of them."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.cache.entry import Entry
+from service.cache.lru import EntryLru
+from service.cache.memory import MemoryStore
+from service.cache.store import Lease, Store
+from tests.service.cache.conftest import Clock, Lookups, entry_with
+
+pytestmark = pytest.mark.anyio
+
+KEY = b"/boards/JFK?date=2013-01-01"
+
+
+class Time:
+    """Time as a store sees it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def pass_s(self, seconds: float) -> None:
+        self._clock.advance(seconds)
+
+
+@pytest.fixture
+def time(clock: Clock) -> Time:
+    return Time(clock)
+
+
+@pytest.fixture
+async def store(lookups: Lookups, clock: Clock) -> AsyncIterator[Store]:
+    entries = EntryLru(level="shared", max_bytes=1_000_000, meter=lookups)
+    store = MemoryStore(entries, lease_s=0.5, clock=clock)
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def leased(store: Store, key: bytes = KEY) -> Lease:
+    fetched = await store.fetch(key)
+    assert fetched.lease is not None
+    assert fetched.lease.is_granted
+    return fetched.lease
+
+
+def living(clock: Clock, *, fresh_s: float = 60.0, stale_s: float = 0.0, tags: tuple[str, ...] = ("t",)) -> Entry:
+    entry = entry_with(b'{"flights": []}', tags=tags)
+    entry.live(now=clock(), age_s=0.0, fresh_s=fresh_s, stale_s=stale_s)
+    return entry
+
+
+async def kept(store: Store, entry: Entry, key: bytes = KEY) -> None:
+    assert await store.put(key, entry, await leased(store, key))
+
+
+async def test_an_entry_comes_back_as_it_was_put(store: Store, clock: Clock) -> None:
+    entry = living(clock)
+    await kept(store, entry)
+    fetched = await store.fetch(KEY)
+    found = fetched.entry
+    assert found is not None
+    assert fetched.lease is None
+    assert (found.status, found.headers, found.body) == (entry.status, entry.headers, entry.body)
+    assert (found.tags, found.digest, found.template, found.cache) == (
+        entry.tags,
+        entry.digest,
+        entry.template,
+        entry.cache,
+    )
+    assert found.fresh_until == pytest.approx(entry.fresh_until, abs=0.1)
+
+
+async def test_one_lease_at_a_time(store: Store, clock: Clock) -> None:
+    lease = await leased(store)
+    second = (await store.fetch(KEY)).lease
+    assert second is not None
+    assert not second.is_granted
+    assert await store.put(KEY, living(clock), lease)
+    assert (await store.fetch(KEY)).entry is not None
+
+
+async def test_the_lease_of_somebody_who_vanished_ends(store: Store, time: Time) -> None:
+    await leased(store)
+    await time.pass_s(0.6)
+    await leased(store)
+
+
+async def test_a_released_lease_is_free_at_once_or_after_a_while(store: Store, time: Time) -> None:
+    await store.release(KEY, await leased(store))
+    lease = await leased(store)
+    await store.release(KEY, lease, hold_s=0.2)
+    held = (await store.fetch(KEY)).lease
+    assert held is not None
+    assert not held.is_granted
+    await time.pass_s(0.3)
+    await leased(store)
+
+
+async def test_nobody_ends_the_lease_of_somebody_else(store: Store, time: Time) -> None:
+    late = await leased(store)
+    await time.pass_s(0.6)
+    await leased(store)
+    await store.release(KEY, late)
+    third = (await store.fetch(KEY)).lease
+    assert third is not None
+    assert not third.is_granted
+
+
+async def test_fresh_then_stale_with_one_lease_then_gone(store: Store, clock: Clock, time: Time) -> None:
+    await kept(store, living(clock, fresh_s=0.2, stale_s=0.4))
+    await time.pass_s(0.3)
+    stale = await store.fetch(KEY)
+    assert stale.entry is not None
+    assert stale.lease is not None
+    assert stale.lease.is_granted
+    again = await store.fetch(KEY)
+    assert again.entry is not None
+    assert again.lease is not None
+    assert not again.lease.is_granted
+    await time.pass_s(0.4)
+    assert (await store.fetch(KEY)).entry is None
+
+
+async def test_invalidation_ends_exactly_what_carries_a_tag(store: Store, clock: Clock) -> None:
+    await kept(store, living(clock, tags=("a", "b")), b"1")
+    await kept(store, living(clock, tags=("b",)), b"2")
+    await kept(store, living(clock, tags=("c",)), b"3")
+    await kept(store, living(clock, tags=()), b"4")
+    await store.invalidate(frozenset({"a"}))
+    alive = {key for key in (b"1", b"2", b"3", b"4") if (await store.fetch(key)).entry is not None}
+    assert alive == {b"2", b"3", b"4"}
+
+
+async def test_an_invalidated_entry_is_not_even_stale(store: Store, clock: Clock, time: Time) -> None:
+    await kept(store, living(clock, fresh_s=0.1, stale_s=60))
+    await time.pass_s(0.2)
+    await store.invalidate(frozenset({"t"}))
+    assert (await store.fetch(KEY)).entry is None
+
+
+async def test_a_computation_that_a_write_overtook_is_not_kept(store: Store, clock: Clock) -> None:
+    lease = await leased(store)
+    await store.invalidate(frozenset({"t"}))
+    assert not await store.put(KEY, living(clock), lease)
+    assert (await store.fetch(KEY)).entry is None
+    assert await store.put(KEY, living(clock, tags=("other",)), lease)
+
+
+async def test_a_computation_after_the_write_is_kept(store: Store, clock: Clock) -> None:
+    await store.invalidate(frozenset({"t"}))
+    await kept(store, living(clock))
+    assert (await store.fetch(KEY)).entry is not None
+
+
+async def test_a_late_computation_does_not_replace_a_newer_one(store: Store, clock: Clock, time: Time) -> None:
+    late = await leased(store)
+    await time.pass_s(0.6)
+    newer = living(clock)
+    newer.body = b"newer"
+    await kept(store, newer)
+    assert await store.put(KEY, living(clock), late)
+    found = (await store.fetch(KEY)).entry
+    assert found is not None
+    assert found.body == b"newer"
