@@ -19,12 +19,12 @@ BLOCKED_AFTER_S: Final = 0.1
 class EventLoopMetrics:
     """Watch one event loop: how late it runs its timers, and who keeps it from running them.
 
-    A block of `blocked_after_s` is always noticed, a shorter one by luck. Looking costs 4 / `blocked_after_s` short
-    wake-ups a second, on the loop and in a thread.
+    A block of `blocked_after_s` and a half is always noticed, a shorter one by luck. Looking costs
+    2 / `blocked_after_s` wake-ups a second, on the loop and in a thread.
     """
 
     def __init__(self, registry: CollectorRegistry, *, blocked_after_s: float = BLOCKED_AFTER_S) -> None:
-        self._interval_s = blocked_after_s / 4
+        self._interval_s = blocked_after_s / 2
         self._due = 0.0
         """When the timer should fire, by `perf_counter`; 0 while no loop is watched."""
         self._timer: asyncio.TimerHandle | None = None

@@ -58,7 +58,7 @@ class LoopWatch:
         self._logged: dict[str, float] = {}
 
     def start(self, interval_s: float) -> None:
-        """Look every `interval_s` seconds until `stop()`."""
+        """Look every `interval_s` seconds, and five times as often while the loop is late, until `stop()`."""
         self._thread = Thread(target=self._run, args=(interval_s,), name="observability-event-loop", daemon=True)
         self._thread.start()
 
@@ -77,13 +77,13 @@ class LoopWatch:
         return {"trace_id": f"{context.trace_id:032x}"} if context.trace_flags.sampled else None
 
     def _run(self, interval_s: float) -> None:
-        while not self._stopped.wait(interval_s):
+        while not self._stopped.wait(interval_s if self._suspect is None else interval_s / 5):
             with guarded("event_loop"):
-                self._look(interval_s)
+                self._look(interval_s / 2)
 
-    def _look(self, interval_s: float) -> None:
+    def _look(self, late_from_s: float) -> None:
         late_s = self._late_s()
-        running = running_task(self._loop, self._thread_id) if late_s >= interval_s else None
+        running = running_task(self._loop, self._thread_id) if late_s >= late_from_s else None
         if running is None:
             self._forget()
             return

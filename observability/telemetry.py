@@ -19,6 +19,7 @@ from observability.pool import PoolMetrics
 from observability.queries import QueryMetrics
 from observability.request import RequestRecord
 from observability.route import RouteTable
+from observability.saturation import Saturation
 from observability.settings import TelemetrySettings
 from observability.tracing import Tracing
 
@@ -39,6 +40,7 @@ class Telemetry:
         self._title = title
         register_failures(registry)
         self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
+        self.saturation = Saturation(registry)
         self.tracing = Tracing(settings=settings, counts=ExportCounts(registry), processors=span_processors)
         self._before: list[tuple[str, Observer]] = []
         self._server = MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port)
@@ -79,12 +81,14 @@ class Telemetry:
         """Begin to export and to serve metrics; the application's lifespan does this, in every worker."""
         with guarded("traces_start"):
             self.tracing.start(process_resource(self.settings, title=self._title))
+        self.saturation.start()
         if self.settings.metrics_exporter == "prometheus":
             with guarded("metrics_server"):
                 self._server.start()
 
     def stop(self) -> None:
         """Export what is left, within the shutdown timeout, and stop serving metrics."""
+        self.saturation.stop()
         with guarded("traces_stop"):
             self.tracing.stop()
         with guarded("metrics_server"):

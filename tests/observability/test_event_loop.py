@@ -2,17 +2,17 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import httpx
 import pytest
 from fastapi import BackgroundTasks, FastAPI
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings, instrument
-from observability.event_loop import EventLoopMetrics
 from observability.request import current_request
 from tests.servers.asgi import serving
 
@@ -35,13 +35,12 @@ class Site:
 
     def __init__(self, pause: Callable[[float], None] = block) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = EventLoopMetrics(self.registry)
-        self.app = FastAPI(lifespan=self.lifespan)
+        self.app = FastAPI()
         instrument(self.app, registry=self.registry, settings=TelemetrySettings(metrics_exporter="none"))
 
         @self.app.get("/slow/{number}")
         async def slow(number: int, seconds: float = 0.4) -> None:  # noqa: ARG001 the path has it
-            with tracer.start_as_current_span("slow") as span:
+            with tracer.start_as_current_span("slow", context=Context()) as span:
                 request = current_request.get()
                 assert request is not None
                 request.span = span
@@ -72,12 +71,6 @@ class Site:
         @self.app.get("/quick")
         async def quick() -> None:
             await asyncio.sleep(0.3)
-
-    @asynccontextmanager
-    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG002 the signature is Starlette's
-        self.metrics.start()
-        yield
-        self.metrics.stop()
 
     def blocked(self, handler: str) -> float:
         return self.registry.get_sample_value("event_loop_blocked_seconds_total", {"handler": handler}) or 0.0
@@ -123,7 +116,7 @@ def test_a_blocked_loop_and_its_handler_are_visible_while_it_is_blocked(
         assert site.late_timers("0.25") == 0
         wait_until(lambda: site.late_timers("0.25") == 1)
         assert site.stall() < 0.3
-        assert site.blocked("/slow/{number}") == pytest.approx(1.0, abs=0.25)
+        assert 0.85 < site.blocked("/slow/{number}") < 1.6
 
 
 @LOOPS
@@ -140,7 +133,7 @@ def test_the_time_goes_to_the_handler_that_is_to_blame(loop: str, path: str, han
     with serving(site.app, loop=loop) as url:
         httpx.get(f"{url}{path}")
         wait_until(lambda: site.late_timers("0.25") == 1)
-        assert site.blocked(handler) == pytest.approx(0.4, abs=0.15)
+        assert 0.25 < site.blocked(handler) < 0.8
 
 
 @LOOPS
@@ -158,8 +151,8 @@ def test_the_stack_that_blocks_is_on_the_request_s_span_and_in_the_log(caplog: p
     site = Site()
     with caplog.at_level(logging.WARNING, "observability.event_loop"), serving(site.app) as url:
         httpx.get(f"{url}/slow/1")
-        wait_until(lambda: len(caplog.records) >= 2)
-    begun, ended = (record.getMessage() for record in caplog.records)
+        wait_until(lambda: site.late_timers("0.25") == 1)
+    begun, ended = (message for record in caplog.records if "/slow/" in (message := record.getMessage()))
     assert begun.startswith("event loop blocked by /slow/{number} for 0.")
     assert "in block\n    time.sleep(seconds)" in begun
     assert "in slow\n" in begun
@@ -172,7 +165,7 @@ def test_the_trace_names_the_stack_and_the_lag_links_to_the_trace() -> None:
 
     @site.app.get("/caught")
     async def caught() -> None:
-        with tracer.start_as_current_span("caught") as span:
+        with tracer.start_as_current_span("caught", context=Context()) as span:
             spans.append(span)
             block(0.4)
 
@@ -183,7 +176,7 @@ def test_the_trace_names_the_stack_and_the_lag_links_to_the_trace() -> None:
     (event,) = span.events  # type: ignore[attr-defined]  # the SDK's span has them
     assert event.name == "event_loop.blocked"
     assert "in caught\n    block(0.4)" in event.attributes["code.stacktrace"]
-    assert span.attributes["event_loop.blocked_seconds"] == pytest.approx(0.4, abs=0.15)  # type: ignore[attr-defined]  # the same
+    assert 0.25 < span.attributes["event_loop.blocked_seconds"] < 0.8  # type: ignore[attr-defined]  # the same
     linked = [sample.exemplar for family in site.registry.collect() for sample in family.samples if sample.exemplar]
     assert [link.labels["trace_id"] for link in linked] == [f"{span.get_span_context().trace_id:032x}"]
 
@@ -196,8 +189,8 @@ def test_a_handler_that_blocks_again_and_again_is_logged_once_and_counted_every_
         for number in range(4):
             httpx.get(f"{url}/slow/{number}?seconds=0.25")
         wait_until(lambda: site.late_timers("0.1") == 4)
-    assert sum("so far" in record.getMessage() for record in caplog.records) == 1
-    assert site.blocked("/slow/{number}") == pytest.approx(1.0, abs=0.3)
+    assert sum("by /slow/{number} for" in record.getMessage() for record in caplog.records) == 2, "begun and ended"
+    assert 0.6 < site.blocked("/slow/{number}") < 2
 
 
 def test_after_stop_nothing_is_late_and_no_thread_is_left() -> None:
@@ -206,3 +199,13 @@ def test_after_stop_nothing_is_late_and_no_thread_is_left() -> None:
         assert any(thread.name == "observability-event-loop" for thread in threading.enumerate())
     assert site.stall() == 0
     assert not any(thread.name == "observability-event-loop" for thread in threading.enumerate())
+
+
+def test_every_block_of_one_and_a_half_times_the_threshold_is_noticed() -> None:
+    site = Site()
+    with serving(site.app) as url:
+        for number in range(10):
+            httpx.get(f"{url}/slow/{number}?seconds=0.15")
+            time.sleep(0.013 * number)
+        wait_until(lambda: site.late_timers("0.05") >= 10)
+    assert site.blocked("/slow/{number}") > 10 * 0.05

@@ -176,8 +176,8 @@ def test_a_checkout_that_waits_is_pending_and_its_wait_is_timed_apart_from_conne
     with sync_engine(tmp_path, pool_size=1, max_overflow=0, creator=slow_connect) as engine:
         watched = Watched(engine)
         first = engine.connect()
-        assert watched.seconds("create") == pytest.approx(0.15, abs=0.1)
-        assert watched.seconds("wait") < 0.01
+        assert 0.15 <= watched.seconds("create") < 0.6
+        assert watched.seconds("wait") < 0.1
 
         waiting = threading.Thread(target=lambda: engine.connect().close())
         waiting.start()
@@ -187,9 +187,9 @@ def test_a_checkout_that_waits_is_pending_and_its_wait_is_timed_apart_from_conne
         waiting.join(5)
 
         assert watched.value("pending_requests") == 0
-        assert watched.seconds("wait") == pytest.approx(0.2, abs=0.1)
+        assert 0.15 <= watched.seconds("wait") < 1
         assert (watched.times("wait"), watched.times("create")) == (2, 1)
-        assert watched.seconds("use") == pytest.approx(0.2, abs=0.1)
+        assert 0.2 <= watched.seconds("use") < 1
 
 
 async def test_asynchronous_checkouts_wait_side_by_side(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ async def test_asynchronous_checkouts_wait_side_by_side(tmp_path: Path) -> None:
         assert (watched.value("pending_requests"), watched.count("used")) == (3, 1)
         await asyncio.gather(*tasks)
         assert (watched.value("pending_requests"), watched.count("used")) == (0, 0)
-        assert watched.seconds("wait") == pytest.approx(0.1 + 0.2 + 0.3, rel=0.4)
+        assert 0.1 + 0.2 + 0.3 - 0.02 <= watched.seconds("wait") < 2
         assert watched.times("create") == 1
 
 
