@@ -16,7 +16,7 @@ _TYPES: Final = frozenset(
         "image/svg+xml",
     }
 )
-_NO_BODY: Final = frozenset({204, 205, 304})
+_PART_OR_NONE: Final = frozenset({204, 205, 206, 304})
 _AS_THEY_ARE: Final = frozenset({b"content-encoding", b"content-range", b"content-digest", b"content-md5"})
 
 
@@ -42,12 +42,12 @@ class Facts:
 
 def facts_of(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Facts:
     """Return what a response's start says."""
-    may_change = status >= 200 and status not in _NO_BODY
+    may_change = status >= 200 and status not in _PART_OR_NONE
     compressible = False
     size_bytes: int | None = None
     for name, value in headers:
         if name == b"content-length":
-            size_bytes = int(value)
+            size_bytes = int(value) if value.isdigit() else None
         elif name == b"content-type":
             compressible = is_compressible(value)
         elif name in _AS_THEY_ARE or (name == b"cache-control" and b"no-transform" in value.lower()):
