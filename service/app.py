@@ -37,6 +37,8 @@ from service.flights.watchers import LocalWatchers
 from service.head import HeadOfGet
 from service.health import health_router
 from service.http_cache import HttpCacheMiddleware
+from service.itineraries.offload import cpu_work
+from service.itineraries.routes import itineraries_router
 from service.landing.routes import landing_router
 from service.parameters import no_repeated_parameters
 from service.problem_documentation import document_problems
@@ -89,6 +91,7 @@ def create_app(
         lifespan=lifespan,
         telemetry=NO_NATIVE_TELEMETRY,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(no_repeated_parameters)],
     )
     answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
@@ -108,8 +111,9 @@ def create_app(
     app.include_router(airlines_router(database, answers=answers))
     app.include_router(reports_router(database, answers=answers))
     app.include_router(weather_router(weather, answers=answers))
+    app.include_router(itineraries_router(database, work=cpu_work(settings), answers=answers))
     install_problems(app)
-    document_problems(app)
+    document_problems(app, not_modified=settings.uses("http_cache"))
     _add_middleware(app, settings, cache=cache, registry=registry)
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     return app

@@ -6,7 +6,14 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
-from service.errors import DatabaseUnreachable, InvalidRequest, PoolExhausted, ServiceError
+from service.errors import (
+    DatabaseBusy,
+    DatabaseUnreachable,
+    InvalidRequest,
+    PoolExhausted,
+    ServiceError,
+    StatementTimeout,
+)
 from service.problems import MEDIA_TYPE, problem_type
 
 
@@ -32,7 +39,17 @@ class Problem(BaseModel):
     trace_id: str | None = Field(None, description="Finds the request in traces and logs.")
 
 
-EVERYWHERE: tuple[type[ServiceError], ...] = (InvalidRequest, ServiceError, DatabaseUnreachable, PoolExhausted)
+EVERYWHERE: tuple[type[ServiceError], ...] = (
+    InvalidRequest,
+    ServiceError,
+    DatabaseBusy,
+    DatabaseUnreachable,
+    PoolExhausted,
+    StatementTimeout,
+)
+"""What any route can answer with."""
+
+RESPONSE_HEADERS: dict[int, str] = {401: "WWW-Authenticate", 503: "Retry-After"}
 
 _, _DEFINITIONS = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
 SCHEMAS: dict[str, Any] = _DEFINITIONS["$defs"]
@@ -62,11 +79,16 @@ def _response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
         for kind in kinds
     }
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
-    return {"description": " ".join(kind.meaning for kind in kinds), "content": {MEDIA_TYPE: content}}
+    described: dict[str, Any] = {
+        "description": " ".join(kind.meaning for kind in kinds),
+        "content": {MEDIA_TYPE: content},
+    }
+    header = RESPONSE_HEADERS.get(kinds[0].status)
+    return described | ({"headers": {header: {"schema": {"type": "string"}}}} if header else {})
 
 
-def document_problems(app: FastAPI) -> None:
-    """Add the schema that the responses of `problems` refer to to the application's OpenAPI document."""
+def document_problems(app: FastAPI, *, not_modified: bool) -> None:
+    """Complete the application's OpenAPI document: the schema of problems and, where it can happen, `304`."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -75,6 +97,9 @@ def document_problems(app: FastAPI) -> None:
         if "Problem" not in schemas:
             schemas |= SCHEMAS
             document["components"]["schemas"] = dict(sorted(schemas.items()))
+            for operations in document["paths"].values() if not_modified else ():
+                if "get" in operations:
+                    operations["get"]["responses"]["304"] = {"description": "The client's copy is current."}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
