@@ -1,0 +1,1 @@
+"""Itineraries between two airports on a day: which flights connect, found by a search that takes real CPU time."""

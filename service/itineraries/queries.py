@@ -1,0 +1,43 @@
+"""The questions that an itinerary search asks of the database."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from service.errors import UnknownAirport
+from service.flights.status import Status
+from service.itineraries.timetable import ScheduledFlight
+from service.itineraries.zones import ZONES_NOT_LISTED
+from service.models import Airport, Flight
+
+
+async def time_zones(session: AsyncSession, *required: str) -> Mapping[str, str]:
+    """Return the zone of every airport that has one; raise `UnknownAirport` for a required airport without."""
+    listed = await session.execute(select(Airport.faa, Airport.timezone).where(Airport.timezone.is_not(None)))
+    zones = ZONES_NOT_LISTED | {faa: zone for faa, zone in listed if zone is not None}
+    for faa in required:
+        if faa not in zones:
+            raise UnknownAirport(faa)
+    return zones
+
+
+async def flights_around(session: AsyncSession, day: date) -> Sequence[ScheduledFlight]:
+    """Return the flights that left from the day before to two days after: what connects, and what came back."""
+    flights = await session.execute(
+        select(
+            Flight.id,
+            Flight.carrier,
+            Flight.number,
+            Flight.tail_number,
+            Flight.origin,
+            Flight.destination,
+            Flight.scheduled_departure,
+            Flight.scheduled_arrival_local,
+        ).where(
+            Flight.date.between(day - timedelta(days=1), day + timedelta(days=2)),
+            Flight.status != Status.CANCELLED.value,
+        )
+    )
+    return [ScheduledFlight._make(flight) for flight in flights]

@@ -1,0 +1,62 @@
+"""The itinerary route."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from service.answers import Answers
+from service.database import Database
+from service.errors import UnknownAirport
+from service.itineraries.offload import CpuWork
+from service.itineraries.queries import flights_around, time_zones
+from service.itineraries.schemas import Itineraries, ItineraryOut, ItineraryQuery
+from service.itineraries.search import Journey, best_itineraries
+from service.itineraries.timetable import ScheduledFlight, timetable
+from service.itineraries.zones import local_day_start
+from service.problem_documentation import problems
+
+
+def itineraries_router(database: Database, *, work: CpuWork, answers: Answers) -> APIRouter:
+    """Return the itinerary route, with the search done where `work` does it."""
+    router = APIRouter(tags=["itineraries"])
+
+    @router.get(
+        "/itineraries",
+        summary="Itineraries between two airports on a day",
+        response_model=Itineraries,
+        responses=problems(UnknownAirport),
+    )
+    async def itineraries(query: Annotated[ItineraryQuery, Query()]) -> Response:
+        """Those that no other one beats: none leaves later, arrives sooner and changes less often.
+
+        At most three flights; 45 minutes to change, 150 to 210 between two airports of New York. Cancelled flights
+        are left out. Flights towards New York are inferred: see `inferred`.
+        """
+        async with database.reading() as session:
+            zones = await time_zones(session, query.origin, query.destination)
+            flights = await flights_around(session, query.date)
+        return answers.of(await work.result(partial(found, query, flights, zones)))
+
+    return router
+
+
+def found(query: ItineraryQuery, flights: Sequence[ScheduledFlight], zones: Mapping[str, str]) -> Itineraries:
+    """Return the answer to a query over the flights around its day."""
+    zone = zones[query.origin]
+    journey = Journey(
+        origin=query.origin,
+        destination=query.destination,
+        earliest_min=local_day_start(zone, query.date),
+        latest_min=local_day_start(zone, query.date + timedelta(days=1)),
+    )
+    best = best_itineraries(timetable(flights, zones), journey)
+    return Itineraries(
+        origin=query.origin,
+        destination=query.destination,
+        date=query.date,
+        items=[ItineraryOut.of(itinerary, zones) for itinerary in best],
+    )

@@ -1,0 +1,59 @@
+import asyncio
+import threading
+import time
+
+import anyio
+
+from service.itineraries.offload import OnTheEventLoop, OnWorkerThreads
+
+
+async def ticks_while(work: OnTheEventLoop | OnWorkerThreads, *, seconds: float) -> int:
+    """Return how often the event loop turned while a function kept its thread busy."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.005)
+            ticks += 1
+
+    ticker = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    await work.result(lambda: time.sleep(seconds))
+    ticker.cancel()
+    return ticks
+
+
+async def test_on_the_event_loop_everything_else_waits() -> None:
+    assert await ticks_while(OnTheEventLoop(), seconds=0.2) == 0
+
+
+async def test_on_worker_threads_everything_else_goes_on() -> None:
+    assert await ticks_while(OnWorkerThreads(anyio.CapacityLimiter(1)), seconds=0.2) > 5
+
+
+async def test_no_more_functions_run_at_a_time_than_the_limiter_has_threads() -> None:
+    work = OnWorkerThreads(anyio.CapacityLimiter(2))
+    lock, running, most = threading.Lock(), 0, 0
+
+    def compute() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+
+    await asyncio.gather(*(work.result(compute) for _ in range(8)))
+
+    assert most == 2
+
+
+async def test_an_error_in_the_function_reaches_the_caller() -> None:
+    for work in (OnTheEventLoop(), OnWorkerThreads(anyio.CapacityLimiter(1))):
+        try:
+            await work.result(lambda: 1 // 0)
+        except ZeroDivisionError:
+            continue
+        raise AssertionError("the error was lost")
