@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     weather_breaker_reset_s: float = Field(
         default=5.0, gt=0, le=3600, description="How long a failing upstream is left alone before one trial."
     )
+    offload_threads: int = Field(
+        default=2, ge=1, le=64, description="Threads that compute at the same time; further work waits for one."
+    )
     max_body_bytes: int = Field(
         default=65_536, ge=1_024, le=16_777_216, description="Largest request body; larger ones are refused unread."
     )
