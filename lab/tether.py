@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Final
 
 GRACE_S: Final = 3.0
@@ -24,27 +24,32 @@ GRACE_S: Final = 3.0
 def main(arguments: Sequence[str]) -> int:
     """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="lab.tether", description=__doc__)
-    parser.add_argument("--remove", type=Path, help="removed when the command has ended")
+    parser.add_argument("--remove", type=Path, help="removed when the starter has ended")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
-    child = subprocess.Popen(options.command, stdin=subprocess.DEVNULL)
-    Thread(target=_end_with_starter, args=(child,), daemon=True).start()
-    try:
-        return child.wait()
-    finally:
-        if options.remove:
-            shutil.rmtree(options.remove, ignore_errors=True)
+    child = subprocess.Popen(options.command, stdin=subprocess.DEVNULL)  # noqa: S603 the caller's own command
+    starter_ended = Event()
+    watch = Thread(target=_end_with_starter, args=(child, starter_ended, options.remove), daemon=True)
+    watch.start()
+    code = child.wait()
+    if starter_ended.is_set():
+        watch.join()  # it has a directory to remove yet
+    return code
 
 
-def _end_with_starter(child: "subprocess.Popen[bytes]") -> None:
+def _end_with_starter(child: "subprocess.Popen[bytes]", starter_ended: Event, directory: Path | None) -> None:
     with suppress(OSError):
         while os.read(sys.stdin.fileno(), 4096):
             pass
+    starter_ended.set()
     child.terminate()
     try:
         child.wait(GRACE_S)
     except subprocess.TimeoutExpired:
         child.kill()
+        child.wait()
+    if directory is not None:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,11 @@ def population(random: Generator, size: int = 60) -> list[Client]:
     ]
 
 
+def seeded(*numbers: int) -> Generator:
+    """Return a random generator that is the same for the same numbers."""
+    return np.random.default_rng(numbers)
+
+
 class Traffic:
     """Requests of one mix; the same seed gives the same requests, for ever and for every arm."""
 
@@ -120,7 +125,7 @@ class Traffic:
         shares = MIXES[mix]
         self.seed = seed
         self.kinds = Choice(list(shares), list(shares.values()))
-        fixed = np.random.default_rng([seed, 0])
+        fixed = seeded(seed, 0)
         self.clients = population(fixed)
         self.flights = popular_flights(fixed)
         self.days = recent_days()
@@ -138,7 +143,7 @@ class Traffic:
 
     def requests(self, stream: int) -> Iterator[Request]:
         """Return the endless requests of a stream; equal streams are equal, different ones share what is popular."""
-        random = np.random.default_rng([self.seed, 1, stream])
+        random = seeded(self.seed, 1, stream)
         draw: dict[Kind, Callable[[Client], Request]] = {
             "board": partial(self._board, random),
             "report": partial(self._report, random),

@@ -1,0 +1,182 @@
+"""Charts as SVG text that takes its colours from the page: light, dark and print need no second drawing."""
+
+import re
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+from lab.figures import factor, quantity
+from lab.latencies import Latencies
+from lab.result import ExperimentResult, MetricResult
+
+# Each colour stands for a variable of the page's style sheet.
+VARIABLES: Final = {
+    "#010101": "--ink",
+    "#010102": "--faint",
+    "#010103": "--rule",
+    "#010104": "--off",
+    "#010105": "--on",
+    "#010106": "--good",
+    "#010107": "--bad",
+    "#010108": "--arm-1",
+    "#010109": "--arm-2",
+    "#01010a": "--arm-3",
+}
+INK, FAINT, RULE, OFF, ON, GOOD, BAD, *MORE = VARIABLES
+ARM_COLOURS: Final = (OFF, *MORE, ON)
+"""Of up to five arms: the first is the reference, the last has everything."""
+WIDTH_IN: Final = 4.7
+POINTS: Final = 200
+STYLE: Final[Any] = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "ytick.major.size": 0,
+    "xtick.major.size": 3,
+    "xtick.minor.size": 0,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+}
+VERDICT_COLOURS: Final = {"helps": GOOD, "hurts": BAD, "no difference seen": FAINT}
+
+
+def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
+    """Return how latencies spread: for each arm the share of requests answered within a time."""
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure, axes = _axes(2.5)
+        colours = _colours(list(arms))
+        for arm, latencies in arms.items():
+            if not len(latencies):
+                continue
+            seconds, shares = latencies.distribution()
+            step = max(1, len(seconds) // POINTS)
+            axes.step(
+                [seconds[0], *seconds[::step], seconds[-1]], [0, *shares[::step], 1], where="post", color=colours[arm]
+            )
+            p95 = latencies.quantile(0.95) or 0
+            axes.plot([p95], [0.95], "o", color=colours[arm], markersize=4.5)
+        axes.set_ylim(0, 1.03)
+        axes.set_yticks([0, 0.5, 0.95], ["0", "50 %", "95 %"])
+        _time_axis(axes)
+        axes.set_title("answered within", loc="left", fontsize=9, color=FAINT)
+        return _svg(figure, "Share of requests answered within a time, for each arm")
+
+
+def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
+    """Return a metric of both arms, round after round: what drifts or jumps shows here."""
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure, axes = _axes(2.5)
+        for side, colour in (("off", OFF), ("on", ON)):
+            points = [(r.at_s, getattr(r, side).get(metric)) for r in experiment.rounds]
+            known = [(at, value) for at, value in points if value]
+            if known:
+                at, values = zip(*known, strict=True)
+                axes.plot(at, values, "o-", color=colour, markersize=3.5, linewidth=1.2)
+        result = experiment.metrics[metric]
+        if axes.lines:
+            axes.set_yscale("log")
+            _unit_axis(axes, result.unit)
+        axes.set_xlabel("seconds into the run")
+        axes.set_title(f"{result.title}, round by round", loc="left", fontsize=9, color=FAINT)
+        return _svg(figure, f"{result.title} of both arms, round by round")
+
+
+def forest(rows: Sequence[tuple[str, MetricResult]], *, name: str) -> str:
+    """Return the effects with their intervals under each other, on one scale."""
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}):
+        figure, axes = _axes(0.62 + 0.34 * len(rows))
+        ends = [1.0]
+        for position, (_, metric) in enumerate(reversed(rows)):
+            colour = VERDICT_COLOURS[metric.verdict]
+            if metric.interval is None:
+                continue
+            low, high = metric.interval
+            middle = metric.ratio or low
+            far = high if high is not None else low * 4
+            ends += [max(low, 1e-3), far]
+            axes.plot([low, far], [position, position], color=colour, linewidth=3, alpha=0.45)
+            axes.plot([middle], [position], "o" if metric.ratio else ">", color=colour, markersize=6)
+        axes.axvline(1, color=INK, linewidth=1)
+        axes.set_xscale("log")
+        axes.set_xlim(min(ends) / 1.4, max(ends) * 1.6)
+        axes.set_yticks(range(len(rows)), [label for label, _ in reversed(rows)], color=INK)
+        axes.set_ylim(-0.6, len(rows) - 0.4)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _without_zeros(factor(value))))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_title("times better, with its 95 % interval", loc="left", fontsize=9, color=FAINT)
+        return _svg(figure, "Effect of each technique with its interval")
+
+
+def _axes(height_in: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _colours(arms: Sequence[str]) -> dict[str, str]:
+    if len(arms) == 2:
+        return dict(zip(arms, (OFF, ON), strict=True))
+    return {arm: ARM_COLOURS[min(position, len(ARM_COLOURS) - 1)] for position, arm in enumerate(arms)}
+
+
+def _time_axis(axes: Axes) -> None:
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    decades = [10.0**exponent for exponent in range(-6, 4)]
+    steps = decades if high / low > 100 else [factor * decade for decade in decades for factor in (1, 2, 5)]
+    axes.xaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, "s")))
+
+
+def _unit_axis(axes: Axes, unit: str) -> None:
+    low, high = axes.get_ylim()
+    if high / low < 3:
+        axes.set_ylim(low / 1.5, high * 1.5)
+        low, high = axes.get_ylim()
+    decades = [10.0**exponent for exponent in range(-9, 12)]
+    steps = decades if high / low > 100 else [step * decade for decade in decades for step in (1, 2, 5)]
+    axes.yaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, unit)))
+
+
+def _short(value: float, unit: str) -> str:
+    """Return a round value without the zeros of a measured one."""
+    return _without_zeros(quantity(value, unit))
+
+
+def _without_zeros(text: str) -> str:
+    return re.sub(r"\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)", r"\1", text)
+
+
+def _svg(figure: Figure, description: str) -> str:
+    drawn = StringIO()
+    figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = drawn.getvalue()
+    text = text[text.index("<svg") :]
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    for unwanted in (r"<metadata>.*?</metadata>", r"<style.*?</style>", r' id="[a-z]+[\d._a-z]*_\d+"', r"<!--.*?-->"):
+        text = re.sub(unwanted, "", text, flags=re.DOTALL)
+    text = re.sub(r"font-family: [^;\"]*;?", "", text)
+    text = re.sub(r"\s*\n\s*", " ", text)
+    box = re.search(r'viewBox="[^"]*"', text)
+    inside = text[text.index(">") + 1 :]
+    return f'<svg role="img" aria-label="{description}" class="chart" {box[0] if box else ""}>{inside}'

@@ -1,0 +1,181 @@
+"""The experiments as plain data: which techniques, under which traffic, judged by what, where nothing should change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lab.errors import UnknownExperiment
+from service.techniques import ARMS, CATALOGUE, NAMES
+
+Design = Literal["alone", "leave-one-out", "together"]
+DESIGNS: Final[tuple[Design, ...]] = ("alone", "leave-one-out", "together")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A comparison of two arms that differ in exactly these techniques."""
+
+    name: str
+    techniques: frozenset[str]
+    question: str
+    mix: str
+    """The traffic where the technique bites."""
+    headline: str
+    """The metric that decides the verdict."""
+    costs: tuple[str, ...] = ()
+    """The metrics that may get worse."""
+    elsewhere: str = ""
+    """Traffic where it should make no difference."""
+    needs: tuple[str, ...] = ()
+    """Paths that the service must have, by their template."""
+
+    def arms(self, design: Design) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the techniques of the arm without and of the arm with what is examined."""
+        everything = frozenset(NAMES)
+        if design == "leave-one-out":
+            return everything - self.techniques, everything
+        return frozenset(), self.techniques
+
+
+EXPERIMENTS: Final = (
+    Experiment(
+        name="caching",
+        techniques=ARMS["caching"],
+        question="Do three levels of cache spare the reports their computation?",
+        mix="reports",
+        headline="p95_s",
+        costs=("memory_bytes",),
+        elsewhere="updates",
+    ),
+    Experiment(
+        name="response_cache",
+        techniques=frozenset({"response_cache"}),
+        question="What does a shared cache of finished answers spare reports and boards?",
+        mix="reports and boards",
+        headline="p95_s",
+        costs=("memory_bytes",),
+        elsewhere="updates",
+    ),
+    Experiment(
+        name="local_cache",
+        techniques=frozenset({"local_cache"}),
+        question="What does a cache inside the process spare reference data and distances?",
+        mix="reference",
+        headline="p95_s",
+        costs=("memory_bytes",),
+        elsewhere="updates",
+    ),
+    Experiment(
+        name="http_cache",
+        techniques=frozenset({"http_cache"}),
+        question="How many bytes do clients spare that keep what they got and ask whether it still holds?",
+        mix="boards",
+        headline="bytes_per_response",
+        costs=("cpu_per_request_s",),
+        elsewhere="updates",
+    ),
+    Experiment(
+        name="eager_loading",
+        techniques=frozenset({"eager_loading"}),
+        question="What does loading related rows together spare the departure boards?",
+        mix="boards",
+        headline="queries_per_request",
+        elsewhere="reports",
+    ),
+    Experiment(
+        name="deferred_columns",
+        techniques=frozenset({"deferred_columns"}),
+        question="What does it spare to read only the columns that are answered?",
+        mix="lists",
+        headline="p95_s",
+        elsewhere="reports",
+    ),
+    Experiment(
+        name="pagination",
+        techniques=frozenset({"pagination"}),
+        question="What does answering a page instead of everything spare?",
+        mix="lists",
+        headline="bytes_per_response",
+        elsewhere="reports",
+    ),
+    Experiment(
+        name="indexes",
+        techniques=frozenset({"indexes"}),
+        question="What do secondary indexes spare lists, and what do they cost?",
+        mix="lists",
+        headline="p95_s",
+        costs=("memory_bytes",),
+        elsewhere="single rows",
+    ),
+    Experiment(
+        name="pooling",
+        techniques=frozenset({"pooling"}),
+        question="What does keeping database connections spare?",
+        mix="single rows",
+        headline="connects_per_request",
+        costs=("memory_bytes",),
+        elsewhere="reports",
+    ),
+    Experiment(
+        name="slim_responses",
+        techniques=frozenset({"slim_responses"}),
+        question="How many bytes does it spare to leave out what is empty or was not asked for?",
+        mix="lists",
+        headline="bytes_per_response",
+        elsewhere="reports",
+    ),
+    Experiment(
+        name="compression",
+        techniques=frozenset({"compression"}),
+        question="How many bytes does compression spare the boards, and what CPU does it cost?",
+        mix="boards",
+        headline="bytes_per_response",
+        costs=("cpu_per_request_s",),
+        elsewhere="updates",
+    ),
+    Experiment(
+        name="background_tasks",
+        techniques=frozenset({"background_tasks"}),
+        question="How much sooner is a status update answered if its audit and notifications come after?",
+        mix="updates",
+        headline="p50_s",
+        elsewhere="single rows",
+    ),
+)
+
+TOGETHER: Final = Experiment(
+    name="together",
+    techniques=frozenset(NAMES),
+    question="What do all techniques buy together, under everyday traffic?",
+    mix="everyday",
+    headline="p95_s",
+    costs=("memory_bytes",),
+)
+
+ELSEWHERE_TESTED: Final = {
+    "async_io": "the upstream weather service",
+    "offload": "the itinerary search",
+    "read_replicas": "PostgreSQL with a streaming replica",
+    "connection_reuse": "the upstream weather service",
+    "timeouts": "the upstream weather service, slow on purpose",
+    "task_queue": "the exports",
+}
+"""Techniques whose effect needs more than the embedded service, and what."""
+
+BY_NAME: Final = {experiment.name: experiment for experiment in EXPERIMENTS}
+TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {
+    "caching": "Caching (all three levels)",
+    "together": "All techniques together",
+}
+
+
+def chosen(names: Iterable[str]) -> list[Experiment]:
+    """Return the experiments of these techniques, arms, or `all`; raise `UnknownExperiment` for any other name."""
+    wanted = list(dict.fromkeys(names)) or ["all"]
+    if "all" in wanted:
+        return [*EXPERIMENTS]
+    aliases = BY_NAME | {"optimized": TOGETHER}
+    unknown = set(wanted) - set(aliases)
+    if unknown:
+        raise UnknownExperiment(unknown, [*BY_NAME, "optimized"])
+    return [aliases[name] for name in wanted]

@@ -1,0 +1,205 @@
+"""A result as one HTML file that needs nothing else: no script, no font, no network."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from lab import charts, figures
+from lab.latencies import Latencies
+from lab.result import ExperimentResult, LabResult, MetricResult
+from lab.table import SECTIONS
+
+PARTS: Final = {"techniques": "", "leave_one_out": "left out of everything", "elsewhere": "elsewhere"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A drawing and what it says."""
+
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A metric as text."""
+
+    title: str
+    off: str
+    on: str
+    effect: str
+    interval: str
+    verdict: str
+    is_headline: bool = False
+    is_cost: bool = False
+
+    @classmethod
+    def of(cls, metric: MetricResult, *, is_headline: bool = False, is_cost: bool = False) -> "Row":
+        """Return the metric as a person reads it."""
+        return cls(
+            title=metric.title,
+            off=figures.quantity(metric.off, metric.unit),
+            on=figures.quantity(metric.on, metric.unit),
+            effect=figures.effect(metric),
+            interval=figures.interval(metric),
+            verdict=metric.verdict,
+            is_headline=is_headline,
+            is_cost=is_cost,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One experiment in the report."""
+
+    anchor: str
+    part: str
+    experiment: ExperimentResult
+
+    @property
+    def headline(self) -> Row:
+        """The metric that decides."""
+        return Row.of(self.experiment.metrics[self.experiment.headline])
+
+    @property
+    def cost(self) -> str:
+        """What the technique was seen to cost, in one phrase."""
+        experiment = self.experiment
+        seen = [experiment.metrics[name] for name in experiment.costs if name in experiment.metrics]
+        worse = [metric for metric in seen if metric.verdict == "hurts"]
+        if not worse:
+            return "none seen" if seen else figures.NONE
+        return ", ".join(
+            f"{metric.title} {figures.quantity(metric.off, metric.unit)} → {figures.quantity(metric.on, metric.unit)}"
+            for metric in worse
+        )
+
+    @property
+    def rate(self) -> str:
+        """Requests per second of the open loop."""
+        return f"{self.experiment.rate_per_s:.3g}"
+
+    @property
+    def detectable(self) -> str:
+        """The smallest difference that would have been seen, where it is known."""
+        smallest = self.experiment.metrics[self.experiment.headline].detectable
+        return f"{(smallest - 1) * 100:.0f} %" if smallest is not None and smallest < 2 else ""
+
+    def rows(self, *, of_kinds: bool) -> list[Row]:
+        """Return the metrics of all requests together, or of single kinds of request."""
+        experiment = self.experiment
+        return [
+            Row.of(metric, is_headline=name == experiment.headline, is_cost=name in experiment.costs)
+            for name, metric in experiment.metrics.items()
+            if ("." in name) == of_kinds
+        ]
+
+    @property
+    def charts(self) -> list[Chart]:
+        """How latencies spread, and how the deciding metric went round by round."""
+        experiment = self.experiment
+        arms = {arm.name: arm.all_latencies() for arm in (experiment.off, experiment.on)}
+        return [
+            Chart(
+                svg=charts.distributions(arms, name=f"{self.anchor} distributions"),
+                caption="Further left is faster. The dots are the p95.",
+            ),
+            Chart(
+                svg=charts.over_rounds(experiment, experiment.headline, name=f"{self.anchor} rounds"),
+                caption="Two level lines far apart are a difference; two that cross are not.",
+            ),
+        ]
+
+
+def html(result: LabResult) -> str:
+    """Return the report."""
+    pages = list(_pages(result))
+    environment = Environment(
+        loader=PackageLoader("lab"),
+        autoescape=select_autoescape(["html", "j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    main = [page for page in pages if not page.part] or pages
+    return environment.get_template("report.html.j2").render(
+        result=result,
+        title=_title(main),
+        lead=_lead(result),
+        pages=pages,
+        overview=_overview(main),
+        forest=charts.forest(
+            [(_label(page), page.experiment.metrics[page.experiment.headline]) for page in pages], name="forest"
+        ),
+        facts=list(_facts(result)),
+        none_sign=figures.NONE,
+    )
+
+
+def write(result: LabResult, path: Path) -> Path:
+    """Write the report, and the result as JSON beside it; return the report's path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(html(result), encoding="utf-8")
+    path.with_suffix(".json").write_text(result.model_dump_json(indent=2), encoding="utf-8")
+    return path
+
+
+def _pages(result: LabResult) -> Iterator[Page]:
+    for section in SECTIONS:
+        for name, experiment in getattr(result, section).items():
+            yield Page(anchor=f"{section}-{name}", part=PARTS[section], experiment=experiment)
+
+
+def _label(page: Page) -> str:
+    return f"{page.experiment.name}, {page.part}" if page.part else page.experiment.name
+
+
+def _title(pages: list[Page]) -> str:
+    names = [page.experiment.title.partition(" (")[0].lower() for page in pages]
+    if len(names) > 4:
+        return f"What {len(names)} performance techniques buy"
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"What {listed} {'buys' if len(names) == 1 else 'buy'}"
+
+
+def _lead(result: LabResult) -> str:
+    when = datetime.fromisoformat(result.started_at)
+    return (
+        f"Measured on {when:%d %B %Y at %H:%M} UTC, in {result.duration_s:.0f} seconds, on {result.environment.cores} "
+        f"cores. The same requests went to a service without and with each technique, in turn."
+    )
+
+
+def _overview(pages: list[Page]) -> dict[str, object] | None:
+    """Return one picture of all arms where all experiments share their reference and their traffic."""
+    references = {(page.experiment.off.name, page.experiment.mix, page.experiment.rate_per_s) for page in pages}
+    if len(pages) < 2 or len(references) > 1:
+        return None
+    arms: dict[str, Latencies] = {pages[0].experiment.off.name: pages[0].experiment.off.all_latencies()}
+    arms |= {page.experiment.on.name: page.experiment.on.all_latencies() for page in pages}
+    colours = [charts.VARIABLES[colour] for colour in charts.ARM_COLOURS]
+    return {
+        "arms": list(zip(arms, colours, strict=False)),
+        "charts": [
+            Chart(
+                svg=charts.distributions(arms, name="overview"),
+                caption="Share of all requests answered within a time. Further left is faster; the dots are the p95.",
+            )
+        ],
+    }
+
+
+def _facts(result: LabResult) -> Iterator[tuple[str, str]]:
+    machine = result.environment
+    yield "processor", f"{machine.processor}, {machine.cores} cores"
+    yield "memory", figures.quantity(float(machine.memory_bytes), "bytes")
+    yield "system", machine.system
+    yield "Python", machine.python
+    yield "packages", ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    if machine.load_average is not None:
+        yield "load average at the start", f"{machine.load_average:.2f}"
+    yield "seed of the traffic", str(result.seed)

@@ -1,0 +1,181 @@
+"""The result of a run, as JSON with a schema: everything that a table, a report or a comparison needs."""
+
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from lab.environment import Environment
+from lab.latencies import Latencies
+from lab.metric import METRICS, Metric, Slot, metrics_of_kind
+from lab.rounds import Measured, Round
+from lab.statistics import Better, Effect, Verdict, paired_effect
+
+SCHEMA_VERSION: Final = 1
+"""Grows when a reader of an older version would misread a newer one."""
+
+
+class MetricResult(BaseModel):
+    """One metric of both arms. `ratio` is above 1 where the technique makes it better: off/on if lower is better,
+    on/off if higher is; null where nothing is left to divide by. `interval` bounds the ratio, without an upper end
+    where that is null."""
+
+    title: str
+    unit: str
+    better: Better
+    off: float | None
+    on: float | None
+    ratio: float | None
+    interval: tuple[float, float | None] | None
+    detectable: float | None
+    rounds: int
+    verdict: Verdict
+
+    @classmethod
+    def of(cls, metric: Metric, effect: Effect) -> Self:
+        """Return the metric's effect for the result."""
+        return cls(
+            title=metric.title,
+            unit=metric.unit,
+            better=metric.better,
+            off=effect.off,
+            on=effect.on,
+            ratio=effect.ratio,
+            interval=(effect.interval.low, effect.interval.high) if effect.interval else None,
+            detectable=effect.detectable,
+            rounds=effect.rounds,
+            verdict=effect.verdict,
+        )
+
+
+class ArmResult(BaseModel):
+    """What one arm showed over all rounds."""
+
+    name: str
+    techniques: list[str]
+    requests: int
+    server_errors: int
+    capacity_per_s: float | None
+    """Answers per second under the closed loop that set the rate."""
+    latencies: dict[str, str]
+    """By kind of request, in HdrHistogram's text form, in microseconds."""
+
+    def all_latencies(self) -> Latencies:
+        """Return the latencies of all kinds together."""
+        merged = Latencies()
+        for text in self.latencies.values():
+            merged.add(Latencies.decode(text))
+        return merged
+
+
+class RoundResult(BaseModel):
+    """The metrics of one round."""
+
+    at_s: float
+    off: dict[str, float]
+    on: dict[str, float]
+
+
+class ExperimentResult(BaseModel):
+    """One comparison of two arms."""
+
+    name: str
+    title: str
+    question: str
+    mix: str
+    headline: str
+    """The metric that decides the verdict."""
+    verdict: Verdict
+    off: ArmResult
+    on: ArmResult
+    metrics: dict[str, MetricResult]
+    costs: list[str]
+    rate_per_s: float
+    rounds: list[RoundResult]
+    discarded_rounds: int
+    is_complete: bool
+    """Whether every planned round was measured."""
+    notes: list[str]
+    """What a reader must know before believing the figures."""
+
+
+class LabResult(BaseModel):
+    """Everything that one run of the lab measured."""
+
+    model_config = ConfigDict(json_schema_extra={"$id": "https://flightdeck.example/lab-result.schema.json"})
+
+    schema_version: int = SCHEMA_VERSION
+    command: str
+    seed: int
+    started_at: str
+    duration_s: float
+    is_interrupted: bool
+    environment: Environment
+    techniques: dict[str, ExperimentResult]
+    """Each alone: nothing against nothing but it."""
+    leave_one_out: dict[str, ExperimentResult] = {}
+    """Each missing from everything: everything but it against everything."""
+    elsewhere: dict[str, ExperimentResult] = {}
+    """Each under traffic where it should make no difference."""
+    skipped: dict[str, str] = {}
+    """Experiments that were asked for and not run, and why."""
+
+
+def summarised(
+    measured: Measured, *, off: str, on: str, techniques: dict[str, list[str]]
+) -> tuple[ArmResult, ArmResult, dict[str, MetricResult], list[RoundResult]]:
+    """Return both arms, the effects, and the rounds of a measurement."""
+    kinds = sorted(
+        {kind for round_ in measured.rounds for slot in round_.slots.values() for kind in slot.opened.answers}
+    )
+    metrics = [*METRICS, *(metric for kind in kinds if len(kinds) > 1 for metric in metrics_of_kind(kind))]
+    effects = {metric.name: _effect(metric, measured.rounds, off=off, on=on) for metric in metrics}
+    results = {
+        metric.name: MetricResult.of(metric, effects[metric.name]) for metric in metrics if effects[metric.name].rounds
+    }
+    rounds = [
+        RoundResult(at_s=r.at_s, off=_values(metrics, r.slots[off]), on=_values(metrics, r.slots[on]))
+        for r in measured.rounds
+    ]
+    before, after = (_arm(measured, name, techniques[name]) for name in (off, on))
+    return before, after, results, rounds
+
+
+def _effect(metric: Metric, rounds: list[Round], *, off: str, on: str) -> Effect:
+    """Return the effect from the rounds in which both arms tell; one that only one arm can tell has no ratio."""
+    pairs = [(metric.of(r.slots[off]), metric.of(r.slots[on])) for r in rounds]
+    both = [(before, after) for before, after in pairs if before is not None and after is not None]
+    if both or not pairs:
+        requests = float(sum(r.slots[on].opened.answers.total() for r in rounds))
+        return paired_effect(
+            [before for before, _ in both], [after for _, after in both], better=metric.better, trials_on=requests
+        )
+    befores, afters = ([value for value in values if value is not None] for values in zip(*pairs, strict=True))
+    return Effect(
+        off=sum(befores) / len(befores) if befores else None,
+        on=sum(afters) / len(afters) if afters else None,
+        ratio=None,
+        interval=None,
+        detectable=None,
+        rounds=max(len(befores), len(afters)),
+        verdict="no difference seen",
+    )
+
+
+def _values(metrics: list[Metric], slot: Slot) -> dict[str, float]:
+    return {metric.name: value for metric in metrics if (value := metric.of(slot)) is not None}
+
+
+def _arm(measured: Measured, name: str, techniques: list[str]) -> ArmResult:
+    slots = [round_.slots[name] for round_ in measured.rounds]
+    latencies: dict[str, Latencies] = {}
+    for slot in slots:
+        for kind, recorded in slot.opened.latencies.items():
+            latencies.setdefault(kind, Latencies()).add(recorded)
+    return ArmResult(
+        name=name,
+        techniques=techniques,
+        requests=sum(slot.opened.requests for slot in slots),
+        server_errors=sum(slot.opened.server_errors for slot in slots),
+        capacity_per_s=measured.capacity_per_s.get(name),
+        latencies={kind: recorded.encode() for kind, recorded in latencies.items()},
+    )

@@ -1,0 +1,238 @@
+"""Interleaved rounds: every arm in turn under the same requests, forwards and then backwards (ABBA)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, Protocol
+
+from lab.errors import ArmFailed, MeasurementInvalid
+from lab.generator import Generator, Order
+from lab.metric import Slot
+from lab.pace import ClosedLoop, OpenLoop, Pace, Stretch
+from lab.recording import Recording
+from lab.scrape import Snapshot
+
+UTILISATION: Final = 0.5
+"""Share of the slowest arm's throughput that the open loop asks for: busy, not overrun."""
+FASTEST_PER_S: Final = 400.0
+"""The generator keeps its promises up to here beside an arm on two cores."""
+SLOWEST_PER_S: Final = 2.0
+WARM_UP_STEP_S: Final = 1.0
+STILL_WARMING: Final = 1.2
+"""An arm that answers this many times as fast as a step before has caches to fill yet."""
+HALVINGS: Final = 2
+"""How often a rate that turned out too high is halved before the run is given up."""
+MOST_DISCARDED: Final = 5
+
+
+class Target(Protocol):
+    """What can be measured: an arm that the lab started, or a service that somebody else runs."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the result."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+
+    @property
+    def token(self) -> str:
+        """The bearer token of its writes."""
+
+    def check(self) -> None:
+        """Raise `ArmFailed` if it is gone."""
+
+    async def snapshot(self) -> Snapshot:
+        """Return its metrics now, empty where it has none."""
+
+
+class Watch(Protocol):
+    """Somebody who follows the measuring."""
+
+    def phase(self, text: str) -> None:
+        """Note what happens now."""
+
+    def measured(self, arm: str, round_: int, slot: Slot) -> None:
+        """Note a slot that counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to send, how long, how often."""
+
+    mix: str = ""
+    targets: tuple[tuple[str, str], ...] = ()
+    seed: int = 1
+    opened_s: float = 5.0
+    closed_s: float = 2.0
+    """0: no closed loop."""
+    clients: int = 4
+    """Of the closed loop."""
+    warm_up_s: float = 15.0
+    """At most, per arm, once, before the first round."""
+    min_rounds: int = 6
+    max_rounds: int = 40
+    budget_s: float = 90.0
+    rate_per_s: float = 0.0
+    """0: found by trying."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One slot per arm, measured directly after each other."""
+
+    at_s: float
+    """Since the first round began."""
+    slots: dict[str, Slot]
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """All rounds, and what has to be known to read them."""
+
+    rate_per_s: float = 0.0
+    capacity_per_s: dict[str, float] = field(default_factory=dict)
+    rounds: list[Round] = field(default_factory=list)
+    discarded: int = 0
+    """Rounds that were measured again because the generator was late."""
+    is_interrupted: bool = False
+    is_saturated: bool = False
+    failure: str = ""
+    """Why it ended early, if it did."""
+
+
+class TightEnough(Protocol):
+    """Decides after each round whether the intervals are narrow enough."""
+
+    def __call__(self, rounds: Sequence[Round]) -> bool:
+        """Return whether to stop."""
+
+
+async def measure(
+    arms: Sequence[Target], plan: Plan, generator: Generator, *, watch: Watch, tight_enough: TightEnough
+) -> Measured:
+    """Return the rounds; an arm that dies, a cancellation or a spent budget ends them early and keeps what there is."""
+    measuring = _Measuring(arms, plan, generator, watch)
+    try:
+        await measuring.prepare()
+        await measuring.rounds(tight_enough)
+    except asyncio.CancelledError:
+        measuring.result.is_interrupted = True
+    except (ArmFailed, MeasurementInvalid) as error:
+        measuring.result.failure = str(error)
+    return measuring.result
+
+
+class _Measuring:
+    def __init__(self, arms: Sequence[Target], plan: Plan, generator: Generator, watch: Watch) -> None:
+        self.result = Measured(rate_per_s=plan.rate_per_s)
+        self._arms = arms
+        self._plan = plan
+        self._generator = generator
+        self._watch = watch
+
+    async def prepare(self) -> None:
+        """Warm every arm and find the rate that the slowest one can take."""
+        for arm in self._arms:
+            self._watch.phase(f"warming {arm.name}")
+            self.result.capacity_per_s[arm.name] = await self._warmed(arm)
+        if not self.result.rate_per_s:
+            slowest = min(self.result.capacity_per_s.values())
+            self.result.rate_per_s = min(max(UTILISATION * slowest, SLOWEST_PER_S), FASTEST_PER_S)
+
+    async def _warmed(self, arm: Target) -> float:
+        """Ask as fast as the arm answers until it gets no faster: caches are full then. Return its throughput."""
+        fastest = 0.0
+        for _ in range(max(2, round(self._plan.warm_up_s / WARM_UP_STEP_S))):
+            pace = ClosedLoop(clients=self._plan.clients)
+            recording = await self._drive(arm, pace, Stretch(duration_s=WARM_UP_STEP_S), stream=0)
+            if not recording.answers:
+                raise ArmFailed(arm.name, f"answers nothing ({_most_common(recording)})", "")
+            if recording.throughput_per_s < STILL_WARMING * fastest:
+                break
+            fastest = max(fastest, recording.throughput_per_s)
+        return fastest
+
+    async def rounds(self, tight_enough: TightEnough) -> None:
+        """Measure round after round."""
+        result, plan = self.result, self._plan
+        begun = monotonic()
+        halvings = 0
+        while len(result.rounds) < plan.max_rounds:
+            number = len(result.rounds)
+            round_ = await self._round(number, begun)
+            slots = round_.slots
+            if any(slot.opened.is_late for slot in slots.values()):
+                result.discarded += 1
+                if result.discarded > MOST_DISCARDED + number:
+                    raise MeasurementInvalid(
+                        f"the load generator was late in {result.discarded} rounds: this machine is too busy"
+                    )
+                continue
+            if any(slot.opened.is_saturated for slot in slots.values()):
+                if halvings == HALVINGS:
+                    result.is_saturated = True
+                else:
+                    halvings += 1
+                    result.rate_per_s /= 2
+                    result.rounds.clear()
+                    self._watch.phase(f"an arm could not keep up; trying {result.rate_per_s:.1f} requests per second")
+                    continue
+            result.rounds.append(round_)
+            for name, slot in slots.items():
+                self._watch.measured(name, number, slot)
+            spent = monotonic() - begun
+            if len(result.rounds) >= plan.min_rounds and (tight_enough(result.rounds) or spent > plan.budget_s):
+                return
+
+    async def _round(self, number: int, begun: float) -> Round:
+        at_s = monotonic() - begun
+        order = self._arms if number % 2 == 0 else self._arms[::-1]
+        slots = {}
+        for arm in order:
+            self._watch.phase(f"round {number + 1}: {arm.name}")
+            slots[arm.name] = await self._slot(arm, number + 1)
+        return Round(at_s=at_s, slots={arm.name: slots[arm.name] for arm in self._arms})
+
+    async def _slot(self, arm: Target, stream: int) -> Slot:
+        plan = self._plan
+        opened_loop = OpenLoop(rate_per_s=self.result.rate_per_s)
+        before = await arm.snapshot()
+        opened = await self._drive(arm, opened_loop, Stretch(duration_s=plan.opened_s), stream=stream)
+        between = await arm.snapshot()
+        if not plan.closed_s:
+            return Slot(opened=opened, inside_opened=between.since(before), inside_after=between)
+        closed_loop = ClosedLoop(clients=plan.clients)
+        closed = await self._drive(arm, closed_loop, Stretch(duration_s=plan.closed_s), stream=stream)
+        after = await arm.snapshot()
+        return Slot(
+            opened=opened,
+            closed=closed,
+            inside_opened=between.since(before),
+            inside_closed=after.since(between),
+            inside_after=after,
+        )
+
+    async def _drive(self, arm: Target, pace: Pace, stretch: Stretch, *, stream: int) -> Recording:
+        plan = self._plan
+        recording = await self._generator.drive(
+            Order(
+                arm=arm.name,
+                url=arm.url,
+                pace=pace,
+                stretch=stretch,
+                stream=stream,
+                mix=plan.mix,
+                targets=plan.targets,
+                seed=plan.seed,
+                token=arm.token,
+            )
+        )
+        arm.check()
+        return recording
+
+
+def _most_common(recording: Recording) -> str:
+    return recording.failures.most_common(1)[0][0] if recording.failures else "no request was made"

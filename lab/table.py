@@ -1,0 +1,95 @@
+"""A result as tables on a terminal, and as Markdown for a pull request."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.figures import effect, interval, quantity
+from lab.live import VERDICT_STYLES
+from lab.result import ExperimentResult, LabResult, MetricResult
+
+SECTIONS: Final = {
+    "techniques": "Each technique alone",
+    "leave_one_out": "Each technique left out of everything",
+    "elsewhere": "Where it should make no difference",
+}
+
+
+def print_result(result: LabResult, console: Console) -> None:
+    """Print the effects, then what has to be known to believe them."""
+    for section, title in SECTIONS.items():
+        experiments: dict[str, ExperimentResult] = getattr(result, section)
+        if experiments:
+            console.print(_table(title, experiments))
+    for name, experiment in ((n, e) for section in SECTIONS for n, e in getattr(result, section).items()):
+        for note in experiment.notes:
+            console.print(f"{name}: {note}", style="yellow", markup=False)
+    for name, reason in result.skipped.items():
+        console.print(f"{name} was not measured: {reason}", style="yellow", markup=False)
+    if result.is_interrupted:
+        console.print("Interrupted: what was measured until then is kept.", style="yellow")
+
+
+def markdown(result: LabResult) -> str:
+    """Return the effects as Markdown."""
+    lines = []
+    for section, title in SECTIONS.items():
+        experiments: dict[str, ExperimentResult] = getattr(result, section)
+        if not experiments:
+            continue
+        lines += [f"### {title}", "", "| technique | metric | off | on | effect | 95 % interval | verdict |"]
+        lines.append("| --- | --- | ---: | ---: | ---: | --- | --- |")
+        for experiment in experiments.values():
+            for metric in shown_metrics(experiment):
+                lines.append(f"| {' | '.join([experiment.title, *_cells(metric)])} |")
+        lines.append("")
+    lines.append(f"`{result.command}` on {result.environment.cores} cores, {result.environment.python}")
+    return "\n".join(lines) + "\n"
+
+
+def shown_metrics(experiment: ExperimentResult) -> Iterator[MetricResult]:
+    """Return the headline, then the metrics with a clear difference, then the costs."""
+    yield experiment.metrics[experiment.headline]
+    for name, metric in experiment.metrics.items():
+        if (
+            name != experiment.headline
+            and "." not in name
+            and (metric.verdict != "no difference seen" or name in experiment.costs)
+        ):
+            yield metric
+
+
+def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for column in ("technique", "metric"):
+        table.add_column(column)
+    for column in ("off", "on", "effect"):
+        table.add_column(column, justify="right")
+    table.add_column("95 % interval")
+    table.add_column("verdict")
+    for experiment in experiments.values():
+        for position, metric in enumerate(shown_metrics(experiment)):
+            *cells, verdict = _cells(metric)
+            style = VERDICT_STYLES[verdict]
+            table.add_row(
+                Text(experiment.title if position == 0 else "", style="bold"),
+                *cells,
+                Text(verdict, style=style),
+                end_section=False,
+            )
+        table.add_section()
+    return table
+
+
+def _cells(metric: MetricResult) -> list[str]:
+    return [
+        metric.title,
+        quantity(metric.off, metric.unit),
+        quantity(metric.on, metric.unit),
+        effect(metric),
+        interval(metric),
+        metric.verdict,
+    ]
