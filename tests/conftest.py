@@ -1,6 +1,6 @@
 import pytest
 
-pytest_plugins = ["tests.servers.embedded"]
+pytest_plugins = ["tests.servers.embedded", "tests.servers.postgres", "tests.servers.databases", "tests.servers.redis"]
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,16 @@ class Entry:
         "variants",
     )
 
-    def __init__(self, *, status: int, headers: Headers, body: bytes, template: str, tags: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        template: str,
+        tags: Iterable[str] = (),
+        digest: str | None = None,
+    ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
@@ -52,7 +61,7 @@ class Entry:
         self.tags = frozenset(tags)
         self.cache = ""
         """The cache in metrics that holds it; empty while none does."""
-        self.digest = body_digest(body)
+        self.digest = body_digest(body) if digest is None else digest
         self.etag = f'"{self.digest}"'.encode()
         self.surrogate_key = surrogate_key(self.tags)
         self.variants: dict[str, bytes] = {}

@@ -40,7 +40,7 @@ class LayeredCache:
         self._random = Random()  # noqa: S311 spreads expiry, guards nothing
 
     async def __aenter__(self) -> "LayeredCache":
-        await self.levels.store.open()
+        await self.levels.store.open(self.levels)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

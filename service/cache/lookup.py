@@ -100,6 +100,8 @@ class Lookup:
             except StoreDown:
                 self._observe("error", perf_counter() - started)
                 return Fetched(None, None)
+            if fetched.found_dead:
+                self._levels.meter.invalidated(self.policy.cache, level=self._levels.store.level)
             elsewhere = fetched.entry is None and fetched.lease is not None and not fetched.lease.is_granted
             if not elsewhere or self._levels.clock() >= deadline:
                 break

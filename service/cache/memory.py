@@ -10,7 +10,7 @@ from cachetools import TLRUCache
 from service.cache.entry import Entry
 from service.cache.lru import EntryLru
 from service.cache.stamps import Stamps
-from service.cache.store import Fetched, Lease
+from service.cache.store import Fetched, Lease, Listener
 
 MOST_LEASES = 10_000
 
@@ -32,8 +32,8 @@ class MemoryStore:
             MOST_LEASES, ttu=lambda _, held, __: held[1], timer=clock
         )
 
-    async def open(self) -> None:
-        """Nothing runs beside requests."""
+    async def open(self, listener: Listener) -> None:
+        """Nothing runs beside requests, and nobody else invalidates."""
 
     async def close(self) -> None:
         """Nothing runs beside requests."""

@@ -23,6 +23,18 @@ class Fetched:
 
     entry: Entry | None
     lease: Lease | None
+    found_dead: bool = False
+    """Whether there was an entry that an invalidation has made unusable, counted here for the first time."""
+
+
+class Listener(Protocol):
+    """What holds answers in this process."""
+
+    def drop(self, tags: frozenset[str]) -> None:
+        """Forget the answers with one of the tags."""
+
+    def drop_all(self) -> None:
+        """Forget every answer: what was invalidated elsewhere may have been missed."""
 
 
 class Store(Protocol):
@@ -40,8 +52,8 @@ class Store(Protocol):
     def trusted_s(self) -> float:
         """How long a process may send its own copy of an entry: short while it would not hear of invalidations."""
 
-    async def open(self) -> None:
-        """Start what the store needs beside requests."""
+    async def open(self, listener: Listener) -> None:
+        """Start what the store needs beside requests; tell the listener what other processes invalidate."""
 
     async def close(self) -> None:
         """End it."""

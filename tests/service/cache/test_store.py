@@ -1,13 +1,17 @@
 """What every store promises; run over each of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from secrets import token_hex
 
 import pytest
 
 from service.cache.entry import Entry
 from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
+from service.cache.redis.store import RedisStore, Sharing
 from service.cache.store import Lease, Store
+from tests.servers.redis import RedisServer
 from tests.service.cache.conftest import Clock, Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
@@ -15,26 +19,49 @@ pytestmark = pytest.mark.anyio
 KEY = b"/boards/JFK?date=2013-01-01"
 
 
-class Time:
-    """Time as a store sees it."""
+class Unheard:
+    """A process that holds no answers of its own."""
 
-    def __init__(self, clock: Clock) -> None:
+    def drop(self, tags: frozenset[str]) -> None:
+        """Hold nothing."""
+
+    def drop_all(self) -> None:
+        """Hold nothing."""
+
+
+class Time:
+    """Time as a store sees it: of a clock that the test moves, or of a server that nobody moves."""
+
+    def __init__(self, clock: Clock, *, is_real: bool) -> None:
         self._clock = clock
+        self._is_real = is_real
 
     async def pass_s(self, seconds: float) -> None:
         self._clock.advance(seconds)
+        if self._is_real:
+            await asyncio.sleep(seconds)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
-def time(clock: Clock) -> Time:
-    return Time(clock)
+def time(clock: Clock, kind: str) -> Time:
+    return Time(clock, is_real=kind == "redis")
 
 
 @pytest.fixture
-async def store(lookups: Lookups, clock: Clock) -> AsyncIterator[Store]:
-    entries = EntryLru(level="shared", max_bytes=1_000_000, meter=lookups)
-    store = MemoryStore(entries, lease_s=0.5, clock=clock)
-    await store.open()
+async def store(kind: str, lookups: Lookups, clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    store: Store
+    if kind == "memory":
+        entries = EntryLru(level="shared", max_bytes=1_000_000, meter=lookups)
+        store = MemoryStore(entries, lease_s=0.5, clock=clock)
+    else:
+        server: RedisServer = request.getfixturevalue("shared_redis")
+        store = RedisStore(server.url, Sharing(namespace=token_hex(4), lease_s=0.5), clock=clock)
+    await store.open(Unheard())
     yield store
     await store.close()
 
@@ -62,6 +89,7 @@ async def test_an_entry_comes_back_as_it_was_put(store: Store, clock: Clock) -> 
     fetched = await store.fetch(KEY)
     found = fetched.entry
     assert found is not None
+    assert found.holders, "who made a variant of it tells the store"
     assert fetched.lease is None
     assert (found.status, found.headers, found.body) == (entry.status, entry.headers, entry.body)
     assert (found.tags, found.digest, found.template, found.cache) == (
@@ -165,3 +193,34 @@ async def test_a_late_computation_does_not_replace_a_newer_one(store: Store, clo
     found = (await store.fetch(KEY)).entry
     assert found is not None
     assert found.body == b"newer"
+
+
+async def test_a_variant_is_kept_with_its_entry(store: Store, clock: Clock) -> None:
+    await kept(store, living(clock))
+    first = (await store.fetch(KEY)).entry
+    assert first is not None
+    first.keep("zstd", b"smaller")
+    await asyncio.sleep(0.05)
+    second = (await store.fetch(KEY)).entry
+    assert second is not None
+    assert second.variants == {"zstd": b"smaller"}
+
+
+async def test_a_variant_of_an_older_entry_is_not_kept_with_the_newer_one(store: Store, clock: Clock) -> None:
+    await kept(store, living(clock))
+    older = (await store.fetch(KEY)).entry
+    assert older is not None
+    await store.invalidate(frozenset({"t"}))
+    await kept(store, living(clock))
+    older.keep("zstd", b"of the older one")
+    await asyncio.sleep(0.05)
+    newer = (await store.fetch(KEY)).entry
+    assert newer is not None
+    assert newer.variants == {}
+
+
+async def test_an_entry_that_was_found_dead_is_reported_once(store: Store, clock: Clock, lookups: Lookups) -> None:
+    await kept(store, living(clock))
+    await store.invalidate(frozenset({"t"}))
+    found = [(await store.fetch(KEY)).found_dead for _ in range(3)]
+    assert sum(found) + lookups.invalidations["board", "shared"] == 1
