@@ -54,11 +54,11 @@ def status(
 
     databases = _target(data_dir, database_url)
     try:
-        wanted = (Manifest.read(FILES).digest, databases.schema_version)
+        wanted = Manifest.read(FILES).digest
         states = databases.states()
     except DatasetError as error:
         _fail(str(error), code=1)
-    current = {state.name: (state.digest, state.schema_version) == wanted for state in states}
+    current = {state.name: state.digest == wanted and state.schema_is_current for state in states}
     if as_json:
         rows = [dataclasses.asdict(state) | {"is_current": current[state.name]} for state in states]
         typer.echo(json.dumps(rows, indent=2))

@@ -44,6 +44,15 @@ class Settings(BaseSettings):
     )
     pool_timeout_s: float = Field(default=2.0, gt=0, le=60, description="Longest wait for a connection before a 503.")
     pool_recycle_s: int = Field(default=1800, ge=1, description="Age at which a connection is replaced.")
+    connect_timeout_s: float = Field(
+        default=2.0, gt=0, le=60, description="Longest wait for a new connection to PostgreSQL."
+    )
+    statement_timeout_s: float = Field(
+        default=10.0, gt=0, le=600, description="After which PostgreSQL cancels a statement, and the answer is a 503."
+    )
+    lock_timeout_s: float = Field(
+        default=2.0, gt=0, le=600, description="Longest wait for another write's lock in PostgreSQL."
+    )
     redis_url: str = Field(default="", description="The shared cache; by default it lives in the process.")
     cache_local_max_bytes: int = Field(
         default=64_000_000, ge=1_000_000, description="Memory that the in-process cache takes at most."

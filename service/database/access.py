@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from service.database.engine import make_engine, pool_timeout_s
+from service.database.backend import backend
 from service.database.failures import NOT_LOADED, translated
-from service.database_url import embedded_path, is_embedded, parsed
-from service.dataset.schema import embedded_version
+from service.database.pool import pool_timeout_s
 from service.errors import DatabaseUnreachable, NotReady
 from service.models import DatasetLoad
 from service.settings import Settings
@@ -19,11 +18,12 @@ class Database:
     """The engines by role and the sessions on them; nothing connects before the first statement."""
 
     def __init__(self, settings: Settings) -> None:
-        url = settings.database_url if settings.uses("indexes") else settings.database_unindexed_url
-        primary = make_engine(url, settings)
-        self._address = parsed(url)
-        self.engines: dict[str, AsyncEngine] = {"primary": primary}
+        indexed = settings.uses("indexes")
+        url = settings.database_url if indexed else settings.database_unindexed_url
+        self._backend = backend(url, indexed=indexed)
         self._settings = settings
+        primary = self._backend.engine(settings)
+        self.engines: dict[str, AsyncEngine] = {"primary": primary}
         self._sessions = async_sessionmaker(primary, expire_on_commit=False)
 
     @asynccontextmanager
@@ -37,13 +37,12 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """Yield a session whose changes are committed at the end, all or none.
 
-        On SQLite writers take turns from the first statement, so that what a writer read is what it changes;
-        on PostgreSQL select the rows `with_for_update`.
+        On SQLite writers take turns from here, so that what a writer read is what it changes;
+        on PostgreSQL lock the rows that were read, or compare what they were.
         """
         with self._translated():
             async with self._sessions.begin() as session:
-                if is_embedded(self._address):
-                    await session.execute(text("BEGIN IMMEDIATE"))
+                await self._backend.begin_writing(session)
                 yield session
 
     async def check(self) -> None:
@@ -51,14 +50,12 @@ class Database:
         try:
             async with self.reading() as session:
                 digest = (await session.execute(select(DatasetLoad.digest))).scalar_one_or_none()
-                version = await session.scalar(text("PRAGMA user_version"))
+                is_current = await self._backend.schema_is_current(session)
         except DatabaseUnreachable as error:
-            if is_embedded(self._address) and not embedded_path(self._address).exists():
-                raise NotReady({"database": f"{embedded_path(self._address)} does not exist: {NOT_LOADED}"}) from error
-            raise NotReady({"database": f"{self._address} can not be reached"}) from error
+            raise NotReady({"database": self._backend.absence}) from error
         if digest is None:
             raise NotReady({"database": NOT_LOADED})
-        if version != embedded_version():
+        if not is_current:
             raise NotReady({"database": "another version loaded the flights; run `flightdeck data load`"})
 
     async def close(self) -> None:

@@ -46,6 +46,8 @@ def translated(*, pool_size: int, pool_overflow: int, pool_timeout_s: float) -> 
         if known is None:
             raise
         raise known from error
+    except TimeoutError as error:  # the driver's own, when the server is silent
+        raise StatementTimeout from error
     except ConnectionError as error:
         raise DatabaseUnreachable from error
 

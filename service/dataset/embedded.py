@@ -34,11 +34,6 @@ class Embedded:
         """Both files; the twin first, so that the database never exists without it."""
         return self.unindexed, self.indexed
 
-    @property
-    def schema_version(self) -> str:
-        """The version of the tables that this code makes."""
-        return str(schema.embedded_version())
-
     def states(self) -> list[State]:
         """Return what both files hold, the one with indexes first."""
         return [state(self.indexed), state(self.unindexed)]
@@ -82,7 +77,7 @@ def state(path: Path) -> State:
     return State(
         name=str(path),
         digest=digest,
-        schema_version=str(version),
+        schema_is_current=version == schema.embedded_version(),
         loaded_at=loaded_at,
         status_changes=changes,
         size_bytes=path.stat().st_size,
@@ -112,11 +107,10 @@ def _remove_leftovers(target: Embedded) -> None:
 
 def _incomplete(target: Embedded, manifest: Manifest, progress: Progress) -> tuple[Path, ...]:
     """Return the files to make, after verifying the complete ones."""
-    current = (manifest.digest, target.schema_version)
     incomplete = []
     for path in target.paths:
         found = state(path)
-        if (found.digest, found.schema_version) == current:
+        if found.digest == manifest.digest and found.schema_is_current:
             verify(path, manifest)
             continue
         if found.status_changes:

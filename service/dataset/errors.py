@@ -5,6 +5,7 @@ DatasetError
 ├── DamagedDatabase     the database cannot be read or holds something else
 ├── DatabaseInUse       a running process has the database open
 ├── KeptChanges         a database of another version holds status updates
+├── ServerFailed        the database server refused, or was lost
 ├── WrongContent        what was loaded is not what the manifest says
 └── NotWritable         the target directory or disk refuses the write
 """
@@ -51,6 +52,13 @@ class KeptChanges(DatasetError):
             f"{database} was made by another version and holds {changes} status updates that a new load would lose; "
             f"{_FORCE} without them"
         )
+
+
+class ServerFailed(DatasetError):
+    """The database server refused the load or was lost; it keeps what it had before."""
+
+    def __init__(self, database: str, reason: str) -> None:
+        super().__init__(f"{database}: {reason}; the database is as it was before")
 
 
 class WrongContent(DatasetError):

@@ -15,8 +15,8 @@ class State:
     """The file, or the URL without its password."""
     digest: str | None = None
     """Which data set."""
-    schema_version: str = ""
-    """Which version of the tables."""
+    schema_is_current: bool = False
+    """Whether the tables are those of this version."""
     loaded_at: str | None = None
     status_changes: int = 0
     size_bytes: int = 0
@@ -30,7 +30,3 @@ class Target(Protocol):
 
     def states(self) -> list[State]:
         """Return what each of them holds; raise `DatasetError` if one cannot be read."""
-
-    @property
-    def schema_version(self) -> str:
-        """The version of the tables that this code makes."""

@@ -1,27 +1,15 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from service.database import Database
-from service.errors import DatabaseBusy, DatabaseUnreachable, NotReady, PoolExhausted
+from service.errors import NotReady, PoolExhausted
 from service.models import Flight
-from service.settings import Settings
+from tests.servers.databases import checked_out, opened
 
 pytestmark = pytest.mark.anyio
-
-
-@asynccontextmanager
-async def opened(data_dir: Path, **settings: object) -> AsyncIterator[Database]:
-    database = Database(Settings(**{"techniques": "all", "data_dir": data_dir} | settings))  # type: ignore[arg-type]  # settings by name
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 def connects(engine: AsyncEngine) -> Callable[[], int]:
@@ -35,67 +23,34 @@ async def delay(session: AsyncSession, flight_id: int) -> int | None:
     return (await session.scalars(select(Flight.departure_delay_min).where(Flight.id == flight_id))).one()
 
 
-async def test_a_loaded_database_is_ready(few_flights: Path) -> None:
-    async with opened(few_flights) as database:
+async def test_a_loaded_database_is_ready(database_url: str) -> None:
+    async with opened(database_url) as database:
         await database.check()
 
 
-async def test_making_a_database_touches_no_disk_and_a_missing_one_is_named(tmp_path: Path) -> None:
-    async with opened(tmp_path / "nowhere") as database:
-        with pytest.raises(NotReady, match=r"nowhere/flightdeck.db does not exist.*flightdeck data load"):
-            await database.check()
-    assert not (tmp_path / "nowhere").exists()
+async def test_the_twin_is_ready_too(database_url: str) -> None:
+    async with opened(database_url, techniques="none") as database:
+        await database.check()
 
 
-async def test_a_missing_database_makes_a_request_unavailable_and_no_empty_file(tmp_path: Path) -> None:
-    async with opened(tmp_path) as database:
-        with pytest.raises(DatabaseUnreachable):
-            async with database.reading() as session:
-                await session.execute(select(Flight.id))
-    assert not (tmp_path / "flightdeck.db").exists()
-
-
-async def test_a_database_without_tables_is_not_ready(tmp_path: Path) -> None:
-    (tmp_path / "flightdeck.db").touch()
-    async with opened(tmp_path) as database:
-        with pytest.raises(NotReady, match="not loaded"):
-            await database.check()
-
-
-async def test_a_database_without_a_complete_load_is_not_ready(data_dir: Path) -> None:
-    async with opened(data_dir) as database:
+async def test_a_database_without_a_complete_load_is_not_ready(database_url: str) -> None:
+    async with opened(database_url) as database:
         async with database.writing() as session:
             await session.execute(text("DELETE FROM dataset_load"))
         with pytest.raises(NotReady, match="not loaded"):
             await database.check()
 
 
-async def test_a_database_of_another_version_is_not_ready(data_dir: Path) -> None:
-    async with opened(data_dir) as database:
-        async with database.writing() as session:
-            await session.execute(text("PRAGMA user_version = 7"))
-        with pytest.raises(NotReady, match="another version"):
-            await database.check()
-
-
-async def test_without_indexes_the_twin_is_read(few_flights: Path) -> None:
-    indexes = select(func.count()).select_from(text("sqlite_master")).where(text("name LIKE 'ix_%'"))
-    async with opened(few_flights) as database, database.reading() as session:
-        assert await session.scalar(indexes) == 7
-    async with opened(few_flights, techniques="none") as database, database.reading() as session:
-        assert await session.scalar(indexes) == 0
-
-
-async def test_a_write_is_committed_whole(data_dir: Path) -> None:
-    async with opened(data_dir) as database:
+async def test_a_write_is_committed_whole(database_url: str) -> None:
+    async with opened(database_url) as database:
         async with database.writing() as session:
             await session.execute(update(Flight).where(Flight.id == 1).values(departure_delay_min=99))
         async with database.reading() as session:
             assert await delay(session, 1) == 99
 
 
-async def test_a_write_that_fails_leaves_nothing(data_dir: Path) -> None:
-    async with opened(data_dir) as database:
+async def test_a_write_that_fails_leaves_nothing(database_url: str) -> None:
+    async with opened(database_url) as database:
         async with database.reading() as session:
             before = await delay(session, 1)
 
@@ -110,12 +65,12 @@ async def test_a_write_that_fails_leaves_nothing(data_dir: Path) -> None:
             assert await delay(session, 1) == before
 
 
-async def test_writers_that_read_first_lose_no_update(data_dir: Path) -> None:
-    async with opened(data_dir) as database:
+async def test_writers_that_read_first_lose_no_update(database_url: str) -> None:
+    async with opened(database_url) as database:
 
         async def count_up() -> None:
             async with database.writing() as session:
-                version = (await session.scalars(select(Flight.version).where(Flight.id == 1))).one()
+                version = (await session.scalars(select(Flight.version).where(Flight.id == 1).with_for_update())).one()
                 await asyncio.sleep(0)
                 await session.execute(update(Flight).where(Flight.id == 1).values(version=version + 1))
 
@@ -124,28 +79,18 @@ async def test_writers_that_read_first_lose_no_update(data_dir: Path) -> None:
             assert (await session.scalars(select(Flight.version).where(Flight.id == 1))).one() == 9
 
 
-async def test_a_reader_does_not_wait_for_a_writer(data_dir: Path) -> None:
-    async with opened(data_dir) as database, database.writing() as writer:
+async def test_a_reader_does_not_wait_for_a_writer(database_url: str) -> None:
+    async with opened(database_url) as database, database.writing() as writer:
         await writer.execute(update(Flight).values(version=2))
         async with asyncio.timeout(2), database.reading() as reader:
             assert (await reader.scalars(select(Flight.version).where(Flight.id == 1))).one() == 1
 
 
-async def test_a_writer_that_waits_too_long_says_that_the_database_is_busy(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("service.database.engine.BUSY_TIMEOUT_S", 0.05)
-    async with opened(data_dir) as database, database.writing():
-        with pytest.raises(DatabaseBusy):
-            async with database.writing():
-                pytest.fail("two writers at once")
-
-
 @pytest.mark.parametrize(("technique", "expected"), [("pooling", 1), ("none", 5)])
 async def test_pooling_makes_one_connection_for_sessions_in_turn(
-    few_flights: Path, technique: str, expected: int
+    database_url: str, technique: str, expected: int
 ) -> None:
-    async with opened(few_flights, techniques=technique) as database:
+    async with opened(database_url, techniques=technique) as database:
         count = connects(database.engines["primary"])
         for _ in range(5):
             async with database.reading() as session:
@@ -153,9 +98,9 @@ async def test_pooling_makes_one_connection_for_sessions_in_turn(
         assert count() == expected
 
 
-async def test_an_exhausted_pool_says_how_many_it_has_and_how_long_it_waited(few_flights: Path) -> None:
+async def test_an_exhausted_pool_says_how_many_it_has_and_how_long_it_waited(database_url: str) -> None:
     limits = {"pool_size": 2, "pool_max_overflow": 1, "pool_timeout_s": 0.05}
-    async with opened(few_flights, **limits) as database:
+    async with opened(database_url, **limits) as database:
 
         async def hold(release: asyncio.Event, held: asyncio.Semaphore) -> None:
             async with database.reading() as session:
@@ -176,14 +121,9 @@ async def test_an_exhausted_pool_says_how_many_it_has_and_how_long_it_waited(few
         assert checked_out(database) == 0
 
 
-def checked_out(database: Database) -> int:
-    pool = database.engines["primary"].sync_engine.pool
-    return int(pool.checkedout())  # type: ignore[attr-defined]  # a queue pool has it
-
-
-async def test_cancelled_requests_give_their_connections_back(few_flights: Path) -> None:
+async def test_cancelled_requests_give_their_connections_back(database_url: str) -> None:
     slow = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) SELECT max(i) FROM n")
-    async with opened(few_flights, pool_size=4, pool_max_overflow=0, pool_timeout_s=5) as database:
+    async with opened(database_url, pool_size=4, pool_max_overflow=0, pool_timeout_s=5) as database:
 
         async def request() -> None:
             async with database.reading() as session:

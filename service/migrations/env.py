@@ -1,0 +1,31 @@
+"""What Alembic runs: on the connection that the caller holds, or from its own command line on `DATABASE_URL`."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from service.models import Base
+from service.settings import Settings
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations that were asked for, in the connection's transaction."""
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    context.run_migrations()
+
+
+async def migrate_from_the_command_line() -> None:
+    """Run them on the primary of the settings."""
+    engine = create_async_engine(Settings.from_environ().database_url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+
+
+given: Connection | None = context.config.attributes.get("connection")
+if given is not None:
+    migrate(given)
+else:
+    asyncio.run(migrate_from_the_command_line())

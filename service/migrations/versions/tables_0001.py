@@ -1,0 +1,110 @@
+"""Make the tables, with primary keys only."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = ("tables",)
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the reference tables, the flights, the weather and what the service writes."""
+    _make_reference_tables()
+    _make_flights_and_weather()
+    _make_what_the_service_writes()
+
+
+def downgrade() -> None:
+    """Drop every table, with its rows."""
+    for table in ("dataset_load", "status_changes", "weather", "flights", "aircraft", "airports", "airlines"):
+        op.drop_table(table)
+
+
+def _make_reference_tables() -> None:
+    op.create_table(
+        "airlines",
+        sa.Column("carrier", sa.String(2), primary_key=True),
+        sa.Column("name", sa.String(80), nullable=False),
+    )
+    op.create_table(
+        "airports",
+        sa.Column("faa", sa.String(3), primary_key=True),
+        sa.Column("name", sa.String(80), nullable=False),
+        sa.Column("latitude", sa.Float, nullable=False),
+        sa.Column("longitude", sa.Float, nullable=False),
+        sa.Column("altitude_ft", sa.Integer, nullable=False),
+        sa.Column("utc_offset_h", sa.Float, nullable=False),
+        sa.Column("dst", sa.String(1), nullable=False),
+        sa.Column("timezone", sa.String(40)),
+    )
+    op.create_table(
+        "aircraft",
+        sa.Column("tail_number", sa.String(6), primary_key=True),
+        sa.Column("year", sa.SmallInteger),
+        sa.Column("type", sa.String(40), nullable=False),
+        sa.Column("manufacturer", sa.String(40), nullable=False),
+        sa.Column("model", sa.String(40), nullable=False),
+        sa.Column("engines", sa.SmallInteger, nullable=False),
+        sa.Column("seats", sa.SmallInteger, nullable=False),
+        sa.Column("speed", sa.SmallInteger),
+        sa.Column("engine", sa.String(20), nullable=False),
+    )
+
+
+def _make_flights_and_weather() -> None:
+    op.create_table(
+        "flights",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("date", sa.Date, nullable=False),
+        sa.Column("hour", sa.SmallInteger, nullable=False),
+        sa.Column("carrier", sa.String(2), nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("tail_number", sa.String(6)),
+        sa.Column("origin", sa.String(3), nullable=False),
+        sa.Column("destination", sa.String(3), nullable=False),
+        sa.Column("scheduled_departure", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("departure_delay_min", sa.SmallInteger),
+        sa.Column("scheduled_arrival_local", sa.String(5), nullable=False),
+        sa.Column("arrival_local", sa.String(5)),
+        sa.Column("arrival_delay_min", sa.SmallInteger),
+        sa.Column("air_time_min", sa.SmallInteger),
+        sa.Column("distance_mi", sa.SmallInteger, nullable=False),
+        sa.Column("status", sa.String(10), nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("source_record", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "weather",
+        sa.Column("origin", sa.String(3), primary_key=True),
+        sa.Column("time", sa.DateTime(timezone=True), primary_key=True),
+        sa.Column("temperature_f", sa.Float),
+        sa.Column("dew_point_f", sa.Float),
+        sa.Column("humidity_percent", sa.Float),
+        sa.Column("wind_direction_deg", sa.SmallInteger),
+        sa.Column("wind_speed_mph", sa.Float),
+        sa.Column("wind_gust_mph", sa.Float),
+        sa.Column("precipitation_in", sa.Float),
+        sa.Column("pressure_mbar", sa.Float),
+        sa.Column("visibility_mi", sa.Float),
+    )
+
+
+def _make_what_the_service_writes() -> None:
+    op.create_table(
+        "status_changes",
+        sa.Column("id", sa.BigInteger, primary_key=True),
+        sa.Column("flight_id", sa.Integer, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("status_before", sa.String(10), nullable=False),
+        sa.Column("status_after", sa.String(10), nullable=False),
+        sa.Column("departure_delay_min", sa.SmallInteger),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("trace_id", sa.String(32)),
+    )
+    op.create_table(
+        "dataset_load",
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
+    )

@@ -1,0 +1,38 @@
+"""Every kind of database that the service runs on: tests that use this fixture run once on each."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from service.database import Database
+from service.database_url import embedded_url
+from service.settings import Settings
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.server("postgresql"))])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database with the flights of four days that the test may change; its twin stands beside it."""
+    if request.param == "sqlite":
+        data_dir: Path = request.getfixturevalue("data_dir")
+        return embedded_url(data_dir / "flightdeck.db")
+    url: URL = request.getfixturevalue("postgres_url")
+    return url.render_as_string(hide_password=False)
+
+
+@asynccontextmanager
+async def opened(url: str, **settings: object) -> AsyncIterator[Database]:
+    """Yield the database as the service opens it with every technique, or with other settings."""
+    database = Database(Settings(**{"techniques": "all", "database_url": url} | settings))  # type: ignore[arg-type]  # settings by name
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def checked_out(database: Database, role: str = "primary") -> int:
+    """Return how many connections of a pool are in use."""
+    pool = database.engines[role].sync_engine.pool
+    return int(pool.checkedout())  # type: ignore[attr-defined]  # a queue pool has it

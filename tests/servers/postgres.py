@@ -1,0 +1,150 @@
+"""A real PostgreSQL for tests: a primary, its streaming replica, and a database for each test."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL
+
+from service.database_url import parsed, unindexed_twin
+from service.dataset.progress import Silence
+from service.dataset.server import OnServer
+from service.dataset.source import Source
+from tests.servers.executable import executable, free_port
+
+PACKAGE = "postgresql"
+START_DEADLINE_S = 30.0
+OWNER = "postgres" if os.geteuid() == 0 else None
+"""Who runs the servers: PostgreSQL refuses to run as root."""
+# Tests lose nothing in a power cut.
+FAST = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off", "max_connections": "60"}
+
+
+@dataclass
+class PostgresServer:
+    """One PostgreSQL process on its data directory and its port of 127.0.0.1."""
+
+    directory: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+    copies: int = 0
+    """How many databases tests were given."""
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = {"port": str(self.port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", **FAST}
+        arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+        command = [str(executable("postgres", package=PACKAGE)), "-D", str(self.directory), *arguments]
+        with (self.directory.parent / f"{self.directory.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, user=OWNER, group=OWNER)
+        deadline = time.monotonic() + START_DEADLINE_S
+        ready = [str(executable("pg_isready", package=PACKAGE)), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"PostgreSQL does not start:\n{Path(log.name).read_text()}")
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it: SIGINT ends the connections, SIGQUIT crashes."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
+
+    def url(self, database: str) -> URL:
+        """Return the address of one of its databases."""
+        return parsed(f"postgresql://postgres@127.0.0.1:{self.port}/{database}")
+
+    def run(self, sql: str, *, database: str = "postgres") -> str:
+        """Run a statement as the superuser; return the rows as text."""
+        psql = [str(executable("psql", package=PACKAGE)), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        return subprocess.run(
+            [*psql, "-d", database, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+
+@contextmanager
+def server_directory() -> Iterator[Path]:
+    """Yield a directory that the server's user may use; pytest's own is closed to it."""
+    directory = Path(tempfile.mkdtemp(prefix="flightdeck-postgres-"))
+    try:
+        if OWNER:
+            shutil.chown(directory, OWNER, OWNER)
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running primary that other servers may follow."""
+    with server_directory() as directory:
+        data = directory / "primary"
+        command = [
+            str(executable("initdb", package=PACKAGE)),
+            "-D",
+            str(data),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ]
+        subprocess.run(command, check=True, capture_output=True, user=OWNER, group=OWNER)
+        server = PostgresServer(data)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def replica_of(primary: PostgresServer) -> Iterator[PostgresServer]:
+    """Yield a running streaming replica of a running primary."""
+    with server_directory() as directory:
+        data = directory / "replica"
+        backup = [str(executable("pg_basebackup", package=PACKAGE)), "-D", str(data), "-R", "-X", "stream"]
+        source = ["--checkpoint=fast", "--no-sync", "-d", f"host=127.0.0.1 port={primary.port} user=postgres"]
+        subprocess.run([*backup, *source], check=True, capture_output=True, user=OWNER, group=OWNER)
+        server = PostgresServer(data)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer, few_files: Path) -> str:
+    """The name of a database with the flights of four days; its twin has the suffix of twins."""
+    url = postgres_server.url("few")
+    OnServer(indexed=url, unindexed=unindexed_twin(url)).load(Source(few_files), Silence())
+    return "few"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[URL]:
+    """The address of a database with the flights of four days that the test may change; it has its twin beside it."""
+    postgres_server.copies += 1
+    url = postgres_server.url(f"copy_{postgres_server.copies}")
+    names = {postgres_template: url.database, f"{postgres_template}_unindexed": unindexed_twin(url).database}
+    for template, name in names.items():
+        postgres_server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield url
+    for name in names.values():
+        postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
