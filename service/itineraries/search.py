@@ -43,13 +43,8 @@ class Profile:
 
     def add(self, itinerary: Itinerary) -> None:
         """Keep an itinerary that leaves no later than all others, unless one of them arrives as early."""
-        if self.itineraries:
-            last = self.itineraries[-1]
-            if last[-1].arrival_min <= itinerary[-1].arrival_min:
-                return
-            if last[0].departure_min == itinerary[0].departure_min:
-                self.departures.pop()
-                self.itineraries.pop()
+        if self.itineraries and self.itineraries[-1][-1].arrival_min <= itinerary[-1].arrival_min:
+            return
         self.departures.append(-itinerary[0].departure_min)
         self.itineraries.append(itinerary)
 
@@ -59,12 +54,11 @@ def best_itineraries(legs: Iterable[Leg], journey: Journey) -> list[Itinerary]:
     useful = [leg for leg in legs if _is_useful(leg, journey)]
     useful.sort(key=lambda leg: (-leg.departure_min, leg.arrival_min, leg.number is None, leg.carrier, leg.flight_id))
     exits = {airport: onward(airport) for airport in {leg.destination for leg in useful}}
-    # levels[n] holds, by airport, the profiles of itineraries with at most n + 1 legs.
+    # levels[n] holds, by airport, the profiles of itineraries with n + 1 legs.
     levels: list[dict[str, Profile]] = [{} for _ in range(MOST_LEGS)]
     for leg in useful:
         if leg.destination == journey.destination:
-            for level in levels:
-                level.setdefault(leg.origin, Profile()).add((leg,))
+            levels[0].setdefault(leg.origin, Profile()).add((leg,))
             continue
         ways_on = [(airport, leg.arrival_min + minutes) for airport, minutes in exits[leg.destination]]
         for shorter, level in pairwise(levels):
@@ -74,8 +68,8 @@ def best_itineraries(legs: Iterable[Leg], journey: Journey) -> list[Itinerary]:
                 if (profile := shorter.get(airport)) is not None and (rest := profile.best(ready_min)) is not None
             ]
             if onwards:
-                first = min(onwards, key=lambda rest: (rest[-1].arrival_min, len(rest), -rest[0].departure_min))
-                level.setdefault(leg.origin, Profile()).add((leg, *first))
+                quickest = min(onwards, key=lambda rest: rest[-1].arrival_min)
+                level.setdefault(leg.origin, Profile()).add((leg, *quickest))
     found = {
         _merits(itinerary): itinerary
         for level in levels
