@@ -43,6 +43,18 @@ def load(
 
 
 @commands.command()
+def migrate(database_url: DatabaseUrl = None) -> None:
+    """Bring the tables of a PostgreSQL database and its twin to this version; rows stay."""
+    from service.dataset.errors import DatasetError  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    try:
+        _target(None, database_url).migrate()
+    except DatasetError as error:
+        _fail(str(error), code=1)
+    typer.echo("the tables are those of this version")
+
+
+@commands.command()
 def status(
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.dataset import schema, sqlite
-from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, NotWritable
+from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, NoMigrations, NotWritable
 from service.dataset.lock import locked
 from service.dataset.manifest import Manifest
 from service.dataset.progress import Progress
@@ -33,6 +33,10 @@ class Embedded:
     def paths(self) -> tuple[Path, Path]:
         """Both files; the twin first, so that the database never exists without it."""
         return self.unindexed, self.indexed
+
+    def migrate(self) -> None:
+        """Refuse: a load makes these files again."""
+        raise NoMigrations(str(self.indexed))
 
     def states(self) -> list[State]:
         """Return what both files hold, the one with indexes first."""

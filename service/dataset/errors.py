@@ -5,6 +5,7 @@ DatasetError
 ├── DamagedDatabase     the database cannot be read or holds something else
 ├── DatabaseInUse       a running process has the database open
 ├── KeptChanges         a database of another version holds status updates
+├── NoMigrations        the embedded databases are made again instead
 ├── ServerFailed        the database server refused, or was lost
 ├── WrongContent        what was loaded is not what the manifest says
 └── NotWritable         the target directory or disk refuses the write
@@ -52,6 +53,13 @@ class KeptChanges(DatasetError):
             f"{database} was made by another version and holds {changes} status updates that a new load would lose; "
             f"{_FORCE} without them"
         )
+
+
+class NoMigrations(DatasetError):
+    """A migration was asked for where a load makes the databases again."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__(f"{database} is embedded and needs no migration: `flightdeck data load` makes it again")
 
 
 class ServerFailed(DatasetError):

@@ -25,6 +25,10 @@ class OnServer:
     indexed: URL
     unindexed: URL
 
+    @property
+    def _databases(self) -> tuple[tuple[URL, tuple[str, ...]], ...]:
+        return (self.indexed, (TABLES, INDEXES)), (self.unindexed, (TABLES,))
+
     def load(self, source: Source, progress: Progress, *, force: bool = False) -> bool:
         """Make both complete; return False if they already were, after verifying them.
 
@@ -38,8 +42,20 @@ class OnServer:
         with refusals(self.indexed):
             return asyncio.run(self._states())
 
+    def migrate(self) -> None:
+        """Bring the tables of both to this version; rows stay. Databases that do not exist are made."""
+        with refusals(self.indexed):
+            asyncio.run(self._migrate())
+
+    async def _migrate(self) -> None:
+        for url, branches in self._databases:
+            if not await exists(url):
+                await make(url)
+            async with opened(url, branches) as database:
+                await database.migrate()
+
     async def _load(self, source: Source, progress: Progress, *, force: bool) -> bool:
-        for url in (self.unindexed, self.indexed):
+        for url, _branches in self._databases:
             if not await exists(url):
                 await make(url)
         # The transaction that was opened last is committed first: no database without its twin.
@@ -54,7 +70,7 @@ class OnServer:
 
     async def _states(self) -> list[State]:
         states = []
-        for url, branches in ((self.indexed, (TABLES, INDEXES)), (self.unindexed, (TABLES,))):
+        for url, branches in self._databases:
             if await exists(url):
                 async with opened(url, branches) as database:
                     states.append(await database.state())

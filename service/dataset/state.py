@@ -28,5 +28,8 @@ class Target(Protocol):
     def load(self, source: Source, progress: Progress, *, force: bool = False) -> bool:
         """Make both complete; return False if they already were, after verifying them."""
 
+    def migrate(self) -> None:
+        """Bring the tables of both to this version; rows stay."""
+
     def states(self) -> list[State]:
         """Return what each of them holds; raise `DatasetError` if one cannot be read."""

@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from service.database_url import is_embedded, parsed
 from service.models import Base
 from service.settings import Settings
 
@@ -17,8 +18,11 @@ def migrate(connection: Connection) -> None:
 
 
 async def migrate_from_the_command_line() -> None:
-    """Run them on the primary of the settings."""
-    engine = create_async_engine(Settings.from_environ().database_url, poolclass=NullPool)
+    """Run them on the primary of the settings, which is a server: embedded databases are made again instead."""
+    url = Settings.from_environ().database_url
+    if is_embedded(parsed(url)):
+        raise SystemExit("set DATABASE_URL to the PostgreSQL database to migrate")
+    engine = create_async_engine(url, poolclass=NullPool)
     async with engine.begin() as connection:
         await connection.run_sync(migrate)
     await engine.dispose()

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from tests.servers.embedded import FLIGHTDECK, YearLoad
 
@@ -98,3 +99,18 @@ def test_ctrl_c_ends_a_load_without_a_trace(tmp_path: Path) -> None:
     assert load.returncode == 130
     assert "Traceback" not in rest
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_embedded_database_needs_no_migration(tmp_path: Path) -> None:
+    result = flightdeck("data", "migrate", "--database-url", f"sqlite:///{tmp_path / 'flights.db'}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "needs no migration: `flightdeck data load` makes it again" in result.stderr
+
+
+@pytest.mark.server("postgresql")
+def test_a_postgres_database_is_migrated_and_described(postgres_url: URL) -> None:
+    url = postgres_url.render_as_string(hide_password=False)
+    migrated = flightdeck("data", "migrate", DATABASE_URL=url)
+    assert (migrated.returncode, migrated.stdout) == (0, "the tables are those of this version\n")
+    databases = json.loads(flightdeck("data", "status", "--json", DATABASE_URL=url).stdout)
+    assert [database["schema_is_current"] for database in databases] == [True, True]
