@@ -69,7 +69,8 @@ class RedisStore:
         self._pending: set[str] = set()
         self._trusted_from = 0
         self._link = Link(url, recover=self._recovered)
-        self._subscription = Subscription(url, channel=self._channel, origin=self._origin)
+        # Who loses its connection can not know what others failed to say meanwhile, so it starts afresh.
+        self._subscription = Subscription(url, channel=self._channel, origin=self._origin, lost=self._link.go_down)
         self._fetch = self._link.script(scripts.FETCH)
         self._put = self._link.script(scripts.PUT)
         self._release = self._link.script(scripts.RELEASE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from redis.asyncio import Redis
@@ -22,7 +23,7 @@ RECONNECT_S = 0.2
 class Subscription:
     """Tells a listener what other processes invalidate, or that it may have missed something."""
 
-    def __init__(self, url: str, *, channel: str, origin: str) -> None:
+    def __init__(self, url: str, *, channel: str, origin: str, lost: Callable[[], None]) -> None:
         # No retry: a connection that is restored behind our back would hide what was missed meanwhile.
         self._client = Redis.from_url(
             url,
@@ -32,6 +33,7 @@ class Subscription:
         )
         self._channel = channel
         self._origin = origin
+        self._lost = lost
         self._task: asyncio.Task[None] | None = None
         self.is_heard = False
         """Whether invalidations arrive now."""
@@ -51,13 +53,12 @@ class Subscription:
         while True:
             try:
                 await self._heard(listener)
-            except (RedisError, OSError, TimeoutError) as error:
-                if self.is_heard:
-                    logger.warning("invalidations of other processes are not heard: %r", error)
-            finally:
+            except Exception as error:  # noqa: BLE001 whatever it is, a process that stops listening sends stale answers
                 if self.is_heard:
                     self.is_heard = False
+                    logger.warning("invalidations of other processes are not heard: %r", error)
                     listener.drop_all()
+                    self._lost()
             await asyncio.sleep(RECONNECT_S)
 
     async def _heard(self, listener: Listener) -> None:

@@ -1,0 +1,97 @@
+"""Readers and writers of several processes at once, on one Redis, also while it stops and comes back."""
+
+import asyncio
+
+import pytest
+
+from tests.servers.redis import RedisServer
+from tests.service.cache.conftest import Lookups
+from tests.service.cache.redis.conftest import Process, heard
+from tests.service.cache.world import World, hammered
+
+pytestmark = pytest.mark.anyio
+
+LIFETIMES = pytest.mark.parametrize(
+    ("ttl_s", "stale_s"), [(10.0, 0.0), (0.005, 10.0)], ids=["long-lived", "always refreshing"]
+)
+
+
+@LIFETIMES
+async def test_no_reader_of_any_process_sees_the_past(
+    process: Process, shared_redis: RedisServer, lookups: Lookups, *, ttl_s: float, stale_s: float
+) -> None:
+    world = World(ttl_s=ttl_s, stale_s=stale_s)
+    caches = [await process(shared_redis, has_local=False) for _ in range(3)]
+    seen = await hammered(world, caches, seconds=1.5)
+    assert world.writes > 30
+    assert seen["304"] > 10
+    assert seen["hit"] > 30
+    assert lookups.results["board", "shared", "coalesced"] > 10
+    assert lookups.results["board", "shared", "error"] == 0
+
+
+@LIFETIMES
+async def test_no_reader_of_a_process_with_a_memory_of_its_own_sees_the_past(
+    process: Process, shared_redis: RedisServer, lookups: Lookups, *, ttl_s: float, stale_s: float
+) -> None:
+    world = World(ttl_s=ttl_s, stale_s=stale_s)
+    cache = await process(shared_redis)
+    await heard(cache)
+    seen = await hammered(world, [cache], seconds=1.5)
+    assert world.writes > 30
+    assert seen["304"] > 10
+    if not stale_s:
+        assert lookups.results["board", "local", "miss"] < seen.total()
+
+
+async def test_no_reader_sees_what_was_a_second_before_the_write_of_another_process(
+    process: Process, shared_redis: RedisServer
+) -> None:
+    world = World(ttl_s=10, stale_s=0)
+    caches = [await process(shared_redis) for _ in range(3)]
+    for cache in caches:
+        await heard(cache)
+    seen = await hammered(world, caches, seconds=2.5, grace_s=1.0)
+    assert world.writes > 30
+    assert seen["hit"] > 30
+
+
+@pytest.mark.parametrize("was_frozen", [False, True], ids=["stopped", "frozen"])
+async def test_no_reader_sees_the_past_while_redis_goes_and_comes(
+    process: Process, own_redis: RedisServer, lookups: Lookups, *, was_frozen: bool
+) -> None:
+    world = World(ttl_s=10, stale_s=0)
+    cache = await process(own_redis)
+    await heard(cache)
+
+    async def going_and_coming() -> None:
+        for _ in range(2):
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(own_redis.freeze if was_frozen else own_redis.stop)
+            await asyncio.sleep(0.7)
+            await asyncio.to_thread(own_redis.thaw if was_frozen else own_redis.start)
+
+    seen, _ = await asyncio.gather(hammered(world, [cache], seconds=3), going_and_coming())
+    assert world.writes > 30
+    assert seen["hit"] > 30
+    assert lookups.results["board", "shared", "error"] > 10
+
+
+async def test_two_seconds_after_a_write_no_process_sees_the_past_whatever_redis_does(
+    process: Process, own_redis: RedisServer
+) -> None:
+    world = World(ttl_s=10, stale_s=0)
+    caches = [await process(own_redis) for _ in range(3)]
+    for cache in caches:
+        await heard(cache)
+
+    async def going_and_coming() -> None:
+        for leave, come in ((own_redis.freeze, own_redis.thaw), (own_redis.stop, own_redis.start)):
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(leave)
+            await asyncio.sleep(1.2)
+            await asyncio.to_thread(come)
+
+    seen, _ = await asyncio.gather(hammered(world, caches, seconds=5, grace_s=2.0), going_and_coming())
+    assert world.writes > 30
+    assert seen.total() > 500

@@ -1,0 +1,219 @@
+"""Redis that stops, hangs and comes back: answers are slower, correct, and counted; nothing is restarted."""
+
+import asyncio
+import logging
+
+import pytest
+
+from service.cache.layered import LayeredCache
+from service.cache.lookup import Deliver
+from service.cache.policy import CachePolicy
+from tests.servers.redis import RedisServer
+from tests.service.cache.conftest import Lookups, entry_with
+from tests.service.cache.redis.conftest import Process, eventually, heard
+
+pytestmark = pytest.mark.anyio
+
+POLICY = CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_s=60)
+
+
+class Database:
+    """One version of everything, read for every computed answer."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.reads = 0
+
+    async def answer(self, deliver: Deliver) -> None:
+        self.reads += 1
+        await deliver(entry_with(b"%d" % self.version, tags=("t",), cache=""))
+
+    async def write(self, cache: LayeredCache) -> None:
+        self.version += 1
+        await cache.invalidate(["t"])
+
+
+async def asked(cache: LayeredCache, database: Database, key: bytes = b"/boards/JFK") -> int:
+    fresh = cache.levels.fresh(key)
+    if fresh is not None:
+        return int(fresh.body)
+    answer = await cache.answer(key, POLICY, database.answer, database.answer)
+    await cache.ended(answer)
+    assert answer.entry is not None
+    return int(answer.entry.body)
+
+
+async def is_used(cache: LayeredCache, database: Database) -> bool:
+    """Return whether an answer computed now is kept in the store."""
+    key = b"/probe/%d" % database.reads
+    await asked(cache, database, key)
+    reads = database.reads
+    await asked(cache, database, key)
+    return database.reads == reads
+
+
+async def used_again(cache: LayeredCache, database: Database) -> None:
+    async with asyncio.timeout(5):
+        for _ in range(100):
+            if await is_used(cache, database):
+                return
+            await asyncio.sleep(0.05)
+    pytest.fail("the store is not used again")
+
+
+def back(server: RedisServer, *, was_frozen: bool) -> None:
+    if was_frozen:
+        server.thaw()
+    else:
+        server.start()
+
+
+@pytest.fixture(params=[False, True], ids=["stopped", "frozen"])
+def was_frozen(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def away(server: RedisServer, *, was_frozen: bool) -> None:
+    if was_frozen:
+        server.freeze()
+    else:
+        server.stop()
+
+
+async def test_without_redis_answers_are_computed_and_counted_and_with_it_kept_again(
+    process: Process, own_redis: RedisServer, lookups: Lookups, *, was_frozen: bool
+) -> None:
+    database = Database()
+    cache = await process(own_redis, has_local=False)
+    assert await is_used(cache, database)
+    away(own_redis, was_frozen=was_frozen)
+    began = asyncio.get_running_loop().time()
+    for number in range(30):
+        assert await asked(cache, database, b"/%d" % number) == 1
+    assert asyncio.get_running_loop().time() - began < 3, "after a few timeouts Redis is left alone"
+    assert lookups.results["board", "shared", "error"] >= 30
+    assert not await is_used(cache, database)
+    back(own_redis, was_frozen=was_frozen)
+    await used_again(cache, database)
+
+
+async def test_a_service_that_starts_without_redis_uses_it_once_it_is_there(
+    process: Process, own_redis: RedisServer
+) -> None:
+    database = Database()
+    own_redis.stop()
+    cache = await process(own_redis)
+    assert await asked(cache, database) == 1
+    own_redis.start()
+    await heard(cache)
+    await used_again(cache, database)
+
+
+async def test_a_write_while_redis_is_away_leaves_no_stale_answer_behind(
+    process: Process, own_redis: RedisServer, *, was_frozen: bool
+) -> None:
+    database = Database()
+    writer, reader = await process(own_redis), await process(own_redis)
+    for cache in (writer, reader):
+        await heard(cache)
+        assert await asked(cache, database) == 1
+    away(own_redis, was_frozen=was_frozen)
+    async with asyncio.timeout(2):
+        await database.write(writer)
+    assert await asked(writer, database) == 2
+    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
+    assert await asked(reader, database) == 2
+    back(own_redis, was_frozen=was_frozen)
+    for cache in (writer, reader):
+        await used_again(cache, database)
+        assert await asked(cache, database) == 2
+
+
+async def test_what_a_process_could_not_tell_before_it_died_harms_no_process_that_saw_the_outage(
+    process: Process, own_redis: RedisServer
+) -> None:
+    database = Database()
+    dying, reader = [await process(own_redis, has_local=False) for _ in range(2)]
+    assert await asked(dying, database) == 1
+    own_redis.stop()
+    await database.write(dying)
+    await dying.__aexit__()
+    for number in range(5):
+        await asked(reader, database, b"/%d" % number)
+    own_redis.start()
+    await used_again(reader, database)
+    assert await asked(reader, database) == 2
+
+
+async def test_a_computation_across_an_outage_with_a_write_is_not_kept(
+    process: Process, own_redis: RedisServer
+) -> None:
+    database = Database()
+    cache = await process(own_redis, has_local=False)
+    gate = asyncio.Event()
+
+    async def slow(deliver: Deliver) -> None:
+        read = database.version
+        await gate.wait()
+        await deliver(entry_with(b"%d" % read, tags=("t",), cache=""))
+
+    computing = asyncio.create_task(cache.answer(b"/boards/JFK", POLICY, slow, slow))
+    await asyncio.sleep(0.05)
+    own_redis.stop()
+    await database.write(cache)
+    own_redis.start()
+    await used_again(cache, database)
+    gate.set()
+    await computing
+    assert await asked(cache, database) == 2
+
+
+async def test_what_was_not_heard_during_an_interruption_is_not_sent_afterwards(
+    process: Process, own_redis: RedisServer
+) -> None:
+    database = Database()
+    reader = await process(own_redis)
+    await heard(reader)
+    assert await asked(reader, database) == 1
+    own_redis.stop()
+    own_redis.start()
+    # Redis is back before the reader has noticed; somebody who starts now writes and tells nobody who listens.
+    other = await process(own_redis)
+    await database.write(other)
+    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
+    assert await asked(reader, database) == 2
+
+
+async def test_more_invalidations_than_can_be_remembered_invalidate_everything(
+    process: Process, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.cache.redis.store.MOST_PENDING", 3)
+    database = Database()
+    cache, other = [await process(own_redis) for _ in range(2)]
+    for one in (cache, other):
+        await heard(one)
+        assert await asked(one, database) == 1
+    own_redis.stop()
+    database.version += 1
+    await cache.invalidate(["t", "a", "b", "c"])
+    own_redis.start()
+    for one in (cache, other):
+        await used_again(one, database)
+        assert await asked(one, database) == 2
+
+
+async def test_an_outage_is_logged_once_and_its_end_too(
+    process: Process, own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database()
+    cache = await process(own_redis, has_local=False)
+    with caplog.at_level(logging.WARNING, "service.cache.redis.link"):
+        own_redis.stop()
+        for number in range(20):
+            await asked(cache, database, b"/%d" % number)
+        own_redis.start()
+        await used_again(cache, database)
+    lines = [record.getMessage() for record in caplog.records if record.name == "service.cache.redis.link"]
+    assert len(lines) == 2
+    assert lines[0].startswith("the shared cache is down")
+    assert lines[1] == "the shared cache is back"

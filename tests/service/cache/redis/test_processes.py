@@ -1,0 +1,121 @@
+"""Several processes on one Redis."""
+
+import asyncio
+
+import pytest
+
+from service.cache.layered import LayeredCache
+from service.cache.levels import Levels
+from service.cache.lookup import Deliver
+from service.cache.lru import EntryLru
+from service.cache.policy import CachePolicy
+from service.cache.redis.store import RedisStore, Sharing
+from tests.servers.redis import RedisServer
+from tests.service.cache.conftest import Lookups, entry_with
+from tests.service.cache.redis.conftest import Process, eventually, heard
+
+pytestmark = pytest.mark.anyio
+
+KEY = b"/boards/JFK"
+POLICY = CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_s=60)
+
+
+class Application:
+    """Computes an answer in a while and counts how often."""
+
+    def __init__(self, *, seconds: float = 0.0) -> None:
+        self.runs = 0
+        self._seconds = seconds
+
+    async def __call__(self, deliver: Deliver) -> None:
+        self.runs += 1
+        body = b"%d" % self.runs
+        await asyncio.sleep(self._seconds)
+        await deliver(entry_with(body, tags=("t",), cache=""))
+
+
+async def asked(cache: LayeredCache, application: Application) -> bytes:
+    fresh = cache.levels.fresh(KEY)
+    if fresh is not None:
+        return fresh.body
+    answer = await cache.answer(KEY, POLICY, application, application)
+    await cache.ended(answer)
+    assert answer.entry is not None
+    return answer.entry.body
+
+
+async def test_what_one_process_computed_all_send(process: Process, shared_redis: RedisServer) -> None:
+    application = Application()
+    caches = [await process(shared_redis) for _ in range(3)]
+    assert [await asked(cache, application) for cache in caches] == [b"1"] * 3
+
+
+async def test_processes_that_miss_at_once_compute_once(
+    process: Process, shared_redis: RedisServer, lookups: Lookups
+) -> None:
+    application = Application(seconds=0.2)
+    caches = [await process(shared_redis) for _ in range(4)]
+    for cache in caches:
+        await heard(cache)
+    answers = await asyncio.gather(*(asked(cache, application) for cache in caches for _ in range(5)))
+    assert set(answers) == {b"1"}
+    assert application.runs == 1
+    assert lookups.results["board", "shared", "miss"] == 1
+    assert lookups.results["board", "shared", "coalesced"] == 19
+
+
+async def test_when_the_computing_process_vanishes_another_one_computes(
+    process: Process, shared_redis: RedisServer
+) -> None:
+    vanishing = await process(shared_redis)
+    lease = (await vanishing.levels.store.fetch(KEY)).lease
+    assert lease is not None
+    assert lease.is_granted
+    application = Application()
+    async with asyncio.timeout(4):
+        assert await asked(await process(shared_redis), application) == b"1"
+
+
+async def test_an_invalidation_reaches_the_memory_of_every_process_within_a_second(
+    process: Process, shared_redis: RedisServer
+) -> None:
+    application = Application()
+    caches = [await process(shared_redis) for _ in range(3)]
+    for cache in caches:
+        await heard(cache)
+        assert await asked(cache, application) == b"1"
+        assert cache.levels.fresh(KEY) is not None
+    await caches[0].invalidate(["t"])
+    assert caches[0].levels.fresh(KEY) is None, "at once in the process that wrote"
+    await eventually(lambda: not any(cache.levels.fresh(KEY) for cache in caches), within_s=1)
+    assert [await asked(cache, application) for cache in caches] == [b"2"] * 3
+
+
+async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared_redis: RedisServer) -> None:
+    brief = CachePolicy(cache="board", technique="response_cache", ttl_s=0.05, stale_s=60, jitter=0)
+    application = Application(seconds=0.1)
+    caches = [await process(shared_redis, has_local=False) for _ in range(4)]
+
+    async def once(cache: LayeredCache) -> bytes:
+        answer = await cache.answer(KEY, brief, application, application)
+        assert answer.entry is not None
+        return answer.entry.body
+
+    assert await once(caches[0]) == b"1"
+    await asyncio.sleep(0.1)
+    assert await asyncio.gather(*(once(cache) for cache in caches)) == [b"1"] * 4
+    await asyncio.sleep(0.15)
+    assert application.runs == 2
+
+
+async def test_a_process_that_does_not_hear_keeps_its_copies_for_a_second(
+    shared_redis: RedisServer, namespace: str, lookups: Lookups
+) -> None:
+    store = RedisStore(shared_redis.url, Sharing(namespace=namespace))
+    local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups)
+    deaf = LayeredCache(Levels(store, local=local, meter=lookups))
+    assert await asked(deaf, Application()) == b"1"
+    entry = deaf.levels.fresh(KEY)
+    assert entry is not None
+    assert entry.fresh_until - deaf.levels.clock() <= 1
+    await store.close()

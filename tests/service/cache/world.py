@@ -1,0 +1,130 @@
+"""A world of readers and writers, who notice when they see the past."""
+
+import asyncio
+import gzip
+import json
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from service.cache.layered import LayeredCache
+from service.cache.middleware import ResponseCacheMiddleware
+from service.cache.policy import CachePolicy, PolicyTable
+from service.cache.tags import tag_response
+from service.compression.middleware import CompressionMiddleware
+from service.http_cache import HttpCacheMiddleware
+from tests.service.cache.conftest import get
+from tests.service.compression.conftest import Bodies
+
+NAMES = ("EWR", "JFK", "LGA")
+
+
+class World:
+    """A database of versions, an application that reads it slowly, and what writers have finished."""
+
+    def __init__(self, *, ttl_s: float, stale_s: float) -> None:
+        self.random = Random(3)
+        self.committed = Counter[str]()
+        self.finished: dict[str, list[tuple[float, int]]] = {name: [(0.0, 0)] for name in NAMES}
+        self.computations = Counter[str]()
+        self.policies = PolicyTable(
+            {
+                "/boards/{name}": CachePolicy(
+                    cache="board", technique="response_cache", ttl_s=ttl_s, stale_s=stale_s, jitter=0.5
+                )
+            }
+        )
+
+    async def board(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        await asyncio.sleep(self.random.uniform(0, 0.004))
+        version = self.committed[name]
+        self.computations[name] += 1
+        await asyncio.sleep(self.random.uniform(0, 0.004))
+        tag_response(request, f"board:{name}")
+        return JSONResponse({"version": version, "padding": "x" * 2000})
+
+    def stack(self, cache: LayeredCache) -> ASGIApp:
+        routed = Starlette(routes=[Route("/boards/{name}", self.board)])
+        cached = ResponseCacheMiddleware(routed, cache=cache, policies=self.policies)
+        return CompressionMiddleware(HttpCacheMiddleware(cached, policies=self.policies), meter=Bodies())
+
+    async def write(self, cache: LayeredCache, name: str) -> None:
+        await asyncio.sleep(self.random.uniform(0, 0.01))
+        self.committed[name] += 1
+        version = self.committed[name]
+        await asyncio.sleep(self.random.uniform(0, 0.002))
+        await cache.invalidate([f"board:{name}"])
+        self.finished[name].append((asyncio.get_running_loop().time(), version))
+
+    def finished_before(self, name: str, moment: float) -> int:
+        """Return the latest version whose write was done at that moment."""
+        return max(version for at, version in self.finished[name] if at <= moment)
+
+    @property
+    def writes(self) -> int:
+        """How many writes are done."""
+        return sum(map(len, self.finished.values())) - len(NAMES)
+
+
+class Reader:
+    """A client that keeps validators, also old ones, and what they stood for."""
+
+    def __init__(self, world: World, app: ASGIApp, *, grace_s: float) -> None:
+        self._world = world
+        self._app = app
+        self._grace_s = grace_s
+        self._versions: dict[tuple[str, str], int] = {}
+        self.seen: Counter[str] = Counter()
+
+    async def read(self, name: str, accept_encoding: str) -> None:
+        headers = {"accept-encoding": accept_encoding}
+        held = [etag for of, etag in self._versions if of == name]
+        if held and self._world.random.random() < 0.6:
+            headers["if-none-match"] = ", ".join(held[-5:])
+        at_least = self._world.finished_before(name, asyncio.get_running_loop().time() - self._grace_s)
+        got = await get(self._app, f"/boards/{name}", headers)
+        if got.status == 304:
+            version = self._versions[name, got.headers["etag"]]
+        else:
+            body = gzip.decompress(got.body) if "content-encoding" in got.headers else got.body
+            version = json.loads(body)["version"]
+            if "etag" in got.headers:
+                self._versions[name, got.headers["etag"]] = version
+        assert version >= at_least, f"{got.headers['cache-status']}: {version} after {at_least} was written"
+        self.seen[str(got.status)] += 1
+        self.seen[got.headers["cache-status"].split(";")[1].strip()] += 1
+
+
+async def hammered(world: World, caches: list[LayeredCache], *, seconds: float, grace_s: float = 0.0) -> Counter[str]:
+    """Let readers and writers of every cache go on at once; return what the readers saw.
+
+    A reader that asks later than `grace_s` after a write was done must not see what was before it.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    readers = [Reader(world, world.stack(cache), grace_s=grace_s) for cache in caches for _ in range(8)]
+
+    async def going_on(step: Callable[[], asyncio.Future[None]]) -> None:
+        while asyncio.get_running_loop().time() < deadline:
+            await step()
+
+    def read(reader: Reader) -> asyncio.Future[None]:
+        encoding = world.random.choice(("gzip", "identity"))
+        return asyncio.ensure_future(reader.read(world.random.choice(NAMES), encoding))
+
+    def write() -> asyncio.Future[None]:
+        return asyncio.ensure_future(world.write(world.random.choice(caches), world.random.choice(NAMES)))
+
+    async with asyncio.TaskGroup() as group:
+        for reader in readers:
+            group.create_task(going_on(partial(read, reader)))
+        for _ in range(3):
+            group.create_task(going_on(write))
+    return sum((reader.seen for reader in readers), Counter[str]())
