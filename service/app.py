@@ -94,6 +94,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(no_repeated_parameters)],
     )
+    watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
     columns = AnsweredColumns() if settings.uses("deferred_columns") else EveryColumn()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
@@ -111,11 +112,11 @@ def create_app(
     app.include_router(airlines_router(database, answers=answers))
     app.include_router(reports_router(database, answers=answers))
     app.include_router(weather_router(weather, answers=answers))
-    app.include_router(itineraries_router(database, work=cpu_work(settings), answers=answers))
+    work = cpu_work(settings, watched.saturation.threads)
+    app.include_router(itineraries_router(database, work=work, answers=answers))
     install_problems(app)
     document_problems(app, not_modified=settings.uses("http_cache"))
     _add_middleware(app, settings, cache=cache, registry=registry)
-    watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     return app
 
 

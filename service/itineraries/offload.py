@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-import anyio
-import anyio.to_thread
-
+from observability.threads import LimitedThreads, ThreadMetrics
 from service.settings import Settings
 
 Result = TypeVar("Result")
@@ -34,16 +32,16 @@ class OnWorkerThreads:
     threads that compute share one interpreter lock with the event loop.
     """
 
-    def __init__(self, limiter: anyio.CapacityLimiter) -> None:
-        self._limiter = limiter
+    def __init__(self, threads: LimitedThreads) -> None:
+        self._threads = threads
 
     async def result(self, function: Callable[[], Result]) -> Result:
         """Return what the function returns; wait for a free thread first."""
-        return await anyio.to_thread.run_sync(function, limiter=self._limiter)
+        return await self._threads.run(function)
 
 
-def cpu_work(settings: Settings) -> CpuWork:
-    """Return what the technique `offload` chooses."""
+def cpu_work(settings: Settings, threads: ThreadMetrics) -> CpuWork:
+    """Return what the technique `offload` chooses; its threads are shown and timed as `offload`."""
     if settings.uses("offload"):
-        return OnWorkerThreads(anyio.CapacityLimiter(settings.offload_threads))
+        return OnWorkerThreads(threads.limited("offload", threads=settings.offload_threads))
     return OnTheEventLoop()

@@ -2,9 +2,14 @@ import asyncio
 import threading
 import time
 
-import anyio
+from prometheus_client import CollectorRegistry
 
+from observability.threads import ThreadMetrics
 from service.itineraries.offload import OnTheEventLoop, OnWorkerThreads
+
+
+def worker_threads(threads: int) -> OnWorkerThreads:
+    return OnWorkerThreads(ThreadMetrics(CollectorRegistry()).limited("offload", threads=threads))
 
 
 async def ticks_while(work: OnTheEventLoop | OnWorkerThreads, *, seconds: float) -> int:
@@ -29,11 +34,11 @@ async def test_on_the_event_loop_everything_else_waits() -> None:
 
 
 async def test_on_worker_threads_everything_else_goes_on() -> None:
-    assert await ticks_while(OnWorkerThreads(anyio.CapacityLimiter(1)), seconds=0.2) > 5
+    assert await ticks_while(worker_threads(1), seconds=0.2) > 5
 
 
 async def test_no_more_functions_run_at_a_time_than_the_limiter_has_threads() -> None:
-    work = OnWorkerThreads(anyio.CapacityLimiter(2))
+    work = worker_threads(2)
     lock, running, most = threading.Lock(), 0, 0
 
     def compute() -> None:
@@ -51,7 +56,7 @@ async def test_no_more_functions_run_at_a_time_than_the_limiter_has_threads() ->
 
 
 async def test_an_error_in_the_function_reaches_the_caller() -> None:
-    for work in (OnTheEventLoop(), OnWorkerThreads(anyio.CapacityLimiter(1))):
+    for work in (OnTheEventLoop(), worker_threads(1)):
         try:
             await work.result(lambda: 1 // 0)
         except ZeroDivisionError:

@@ -89,3 +89,11 @@ def test_a_search_that_makes_no_sense_is_refused(arm: Arm, query: str, status: i
 
     assert response.status_code == status
     assert text in response.text
+
+
+def test_the_wait_for_a_thread_is_measured(few_flights: Path) -> None:
+    with running_arm(arm_settings({"offload"}, few_flights)) as arm:
+        itineraries(arm, "BOS", "LAX")
+
+        assert arm.registry.get_sample_value("thread_limiter_wait_seconds_count", {"limiter": "offload"}) == 1
+        assert arm.registry.get_sample_value("thread_limiter_limit_threads", {"limiter": "offload"}) == 2
