@@ -1,0 +1,153 @@
+"""`flightdeck serve` as people run it: a process with an environment, signals and an exit code."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from service.techniques import NAMES
+from tests.servers.embedded import FLIGHTDECK
+from tests.servers.executable import free_port
+
+IN_PROGRESS = re.compile(r"^http_requests_inprogress(?:\{[^}]*\})? [1-9]", re.MULTILINE)
+ADDRESS = re.compile(r"serves on (http://\S+)")
+
+
+@contextmanager
+def served(data_dir: Path, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Yield a running server and its base URL; kill it at the end if it still runs."""
+    process = subprocess.Popen(
+        [FLIGHTDECK, "serve", "--data-dir", str(data_dir), "--port", "0", "--metrics-port", "0", *options],
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        address = ADDRESS.search(line)
+        assert address, line
+        url = address.group(1)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                httpx.get(f"{url}/livez")
+                break
+            except httpx.TransportError:
+                time.sleep(0.02)
+        yield process, url
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def refusal(*options: str, **environment: str) -> str:
+    """Return what a start that must be refused says."""
+    done = subprocess.run(
+        [FLIGHTDECK, "serve", *options],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_server_says_where_it_is_serves_and_ends_with_the_signal(few_flights: Path) -> None:
+    with served(few_flights, TECHNIQUES="pooling,compression", ARM="two") as (process, url):
+        landing = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()
+        assert landing["arm"] == "two"
+        assert {name for name, is_on in landing["techniques"].items() if is_on} == {"pooling", "compression"}
+        metrics = httpx.get(landing["places"]["Metrics"]).text
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+
+    assert 'http_requests_total{handler="/livez"' in metrics
+    assert process.returncode == 0
+    assert said.splitlines()[-1] == "stopped"
+
+
+def test_requests_that_are_being_answered_are_finished_before_the_end(few_flights: Path) -> None:
+    answers: list[httpx.Response] = []
+    with served(few_flights, TECHNIQUES="none") as (process, url):
+        metrics = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()["places"]["Metrics"]
+        reader = Thread(target=lambda: answers.append(httpx.get(f"{url}/flights", timeout=60)))
+        reader.start()
+        deadline = time.monotonic() + 20
+        while not IN_PROGRESS.search(httpx.get(metrics).text) and not answers and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.terminate()
+        process.wait(20)
+        reader.join(20)
+
+    assert [answer.status_code for answer in answers] == [200]
+    assert len(answers[0].json()["items"]) > 3000
+
+
+def test_without_flights_the_start_is_refused_and_says_how_to_load_them(tmp_path: Path) -> None:
+    said = refusal("--data-dir", str(tmp_path))
+
+    assert "run `flightdeck data load`" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_database_is_refused_too(tmp_path: Path) -> None:
+    (tmp_path / "flightdeck.db").touch()
+
+    assert "flightdeck data load" in refusal("--data-dir", str(tmp_path))
+
+
+def test_a_bad_setting_is_named_with_what_is_allowed(few_flights: Path) -> None:
+    said = refusal("--data-dir", str(few_flights), TECHNIQUES="caching", POOL_SIZE="0", MAX_BODY_BYTES="lots")
+
+    assert "unknown technique caching" in said
+    assert all(name in said for name in NAMES)
+    assert "POOL_SIZE" in said
+    assert "MAX_BODY_BYTES" in said
+
+
+def test_a_bad_telemetry_setting_is_named(few_flights: Path) -> None:
+    assert "OTEL_TRACES_SAMPLER" in refusal("--data-dir", str(few_flights), OTEL_TRACES_SAMPLER="sometimes")
+
+
+def test_a_port_that_is_taken_is_named(few_flights: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        said = refusal("--data-dir", str(few_flights), "--port", str(port))
+
+    assert f"can not listen on 127.0.0.1 port {port}" in said
+
+
+@pytest.mark.parametrize("host", ["no such host", "192.0.2.1"])
+def test_a_host_that_is_not_this_machine_is_named(few_flights: Path, host: str) -> None:
+    assert f"can not listen on {host} port 8000" in refusal("--data-dir", str(few_flights), "--host", host)
+
+
+def test_a_database_server_that_may_still_come_does_not_stop_the_start(tmp_path: Path) -> None:
+    nowhere = f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/flights"
+    process = subprocess.Popen(
+        [FLIGHTDECK, "serve", "--data-dir", str(tmp_path), "--port", "0", "--metrics-port", "0"],
+        env=os.environ | {"DATABASE_URL": nowhere},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert "not ready" in process.stderr.readline()
+        assert "serves on" in process.stderr.readline()
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,207 @@
+"""What follows an update: done before or after the response, repeated while that helps, never lost silently."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from service.database import Database
+from service.errors import DatabaseBusy
+from service.flights import follow_up
+from service.flights.audit import AuditTrail
+from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp, ResponseThenWork, Timing
+from service.flights.status import Status
+from service.flights.watchers import LocalWatchers, StatusChanged
+from tests.servers.arm import arm_settings
+from tests.servers.asgi import serving
+from tests.service.rows import rows
+
+CHANGE = StatusChanged(
+    flight_id=7,
+    version=2,
+    before=Status.SCHEDULED,
+    after=Status.DEPARTED,
+    departure_delay_min=5,
+    changed_at=datetime(2013, 1, 1, 12, tzinfo=UTC),
+    trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+)
+
+
+@contextmanager
+def route(timing: Timing, release: Event, done: Event) -> Iterator[httpx.Client]:
+    """Yield a client of an application whose route has work to do that waits until it is released."""
+
+    async def work() -> None:
+        await asyncio.to_thread(release.wait, 10)
+        done.set()
+
+    async def answer(_: Request) -> Response:
+        return await timing.respond(JSONResponse({"ok": True}, headers={"X-Kept": "yes"}), work)
+
+    with serving(Starlette(routes=[Route("/", answer)])) as url, httpx.Client(base_url=url, timeout=10) as client:
+        yield client
+
+
+def test_after_the_response_means_that_the_client_need_not_wait_for_the_work() -> None:
+    release, done = Event(), Event()
+    with route(AfterResponse(), release, done) as client:
+        response = client.get("/")
+        assert not done.is_set()
+        release.set()
+        assert done.wait(10)
+
+    assert response.json() == {"ok": True}
+    assert response.headers["X-Kept"] == "yes"
+
+
+def test_before_the_response_means_that_the_work_is_done_by_then() -> None:
+    release, done = Event(), Event()
+    with route(BeforeResponse(), release, done) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/", timeout=0.2)
+        release.set()
+        assert client.get("/").json() == {"ok": True}
+
+    assert done.is_set()
+
+
+@pytest.mark.anyio
+async def test_the_work_is_done_even_if_the_response_can_not_be_sent() -> None:
+    done = Event()
+
+    async def work() -> None:
+        done.set()
+
+    async def broken(_: object) -> None:
+        raise OSError("the client is gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await ResponseThenWork(Response(b"{}"), work)({"type": "http"}, asyncio.Queue[object]().get, broken)  # type: ignore[arg-type]
+
+    assert done.is_set()
+
+
+class Unreliable(LocalWatchers):
+    """Watchers that fail a number of times."""
+
+    def __init__(self, error: BaseException, *, times: int) -> None:
+        super().__init__()
+        self.error = error
+        self.times = times
+        self.told: list[StatusChanged] = []
+
+    async def notify(self, change: StatusChanged) -> None:
+        if self.times:
+            self.times -= 1
+            raise self.error
+        self.told.append(change)
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def audit(data_dir: Path) -> AuditTrail:
+    return AuditTrail(Database(arm_settings("indexes", data_dir)))
+
+
+def failures(registry: CollectorRegistry) -> dict[str, float | None]:
+    return {
+        task: registry.get_sample_value("background_task_failures_total", {"task": task})
+        for task in ("audit", "notify")
+    }
+
+
+@pytest.mark.anyio
+async def test_a_busy_database_is_asked_again(
+    audit: AuditTrail, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow_up, "FIRST_PAUSE_S", 0.001)
+    watchers = Unreliable(DatabaseBusy(), times=follow_up.ATTEMPTS - 1)
+
+    await FollowUp(audit, watchers, registry=registry).run(CHANGE)
+
+    assert watchers.told == [CHANGE]
+    assert failures(registry) == {"audit": 0, "notify": 0}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("error", [DatabaseBusy(), ValueError("a bug")], ids=lambda error: type(error).__name__)
+async def test_a_failure_is_counted_and_logged_with_the_change_and_stops_nothing_else(
+    audit: AuditTrail,
+    data_dir: Path,
+    registry: CollectorRegistry,
+    error: Exception,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follow_up, "FIRST_PAUSE_S", 0.001)
+
+    with caplog.at_level(logging.ERROR):
+        await FollowUp(audit, Unreliable(error, times=100), registry=registry).run(CHANGE)
+
+    assert failures(registry) == {"audit": 0, "notify": 1}
+    [record] = caplog.records
+    assert record.exc_info is not None
+    for fact in ("flight_id=7", "version=2", "departed", CHANGE.trace_id):
+        assert str(fact) in record.getMessage()
+    [written] = rows(data_dir, "SELECT * FROM status_changes")
+    assert written["version"] == 2
+
+
+@pytest.mark.anyio
+async def test_a_record_is_written_once_however_often_it_is_tried(audit: AuditTrail, data_dir: Path) -> None:
+    await audit.record(CHANGE)
+    await audit.record(CHANGE)
+
+    assert len(rows(data_dir, "SELECT * FROM status_changes")) == 1
+
+
+@pytest.mark.anyio
+async def test_work_that_is_cancelled_is_counted_and_stays_cancelled(
+    audit: AuditTrail, registry: CollectorRegistry
+) -> None:
+    watchers = Unreliable(asyncio.CancelledError(), times=1)
+
+    with pytest.raises(asyncio.CancelledError):
+        await FollowUp(audit, watchers, registry=registry).run(CHANGE)
+
+    assert failures(registry) == {"audit": 0, "notify": 1}
+
+
+@pytest.mark.anyio
+async def test_watchers_hear_of_their_flight_as_long_as_they_watch() -> None:
+    watchers = LocalWatchers()
+    async with watchers.watching(7) as mine, watchers.watching(8) as other:
+        await watchers.notify(CHANGE)
+    await watchers.notify(CHANGE)
+
+    assert mine.get_nowait() == CHANGE
+    assert mine.empty()
+    assert other.empty()
+
+
+@pytest.mark.anyio
+async def test_a_watcher_that_does_not_keep_up_loses_its_oldest_news_and_delays_nobody() -> None:
+    watchers = LocalWatchers(queue_size=2)
+    started = monotonic()
+    async with watchers.watching(7) as queue:
+        for version in range(2, 7):
+            await watchers.notify(StatusChanged(**{**vars(CHANGE), "version": version}))
+
+    assert [queue.get_nowait().version for _ in range(2)] == [5, 6]
+    assert monotonic() - started < 5

@@ -1,0 +1,112 @@
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from service.landing.contents import HEADERS, TRIES
+from service.landing.routes import prefers_json
+from service.techniques import CATALOGUE, NAMES
+from tests.servers.arm import Arm, arm_settings, running_arm
+
+
+@pytest.fixture(scope="module")
+def arm(few_flights: Path) -> Iterator[Arm]:
+    techniques = set(NAMES) - {"compression", "pooling"}
+    with running_arm(
+        arm_settings(techniques, few_flights, arm="nearly-all", grafana_url="http://grafana.test/")
+    ) as running:
+        yield running
+
+
+def page(arm: Arm) -> str:
+    response = arm.client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    return response.text
+
+
+def test_the_page_tells_which_arm_this_is_and_what_is_on(arm: Arm) -> None:
+    text = page(arm)
+
+    assert "<title>nearly-all · Flightdeck</title>" in text
+    assert f"<strong>{len(NAMES) - 2} of {len(NAMES)}</strong>" in text
+    rows = re.findall(r'<tr class="(on|off)">.*?<code>(\w+)</code></td>', text, re.DOTALL)
+    assert {name: state for state, name in rows} == {
+        name: "off" if name in {"compression", "pooling"} else "on" for name in NAMES
+    }
+    for technique in CATALOGUE:
+        assert technique.title in text
+
+
+def test_every_request_that_the_page_suggests_does_what_it_says(arm: Arm) -> None:
+    text = page(arm)
+    for one in TRIES:
+        assert f'href="{one.path.replace("&", "&amp;")}"' in text
+        assert arm.client.get(one.path).status_code == (422 if "refused" in one.what else 200), one.path
+
+
+def test_every_header_that_the_page_explains_is_sent_by_an_arm_that_says_so(arm: Arm) -> None:
+    response = arm.client.get(TRIES[0].path)
+
+    for header in HEADERS:
+        assert (header.name in response.headers) is (header.technique not in {"compression", "pooling"}), header
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_may_run_only_its_own_script(arm: Arm) -> None:
+    text = page(arm)
+    policy = arm.client.get("/").headers["Content-Security-Policy"]
+
+    assert not re.findall(r'(?:src|href)="(?:https?:)?//(?!127\.0\.0\.1|grafana\.test)', text)
+    [style] = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    [script] = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    for inline in (style, script):
+        assert f"'sha256-{b64encode(sha256(inline.encode()).digest()).decode()}'" in policy
+    assert "unsafe" not in policy
+
+
+def test_the_page_links_to_what_is_configured(arm: Arm) -> None:
+    text = page(arm)
+
+    assert 'href="http://grafana.test/"' in text
+    assert "Prometheus</strong>" not in text
+    for address in ("/docs", "/openapi.json", "/readyz"):
+        assert f'href="{address}"' in text
+        assert arm.client.get(address).status_code == 200
+
+
+def test_programs_get_the_same_as_json(arm: Arm) -> None:
+    response = arm.client.get("/", headers={"Accept": "application/json"})
+
+    answer = response.json()
+    assert answer["arm"] == "nearly-all"
+    assert answer["techniques"] == {name: name not in {"compression", "pooling"} for name in NAMES}
+    assert answer["places"]["Grafana"] == "http://grafana.test/"
+    assert "Accept" in response.headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        ("", False),
+        ("*/*", False),
+        ("text/html", False),
+        ("application/json", True),
+        ("APPLICATION/JSON; q=0.5", True),
+        ("application/json;q=0", False),
+        ("text/html,application/json;q=0.9", False),
+        ("text/html;q=0.5,application/json", True),
+        ("application/json;q=many", False),
+        (";;,,", False),
+    ],
+)
+def test_json_is_for_those_who_ask_for_it(accept: str, is_json: bool) -> None:
+    assert prefers_json(accept) is is_json
+
+
+def test_a_long_arm_name_and_markup_in_it_do_no_harm(few_flights: Path) -> None:
+    with running_arm(arm_settings({"pooling", "compression", "indexes"}, few_flights)) as arm:
+        text = page(arm)
+
+    assert '<h1 class="name mono">compression+indexes+pooling</h1>' in text
