@@ -27,6 +27,7 @@ from service.cache.null import NullCache
 from service.cache.policy import CachePolicy, PolicyTable
 from service.compression.middleware import CompressionMiddleware
 from service.database import Database
+from service.database.read_your_writes import ReadYourWrites
 from service.flights.audit import AuditTrail
 from service.flights.columns import AnsweredColumns, EveryColumn
 from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp
@@ -71,7 +72,7 @@ def create_app(
     Without `registry` a new one is made; without `telemetry` its settings are read from the environment.
     """
     registry = registry or CollectorRegistry()
-    database = Database(settings)
+    database = Database(settings, registry=registry)
     cache = cache_for(settings, meter=CacheMetrics(registry))
     weather = weather_source(settings, registry)
 
@@ -79,6 +80,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
             running.push_async_callback(database.close)
+            await database.start()
             running.push_async_callback(weather.aclose)
             if isinstance(cache, LayeredCache):
                 await running.enter_async_context(cache)
@@ -116,6 +118,8 @@ def create_app(
     app.include_router(itineraries_router(database, work=work, answers=answers))
     install_problems(app)
     document_problems(app, not_modified=settings.uses("http_cache"))
+    if "replica" in database.engines:
+        app.add_middleware(ReadYourWrites)
     _add_middleware(app, settings, cache=cache, registry=registry)
     return app
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service import database_url, techniques
@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     database_replica_url: str = Field(
         default="", description="A streaming replica for `read_replicas`; PostgreSQL only, none by default."
     )
+    replica_max_lag_s: float = Field(
+        default=1.0, gt=0, le=3600, description="How far the replica may be behind before reads go to the primary."
+    )
     pool_size: int = Field(default=10, ge=1, le=500, description="Connections that the pool keeps.")
     pool_max_overflow: int = Field(
         default=5, ge=0, le=500, description="Connections beyond `POOL_SIZE`, closed after use."
@@ -53,7 +56,11 @@ class Settings(BaseSettings):
     lock_timeout_s: float = Field(
         default=2.0, gt=0, le=600, description="Longest wait for another write's lock in PostgreSQL."
     )
-    redis_url: str = Field(default="", description="The shared cache; by default it lives in the process.")
+    redis_url: str = Field(
+        default="",
+        pattern=r"^$|^(rediss?|unix)://",
+        description="The shared cache, `redis://host:port/db`; by default it lives in the process.",
+    )
     cache_local_max_bytes: int = Field(
         default=64_000_000, ge=1_000_000, description="Memory that the in-process cache takes at most."
     )
@@ -101,6 +108,15 @@ class Settings(BaseSettings):
     @classmethod
     def _with_driver(cls, value: str) -> str:
         return database_url.parsed(value).render_as_string(hide_password=False) if value else value
+
+    @field_validator("database_replica_url")
+    @classmethod
+    def _follows_a_server(cls, value: str, info: ValidationInfo) -> str:
+        primary = info.data.get("database_url", "")
+        for url in (value, primary) if value else ():
+            if not url or database_url.is_embedded(database_url.parsed(url)):
+                raise ValueError("a replica follows a PostgreSQL server: set DATABASE_URL to its primary")
+        return value
 
     @model_validator(mode="after")
     def _derived(self) -> Self:

@@ -1,8 +1,8 @@
 """The one place where the database's failures become the service's errors."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import exc
 
@@ -15,13 +15,20 @@ from service.errors import (
     StatementTimeout,
 )
 
+Translation = Callable[[], AbstractContextManager[None]]
+"""Makes a block whose database failures are the service's errors."""
+
 NOT_LOADED = "the flights are not loaded; run `flightdeck data load`"
 
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _SQLITE_UNREACHABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_LOCK_NOT_AVAILABLE, _DEADLOCK = "55P03", "40P01"
+_BUSY = {
+    "55P03",  # lock not available
+    "40P01",  # deadlock
+    "40001",  # on a replica: the read stood in the way of the primary's writes
+}
 _QUERY_CANCELED = "57014"
 _UNDEFINED_TABLE = "42P01"
 _UNREACHABLE = (
@@ -46,9 +53,10 @@ def translated(*, pool_size: int, pool_overflow: int, pool_timeout_s: float) -> 
         if known is None:
             raise
         raise known from error
-    except TimeoutError as error:  # the driver's own, when the server is silent
-        raise StatementTimeout from error
-    except ConnectionError as error:
+    except (
+        ConnectionError,
+        TimeoutError,
+    ) as error:  # the driver's own: lost, or silent for longer than the server waits
         raise DatabaseUnreachable from error
 
 
@@ -60,7 +68,7 @@ def _known(error: exc.DBAPIError) -> ServiceError | None:
 
 
 def _postgres(sqlstate: str) -> ServiceError | None:
-    if sqlstate in {_LOCK_NOT_AVAILABLE, _DEADLOCK}:
+    if sqlstate in _BUSY:
         return DatabaseBusy()
     if sqlstate == _QUERY_CANCELED:
         return StatementTimeout()

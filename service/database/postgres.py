@@ -27,6 +27,13 @@ class Postgres:
         event.listen(engine.sync_engine, "do_connect", _connected)
         return engine
 
+    def watching_engine(self) -> AsyncEngine:
+        """Return an engine with one connection of its own, for questions that must not wait for the pool."""
+        options = {"server_settings": {"application_name": "flightdeck watch"}, "timeout": 1.0, "command_timeout": 1.0}
+        return create_async_engine(
+            self._address, connect_args=options, pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT"
+        )
+
     async def begin_writing(self, session: AsyncSession) -> None:
         """Nothing to do: rows are locked as they are changed, or read `with_for_update`."""
 

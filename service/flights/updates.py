@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from sqlalchemy import update
@@ -45,6 +46,8 @@ class StatusUpdates:
             if written is not None:
                 updated, tags = written
                 await self._cache.invalidate(tags)
+                # What another process derived from a replica that lagged behind this write goes too.
+                self._database.once_replicated(partial(self._cache.invalidate, tags))
                 return updated
         raise ConcurrentUpdate(flight_id, attempts=ATTEMPTS)
 
