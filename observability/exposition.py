@@ -51,3 +51,9 @@ class MetricsServer:
             self._server.server_close()
             self._thread.join()
         self._server = self._thread = None
+
+    def abandon(self) -> None:
+        """Close a forked child's copy of its parent's socket; the thread that serves it is in the parent only."""
+        if self._server:
+            self._server.server_close()
+        self._server = self._thread = None

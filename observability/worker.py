@@ -1,0 +1,169 @@
+"""One call makes Celery workers observable.
+
+The parts that have threads or identities start in the process that runs tasks: after the fork in each child of a
+prefork worker, at the start of a worker that runs tasks in its own process. The main process of a prefork worker shows
+metrics too: only there tasks are revoked, time out, or are lost with their process.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from celery import Celery, signals
+from celery.concurrency.prefork import TaskPool as PreforkPool
+from celery.worker.consumer import Consumer
+from opentelemetry.sdk.trace import SpanProcessor
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from observability.export import ExportCounts
+from observability.exposition import MetricsServer
+from observability.guard import guarded, register_failures
+from observability.identity import process_resource
+from observability.pool import PoolMetrics
+from observability.queries import QueryMetrics
+from observability.runtime import RuntimeMetrics
+from observability.settings import TelemetrySettings
+from observability.task_traces import trace_tasks
+from observability.tasks import TaskMetrics
+from observability.tracing import Tracing
+
+Engines = Mapping[str, Engine | AsyncEngine]
+NO_ENGINES: Final[Engines] = MappingProxyType({})
+
+
+class WorkerTelemetry:
+    """The telemetry of one process of a worker."""
+
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        registry: CollectorRegistry,
+        settings: TelemetrySettings,
+        engines: Engines,
+        span_processors: Sequence[SpanProcessor] = (),
+    ) -> None:
+        self.registry = registry
+        self._settings = settings
+        self._title = app.main or "celery"
+        register_failures(registry)
+        self._runtime = RuntimeMetrics(registry)
+        self._tracing = Tracing(settings=settings, counts=ExportCounts(registry), processors=span_processors)
+        TaskMetrics(registry).attach(app)
+        if engines:
+            pools, queries = PoolMetrics(registry), QueryMetrics(registry, tracer=self._tracing.provider.get_tracer(""))
+            for role, engine in engines.items():
+                pools.attach(role, engine)
+                queries.attach(role, engine)
+        self._server = MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port)
+
+    def start(self, *, traces: bool = True) -> None:
+        """Begin to export and to serve metrics."""
+        self._runtime.start()
+        if traces:
+            with guarded("traces_start"):
+                self._tracing.start(process_resource(self._settings, title=self._title))
+        if self._settings.metrics_exporter == "prometheus":
+            with guarded("metrics_server"):
+                self._server.start()
+
+    def stop(self) -> None:
+        """Export what is left, within the shutdown timeout, and stop serving metrics."""
+        self._runtime.stop()
+        with guarded("traces_stop"):
+            self._tracing.stop()
+        with guarded("metrics_server"):
+            self._server.stop()
+
+    def abandon(self) -> None:
+        """Let go of what a forked child inherited from its parent."""
+        self._runtime.stop()
+        self._server.abandon()
+
+
+class _Worker:
+    """What `instrument_worker()` was given, and the telemetry of this process."""
+
+    def __init__(self, app: Celery, **options: Any) -> None:
+        self._app = app
+        self._options = options
+        self._telemetry: WorkerTelemetry | None = None
+        self._made_by = 0
+        self._runs = False
+
+    def start(self, *, traces: bool = True) -> None:
+        """Start this process's telemetry, unless it runs."""
+        if self._telemetry is not None and self._made_by != os.getpid():
+            self._telemetry.abandon()
+            self._telemetry = None
+            self._options["registry"] = CollectorRegistry()  # the copy of the parent's may be locked for ever
+            self._runs = False
+        if self._telemetry is None:
+            self._telemetry = WorkerTelemetry(self._app, **self._options)
+            self._made_by = os.getpid()
+        if not self._runs:
+            self._runs = True
+            self._telemetry.start(traces=traces)
+
+    def stop(self) -> None:
+        """Stop this process's telemetry, if it runs."""
+        if self._telemetry is not None and self._runs and self._made_by == os.getpid():
+            self._runs = False
+            self._telemetry.stop()
+
+
+_workers: Final[WeakKeyDictionary[Celery, _Worker]] = WeakKeyDictionary()
+
+
+def instrument_worker(
+    app: Celery,
+    *,
+    engines: Engines = NO_ENGINES,
+    registry: CollectorRegistry | None = None,
+    settings: TelemetrySettings | None = None,
+    span_processors: Sequence[SpanProcessor] = (),
+) -> None:
+    """Make the workers of a Celery application observable; call it in the module that makes the application.
+
+    In processes that are no worker it does nothing but let published tasks carry their trace and their time. Arguments
+    are those of `instrument()`; each forked child has a registry of its own.
+    """
+    trace_tasks()
+    _workers[app] = _Worker(
+        app,
+        engines=engines,
+        registry=registry or CollectorRegistry(),
+        settings=settings or TelemetrySettings.from_environ(),
+        span_processors=span_processors,
+    )
+    for signal, receiver in (
+        (signals.worker_process_init, _process_begins),
+        (signals.worker_process_shutdown, _process_ends),
+        (signals.worker_ready, _worker_ready),
+        (signals.worker_shutdown, _process_ends),
+    ):
+        signal.connect(receiver, weak=False, dispatch_uid=f"observability.{receiver.__name__}")
+
+
+def _process_begins(**_: Any) -> None:
+    for worker in list(_workers.values()):
+        with guarded("worker"):
+            worker.start()
+
+
+def _worker_ready(sender: Consumer, **_: Any) -> None:
+    forks = isinstance(sender.pool, PreforkPool)
+    for app, worker in list(_workers.items()):
+        if app is sender.app:
+            with guarded("worker"):
+                worker.start(traces=not forks)
+
+
+def _process_ends(**_: Any) -> None:
+    for worker in list(_workers.values()):
+        with guarded("worker"):
+            worker.stop()
