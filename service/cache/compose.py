@@ -1,6 +1,9 @@
 """The cache that the settings ask for."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
+
+from sqlalchemy import make_url
 
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
@@ -9,6 +12,8 @@ from service.cache.memory import MemoryStore
 from service.cache.meter import CacheMeter
 from service.cache.null import NullCache
 from service.cache.policy import CachePolicy, PolicyTable
+from service.cache.redis.store import RedisStore, Sharing
+from service.cache.store import Store
 from service.settings import Settings
 
 
@@ -20,15 +25,26 @@ def policies_in_use(settings: Settings, policies: Mapping[str, CachePolicy]) -> 
 def cache_for(settings: Settings, *, meter: CacheMeter) -> LayeredCache | NullCache:
     """Return the cache with the levels that are on: `local_cache` in front of `response_cache`, one of them, none.
 
-    Enter it as an asynchronous context while the service runs.
+    Enter it as an asynchronous context while the service runs. Without `REDIS_URL` each process has a cache of its
+    own and hears of its own writes only: several processes need Redis.
     """
-    local = shared = None
+    local = None
     if settings.uses("local_cache"):
         local = EntryLru(level="local", max_bytes=settings.cache_local_max_bytes, meter=meter)
     if settings.uses("response_cache"):
-        shared = EntryLru(level="shared", max_bytes=settings.cache_shared_max_bytes, meter=meter)
-    if shared is not None:
-        return LayeredCache(Levels(MemoryStore(shared), local=local, meter=meter))
+        return LayeredCache(Levels(_shared(settings, meter=meter), local=local, meter=meter))
     if local is not None:
         return LayeredCache(Levels(MemoryStore(local), local=None, meter=meter))
     return NullCache()
+
+
+def _shared(settings: Settings, *, meter: CacheMeter) -> Store:
+    if settings.redis_url:
+        return RedisStore(settings.redis_url, Sharing(variant=_variant(settings)))
+    return MemoryStore(EntryLru(level="shared", max_bytes=settings.cache_shared_max_bytes, meter=meter))
+
+
+def _variant(settings: Settings) -> str:
+    """Return what shapes the bytes of an answer: the code, the techniques, the data."""
+    database = make_url(settings.database_url).set(password=None).render_as_string()
+    return " ".join([version("flightdeck"), database, *sorted(settings.techniques)])

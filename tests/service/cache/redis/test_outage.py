@@ -8,6 +8,7 @@ import pytest
 from service.cache.layered import LayeredCache
 from service.cache.lookup import Deliver
 from service.cache.policy import CachePolicy
+from service.cache.redis.store import RedisStore
 from tests.servers.redis import RedisServer
 from tests.service.cache.conftest import Lookups, entry_with
 from tests.service.cache.redis.conftest import Process, eventually, heard
@@ -127,6 +128,23 @@ async def test_a_write_while_redis_is_away_leaves_no_stale_answer_behind(
     for cache in (writer, reader):
         await used_again(cache, database)
         assert await asked(cache, database) == 2
+
+
+async def test_a_write_of_a_process_that_alone_does_not_reach_redis_is_told_when_it_does(
+    process: Process, own_redis: RedisServer
+) -> None:
+    database = Database()
+    writer, reader = [await process(own_redis) for _ in range(2)]
+    for cache in (writer, reader):
+        await heard(cache)
+        assert await asked(cache, database) == 1
+    assert isinstance(writer.levels.store, RedisStore)
+    writer.levels.store._link.go_down()
+    await database.write(writer)
+    assert await asked(writer, database) == 2
+    assert await asked(reader, database) == 1, "nobody could tell it"
+    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
+    assert await asked(reader, database) == 2
 
 
 async def test_what_a_process_could_not_tell_before_it_died_harms_no_process_that_saw_the_outage(
