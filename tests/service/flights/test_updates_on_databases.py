@@ -1,0 +1,49 @@
+"""Concurrent status updates on every kind of database."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic
+
+import anyio
+import httpx
+import pytest
+from sqlalchemy import select
+
+from service.models import StatusChange
+from tests.servers.arm import BEARER, arm_settings, running_arm
+from tests.servers.databases import opened
+
+UPDATES = 40
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("techniques", ["none", "all"])
+async def test_concurrent_updates_are_all_written_one_after_the_other(
+    database_url: str, tmp_path: Path, techniques: str
+) -> None:
+    with (
+        running_arm(arm_settings(techniques, tmp_path, database_url=database_url)) as arm,
+        ThreadPoolExecutor(8) as clients,
+    ):
+
+        def update(delay: int) -> httpx.Response:
+            body = {"status": "departed", "departure_delay_min": delay}
+            while (answer := arm.client.patch("/flights/1/status", json=body, headers=BEARER)).status_code == 409:
+                assert "nothing was written" in answer.json()["detail"]
+            return answer
+
+        answers = [clients.submit(update, delay) for delay in range(UPDATES)]
+        written = [answer.result().json() for answer in answers]
+
+    versions = {flight["version"]: flight["departure_delay_min"] for flight in written}
+    assert sorted(versions) == list(range(2, UPDATES + 2))
+    # `none` writes the database without secondary indexes, which stands beside the other one.
+    async with opened(database_url, techniques=techniques) as database:
+        trail: list[StatusChange] = []
+        deadline = monotonic() + 10
+        while len(trail) < UPDATES and monotonic() < deadline:
+            await anyio.sleep(0.02)
+            async with database.reading() as session:
+                trail = list(await session.scalars(select(StatusChange).order_by(StatusChange.version)))
+    assert {change.version: change.departure_delay_min for change in trail} == versions
+    assert [change.status_before for change in trail] == ["arrived", *["departed"] * (UPDATES - 1)]
