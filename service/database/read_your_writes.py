@@ -4,10 +4,10 @@ The answer to a write carries the position of the primary's log after it, in a c
 the replica only if the replica has replayed the log up to there.
 """
 
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.database.consistency import Consistency, current_consistency
@@ -54,11 +54,7 @@ class ReadYourWrites:
 
 def _position(cookies: str) -> int:
     """Return the position that a request's cookies ask for; without a valid one zero, which every replica has."""
-    try:
-        morsel = SimpleCookie(cookies).get(COOKIE)
-    except CookieError:
-        return 0
-    value = morsel.value if morsel else ""
+    value = cookie_parser(cookies).get(COOKIE, "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
 
 

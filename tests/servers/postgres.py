@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import URL
 
@@ -58,6 +59,22 @@ class PostgresServer:
             self.process.send_signal(how)
             self.process.wait()
             self.process = None
+
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does, connections open."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        if self.process is None:
+            return []
+        postmaster = psutil.Process(self.process.pid)
+        return [postmaster, *postmaster.children(recursive=True)]
 
     def url(self, database: str) -> URL:
         """Return the address of one of its databases."""
@@ -148,3 +165,10 @@ def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Ite
     yield url
     for name in names.values():
         postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_replica(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    """A running streaming replica of the primary."""
+    with replica_of(postgres_server) as server:
+        yield server
