@@ -1,7 +1,7 @@
 """The questions asked of the airports table."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from sqlalchemy import Select, select
@@ -25,11 +25,11 @@ async def airport_by_code(session: AsyncSession, faa: str) -> Airport:
     return airport
 
 
-async def nearest(session: AsyncSession, airport: Airport, *, limit: int) -> list[tuple[float, Airport]]:
+def nearest(airport: Airport, airports: Iterable[Airport], *, limit: int) -> list[tuple[float, Airport]]:
     """Return the other airports that are nearest, each with its distance in miles; the code breaks ties."""
     distances = [
         (great_circle_mi(airport.latitude, airport.longitude, other.latitude, other.longitude), other)
-        for other in await all_airports(session)
+        for other in airports
         if other.faa != airport.faa
     ]
     return sorted(distances, key=lambda found: (found[0], found[1].faa))[:limit]

@@ -73,7 +73,8 @@ def airports_router(database: Database, *, loading: Loading, columns: Columns, a
         tag_response(request, "reference")
         async with database.reading() as session:
             airport = await queries.airport_by_code(session, faa)
-            found = await queries.nearest(session, airport, limit=query.limit)
+            others = await queries.all_airports(session)
+        found = queries.nearest(airport, others, limit=query.limit)
         items = [
             NearbyAirport(**AirportOut.model_validate(other).model_dump(), distance_mi=round(distance_mi, 1))
             for distance_mi, other in found
@@ -93,7 +94,7 @@ def airports_router(database: Database, *, loading: Loading, columns: Columns, a
             airport = await queries.airport_by_code(session, faa)
             board = queries.departures(faa, query.date).options(*columns.options())
             flights = await loading.flights(session, board)
-            items = [BoardFlight.model_validate(flight) for flight in flights]
+        items = [BoardFlight.model_validate(flight) for flight in flights]
         return answers.of(Board(airport=AirportOut.model_validate(airport), date=query.date, items=items))
 
     return router

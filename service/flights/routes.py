@@ -77,8 +77,7 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         tag_response(request, FLIGHT_LISTS)
         async with database.reading() as session:
             page = await lists.pages.page(session, matching(query).options(*lists.columns.options()), query)
-            result = FlightPage.model_validate(page)
-        return answers.of(result, fields=query.wanted)
+        return answers.of(FlightPage.model_validate(page), fields=query.wanted)
 
     @router.get(
         "/flights/{flight_id}",
@@ -89,8 +88,8 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
     async def one_flight(request: Request, flight_id: FlightId, _: Annotated[NoParameters, Query()]) -> Response:
         tag_response(request, flight_tag(flight_id))
         async with database.reading() as session:
-            result = FlightDetail.model_validate(await flight_by_id(session, flight_id))
-        return answers.of(result)
+            flight = await flight_by_id(session, flight_id)
+        return answers.of(FlightDetail.model_validate(flight))
 
     @router.patch(
         "/flights/{flight_id}/status",
