@@ -2,13 +2,16 @@
 
 import typer
 
-from flightdeck import data, lab, serve, upstream
+from flightdeck import data, demo, doctor, lab, serve, upstream, worker
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
 app.add_typer(data.commands, name="data")
 app.add_typer(lab.commands, name="lab")
+app.command()(demo.demo)
+app.command()(doctor.doctor)
 app.command()(serve.serve)
 app.command()(upstream.upstream)
+app.command()(worker.worker)
 
 
 def main() -> None:

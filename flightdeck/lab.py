@@ -96,17 +96,24 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
 
 def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
     """Print the result, and write the report where one is wanted."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from lab.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
     from lab.table import print_result  # noqa: PLC0415
 
-    if report is not None and (result.techniques or result.elsewhere):
-        typer.echo(f"report: {write(result, report).resolve()}", err=True)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
         print_result(result, Console())
+    if report is not None:
+        write_report(result, report)
+
+
+def write_report(result: "LabResult", path: Path) -> None:
+    """Write the report of what was measured, if anything was, and say where it is."""
+    from lab.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    if result.techniques or result.elsewhere:
+        typer.echo(f"report: {write(result, path).resolve()}", err=True)
 
 
 def require_data(data_dir: Path) -> None:

@@ -8,11 +8,11 @@ import socket
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import httpx
 
@@ -57,7 +57,7 @@ class ArmSpec:
 
 
 class Arm:
-    """One running service process; entering starts it and waits until it is ready."""
+    """One running service process."""
 
     def __init__(
         self, spec: ArmSpec, *, data_dir: Path, token: str, writes: bool, command: Sequence[str] = SERVE
@@ -78,16 +78,26 @@ class Arm:
         """The arm's name in metrics, tables and reports."""
         return self.spec.name
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self.stop()
-            raise
-        return self
-
-    async def __aexit__(self, *exception: object) -> None:
-        await self.stop()
+    async def start(self) -> None:
+        """Start the process and wait until it is ready; whoever calls this calls `stop` in every case."""
+        if self._writes:
+            self._copies = Path(tempfile.mkdtemp(prefix="lab-", dir=self._data_dir))
+            await asyncio.to_thread(self._copy_databases, self._copies)
+        port, metrics_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{port}"
+        self.metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "lab.tether", *(("--remove", str(self._copies)) if self._copies else ()), "--"),
+            *(*self._command, "--host", "127.0.0.1", "--port", str(port)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=self._log_file,
+            stderr=self._log_file,
+            env=self.spec.environment(
+                metrics_port=metrics_port, data_dir=self._copies or self._data_dir, token=self.token
+            ),
+            start_new_session=True,  # Ctrl-C is for the lab, which ends its arms in order
+        )
+        await self._wait_until_ready()
 
     def check(self) -> None:
         """Raise `ArmFailed` if the process has ended."""
@@ -120,26 +130,6 @@ class Arm:
         self._log_file.close()
         await self._client.aclose()
 
-    async def _start(self) -> None:
-        if self._writes:
-            self._copies = Path(tempfile.mkdtemp(prefix="lab-", dir=self._data_dir))
-            await asyncio.to_thread(self._copy_databases, self._copies)
-        port, metrics_port = free_ports(2)
-        self.url = f"http://127.0.0.1:{port}"
-        self.metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
-        self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lab.tether", *(("--remove", str(self._copies)) if self._copies else ()), "--"),
-            *(*self._command, "--host", "127.0.0.1", "--port", str(port)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=self._log_file,
-            stderr=self._log_file,
-            env=self.spec.environment(
-                metrics_port=metrics_port, data_dir=self._copies or self._data_dir, token=self.token
-            ),
-            start_new_session=True,  # Ctrl-C is for the lab, which ends its arms in order
-        )
-        await self._wait_until_ready()
-
     async def _wait_until_ready(self) -> None:
         try:
             async with asyncio.timeout(START_S):
@@ -170,6 +160,23 @@ class Arm:
     def _log(self) -> str:
         size = os.fstat(self._log_file.fileno()).st_size
         return os.pread(self._log_file.fileno(), LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
+
+
+@asynccontextmanager
+async def running(arms: Sequence[Arm]) -> AsyncIterator[Sequence[Arm]]:
+    """Start the arms at the same time and end them all, whatever happens; raise `ArmFailed` if one does not start."""
+    try:
+        async with asyncio.TaskGroup() as starting:
+            for arm in arms:
+                starting.create_task(arm.start())
+        yield arms
+    except ExceptionGroup as group:
+        failed = next((error for error in group.exceptions if isinstance(error, ArmFailed)), None)
+        if failed is None:
+            raise
+        raise failed from None
+    finally:
+        await asyncio.gather(*(arm.stop() for arm in arms))
 
 
 def free_ports(count: int) -> list[int]:

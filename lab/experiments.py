@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from lab.errors import UnknownExperiment
 from service.techniques import ARMS, CATALOGUE, NAMES
-
-Design = Literal["alone", "leave-one-out", "together"]
-DESIGNS: Final[tuple[Design, ...]] = ("alone", "leave-one-out", "together")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +23,6 @@ class Experiment:
     """The metrics that may get worse."""
     elsewhere: str = ""
     """Traffic where it should make no difference."""
-    needs: tuple[str, ...] = ()
-    """Paths that the service must have, by their template."""
-
-    def arms(self, design: Design) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the techniques of the arm without and of the arm with what is examined."""
-        everything = frozenset(NAMES)
-        if design == "leave-one-out":
-            return everything - self.techniques, everything
-        return frozenset(), self.techniques
 
 
 EXPERIMENTS: Final = (

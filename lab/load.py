@@ -48,7 +48,7 @@ async def drive(
         else:
             await driver.run_closed(pace)
     finally:
-        driver.close()
+        await driver.close()
     driver.recording.generator_cpu_s = process_time() - cpu
     return driver.recording
 
@@ -75,8 +75,10 @@ class _Driver:
 
     async def run_open(self, pace: OpenLoop, seed: int) -> None:
         """Send on the pace's schedule until the end, then wait for the last answers."""
-        gaps = pace.gaps(seed)
-        self._tick(self._loop.time() + next(gaps), gaps)
+        started = self._loop.time()
+        seconds = self._end - started
+        arrivals = (started + due for due in pace.arrivals_within(seconds, seed))
+        self._tick(next(arrivals, None), arrivals)
         await self._finish()
 
     async def run_closed(self, pace: ClosedLoop) -> None:
@@ -86,13 +88,15 @@ class _Driver:
             self._send(request, self._loop.time())
         await self._finish()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close every connection."""
         self.recording.connections = len(self._connections)
         for task in self._opening:
             task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
         for connection in self._connections:
             connection.close()
+        await asyncio.sleep(0)  # transports close in the loop's next turn
 
     async def _finish(self) -> None:
         await asyncio.sleep(self._end - self._loop.time())
@@ -112,17 +116,17 @@ class _Driver:
                 self._record(sent, now, NO_ANSWER)
         self._pending.clear()
 
-    def _tick(self, due: float, gaps: Iterator[float]) -> None:
+    def _tick(self, due: float | None, arrivals: Iterator[float]) -> None:
         now = self._loop.time()
-        while due <= now:
-            if due >= self._end:
-                return
+        while due is not None and due <= now:
             self._send(next(self._requests), due)
-            due += next(gaps)
+            due = next(arrivals, None)
+        if due is None:
+            return
         if due - now > SPIN_S:
-            self._loop.call_later(due - now - SPIN_S, self._tick, due, gaps)
+            self._loop.call_later(due - now - SPIN_S, self._tick, due, arrivals)
         else:
-            self._loop.call_soon(self._tick, due, gaps)
+            self._loop.call_soon(self._tick, due, arrivals)
 
     def _send(self, request: Request, intended: float) -> None:
         target = self._memory.target(request)
@@ -149,12 +153,15 @@ class _Driver:
             self._connections.discard(connection)
         if len(self._connections) + len(self._opening) >= MOST_CONNECTIONS:
             self._queue.append(sent)
-            return
-        task = self._loop.create_task(self._carry_on_new_connection(sent))
+        else:
+            self._carry_on_new_connection(sent)
+
+    def _carry_on_new_connection(self, sent: Sent) -> None:
+        task = self._loop.create_task(self._connect(sent))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _carry_on_new_connection(self, sent: Sent) -> None:
+    async def _connect(self, sent: Sent) -> None:
         try:
             _, connection = await self._loop.create_connection(
                 lambda: Connection(self._finished), self._address.host, self._address.port
@@ -177,7 +184,7 @@ class _Driver:
         was_idle_too_long = exchange.status == UNANSWERED and not exchange.received_bytes and connection.carried > 1
         if was_idle_too_long and not exchange.is_resent and exchange.request.method == "GET":
             exchange.is_resent = True  # the service closed the connection just as it was used again
-            self._carry(exchange)
+            self._carry_on_new_connection(exchange)
         else:
             self._conclude(exchange, exchange.error)
 

@@ -107,7 +107,7 @@ METRICS: Final = (
     ),
     Metric(
         name="connects_per_request",
-        title="database connects per request",
+        title="connects per request",
         unit="connects",
         better="lower",
         of=lambda slot: _per_answer(
@@ -167,3 +167,10 @@ def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
             of=partial(_kind_bytes, kind),
         ),
     )
+
+
+def metric_named(name: str) -> Metric:
+    """Return a metric of all requests, or with a kind before its name, of that kind; raise `KeyError` for any other."""
+    kind, _, _ = name.partition(".")
+    known = {metric.name: metric for metric in (*METRICS, *metrics_of_kind(kind))}
+    return known[name]

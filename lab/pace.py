@@ -16,11 +16,16 @@ class OpenLoop:
     rate_per_s: float
     arrivals: Literal["poisson", "constant"] = "poisson"
 
-    def gaps(self, seed: int) -> Iterator[float]:
-        """Return the seconds between one request and the next, for ever."""
-        random = np.random.default_rng(seed)
-        while True:
-            yield random.exponential(1 / self.rate_per_s) if self.arrivals == "poisson" else 1 / self.rate_per_s
+    def arrivals_within(self, seconds: float, seed: int) -> Iterator[float]:
+        """Return when requests are due, ascending, in seconds from now: always as many as the rate says.
+
+        Poisson arrivals of which the number is known are spread evenly at random.
+        """
+        number = round(self.rate_per_s * seconds)
+        if self.arrivals == "constant":
+            yield from (position / self.rate_per_s for position in range(number))
+        else:
+            yield from (float(due) for due in np.sort(np.random.default_rng(seed).uniform(0, seconds, number)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,11 @@ class Choice(Generic[Item]):
 
     def draw(self, random: Generator) -> Item:
         """Return one item; likelier the heavier."""
-        return self.items[int(np.searchsorted(self.cumulative, random.random(), side="right"))]
+        return self.at(random.random())
+
+    def at(self, share: float) -> Item:
+        """Return the item at this share of all weights, 0 to 1."""
+        return self.items[int(np.searchsorted(self.cumulative, share, side="right"))]
 
 
 def zipf(items: Sequence[Item], exponent: float = 1.0) -> Choice[Item]:

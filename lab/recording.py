@@ -7,9 +7,9 @@ from typing import Any, Final, Self
 from lab.latencies import Latencies
 from lab.wire import UNANSWERED
 
-LATE_S: Final = 0.002
-"""A generator this late spoils latencies of a few milliseconds."""
-LATE_SHARE: Final = 0.1
+LATE_S: Final = 0.005
+"""Nobody acts on less than this."""
+LATE_SHARE: Final = 0.2
 """Lateness below this share of the measured latency does not show in it."""
 NO_ANSWER: Final = "no answer in time"
 BACKLOG: Final = 4

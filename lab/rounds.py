@@ -1,7 +1,7 @@
 """Interleaved rounds: every arm in turn under the same requests, forwards and then backwards (ABBA)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Protocol
@@ -17,7 +17,11 @@ UTILISATION: Final = 0.5
 """Share of the slowest arm's throughput that the open loop asks for: busy, not overrun."""
 FASTEST_PER_S: Final = 400.0
 """The generator keeps its promises up to here beside an arm on two cores."""
-SLOWEST_PER_S: Final = 2.0
+SLOWEST_PER_S: Final = 1.0
+FEWEST_REQUESTS: Final = 8
+"""A stretch lasts until this many requests were due, however slow the arm, ..."""
+LONGEST_FACTOR: Final = 4.0
+"""... but not longer than so many times what was planned."""
 WARM_UP_STEP_S: Final = 1.0
 STILL_WARMING: Final = 1.2
 """An arm that answers this many times as fast as a step before has caches to fill yet."""
@@ -103,11 +107,8 @@ class Measured:
     """Why it ended early, if it did."""
 
 
-class TightEnough(Protocol):
-    """Decides after each round whether the intervals are narrow enough."""
-
-    def __call__(self, rounds: Sequence[Round]) -> bool:
-        """Return whether to stop."""
+TightEnough = Callable[[Sequence[Round]], bool]
+"""Decides after each round whether the intervals are narrow enough to stop."""
 
 
 async def measure(
@@ -200,7 +201,8 @@ class _Measuring:
         plan = self._plan
         opened_loop = OpenLoop(rate_per_s=self.result.rate_per_s)
         before = await arm.snapshot()
-        opened = await self._drive(arm, opened_loop, Stretch(duration_s=plan.opened_s), stream=stream)
+        opened_s = min(max(plan.opened_s, FEWEST_REQUESTS / opened_loop.rate_per_s), LONGEST_FACTOR * plan.opened_s)
+        opened = await self._drive(arm, opened_loop, Stretch(duration_s=opened_s), stream=stream)
         between = await arm.snapshot()
         if not plan.closed_s:
             return Slot(opened=opened, inside_opened=between.since(before), inside_after=between)

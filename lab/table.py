@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,9 +25,18 @@ def print_result(result: LabResult, console: Console) -> None:
         experiments: dict[str, ExperimentResult] = getattr(result, section)
         if experiments:
             console.print(_table(title, experiments))
-    for name, experiment in ((n, e) for section in SECTIONS for n, e in getattr(result, section).items()):
-        for note in experiment.notes:
-            console.print(f"{name}: {note}", style="yellow", markup=False)
+    print_notes(result, console)
+
+
+def print_notes(result: LabResult, console: Console) -> None:
+    """Print what has to be known to believe the effects."""
+    notes: dict[str, list[str]] = {}
+    for section in SECTIONS:
+        for name, experiment in getattr(result, section).items():
+            for note in experiment.notes:
+                notes.setdefault(note, []).append(name)
+    for note, names in notes.items():
+        console.print(f"{', '.join(names)}: {note}", style="yellow", markup=False)
     for name, reason in result.skipped.items():
         console.print(f"{name} was not measured: {reason}", style="yellow", markup=False)
     if result.is_interrupted:
@@ -62,24 +72,36 @@ def shown_metrics(experiment: ExperimentResult) -> Iterator[MetricResult]:
             yield metric
 
 
+def print_headlines(result: LabResult, console: Console) -> None:
+    """Print one line for every technique: what it buys and what it costs."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for experiment in result.techniques.values():
+        headline = experiment.metrics.get(experiment.headline)
+        if headline is None:
+            continue
+        claim = f"{headline.title} {quantity(headline.off, headline.unit)} → {quantity(headline.on, headline.unit)}"
+        table.add_row(
+            Text(experiment.name, style="bold"),
+            Text(effect(headline), style=f"bold {VERDICT_STYLES[experiment.verdict]}"),
+            claim,
+            Text(f"95 % interval {interval(headline)}", style="dim"),
+        )
+    console.print(table)
+
+
 def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE, padding=(0, 1))
     for column in ("technique", "metric"):
         table.add_column(column)
     for column in ("off", "on", "effect"):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("95 % interval")
     table.add_column("verdict")
     for experiment in experiments.values():
         for position, metric in enumerate(shown_metrics(experiment)):
             *cells, verdict = _cells(metric)
-            style = VERDICT_STYLES[verdict]
-            table.add_row(
-                Text(experiment.title if position == 0 else "", style="bold"),
-                *cells,
-                Text(verdict, style=style),
-                end_section=False,
-            )
+            name = Text(experiment.name if position == 0 else "", style="bold")
+            table.add_row(name, *cells, Text(verdict, style=VERDICT_STYLES[metric.verdict]))
         table.add_section()
     return table
 

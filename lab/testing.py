@@ -31,10 +31,10 @@ Handler = Callable[[Asked], Awaitable[Answer]]
 @asynccontextmanager
 async def known_service(handler: Handler) -> AsyncIterator[str]:
     """Serve the handler on a free loopback port; give the URL."""
-    connections: set[asyncio.StreamWriter] = set()
+    connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(writer)
+        connections[writer] = asyncio.current_task()
         try:
             while line := await reader.readline():
                 method, target, _ = line.decode().split()
@@ -49,17 +49,17 @@ async def known_service(handler: Handler) -> AsyncIterator[str]:
         except ConnectionError:
             pass  # the client left
         finally:
-            connections.discard(writer)
             writer.close()
+            await asyncio.sleep(0)  # transports close in the loop's next turn
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for writer in list(connections):
+        for writer in connections:
             writer.transport.abort()
-        await asyncio.sleep(0)
+        await asyncio.gather(*(task for task in connections.values() if task is not None), return_exceptions=True)
 
 
 def _encoded(answer: Answer) -> bytes:

@@ -41,6 +41,15 @@ MIXES: Final[dict[str, Mix]] = {
         "airlines": 0.06,
         "update": 0.02,
     },
+    "reading": {
+        "board": 0.25,
+        "report": 0.25,
+        "list": 0.15,
+        "flight": 0.15,
+        "airport": 0.1,
+        "nearest": 0.05,
+        "airlines": 0.05,
+    },
     "boards": {"board": 1.0},
     "reports": {"report": 0.9, "routes": 0.1},
     "reports and boards": {"report": 0.6, "board": 0.4},
@@ -55,6 +64,8 @@ MIXES: Final[dict[str, Mix]] = {
 STATUSES: Final = ("boarding", "departed", "arrived", "scheduled")
 FURTHER_PAGE: Final = 0.4
 """How likely a reader of a list asks for one page more."""
+GOLDEN_RATIO: Final = 0.6180339887498949
+"""Steps of this size cover the kinds evenly: any eight requests have nearly their shares, a lucky dip would not."""
 LIST_FIELDS: Final = "id,carrier,number,destination,scheduled_departure,departure_delay_min,status"
 
 
@@ -156,9 +167,11 @@ class Traffic:
             "update": partial(self._update, random),
         }
         open_lists: list[tuple[Request, Walk]] = []
+        share = float(random.random())
         while True:
             client = self.clients[int(random.integers(len(self.clients)))]
-            kind = self.kinds.draw(random)
+            share = (share + GOLDEN_RATIO) % 1.0
+            kind = self.kinds.at(share)
             if kind != "list":
                 yield draw[kind](client)
                 continue

@@ -34,6 +34,13 @@ def test_a_mix_asks_for_its_kinds_in_its_shares(mix: str) -> None:
         assert seen[kind] / seen.total() == pytest.approx(share, abs=0.03)
 
 
+def test_even_eight_requests_have_every_frequent_kind() -> None:
+    for number in range(50):
+        seen = Counter(request.kind for request in stream("reading", number=number, size=8))
+        assert {"board", "report"} <= set(seen)
+        assert 1 <= seen["report"] <= 3
+
+
 def test_a_few_targets_are_asked_for_most_of_the_time() -> None:
     boards = Counter(request.target for request in stream("boards"))
     hottest = sum(seen for _, seen in boards.most_common(len(boards) // 10))

@@ -1,0 +1,47 @@
+"""`flightdeck demo`: see what the techniques do, in a few minutes."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flightdeck import data
+from flightdeck.lab import DataDir, write_report
+
+
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="Under a minute and a half, with wider intervals.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the traffic: the same seed asks for the same.")] = 1,
+    report: Annotated[
+        Path | None, typer.Option(help="Where to write the report; by default in the data directory.")
+    ] = None,
+    data_dir: DataDir = Path(".flightdeck"),
+) -> None:
+    """Load the flights if needed, run five arms under the same traffic, and show what each technique buys."""
+    from dataclasses import replace  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from rich.console import Console  # noqa: PLC0415
+
+    from lab.demo import QUICK, THOROUGH, demonstrate  # noqa: PLC0415
+    from lab.live import watching  # noqa: PLC0415
+    from lab.run import RunOptions  # noqa: PLC0415
+    from lab.table import print_headlines, print_notes  # noqa: PLC0415
+
+    data.load(data_dir=data_dir)
+    options = RunOptions(
+        data_dir=data_dir,
+        command=" ".join(["flightdeck", *sys.argv[1:]]),
+        plan=replace(QUICK if quick else THOROUGH, seed=seed),
+    )
+    with watching(Console(stderr=True)) as watch:
+        result = asyncio.run(demonstrate(options, watch))
+    console = Console()
+    print_headlines(result, console)
+    print_notes(result, console)
+    write_report(result, report or data_dir / "report.html")
+    if result.is_interrupted:
+        raise typer.Exit(130)
+    if not result.techniques:
+        raise typer.Exit(1)

@@ -1,0 +1,97 @@
+"""The demonstration: the five long-running arms under the same everyday traffic, each against the first."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
+from typing import Final
+
+from lab.arms import Arm, ArmSpec, running
+from lab.errors import ArmFailed
+from lab.experiments import TOGETHER, Experiment
+from lab.generator import Generator
+from lab.outcome import compared
+from lab.result import LabResult
+from lab.rounds import Measured, Plan, Round, Watch, measure
+from lab.run import RunOptions, empty_result
+from lab.traffic import MIXES
+from service.techniques import ARMS
+
+QUICK: Final = Plan(mix="reading", opened_s=1.2, closed_s=0.6, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=35.0)
+THOROUGH: Final = Plan(
+    mix="everyday", opened_s=3.0, closed_s=1.0, warm_up_s=10.0, min_rounds=4, max_rounds=8, budget_s=130.0
+)
+
+SHOWN: Final = (
+    Experiment(
+        name="caching",
+        techniques=ARMS["caching"],
+        question="Do three levels of cache spare the reports their computation?",
+        mix="everyday",
+        headline="report.p50_s",
+        costs=("memory_bytes",),
+    ),
+    Experiment(
+        name="pooling",
+        techniques=ARMS["pooling"],
+        question="Does keeping connections spare every request its connect?",
+        mix="everyday",
+        headline="connects_per_request",
+    ),
+    Experiment(
+        name="compression",
+        techniques=ARMS["compression"],
+        question="How many bytes of a departure board does compression spare?",
+        mix="everyday",
+        headline="board.bytes_per_response",
+        costs=("cpu_per_request_s",),
+    ),
+    replace(TOGETHER, headline="p50_s"),
+)
+EMBEDDED: Final = dict.fromkeys(
+    ("DATABASE_URL", "DATABASE_UNINDEXED_URL", "DATABASE_REPLICA_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"), ""
+)
+"""The demonstration is the same on every machine, whatever its environment points at."""
+
+
+async def demonstrate(options: RunOptions, watch: Watch) -> LabResult:
+    """Return the effects of the long-running arms; an interruption keeps what was measured."""
+    begun = monotonic()
+    result = empty_result(options)
+    measured = await _measured(options, watch)
+    result.is_interrupted = measured.is_interrupted
+    if measured.rounds:
+        for experiment in SHOWN:
+            shown = replace(experiment, mix=options.plan.mix)
+            arms = (frozenset[str](), experiment.techniques)
+            result.techniques[experiment.name] = compared(shown, measured, arms=arms)
+    elif not measured.is_interrupted:
+        result.skipped["the five arms"] = measured.failure
+    result.duration_s = monotonic() - begun
+    return result
+
+
+async def _measured(options: RunOptions, watch: Watch) -> Measured:
+    token = secrets.token_hex(16)
+    arms = [
+        Arm(
+            ArmSpec(name=name, techniques=techniques, settings=EMBEDDED),
+            data_dir=options.data_dir,
+            token=token,
+            writes=MIXES[options.plan.mix].get("update", 0) > 0,
+        )
+        for name, techniques in ARMS.items()
+    ]
+    watch.phase(f"starting {', '.join(ARMS)}")
+    try:
+        async with Generator() as generator, running(arms):
+            return await measure(arms, options.plan, generator, watch=watch, tight_enough=_never)
+    except ArmFailed as error:
+        return Measured(failure=str(error))
+    except asyncio.CancelledError:
+        return Measured(is_interrupted=True)
+
+
+def _never(_: Sequence[Round]) -> bool:
+    return False

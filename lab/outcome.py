@@ -1,0 +1,75 @@
+"""From rounds to what they say: the result of two arms, whether it is precise enough, and what weakens it."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from lab.experiments import TITLES, Experiment
+from lab.metric import metric_named
+from lab.result import ExperimentResult, summarised
+from lab.rounds import Measured, Round
+from lab.statistics import MIN_ROUNDS, paired_effect
+from service.techniques import arm_name
+
+TIGHT_FACTOR: Final = 1.1
+"""An interval that ends within a tenth of the ratio is tight enough."""
+TIGHT_POWER: Final = 0.25
+"""So is one whose ends are this share of the whole effect away, on the log scale: 40 times, give or take 2.5 times."""
+
+
+def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bool:
+    """Return whether the headline's interval is narrow enough to stop."""
+    metric = metric_named(headline)
+    pairs = [(metric.of(round_.slots[off]), metric.of(round_.slots[on])) for round_ in rounds]
+    kept = [(before, after) for before, after in pairs if before is not None and after is not None]
+    effect = paired_effect([before for before, _ in kept], [after for _, after in kept], better=metric.better)
+    if effect.ratio is None or effect.interval is None:
+        return effect.on == 0  # nothing left to measure more precisely
+    whole = max(effect.ratio, 1 / effect.ratio)
+    return effect.interval.widest_factor(effect.ratio) <= max(TIGHT_FACTOR, float(whole**TIGHT_POWER))
+
+
+def compared(
+    experiment: Experiment, measured: Measured, *, arms: tuple[frozenset[str], frozenset[str]]
+) -> ExperimentResult:
+    """Return the result of two of the measured arms: without and with what the experiment examines."""
+    off, on = (arm_name(techniques) for techniques in arms)
+    before, after, metrics, rounds = summarised(
+        measured, off=off, on=on, techniques={arm_name(techniques): sorted(techniques) for techniques in arms}
+    )
+    headline = metrics.get(experiment.headline)
+    return ExperimentResult(
+        name=experiment.name,
+        title=TITLES[experiment.name],
+        question=experiment.question,
+        mix=experiment.mix,
+        headline=experiment.headline,
+        verdict=headline.verdict if headline else "no difference seen",
+        off=before,
+        on=after,
+        metrics=metrics,
+        costs=list(experiment.costs),
+        rate_per_s=measured.rate_per_s,
+        rounds=rounds,
+        discarded_rounds=measured.discarded,
+        is_complete=not (measured.is_interrupted or measured.failure),
+        notes=list(_notes(measured, off=off, on=on)),
+    )
+
+
+def _notes(measured: Measured, *, off: str, on: str) -> Iterator[str]:
+    rounds = len(measured.rounds)
+    if measured.is_interrupted:
+        yield f"Interrupted after {rounds} rounds; the figures are of those."
+    if measured.failure:
+        yield f"Ended after {rounds} rounds: {measured.failure}"
+    if measured.is_saturated:
+        yield "An arm could not keep up even with the lowest rate: its latencies tell how long the run was."
+    if measured.discarded:
+        yield f"Rounds measured again because the load generator was late in them: {measured.discarded}."
+    if rounds < MIN_ROUNDS:
+        yield f"Fewer than {MIN_ROUNDS} rounds give no interval, and without one nothing is claimed."
+    for name in (off, on):
+        slots = [round_.slots[name].opened for round_ in measured.rounds]
+        errors, requests = sum(slot.server_errors for slot in slots), sum(slot.requests for slot in slots)
+        if errors:
+            yield f"{errors} of {requests} requests to {name} failed; its latencies include the failed ones."
