@@ -61,6 +61,11 @@ class Settings(BaseSettings):
         pattern=r"^$|^(rediss?|unix)://",
         description="The shared cache, `redis://host:port/db`; by default it lives in the process.",
     )
+    edge_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://[^/\s]+$",
+        description="The cache in front of the service, `http://host:port`, which is told what writes make stale.",
+    )
     cache_local_max_bytes: int = Field(
         default=64_000_000, ge=1_000_000, description="Memory that the in-process cache takes at most."
     )
@@ -84,6 +89,19 @@ class Settings(BaseSettings):
     )
     weather_breaker_reset_s: float = Field(
         default=5.0, gt=0, le=3600, description="How long a failing upstream is left alone before one trial."
+    )
+    celery_broker_url: str = Field(
+        default="filesystem://",
+        pattern=r"^(filesystem://|(amqps?|rediss?)://\S+)$",
+        description="The broker of `task_queue`: RabbitMQ (amqp), Redis, or by default a folder in `DATA_DIR`.",
+    )
+    export_dir: Path | None = Field(
+        default=None,
+        description="Where exported files are; service and workers share it. By default `exports` in `DATA_DIR`.",
+    )
+    export_expiry_s: float = Field(default=86_400.0, ge=1, description="How long an exported file is kept.")
+    export_lease_s: float = Field(
+        default=15.0, ge=1, le=3600, description="Silence after which an export's worker is taken for dead."
     )
     offload_threads: int = Field(
         default=2, ge=1, le=64, description="Threads that compute at the same time; further work waits for one."
@@ -142,6 +160,11 @@ class Settings(BaseSettings):
                 for problem in error.errors()
             ]
             raise ConfigurationError("\n".join(lines)) from error
+
+    @property
+    def export_path(self) -> Path:
+        """Where exported files are."""
+        return self.export_dir or self.data_dir / "exports"
 
     def uses(self, technique: str) -> bool:
         """Return whether the technique is on; raise `KeyError` for a name the catalogue lacks."""

@@ -1,6 +1,14 @@
 import pytest
 
-pytest_plugins = ["tests.servers.embedded", "tests.servers.postgres", "tests.servers.databases", "tests.servers.redis"]
+pytest_plugins = [
+    "tests.servers.embedded",
+    "tests.servers.postgres",
+    "tests.servers.databases",
+    "tests.servers.redis",
+    "tests.servers.varnish",
+    "tests.servers.prometheus",
+    "tests.servers.alertmanager",
+]
 
 
 @pytest.fixture(scope="session")

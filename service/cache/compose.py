@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from sqlalchemy import make_url
 
+from service.cache.edge import PurgingCache
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lru import EntryLru
@@ -36,6 +37,13 @@ def cache_for(settings: Settings, *, meter: CacheMeter) -> LayeredCache | NullCa
     if local is not None:
         return LayeredCache(Levels(MemoryStore(local), local=None, meter=meter))
     return NullCache()
+
+
+def told_edge(
+    settings: Settings, cache: LayeredCache | NullCache, *, meter: CacheMeter
+) -> PurgingCache | LayeredCache | NullCache:
+    """Return what writes invalidate: the cache, and with `EDGE_URL` the edge too. Enter a `PurgingCache` as well."""
+    return PurgingCache(cache, url=settings.edge_url, meter=meter) if settings.edge_url else cache
 
 
 def _shared(settings: Settings, *, meter: CacheMeter) -> Store:

@@ -1,0 +1,73 @@
+"""A real Varnish with this repository's configuration, in front of a service on loopback."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.servers.executable import executable, free_port
+
+CONFIGURATION = Path(__file__).parents[2] / "deploy" / "varnish"
+
+BACKEND = """
+backend service {{
+    .host = "127.0.0.1";
+    .port = "{port}";
+    .probe = service_is_alive;
+    .connect_timeout = 1s;
+    .first_byte_timeout = 15s;
+}}
+"""
+
+
+@contextmanager
+def varnish(program: Path, directory: Path, *, service_url: str) -> Iterator[str]:
+    """Yield the URL of an edge in front of the service."""
+    (directory / "backend.vcl").write_text(BACKEND.format(port=service_url.rpartition(":")[2]))
+    port = free_port()
+    parameters = {
+        "vcl_path": f"{directory}:{CONFIGURATION}",
+        "http_gzip_support": "off",
+        "vsl_space": "1M",
+        "thread_pool_min": "10",
+    }
+    command = [str(program), "-F", "-j", "none", "-n", str(directory / "run"), "-s", "malloc,32m"]
+    command += ["-a", f"127.0.0.1:{port}", "-f", str(CONFIGURATION / "default.vcl")]
+    command += [part for name, value in parameters.items() for part in ("-p", f"{name}={value}")]
+    log = (directory / "log").open("w+")
+    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 60
+        while not _accepts(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                raise RuntimeError(f"varnishd did not start:\n{log.read()}")
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        log.close()
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def varnish_program() -> Path:
+    """Where `varnishd` is; the test is skipped without it or its module for surrogate keys."""
+    program = executable("varnishd", package="varnish")
+    if not any(Path("/usr/lib").glob("**/varnish/vmods/libvmod_xkey.so")):
+        missing = "Varnish has no module xkey; on Debian: apt-get install varnish-modules"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return program
