@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lock bench clean
+.PHONY: rules help install demo test check format lock bench clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,10 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.reference --check
+	$(BIN)/python -m prometheus.build --check
+
+rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.toml
+	$(BIN)/python -m prometheus.build
 
 format: $(DEV_STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff format .

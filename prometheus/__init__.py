@@ -1,0 +1,1 @@
+"""Rules, alerts and their docs, generated from `slo.toml` and the catalogue: `make rules`."""

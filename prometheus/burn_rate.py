@@ -1,0 +1,168 @@
+"""Error budgets and multi-window, multi-burn-rate alerts, after the Google SRE workbook, chapter 5.
+
+A burn rate of 1 spends the budget exactly in the objective's window. An alert needs a long window, so that it is
+about something that matters, and a short one, so that it ends soon after the trouble does.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus import duration
+from prometheus.rule import Alert, Group, Recording, Severity
+from prometheus.slo import Objectives, Sli, Slo, bucket
+
+BY: Final = "sum by (job, arm)"
+SERVED: Final = 'status!="client_disconnected"'
+LATENCY: Final = "http_response_last_byte_seconds"
+"""What a client waits for: background tasks are not in it, nor are requests whose client went away."""
+
+SHORTEST: Final = "5m"
+
+
+@dataclass(frozen=True)
+class Burn:
+    """One pair of windows with the burn rate that both must exceed."""
+
+    rate: float
+    long: str
+    short: str
+    severity: Severity
+    wait: str
+
+
+# Of a 30-day budget: 2 % in an hour, 5 % in six hours; 10 % in a day, 10 % in three days.
+BURNS: Final = (
+    Burn(14.4, "1h", "5m", "page", "2m"),
+    Burn(6, "6h", "30m", "page", "15m"),
+    Burn(3, "1d", "2h", "ticket", "1h"),
+    Burn(1, "3d", "6h", "ticket", "3h"),
+)
+WINDOWS: Final = tuple(sorted({window for burn in BURNS for window in (burn.long, burn.short)}, key=duration.seconds))
+COUNTED: Final = ("1h", "6h")
+"""The windows in which failures are counted, for alerts that would otherwise fire on a handful."""
+
+
+def budget_rules(objectives: Objectives) -> Group:
+    """Return the recording rules of every objective: failures, ratio, burn rate by window, budget left."""
+    rules: list[Recording] = []
+    for slo in objectives.slos():
+        rules.extend(_counts(objectives, slo))
+    rules.extend(
+        _error_ratio(window, meaning=f"Share of requests that failed the objective in {window}, weighted by traffic.")
+        for window in (*WINDOWS, objectives.window)
+    )
+    rules.extend(
+        Recording(
+            record=f"slo:burn_rate:{window}",
+            expr=f"slo:error_ratio:{window} / on (slo) group_left () (1 - slo:objective:ratio)",
+            meaning=f"How fast the budget burns, over {window}; 1 spends it exactly in its window.",
+        )
+        for window in WINDOWS
+    )
+    rules.append(
+        Recording(
+            record="slo:error_budget:remaining",
+            expr=f"1 - slo:error_ratio:{objectives.window} / on (slo) group_left () (1 - slo:objective:ratio)",
+            meaning="Share of the error budget that is left; negative when the objective is missed.",
+        )
+    )
+    return Group(name="slo", rules=rules)
+
+
+def _counts(objectives: Objectives, slo: Slo) -> Iterator[Recording]:
+    labels = {"slo": slo.name, "sli": slo.sli, "group": slo.group}
+    yield Recording(
+        record="slo:objective:ratio",
+        expr=f"vector({slo.objective:g})",
+        labels=labels,
+        meaning="The promised share of good requests.",
+    )
+    if slo.threshold_s is not None:
+        yield Recording(
+            record="slo:threshold:seconds",
+            expr=f"vector({slo.threshold_s:g})",
+            labels=labels,
+            meaning="The promised latency.",
+        )
+    yield Recording(
+        record="slo:requests:rate5m",
+        expr=_requests(objectives, slo, "rate", "5m"),
+        labels=labels,
+        meaning="Requests per second that the objective covers.",
+    )
+    yield Recording(
+        record="slo:errors:rate5m",
+        expr=_errors(objectives, slo, "rate", "5m"),
+        labels=labels,
+        meaning="Of these, the ones that failed it.",
+    )
+    for window in COUNTED:
+        yield Recording(
+            record=f"slo:errors:increase{window}",
+            expr=_errors(objectives, slo, "increase", window),
+            labels=labels,
+            meaning=f"Requests that failed the objective in {window}.",
+        )
+
+
+def _requests(objectives: Objectives, slo: Slo, function: str, window: str) -> str:
+    routes = objectives.selector(slo.group)
+    if slo.threshold_s is None:
+        return f"{BY} ({function}(http_requests_total{{{routes}, {SERVED}}}[{window}]))"
+    return f"{BY} ({function}({LATENCY}_count{{{routes}}}[{window}]))"
+
+
+def _errors(objectives: Objectives, slo: Slo, function: str, window: str) -> str:
+    """Count what failed; where nothing ever failed there is no such series, so traffic times zero stands in."""
+    routes = objectives.selector(slo.group)
+    all_of_them = _requests(objectives, slo, function, window)
+    if slo.threshold_s is None:
+        failed = f"{BY} ({function}(http_requests_total{{{routes}, status=~`5..`}}[{window}]))"
+        return f"{failed}\nor\n{all_of_them} * 0"
+    le = bucket(slo.threshold_s)
+    in_time = f"{BY} ({function}({LATENCY}_bucket{{{routes}, {le}}}[{window}]))"
+    return f"clamp_min({all_of_them} - {in_time}, 0)"
+
+
+def _error_ratio(window: str, *, meaning: str) -> Recording:
+    """Divide sums of the five-minute rates: cheap for long windows, and weighted by traffic."""
+    failed, covered = "slo:errors:rate5m", "slo:requests:rate5m"
+    if window != SHORTEST:
+        failed, covered = f"sum_over_time({failed}[{window}])", f"sum_over_time({covered}[{window}])"
+    return Recording(record=f"slo:error_ratio:{window}", expr=f"{failed} / ({covered} > 0)", meaning=meaning)
+
+
+def burn_alerts(objectives: Objectives) -> Group:
+    """Return the alerts of every objective; one rule serves all objectives of a kind."""
+    return Group(
+        name="error budget",
+        rules=[_alert(objectives, sli, burn) for sli in ("availability", "latency") for burn in BURNS],
+    )
+
+
+def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
+    match = f'{{sli="{sli}", {objectives.watched}}}'
+    counted = burn.long if burn.long in COUNTED else COUNTED[-1]
+    verb = "fail" if sli == "availability" else "are too slow"
+    return Alert(
+        name=f"{sli.capitalize()}BudgetBurn",
+        severity=burn.severity,
+        owner="service",
+        expr=(
+            f"slo:burn_rate:{burn.long}{match} > {burn.rate:g}\n"
+            f"and slo:burn_rate:{burn.short}{match} > {burn.rate:g}\n"
+            f"and slo:errors:increase{counted}{match} >= {objectives.min_failures}"
+        ),
+        wait=burn.wait,
+        labels={"window": burn.long},
+        summary=f"Too many {{{{ $labels.group }}}} requests {verb} on {{{{ $labels.arm }}}}",
+        description=(
+            f"Over [{burn.long}] the {sli} budget of {{{{ $labels.group }}}} burned "
+            '{{ $value | printf "%.0f" }} times as fast as it may (limit ' + f"{burn.rate:g}); "
+            f"at this speed the budget of [{objectives.window}] is gone early."
+        ),
+        dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
+        drill={"availability": "pool-exhausted", "latency": "slow-answers"}[sli] if burn is BURNS[0] else "",
+        no_drill="" if burn is BURNS[0] else "the same rule on a longer window; a drill would last hours",
+    )

@@ -1,0 +1,76 @@
+"""Alerts for caches: they find nothing any more, they are away, too many wait for one answer."""
+
+from prometheus.rule import Alert, Group
+from prometheus.slo import Objectives
+
+MIN_LOOKUPS = 20
+"""Of one cache, in five minutes."""
+
+
+def cache_alerts(objectives: Objectives) -> Group:
+    """Return the alerts on hit ratio, failing lookups and stampedes."""
+    watched, limits = objectives.watched, objectives.limits
+    by = "sum by (job, arm, cache, level)"
+    lookups = f"{by} (increase(cache_requests_total{{{watched}}}[5m]))"
+
+    def with_result(result: str) -> str:
+        return f'{by} (increase(cache_requests_total{{result="{result}", {watched}}}[5m]))'
+
+    board = "flightdeck-caching?var-arm={{ $labels.arm }}"
+    return Group(
+        name="cache",
+        rules=[
+            Alert(
+                name="CacheHitRatioCollapsed",
+                severity="ticket",
+                owner="service",
+                expr=(
+                    f"cache:hit_ratio:5m{{{watched}}} < {limits.cache_hit_ratio_drop:g}"
+                    f" * avg_over_time(cache:hit_ratio:5m{{{watched}}}[1d])\n"
+                    f"and {lookups} >= {MIN_LOOKUPS}"
+                ),
+                wait="10m",
+                summary="The {{ $labels.cache }} cache of {{ $labels.arm }} finds little ({{ $labels.level }} level)",
+                description=(
+                    "{{ $value | humanizePercentage }} of lookups found an answer over [5m], less than "
+                    f"{limits.cache_hit_ratio_drop:.0%} of what is usual over [1d]."
+                ),
+                dashboard=board,
+                drill="write-flood",
+            ),
+            Alert(
+                name="CacheDown",
+                severity="ticket",
+                owner="platform",
+                expr=(
+                    f"{with_result('error')} / ({lookups} > 0) > {limits.cache_error_ratio:g}\n"
+                    f"and {lookups} >= {MIN_LOOKUPS}"
+                ),
+                wait="2m",
+                summary="The {{ $labels.level }} level of the {{ $labels.cache }} cache fails on {{ $labels.arm }}",
+                description=(
+                    "{{ $value | humanizePercentage }} of lookups failed over [5m]; "
+                    "answers stay correct and are computed every time."
+                ),
+                dashboard=board,
+                drill="redis-stopped",
+            ),
+            Alert(
+                name="CacheStampede",
+                severity="ticket",
+                owner="service",
+                expr=(
+                    f"{with_result('coalesced')} / ({with_result('miss')} > 0) > {limits.stampede_ratio:g}\n"
+                    f"and {lookups} >= {MIN_LOOKUPS}"
+                ),
+                wait="5m",
+                summary="Many requests wait for one {{ $labels.cache }} answer on {{ $labels.arm }}",
+                description=(
+                    'For every answer computed, {{ $value | printf "%.1f" }} requests waited over [5m]; '
+                    f"more than {limits.stampede_ratio:g} means that popular answers are slow to make when they expire."
+                ),
+                dashboard=board,
+                drill="stampede",
+            ),
+        ],
+    )

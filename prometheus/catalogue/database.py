@@ -1,0 +1,98 @@
+"""Alerts for the database as the service sees it: the pool, statements per request, the replica."""
+
+from prometheus.rule import Alert, Group
+from prometheus.slo import Objectives
+
+
+def database_alerts(objectives: Objectives) -> Group:
+    """Return the alerts on pool, N+1 and replica."""
+    return Group(name="database", rules=[*_pool(objectives), _n_plus_one(objectives), *_replica(objectives)])
+
+
+def _pool(objectives: Objectives) -> list[Alert]:
+    watched, limits = objectives.watched, objectives.limits
+    wait = "db_client_connection_wait_time_seconds_bucket"
+    board = "flightdeck-pooling?var-arm={{ $labels.arm }}"
+    return [
+        Alert(
+            name="PoolWaitHigh",
+            severity="ticket",
+            owner="service",
+            expr=(
+                f"histogram_quantile(0.95, sum by (job, arm, pool, le) (rate({wait}{{{watched}}}[5m])))"
+                f" > {limits.pool_wait_s:g}"
+            ),
+            wait="5m",
+            summary="Requests wait for a {{ $labels.pool }} connection on {{ $labels.arm }}",
+            description=(
+                "One checkout in twenty waited at least {{ $value | humanizeDuration }} for a connection of the "
+                f"{{{{ $labels.pool }}}} pool over [5m]; the limit is {limits.pool_wait_s:g} s."
+            ),
+            dashboard=board,
+            drill="pool-wait",
+        ),
+        Alert(
+            name="PoolExhausted",
+            severity="ticket",
+            owner="service",
+            expr=f"sum by (job, arm, pool) (increase(db_client_connection_timeouts_total{{{watched}}}[5m])) > 0",
+            wait="1m",
+            summary="No {{ $labels.pool }} connection became free in time on {{ $labels.arm }}",
+            description='{{ $value | printf "%.0f" }} requests waited in vain for a connection over [5m] and got 503.',
+            dashboard=board,
+            drill="pool-exhausted",
+        ),
+    ]
+
+
+def _n_plus_one(objectives: Objectives) -> Alert:
+    limit = objectives.limits.queries_per_request
+    suspected = f"increase(db_n_plus_one_suspected_total{{{objectives.watched}}}[5m])"
+    return Alert(
+        name="NPlusOneQueries",
+        severity="ticket",
+        owner="service",
+        expr=(
+            f"handler:queries_per_request:5m{{{objectives.watched}}} > {limit:g}\n"
+            f"and sum by (job, arm, handler) ({suspected}) > 0"
+        ),
+        wait="5m",
+        summary="{{ $labels.handler }} repeats a statement for every row on {{ $labels.arm }}",
+        description=(
+            'A request to {{ $labels.handler }} runs {{ $value | printf "%.0f" }} statements on average, one of them '
+            f"again and again; more than {limit:g} is suspect."
+        ),
+        dashboard="flightdeck-database?var-arm={{ $labels.arm }}&var-handler={{ $labels.handler }}",
+        drill="n-plus-one",
+    )
+
+
+def _replica(objectives: Objectives) -> list[Alert]:
+    limit_s = objectives.limits.replica_lag_s
+    return [
+        Alert(
+            name="ReplicaDown",
+            severity="ticket",
+            owner="platform",
+            expr=f"min by (job, arm) (db_replica_up{{{objectives.watched}}}) == 0",
+            wait="2m",
+            summary="{{ $labels.arm }} cannot reach its replica",
+            description="The replica answers nothing (up is {{ $value }}); every read goes to the primary.",
+            dashboard="flightdeck-database?var-arm={{ $labels.arm }}",
+            no_drill="the embedded database has no replica; the faults of a real one are tested with the service",
+        ),
+        Alert(
+            name="ReplicaLag",
+            severity="ticket",
+            owner="platform",
+            expr=f"max by (job, arm) (db_replica_lag_seconds{{{objectives.watched}}}) > {limit_s:g}",
+            wait="5m",
+            summary="The replica of {{ $labels.arm }} is behind",
+            description=(
+                "Readers miss the last {{ $value | humanizeDuration }} of writes; "
+                f"the limit is {limit_s:g} s, and beyond its own bound the service reads from the primary."
+            ),
+            dashboard="flightdeck-database?var-arm={{ $labels.arm }}",
+            no_drill="the embedded database has no replica; the faults of a real one are tested with the service",
+        ),
+    ]

@@ -1,0 +1,66 @@
+"""Alerts for what users notice beside the error budgets: the service is away, a route is slow."""
+
+from prometheus.rule import Alert, Group
+from prometheus.slo import Objectives
+
+MIN_REQUESTS = 20
+"""Of one route, in five minutes; a quantile of fewer says little."""
+
+
+def symptom_alerts(objectives: Objectives) -> Group:
+    """Return the alerts on absence and on slow routes."""
+    watched = objectives.watched
+    return Group(
+        name="symptoms",
+        rules=[
+            Alert(
+                name="ServiceDown",
+                severity="page",
+                owner="service",
+                expr=f"max by (job, arm) (up{{{watched}}}) == 0",
+                wait="1m",
+                summary="{{ $labels.arm }} is down",
+                description="Prometheus reaches none of the processes of {{ $labels.arm }}: up is {{ $value }}.",
+                dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
+                drill="service-down",
+            ),
+            Alert(
+                name="ServiceMissing",
+                severity="page",
+                owner="service",
+                expr=f"absent(up{{{watched}}})",
+                wait="5m",
+                summary="Prometheus knows no target of the service",
+                description=(
+                    "Prometheus has discovered no target for [5m] (absent is {{ $value }}): "
+                    "nobody knows whether the service works."
+                ),
+                dashboard="flightdeck-monitoring",
+                no_drill="it needs Prometheus without targets, which no fault of the service makes; promtool proves it",
+            ),
+            *(_slow_route(objectives, group) for group in objectives.groups),
+        ],
+    )
+
+
+def _slow_route(objectives: Objectives, name: str) -> Alert:
+    threshold_s = objectives.groups[name].latency.threshold_s
+    match = f"{objectives.watched}, {objectives.selector(name)}"
+    return Alert(
+        name="RouteSlow",
+        severity="ticket",
+        owner="service",
+        expr=(
+            f"handler:latency_p95_seconds:5m{{{match}}} > {threshold_s:g}\n"
+            f"and sum by (job, arm, handler) (increase(http_requests_total{{{match}}}[5m])) >= {MIN_REQUESTS}"
+        ),
+        wait="10m",
+        labels={"group": name},
+        summary="{{ $labels.handler }} is slow on {{ $labels.arm }}",
+        description=(
+            "One request in twenty to {{ $labels.handler }} took longer than "
+            f"{{{{ $value | humanizeDuration }}}} over [5m]; the objective is {threshold_s:g} s."
+        ),
+        dashboard="flightdeck-service?var-arm={{ $labels.arm }}&var-handler={{ $labels.handler }}",
+        drill="slow-answers",
+    )

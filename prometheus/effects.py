@@ -1,0 +1,150 @@
+"""Recorded series by arm: what each technique buys and costs, cheap enough for every panel to read."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus.burn_rate import LATENCY
+from prometheus.rule import Group, Recording
+
+WINDOW: Final = "5m"
+QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+# Name, numerator, denominator, meaning: all per arm.
+RATIOS: Final = (
+    (
+        "cpu_seconds_per_request",
+        "process_cpu_seconds_total",
+        "http_requests_total",
+        "Seconds of CPU that a request costs, everything the process does included.",
+    ),
+    (
+        "queries_per_request",
+        "db_queries_per_request_sum",
+        "db_queries_per_request_count",
+        "Database statements of a request.",
+    ),
+    (
+        "response_bytes_per_request",
+        "http_response_size_bytes_sum",
+        "http_response_size_bytes_count",
+        "Bytes of a response body on the wire.",
+    ),
+    (
+        "connects_per_request",
+        "db_client_connection_create_time_seconds_count",
+        "http_requests_total",
+        "Database connections that are opened for a request.",
+    ),
+    (
+        "cache_hit_ratio",
+        'cache_requests_total{result=~"hit|stale"}',
+        "cache_requests_total",
+        "Share of cache lookups that found an answer, over all levels.",
+    ),
+    (
+        "compression_ratio",
+        "compression_before_bytes_total",
+        "compression_after_bytes_total",
+        "How many bytes of a body became one on the wire.",
+    ),
+    (
+        "compression_seconds_per_megabyte",
+        "compression_duration_seconds_sum",
+        "compression_before_bytes_total / 1e6",
+        "Seconds of compression for a megabyte of bodies.",
+    ),
+)
+
+# Effects compare with the arm that has no technique; above 1 the arm is better.
+EFFECTS: Final = (
+    "latency_p50_seconds",
+    "latency_p95_seconds",
+    "cpu_seconds_per_request",
+    "queries_per_request",
+    "response_bytes_per_request",
+    "connects_per_request",
+)
+BASELINE: Final = "baseline"
+
+
+def effect_rules() -> Group:
+    """Return the recording rules that dashboards read: `arm:*`, `handler:*`, `cache:*` and `effect:*`."""
+    return Group(name="effects", rules=[*_by_arm(), *_by_handler(), *_by_cache(), *_effects()])
+
+
+def _by_arm() -> Iterator[Recording]:
+    yield Recording(
+        record="arm:requests:rate5m",
+        expr=f"sum by (job, arm) (rate(http_requests_total[{WINDOW}]))",
+        meaning="Requests per second.",
+    )
+    yield Recording(
+        record="arm:errors:rate5m",
+        expr=f"sum by (job, arm) (rate(http_requests_total{{status=~`5..`}}[{WINDOW}])) or arm:requests:rate5m * 0",
+        meaning="Requests per second that ended in a server error.",
+    )
+    for name, quantile in QUANTILES.items():
+        yield Recording(
+            record=f"arm:latency_{name}_seconds:5m",
+            expr=f"histogram_quantile({quantile:g}, sum by (job, arm, le) (rate({LATENCY}_bucket[{WINDOW}])))",
+            meaning=f"Time to the last byte, {name}.",
+        )
+    for name, numerator, denominator, meaning in RATIOS:
+        divisor, _, scale = denominator.partition(" / ")
+        below = f"sum by (job, arm) (rate({divisor}[{WINDOW}]))" + (f" / {scale}" if scale else "")
+        above = f"sum by (job, arm) (rate({numerator}[{WINDOW}]))"
+        yield Recording(record=f"arm:{name}:5m", expr=f"{above}\n/\n({below} > 0)", meaning=meaning)
+    yield Recording(
+        record="arm:resident_memory_bytes:max",
+        expr="max by (job, arm) (process_resident_memory_bytes)",
+        meaning="Memory of the arm's largest process.",
+    )
+
+
+def _by_handler() -> Iterator[Recording]:
+    by = "sum by (job, arm, handler)"
+    yield Recording(
+        record="handler:requests:rate5m",
+        expr=f"{by} (rate(http_requests_total[{WINDOW}]))",
+        meaning="Requests per second of a route.",
+    )
+    for name in ("p50", "p95"):
+        buckets = f"sum by (job, arm, handler, le) (rate({LATENCY}_bucket[{WINDOW}]))"
+        yield Recording(
+            record=f"handler:latency_{name}_seconds:5m",
+            expr=f"histogram_quantile({QUANTILES[name]:g}, {buckets})",
+            meaning=f"Time to the last byte of a route, {name}.",
+        )
+    for name, metric, meaning in (
+        ("queries_per_request", "db_queries_per_request", "Database statements of a request, by route."),
+        ("response_bytes_per_request", "http_response_size_bytes", "Bytes of a response body, by route."),
+    ):
+        above, below = (f"{by} (rate({metric}_{part}[{WINDOW}]))" for part in ("sum", "count"))
+        yield Recording(record=f"handler:{name}:5m", expr=f"{above}\n/\n({below} > 0)", meaning=meaning)
+
+
+def _by_cache() -> Iterator[Recording]:
+    by = "sum by (job, arm, cache, level)"
+    yield Recording(
+        record="cache:lookups:rate5m",
+        expr=f"{by} (rate(cache_requests_total[{WINDOW}]))",
+        meaning="Cache lookups per second, by cache and level.",
+    )
+    yield Recording(
+        record="cache:hit_ratio:5m",
+        expr=(
+            f'({by} (rate(cache_requests_total{{result=~"hit|stale"}}[{WINDOW}])) or cache:lookups:rate5m * 0)\n'
+            "/\n(cache:lookups:rate5m > 0)"
+        ),
+        meaning="Share of lookups that found an answer, stale ones included, by cache and level.",
+    )
+
+
+def _effects() -> Iterator[Recording]:
+    for name in EFFECTS:
+        series = f"arm:{name}:5m"
+        yield Recording(
+            record=f"effect:{name}:ratio",
+            expr=f'max({series}{{arm="{BASELINE}"}})\n/ on () group_right ()\n({series} > 0)',
+            meaning=f"{series} of the arm `{BASELINE}` divided by this arm's: above 1 the arm is better.",
+        )

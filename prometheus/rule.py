@@ -1,0 +1,84 @@
+"""Recording rules, alerts and groups of them, as the mappings that Prometheus reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from prometheus.duration import Clock
+from prometheus.slo import Links
+
+Severity = Literal["page", "ticket", "heartbeat"]
+Owner = Literal["service", "platform", "monitoring"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A series that is computed once, so that panels and alerts stay cheap."""
+
+    record: str
+    expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    meaning: str = ""
+    """For the docs; rules that differ only in labels share it."""
+
+    def mapping(self, clock: Clock) -> dict[str, Any]:
+        """Return the rule on this clock as Prometheus reads it."""
+        rule: dict[str, Any] = {"record": self.record, "expr": clock.expression(self.expr)}
+        return rule | ({"labels": dict(self.labels)} if self.labels else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One alert with everything that a person who is woken by it needs."""
+
+    name: str
+    severity: Severity
+    owner: Owner
+    expr: str
+    wait: str
+    """How long the expression must hold: Prometheus' `for`."""
+    summary: str
+    description: str
+    """With the value, and durations in brackets where the text says over what time."""
+    dashboard: str
+    """Uid of the board that shows it, with its query string."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    drill: str = ""
+    """Name of the drill that makes it fire, or empty: then `no_drill` says why."""
+    no_drill: str = ""
+
+    @property
+    def runbook(self) -> str:
+        """Return the runbook page's name: `PoolExhausted` is `pool-exhausted`."""
+        return "".join(f"-{one.lower()}" if one.isupper() else one for one in self.name).lstrip("-")
+
+    def mapping(self, clock: Clock, links: Links) -> dict[str, Any]:
+        """Return the alert on this clock as Prometheus reads it."""
+        return {
+            "alert": self.name,
+            "expr": clock.expression(self.expr),
+            "for": clock.duration(self.wait),
+            "labels": {"severity": self.severity, "owner": self.owner, **self.labels},
+            "annotations": {
+                "summary": self.summary,
+                "description": clock.expression(self.description).replace("[", "").replace("]", ""),
+                "dashboard": f"{links.dashboards}/{self.dashboard}",
+                "runbook_url": f"{links.runbooks}/{self.runbook}",
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rules that are evaluated together, in order."""
+
+    name: str
+    rules: Sequence[Recording | Alert]
+    interval: str = "15s"
+
+    def mapping(self, clock: Clock, links: Links) -> dict[str, Any]:
+        """Return the group on this clock as Prometheus reads it."""
+        rules = [
+            rule.mapping(clock) if isinstance(rule, Recording) else rule.mapping(clock, links) for rule in self.rules
+        ]
+        return {"name": self.name, "interval": clock.duration(self.interval), "rules": rules}

@@ -1,0 +1,165 @@
+"""`slo.toml` as typed objects: objectives by group of routes, limits, links."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from prometheus import duration
+
+PATH: Final = Path(__file__).parents[1] / "slo.toml"
+
+Sli = Literal["availability", "latency"]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class BadObjectives(ValueError):
+    """`slo.toml` is refused: where, and what is allowed."""
+
+
+def _checked_duration(value: object) -> str:
+    duration.seconds(str(value))
+    return str(value)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Availability(_Table):
+    """The share of requests that end without a server error."""
+
+    objective: Share
+
+
+class Latency(_Table):
+    """The share of requests that are answered within `threshold_s` seconds."""
+
+    objective: Share
+    threshold_s: float = Field(gt=0)
+
+
+class RouteGroup(_Table):
+    """Routes with one promise; `rest` is every route that no other group names."""
+
+    title: str = Field(min_length=1)
+    handlers: tuple[str, ...] | Literal["rest"]
+    availability: Availability
+    latency: Latency
+
+
+class Links(_Table):
+    """Where dashboards and runbooks are published, without a trailing slash."""
+
+    dashboards: str = Field(pattern=r"^https?://.*[^/]$")
+    runbooks: str = Field(pattern=r"^https?://.*[^/]$")
+
+
+class Limits(_Table):
+    """Where saturation alerts fire; the unit is in the name."""
+
+    pool_wait_s: float = Field(gt=0)
+    queries_per_request: float = Field(gt=0)
+    loop_blocked_ratio: Share
+    thread_occupancy_ratio: Share
+    cache_hit_ratio_drop: Share
+    cache_error_ratio: Share
+    stampede_ratio: float = Field(gt=0)
+    compression_link_mbit_s: float = Field(gt=0)
+    replica_lag_s: float = Field(gt=0)
+    upstream_failure_ratio: Share
+    task_wait_s: float = Field(gt=0)
+    task_failure_ratio: Share
+    memory_growth_ratio: float = Field(gt=1)
+    descriptor_ratio: Share
+    restarts: int = Field(ge=1)
+
+
+class Slo(_Table):
+    """One objective: the name, what it counts, and where."""
+
+    name: str
+    sli: Sli
+    group: str
+    objective: float
+    threshold_s: float | None = None
+
+
+class Objectives(_Table):
+    """Everything that `slo.toml` says."""
+
+    jobs: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], ...] = Field(min_length=1)
+    window: Annotated[str, BeforeValidator(_checked_duration)]
+    min_failures: int = Field(ge=1)
+    excluded: tuple[str, ...]
+    links: Links
+    groups: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], RouteGroup] = Field(min_length=1)
+    limits: Limits
+
+    @model_validator(mode="after")
+    def _each_route_is_in_one_place(self) -> Self:
+        seen = dict.fromkeys(self.excluded, "excluded")
+        rest = [name for name, group in self.groups.items() if group.handlers == "rest"]
+        if len(rest) > 1:
+            raise ValueError(f"groups {', '.join(rest)} all take the rest; only one can")
+        for name, group in self.groups.items():
+            for handler in group.handlers if group.handlers != "rest" else ():
+                if handler in seen:
+                    raise ValueError(f"{handler} is in {seen[handler]} and in {name}; a route belongs to one")
+                seen[handler] = name
+        return self
+
+    @property
+    def watched(self) -> str:
+        """Return the PromQL matcher of the jobs whose targets are alerted on."""
+        return f'job="{self.jobs[0]}"' if len(self.jobs) == 1 else f'job=~"{"|".join(self.jobs)}"'
+
+    def slos(self) -> Iterator[Slo]:
+        """Yield the objectives, availability before latency, group by group."""
+        for name, group in self.groups.items():
+            yield Slo(
+                name=f"{name}-availability", sli="availability", group=name, objective=group.availability.objective
+            )
+            yield Slo(
+                name=f"{name}-latency",
+                sli="latency",
+                group=name,
+                objective=group.latency.objective,
+                threshold_s=group.latency.threshold_s,
+            )
+
+    def selector(self, group: str) -> str:
+        """Return the PromQL matcher of a group's routes."""
+        handlers = self.groups[group].handlers
+        if handlers != "rest":
+            return f"handler=~`{_any_of(handlers)}`"
+        named = [one for other in self.groups.values() if other.handlers != "rest" for one in other.handlers]
+        return f"handler!~`{_any_of([*self.excluded, *named])}`"
+
+    def thresholds_s(self) -> tuple[float, ...]:
+        """Return every latency threshold, ascending: each must be a bucket of the latency histogram."""
+        return tuple(sorted({group.latency.threshold_s for group in self.groups.values()}))
+
+
+def bucket(threshold_s: float) -> str:
+    """Return the matcher of a histogram's bucket; Prometheus 3 writes 1.0 where 2 wrote 1."""
+    whole = re.escape(f"{threshold_s:g}")
+    return f"le=~`{whole}(\\.0)?`" if threshold_s == int(threshold_s) else f"le=`{threshold_s:g}`"
+
+
+def load(path: Path = PATH) -> Objectives:
+    """Return the objectives; raise `BadObjectives` naming each entry that is wrong."""
+    try:
+        return Objectives.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise BadObjectives(f"{path.name}: {error}") from error
+    except ValidationError as error:
+        lines = [f"{path.name}: {'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors()]
+        raise BadObjectives("\n".join(lines)) from error
+
+
+def _any_of(handlers: tuple[str, ...] | list[str]) -> str:
+    return "|".join(re.escape(handler) for handler in handlers)
