@@ -29,8 +29,8 @@ Handler = Callable[[Asked], Awaitable[Answer]]
 
 
 @asynccontextmanager
-async def known_service(handler: Handler) -> AsyncIterator[str]:
-    """Serve the handler on a free loopback port; give the URL."""
+async def known_service(handler: Handler, *, hangs_up: bool = False) -> AsyncIterator[str]:
+    """Serve the handler on a free loopback port; give the URL. `hangs_up` closes after each answer, unannounced."""
     connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,6 +46,8 @@ async def known_service(handler: Handler) -> AsyncIterator[str]:
                 answer = await handler(Asked(method=method, target=target, headers=headers))
                 writer.write(_encoded(answer))
                 await writer.drain()
+                if hangs_up:
+                    break
         except ConnectionError:
             pass  # the client left
         finally:
