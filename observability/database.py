@@ -43,6 +43,11 @@ def listen(engine: Engine, purpose: str, listeners: Listeners) -> None:
         event.listen(engine, identifier, listener)
 
 
+def is_watched(engine: Engine) -> bool:
+    """Return whether somebody listens to the engine's statements and its pool."""
+    return {"pool", "executions"} <= _listening.get(engine, {}).keys()
+
+
 def sync_engine(engine: Engine | AsyncEngine) -> Engine:
     """Return the engine that has the events: an asynchronous one wraps it."""
     return engine.sync_engine if isinstance(engine, AsyncEngine) else engine

@@ -1,0 +1,180 @@
+"""What can be wrong with the metrics of a running service."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import Metric
+
+from observability.doctor.check import Check
+from observability.doctor.service import METRICS_PORT, Service
+
+ROUTE_LABELS: Final = ("handler", "route", "http_route", "path", "endpoint", "http_target", "path_template")
+OLD_LABELS: Final = ("http_method", "http_status_code", "http_target", "http_scheme", "net_host_name", "net_peer_name")
+MANY_VALUES: Final = 200
+"""Values of one label from which on it looks like user input."""
+
+
+def no_metrics(service: Service) -> Iterator[str]:
+    """Find a service without metrics."""
+    if service.metrics is None:
+        yield f"neither port {METRICS_PORT} nor {service.url}/metrics answers with metrics"
+
+
+def public_metrics(service: Service) -> Iterator[str]:
+    """Find metrics that every client of the service can read."""
+    if service.public_metrics is not None:
+        yield f"{service.public_metrics.url} shows the metrics to everybody who reaches the service"
+
+
+def no_openmetrics(service: Service) -> Iterator[str]:
+    """Find an exposition that cannot carry exemplars."""
+    if service.metrics is not None and not service.metrics.is_openmetrics:
+        yield f"{service.metrics.url} answers {service.metrics.content_type!r} to a client that prefers OpenMetrics"
+
+
+def no_exemplars(service: Service) -> Iterator[str]:
+    """Find histograms that do not lead to a trace."""
+    metrics = service.metrics
+    if metrics is None or not metrics.is_openmetrics:
+        return
+    latencies = _latencies(metrics.histograms())
+    if latencies and not any(s.exemplar and "trace_id" in s.exemplar.labels for f in latencies for s in f.samples):
+        names = ", ".join(family.name for family in latencies)
+        yield f"{len(service.responses)} traced requests left no trace_id on {names}"
+
+
+def hidden_threshold(service: Service) -> Iterator[str]:
+    """Find objectives that the buckets cannot tell."""
+    latencies = _latencies(service.metrics.families if service.metrics else [])
+    by_route = [f for f in latencies if any(label in s.labels for s in f.samples for label in ROUTE_LABELS)]
+    bounds = {bound for family in by_route or latencies for bound in _bounds_s(family)}
+    for threshold in service.slo_thresholds_s:
+        if bounds and threshold not in bounds:
+            others = ", ".join(f"{bound:g}" for bound in sorted(bounds))
+            yield f"no latency bucket ends at {threshold:g} s, so its objective cannot be measured; bounds: {others}"
+
+
+def unbounded_labels(service: Service) -> Iterator[str]:
+    """Find labels whose values come from clients."""
+    values: dict[tuple[str, str], set[str]] = {}
+    for family in service.metrics.families if service.metrics else []:
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                values.setdefault((family.name, label), set()).add(value)
+    for (metric, label), seen in sorted(values.items()):
+        if any(service.token in value.lower() for value in seen):
+            yield f"the label {label!r} of {metric} repeats what a client sent"
+        elif label != "le" and len(seen) > MANY_VALUES:
+            yield f"the label {label!r} of {metric} has {len(seen)} values"
+
+
+def old_conventions(service: Service) -> Iterator[str]:
+    """Find metrics in the semantic conventions before 1.23."""
+    for family in service.metrics.families if service.metrics else []:
+        labels = {label for sample in family.samples for label in sample.labels}
+        old = labels.intersection(OLD_LABELS)
+        if family.name.startswith(("http_server_", "http_client_")) and old:
+            yield f"{family.name} has the labels {', '.join(sorted(old))} of the old semantic conventions"
+        elif family.name.startswith("db_client_connections_"):
+            yield f"{family.name} is the name of the old semantic conventions"
+
+
+def shared_address(service: Service) -> Iterator[str]:
+    """Find several workers behind one metrics address."""
+    starts = {scrape.value("process_start_time_seconds") for scrape in service.repeated_metrics} - {None}
+    if len(starts) > 1 and service.metrics is not None:
+        yield f"{service.metrics.url} answered from {len(starts)} processes in turn: their counters are mixed up"
+
+
+def no_process_metrics(service: Service) -> Iterator[str]:
+    """Find what prometheus_client's multiprocess mode takes away."""
+    if service.metrics is not None and service.metrics.value("process_cpu_seconds_total") is None:
+        yield f"{service.metrics.url} has no process_cpu_seconds_total: multiprocess mode, or no ProcessCollector"
+
+
+def no_trace_id(service: Service) -> Iterator[str]:
+    """Find responses that do not say which trace is theirs."""
+    names = ("x-trace-id", "traceresponse")
+    if service.responses and not any(name in response.headers for response in service.responses for name in names):
+        yield "responses carry neither X-Trace-Id nor traceresponse: a complaint cannot be matched with its trace"
+
+
+def _latencies(families: list[Metric]) -> list[Metric]:
+    return [
+        family
+        for family in families
+        if family.type == "histogram"
+        and family.name.startswith(("http_", "request_", "requests_", "starlette_", "fastapi_"))
+        and family.name.endswith(("_seconds", "_milliseconds", "_duration", "_latency"))
+    ]
+
+
+def _bounds_s(family: Metric) -> Iterator[float]:
+    scale = 1000 if family.name.endswith("_milliseconds") else 1
+    for sample in family.samples:
+        if sample.name.endswith("_bucket") and sample.labels["le"] != "+Inf":
+            yield float(sample.labels["le"]) / scale
+
+
+SERVICE_CHECKS: Final[tuple[Check[Service], ...]] = (
+    Check(
+        "no-metrics",
+        "a service without metrics",
+        "call observability.instrument(app), or tell where they are with --metrics-url",
+        no_metrics,
+    ),
+    Check(
+        "public-metrics",
+        "metrics on the port that clients use",
+        "remove the /metrics route; instrument() serves them on a port of their own (OTEL_EXPORTER_PROMETHEUS_PORT)",
+        public_metrics,
+    ),
+    Check(
+        "no-openmetrics",
+        "an exposition that cannot carry exemplars",
+        "serve what the client prefers: prometheus_client's start_http_server and choose_encoder do",
+        no_openmetrics,
+    ),
+    Check(
+        "no-exemplars",
+        "latency histograms that do not lead to a trace",
+        "pass exemplar={'trace_id': …} to observe() inside sampled traces",
+        no_exemplars,
+    ),
+    Check(
+        "hidden-threshold",
+        "latency objectives that fall between two buckets",
+        "put a bucket bound exactly at each objective (OBSERVABILITY_SLO_THRESHOLDS_S)",
+        hidden_threshold,
+    ),
+    Check(
+        "unbounded-labels",
+        "label values that come from clients, each a new time series",
+        "label with the route template, known methods and nothing from headers; call the rest `unmatched` or `other`",
+        unbounded_labels,
+    ),
+    Check(
+        "old-conventions",
+        "metrics in the old semantic conventions",
+        "set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation",
+        old_conventions,
+    ),
+    Check(
+        "shared-address",
+        "several workers behind one metrics address",
+        "give each worker a metrics port of its own and let Prometheus discover them, or run one worker per container",
+        shared_address,
+    ),
+    Check(
+        "no-process-metrics",
+        "CPU, memory and open files missing, as in multiprocess mode",
+        "register a ProcessCollector; instead of PROMETHEUS_MULTIPROC_DIR give each worker its own metrics port",
+        no_process_metrics,
+    ),
+    Check(
+        "no-trace-id",
+        "responses that do not name their trace",
+        "send X-Trace-Id; instrument() does",
+        no_trace_id,
+    ),
+)

@@ -1,0 +1,100 @@
+"""A running service, seen from outside: a few requests, and the metrics that follow."""
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from observability.doctor.scrape import Scrape, scrape
+
+METRICS_PORT: Final = 9464
+"""Where OpenTelemetry's Prometheus exporter listens, and `instrument()`."""
+
+SLO_THRESHOLDS_S: Final = (0.25,)
+SCRAPES: Final = 8
+
+
+class Unreachable(ConnectionError):
+    """The service does not answer."""
+
+    def __init__(self, url: str, error: Exception) -> None:
+        super().__init__(f"{url} does not answer: {error}")
+
+
+class Service:
+    """A service at a URL. What is looked at costs requests, which are made once, when first needed."""
+
+    def __init__(
+        self, url: str, *, metrics_url: str | None = None, slo_thresholds_s: Sequence[float] = SLO_THRESHOLDS_S
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.slo_thresholds_s = slo_thresholds_s
+        self.token = f"doctor{secrets.token_hex(6)}"
+        """Goes into paths, a method and a host name: no metric may repeat it."""
+        self._metrics_url = metrics_url
+        self._client = httpx.Client(timeout=10, headers={"User-Agent": "flightdeck-doctor"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    @cached_property
+    def responses(self) -> list[httpx.Response]:
+        """What it answers to the start page, to unknown paths, and to an unknown method and host; traced if it can."""
+        # Samplers by ratio look at the low or the high end of the id: both kinds are sent, as sampled by the caller.
+        ids = [f"{secrets.token_hex(8)}{'0' * 8}{secrets.token_hex(4)}", f"{secrets.token_hex(8)}ffffffff{'0' * 8}"]
+        requests = [
+            ("GET", self.url, {}),
+            ("GET", f"{self.url}/{self.token}/1", {}),
+            ("GET", f"{self.url}/{self.token}/2", {}),
+            (self.token.upper(), f"{self.url}/", {}),
+            ("GET", f"{self.url}/", {"Host": f"{self.token}.invalid"}),
+        ]
+        responses = []
+        for method, url, headers in requests:
+            for trace_id in ids:
+                traced = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01", **headers}
+                try:
+                    responses.append(self._client.request(method, url, headers=traced))
+                except httpx.ConnectError as error:
+                    raise Unreachable(self.url, error) from error
+                except httpx.HTTPError:
+                    continue  # a server may hang up on an unknown method
+        return responses
+
+    @cached_property
+    def public_metrics(self) -> Scrape | None:
+        """What `/metrics` on the port of the service itself answers."""
+        self.responses  # noqa: B018 metrics after the requests
+        return scrape(self._client, f"{self.url}/metrics")
+
+    @cached_property
+    def metrics(self) -> Scrape | None:
+        """The metrics: from the address that was given, from the usual port, or from the service's own port."""
+        self.responses  # noqa: B018 metrics after the requests
+        if self._metrics_url is not None:
+            return scrape(self._client, self._metrics_url)
+        host = httpx.URL(self.url).host
+        return scrape(self._client, f"http://{host}:{METRICS_PORT}/metrics") or self.public_metrics
+
+    @cached_property
+    def repeated_metrics(self) -> list[Scrape]:
+        """Scrapes of the same address at the same time, each over a connection of its own."""
+        if self.metrics is None:
+            return []
+        with ThreadPoolExecutor(SCRAPES) as pool:
+            scrapes = list(pool.map(_separate_scrape, [self.metrics.url] * SCRAPES * 2))
+        return [one for one in scrapes if one is not None]
+
+
+def _separate_scrape(url: str) -> Scrape | None:
+    with httpx.Client(timeout=10) as client:
+        return scrape(client, url)

@@ -1,0 +1,117 @@
+"""Every check finds its fault in an application that has it, and nothing in one that is made as it should be."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+from starlette.applications import Starlette
+
+from observability.doctor import APPLICATION_CHECKS, SERVICE_CHECKS, Unreachable, examine
+from tests.servers.asgi import serving
+from tests.servers.executable import free_port
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+NAMES = [*(check.name for check in SERVICE_CHECKS), *(check.name for check in APPLICATION_CHECKS)]
+
+FAULTY = {
+    "naive_app": (
+        *("public-metrics", "no-openmetrics", "hidden-threshold", "no-trace-id", "base-http-middleware"),
+        *("noisy-spans", "unwatched-engine", "duplicate-log-handlers", "sentry-traces", "synchronous-export"),
+        *("unknown-worker", "old-attributes", "blocked-loop"),
+    ),
+    "homemade_app": ("no-exemplars", "unbounded-labels", "old-conventions", "no-process-metrics"),
+    "late_app": ("no-metrics", "late-instrumentation"),
+}
+
+
+@cache
+def examined(*target: str) -> tuple[int, dict[str, list[str]]]:
+    """Return the exit code of `flightdeck doctor` and what it found, by check."""
+    command = [sys.executable, "-m", "flightdeck", "doctor", *target, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    found: dict[str, list[str]] = {}
+    for finding in json.loads(done.stdout):
+        found.setdefault(finding["check"], []).append(finding["found"])
+        assert finding["fix"]
+    return done.returncode, found
+
+
+def module(name: str) -> str:
+    return f"tests.observability.doctor.{name}:app"
+
+
+@pytest.mark.parametrize(("app", "check"), [(app, check) for app, checks in FAULTY.items() for check in checks])
+def test_a_check_finds_its_fault(app: str, check: str) -> None:
+    exit_code, found = examined(module(app))
+    assert exit_code == 1
+    assert check in found, f"found only {found}"
+
+
+def test_an_application_made_as_it_should_be_is_left_in_peace() -> None:
+    assert examined(module("good_app")) == (0, {})
+
+
+def test_workers_that_share_a_metrics_address_are_found() -> None:
+    port = free_port()
+    target = module("naive_app")
+    command = [sys.executable, "-m", "uvicorn", target, "--port", str(port), "--workers", "3", "--log-level", "error"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    url, found = f"http://127.0.0.1:{port}", list[str]()
+    deadline = monotonic() + 90
+    try:
+        while not found:
+            assert monotonic() < deadline, "several workers were never noticed"
+            try:
+                found = [finding.found for finding in examine(url) if finding.check == "shared-address"]
+            except Unreachable:
+                sleep(0.2)
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert found[0].startswith(f"{url}/metrics answered from ")
+
+
+def test_every_check_is_proved_to_fire() -> None:
+    assert sorted({*(name for names in FAULTY.values() for name in names), "shared-address"}) == sorted(NAMES)
+
+
+def test_findings_name_what_is_to_blame() -> None:
+    _, found = examined(module("naive_app"))
+    assert found["base-http-middleware"] == ["add_process_time_header is a BaseHTTPMiddleware"]
+    lines = (HERE / "naive_app.py").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if "time.sleep(0.01)" in text)
+    assert found["blocked-loop"] == [f"tests.observability.doctor.naive_app.start calls time.sleep() in line {line}"]
+    assert found["hidden-threshold"][0].startswith("no latency bucket ends at 0.25 s")
+    assert found["unwatched-engine"] == ["nobody sees the pool and the statements of the engine sqlite://"]
+    assert found["duplicate-log-handlers"] == [
+        "records of the logger 'bookshop' reach the console twice, through 'root' again"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("bookshop", "'bookshop' is neither a URL nor module:application"),
+        ("no.such.module:app", "cannot be imported: No module named 'no'"),
+        ("observability:nothing", "cannot be imported"),
+        ("http://127.0.0.1:9", "http://127.0.0.1:9 does not answer"),
+    ],
+)
+def test_what_cannot_be_examined_is_said_in_one_line(target: str, message: str) -> None:
+    command = [sys.executable, "-m", "flightdeck", "doctor", target]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_service_that_is_no_python_is_examined_by_its_url() -> None:
+    with serving(Starlette()) as url:
+        found = {finding.check for finding in examine(url, metrics_url=f"{url}/nothing")}
+    assert found == {"no-metrics", "no-trace-id"}
