@@ -12,7 +12,7 @@ from service.compression.codings import BY_NAME
 from service.compression.meter import CompressionMeter
 
 OFFLOAD_BYTES = 32_768
-"""From here on a thread costs less than what the event loop would wait, see `python -m bench compression`."""
+"""From here on a thread costs less than what the event loop would wait, see `python -m bench.compression`."""
 
 
 class Workshop:
