@@ -11,6 +11,8 @@ from prometheus_client.core import Exemplar, HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
 LabelValues = tuple[str, ...]
+Example = tuple[str, float]
+"""A trace id and when it was seen, in seconds since 1970."""
 
 
 class Durations:
@@ -24,10 +26,14 @@ class Durations:
         self.sum_s = 0.0
         self.exemplars: dict[int, Exemplar] = {}
 
-    def observe(self, seconds: float) -> None:
-        """Count one observation."""
-        self.buckets[bisect_left(self._bounds, seconds)] += 1
+    def observe(self, seconds: float, example: Example | None = None) -> None:
+        """Count one observation; its trace, if somebody keeps that, becomes the bucket's example."""
+        bucket = bisect_left(self._bounds, seconds)
+        self.buckets[bucket] += 1
         self.sum_s += seconds
+        if example is not None:
+            trace_id, seen_at = example
+            self.exemplars[bucket] = Exemplar({"trace_id": trace_id}, seconds, seen_at)
 
     def exemplify(self, seconds: float, trace_id: str) -> None:
         """Make the trace the example of the bucket that the observation falls into."""

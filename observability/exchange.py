@@ -18,8 +18,6 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}\Z")
 class Exchange(RequestRecord):
     """Measures a request from the outside, and adds its headers to the response."""
 
-    __slots__ = ("_adds_headers", "_receive", "_send")
-
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, adds_headers: bool) -> None:
         super().__init__(scope, routes)
         self._receive = receive
@@ -72,7 +70,7 @@ class Exchange(RequestRecord):
         if b"x-process-time" not in present:
             headers.append((b"x-process-time", b"%.6f" % seconds))
         if b"x-trace-id" not in present:
-            headers.append((b"x-trace-id", self.trace_id.encode()))
+            headers.append((b"x-trace-id", b"%032x" % self.trace_number))
         if b"x-request-id" not in present:
             headers.append((b"x-request-id", self.request_id.encode()))
         headers.append((b"server-timing", header_value(self.stages, total_s=seconds).encode()))

@@ -5,8 +5,10 @@ route again, builds a `Request` and a `Response`, resolves label children five t
 request adds to plain numbers under one lock, and the numbers become samples when somebody scrapes.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from threading import Lock
+from time import time
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -14,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from prometheus_fastapi_instrumentator import metrics as instrumentator
 
-from observability.durations import Durations, HistogramView, LabelValues
+from observability.durations import Durations, Example, HistogramView, LabelValues
 from observability.request import RequestRecord
 
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
@@ -22,6 +24,9 @@ OTHER: Final = "other"
 
 SHORTEST_BACKGROUND_S: Final = 0.001
 """Below this, what the application did after the last byte is the framework's own work, not a background task."""
+
+COUNTED_AT_ONCE: Final = 100
+"""Requests that are counted together, which takes about a tenth of a millisecond."""
 
 HIGH_RESOLUTION_S: Final = (
     0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60,
@@ -41,6 +46,10 @@ class Series:
         self.received = self.sent = 0
 
 
+_Noted = tuple[Series, float, float | None, float | None, int, int, Example | None]
+"""A request before it is counted: seconds in all, to the first and to the last byte, bytes in and out, its trace."""
+
+
 class HttpMetrics(Collector):
     """Counts and times requests by route template, method and status; `active` holds those in flight."""
 
@@ -50,6 +59,7 @@ class HttpMetrics(Collector):
         self._by_handler = HistogramView(counted_s=fine, bounds_s=sorted(bounds_s))
         self._overall = HistogramView(counted_s=fine, bounds_s=fine)
         self._series: dict[tuple[str, str, int | str], Series] = {}
+        self._pending: deque[_Noted] = deque()
         self._lock = Lock()
         self._help = _instrumentator_help()
         self.active: set[RequestRecord] = set()
@@ -75,24 +85,48 @@ class HttpMetrics(Collector):
         error: BaseException | None,  # noqa: ARG002 the status says it
         ended: float,
     ) -> None:
-        """Add one request that ended at that reading of `perf_counter`."""
-        series = self.series(handler, record.scope["method"], status)
+        """Note one request that ended at that reading of `perf_counter`.
+
+        Requests are counted some at a time: in a row that takes a third of what it takes between requests.
+        """
         started = record.started
-        with self._lock:
-            series.received += record.received
-            series.sent += record.sent
-            series.whole.observe(ended - started)
-            if record.first_byte:
-                series.first_byte.observe(record.first_byte - started)
-            if record.last_byte:
-                series.last_byte.observe(record.last_byte - started)
-                if ended - record.last_byte >= SHORTEST_BACKGROUND_S:
-                    series.background.observe(ended - record.last_byte)
-            if record.sampled:
-                _exemplify(series, record, ended)
+        pending = self._pending
+        pending.append(
+            (
+                self.series(handler, record.scope["method"], status),
+                ended - started,
+                record.first_byte - started if record.first_byte else None,
+                record.last_byte - started if record.last_byte else None,
+                record.received,
+                record.sent,
+                (record.trace_id, time()) if record.sampled else None,
+            )
+        )
+        if len(pending) >= COUNTED_AT_ONCE and self._lock.acquire(blocking=False):
+            try:
+                self._count()
+            finally:
+                self._lock.release()
+
+    def _count(self) -> None:
+        """Count what was noted; the caller holds the lock."""
+        pending = self._pending
+        while pending:
+            series, whole, first, last, received, sent, trace = pending.popleft()
+            series.received += received
+            series.sent += sent
+            series.whole.observe(whole, trace)
+            if first is not None:
+                series.first_byte.observe(first, trace)
+            if last is not None:
+                series.last_byte.observe(last, trace)
+                if whole - last >= SHORTEST_BACKGROUND_S:
+                    series.background.observe(whole - last, trace)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the samples of every request so far."""
+        with self._lock:
+            self._count()
         every = sorted(self._series.copy().values(), key=lambda series: (series.handler, series.method, series.status))
         yield self._requests(every)
         yield self._sizes("http_request_size_bytes", every, "received")
@@ -132,17 +166,6 @@ _PHASES: Final = (
     ("http_response_last_byte_seconds", "last_byte"),
     ("http_background_seconds", "background"),
 )
-
-
-def _exemplify(series: Series, record: RequestRecord, ended: float) -> None:
-    trace_id, started = record.trace_id, record.started
-    series.whole.exemplify(ended - started, trace_id)
-    if record.first_byte:
-        series.first_byte.exemplify(record.first_byte - started, trace_id)
-    if record.last_byte:
-        series.last_byte.exemplify(record.last_byte - started, trace_id)
-        if ended - record.last_byte >= SHORTEST_BACKGROUND_S:
-            series.background.exemplify(ended - record.last_byte, trace_id)
 
 
 def _instrumentator_help() -> dict[str, str]:

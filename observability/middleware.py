@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from observability.exchange import Exchange
 from observability.guard import swallow
-from observability.request import RequestRecord, current_request, record_of
+from observability.request import RequestRecord, current_request, forget, record_of
 from observability.route import UNMATCHED, RouteTable
 from observability.tracing import Tracing
 
@@ -37,13 +37,15 @@ class InstrumentationMiddleware:
         self,
         app: ASGIApp,
         *,
+        websockets: ASGIApp,
         routes: RouteTable,
         tracing: Tracing,
         active: set[RequestRecord],
         observers: Sequence[tuple[str, Observer]],
         adds_headers: bool,
     ) -> None:
-        self.app = app
+        self.app = websockets
+        self._http = app
         self._routes = routes
         self._tracing = tracing
         self._active = active
@@ -67,13 +69,14 @@ class InstrumentationMiddleware:
             swallow("begin", failure)
         error: BaseException | None = None
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await self._http(scope, exchange.receive, exchange.send)
         except BaseException as raised:
             error = raised
             raise
         finally:
             self._active.discard(exchange)
             self._finish(exchange, error, perf_counter())
+            forget(scope)
             current_request.reset(current)
             if context is not None:
                 otel_context.detach(context)

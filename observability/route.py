@@ -21,6 +21,7 @@ from observability.request import record_of
 UNMATCHED: Final = "unmatched"
 """The label of every request that no route answered."""
 
+_BRANCHES: Final = (Mount, Host)
 _NAMED: Final = "observability.route"
 _DEEPEST_MOUNT: Final = 20
 _MOST_LEARNED: Final = 10_000
@@ -47,7 +48,7 @@ class RouteTable:
     def template(self, scope: Scope, *, root_path: str) -> str:
         """Return the template that the routers' marks in the scope stand for, or `unmatched`."""
         owner = scope.get("route")
-        if owner is None or isinstance(owner, Mount | Host):
+        if owner is None or isinstance(owner, _BRANCHES):
             owner = scope.get("endpoint")
             if owner is None:
                 return _frontend_template(scope)
@@ -95,7 +96,7 @@ def _walk(app: object, prefix: str, depth: int) -> Iterator[tuple[object, _Templ
         return
     for context in iter_route_contexts(_routes_of(app) or ()):
         route = context.original_route
-        if isinstance(route, Mount | Host):
+        if isinstance(route, _BRANCHES):
             path = prefix + context.path if isinstance(route, Mount) and context.path else prefix
             below = _routes_of(context.app)
             template = _template(path, context, opaque=True) if below is None else _NOTHING_BELOW

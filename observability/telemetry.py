@@ -22,6 +22,7 @@ from observability.route import RouteTable
 from observability.saturation import Saturation
 from observability.settings import TelemetrySettings
 from observability.tracing import Tracing
+from observability.websocket_traces import websocket_traces
 
 
 class Telemetry:
@@ -68,9 +69,12 @@ class Telemetry:
         """Return the inner application, observed; routes are those of `app`."""
         # Queries name themselves on the span before it ends; a span after the fact makes the metrics' exemplars.
         observers = [*self._before, ("traces", self.tracing.finish), ("metrics", self.http.observe)]
+        routes = RouteTable(app)
+        tracer = self.tracing.provider.get_tracer("observability")
         return InstrumentationMiddleware(
             inner,
-            routes=RouteTable(app),
+            websockets=websocket_traces(inner, routes=routes, tracer=tracer),
+            routes=routes,
             tracing=self.tracing,
             active=self.http.active,
             observers=observers,

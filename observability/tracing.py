@@ -74,8 +74,9 @@ class Tracing:
         for processor in processors:
             own.add_span_processor(processor)
         self._own, self._recording = own, bool(processors)
-        self.provider.switch_on(own)
-        switch_on(own)
+        if processors:
+            self.provider.switch_on(own)
+            switch_on(own)
 
     def stop(self) -> None:
         """Export what is queued, but wait no longer than the shutdown timeout."""
@@ -87,24 +88,28 @@ class Tracing:
 
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Give the request its ids and make its span current: a recording one only if the request is sampled."""
-        base = self._extractor.context(headers) or _NOBODY
-        record.caller = caller = _caller(base)
+        base = self._extractor.context(headers)
+        if base is not None:
+            record.caller = _span_context(base)
         if self._foreign:
-            span = self._span(record, headers, base)
-            context = span.get_span_context()
+            return self._begin_foreign(record, headers, base or _NOBODY)
+        caller = record.caller
+        record.trace_number = trace_id = caller.trace_id if caller else self._ids.trace_id()
+        record.span_number = self._ids.span_id()
+        if self._recording and (self._sampler.samples(trace_id, caller) or self._is_wanted(headers)):
+            record.sampled = True
+            span: Span = self._decided_span(record, headers)
         else:
-            trace_id = caller.trace_id if caller else self._ids.trace_id()
-            span_id = self._ids.span_id()
-            if self._recording and (self._sampler.samples(trace_id, caller) or self._is_wanted(headers)):
-                span = self._decided_span(record, headers, trace_id=trace_id, span_id=span_id)
-                context = span.get_span_context()
-            else:
-                # Without an exporter the caller's decision is passed on: others may keep the trace.
-                flags = _SAMPLED if caller and caller.trace_flags.sampled and not self._recording else _NOT_SAMPLED
-                context = SpanContext(trace_id, span_id, False, flags, caller.trace_state if caller else None)
-                span = NonRecordingSpan(context)
-        record.trace_id = f"{context.trace_id:032x}"
-        record.span_id = f"{context.span_id:016x}"
+            # Without an exporter the caller's decision is passed on: others may keep the trace.
+            record.sampled = caller is not None and caller.trace_flags.sampled and not self._recording
+            span = _UnrecordedSpan(record)
+        return otel_context.attach(trace.set_span_in_context(span, base or _NOBODY))
+
+    def _begin_foreign(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Token[Context]:
+        """Begin with the provider that the process set itself, whose sampler decides."""
+        span = self._span(record, headers, base)
+        context = span.get_span_context()
+        record.trace_number, record.span_number = context.trace_id, context.span_id
         record.sampled = context.trace_flags.sampled
         return otel_context.attach(trace.set_span_in_context(span, base))
 
@@ -120,12 +125,7 @@ class Tracing:
                 return
             if record.sampled or not self._late.admits():
                 return
-            span = self._decided_span(
-                record,
-                dict(record.scope["headers"]),
-                trace_id=int(record.trace_id, 16),
-                span_id=int(record.span_id, 16),
-            )
+            span = self._decided_span(record, dict(record.scope["headers"]))
             span.set_attribute("observability.after_the_fact", True)
             record.sampled = True
         record.span = None
@@ -138,13 +138,10 @@ class Tracing:
         given = headers.get(b"x-sample-token")
         return bool(given and self._sample_token) and hmac.compare_digest(given or b"", self._sample_token)
 
-    def _decided_span(
-        self, record: RequestRecord, headers: Mapping[bytes, bytes], *, trace_id: int, span_id: int
-    ) -> Span:
-        self._ids.preset(trace_id=trace_id, span_id=span_id)
-        base = (
-            _DECIDED if record.caller is None else trace.set_span_in_context(NonRecordingSpan(record.caller), _DECIDED)
-        )
+    def _decided_span(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Span:
+        self._ids.preset(trace_id=record.trace_number, span_id=record.span_number)
+        caller = record.caller
+        base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
         return self._span(record, headers, base)
 
     def _span(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Span:
@@ -177,9 +174,28 @@ class _PerSecond:
         return self._admitted <= self._limit
 
 
-def _caller(base: Context) -> SpanContext | None:
-    if base is _NOBODY:
-        return None
+class _UnrecordedSpan(NonRecordingSpan):
+    """A span that carries the request's ids and records nothing; what it is asked for rarely, it makes then."""
+
+    def __init__(self, record: RequestRecord) -> None:
+        self._record = record
+        self._made: SpanContext | None = None
+
+    def get_span_context(self) -> SpanContext:
+        """Return the request's ids, as outgoing calls and logs want them."""
+        if self._made is None:
+            record = self._record
+            self._made = SpanContext(
+                record.trace_number,
+                record.span_number,
+                is_remote=False,
+                trace_flags=_SAMPLED if record.sampled else _NOT_SAMPLED,
+                trace_state=record.caller.trace_state if record.caller else None,
+            )
+        return self._made
+
+
+def _span_context(base: Context) -> SpanContext | None:
     context = trace.get_current_span(base).get_span_context()
     return context if context.is_valid else None
 
