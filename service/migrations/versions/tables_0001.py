@@ -18,7 +18,16 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop every table, with its rows."""
-    for table in ("dataset_load", "status_changes", "weather", "flights", "aircraft", "airports", "airlines"):
+    for table in (
+        "export_jobs",
+        "dataset_load",
+        "status_changes",
+        "weather",
+        "flights",
+        "aircraft",
+        "airports",
+        "airlines",
+    ):
         op.drop_table(table)
 
 
@@ -107,4 +116,26 @@ def _make_what_the_service_writes() -> None:
         "dataset_load",
         sa.Column("digest", sa.String(64), primary_key=True),
         sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_table(
+        "export_jobs",
+        sa.Column("id", sa.String(32), primary_key=True),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("idempotency_key", sa.String(200)),
+        sa.Column("request", sa.Text, nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("lease", sa.String(32)),
+        sa.Column("due_at", sa.DateTime(timezone=True)),
+        sa.Column("attempts", sa.SmallInteger, nullable=False),
+        sa.Column("sendings", sa.SmallInteger, nullable=False),
+        sa.Column("rows_total", sa.Integer),
+        sa.Column("rows_done", sa.Integer, nullable=False),
+        sa.Column("file_name", sa.String(80)),
+        sa.Column("size_bytes", sa.BigInteger),
+        sa.Column("error", sa.String(200)),
+        sa.Column("traceparent", sa.String(60)),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True)),
+        sa.Column("expires_at", sa.DateTime(timezone=True)),
+        sa.UniqueConstraint("owner", "idempotency_key"),
     )
