@@ -25,7 +25,15 @@ TRIES: Final = (
         "/flights?destination=HNL&limit=20&fields=id,date,carrier,departure_delay_min", "Four fields of twenty flights"
     ),
     Try("/flights/1", "One flight, with the record as it was published"),
+    Try(
+        "/itineraries?origin=BOS&destination=LAX&date=2013-07-05", "From Boston to Los Angeles: a search that costs CPU"
+    ),
+    Try(
+        "/weather/JFK?at=2013-02-08T20:00Z",
+        "The blizzard's weather, from the upstream that `flightdeck upstream` serves",
+    ),
     Try("/airports/JFK/nearest?limit=5", "Five airports around JFK"),
+    Try("/airports/JFK", "One airport"),
     Try("/airports", "Every airport of the reference table"),
     Try("/airlines", "Every airline"),
     Try("/flights?limit=5000", "A request that is refused: a problem document says what is allowed"),

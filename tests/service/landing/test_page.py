@@ -5,6 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import compile_path
 
 from service.landing.contents import HEADERS, TRIES
 from service.landing.routes import prefers_json
@@ -15,9 +17,14 @@ from tests.servers.arm import Arm, arm_settings, running_arm
 @pytest.fixture(scope="module")
 def arm(few_flights: Path) -> Iterator[Arm]:
     techniques = set(NAMES) - {"compression", "pooling"}
-    with running_arm(
-        arm_settings(techniques, few_flights, arm="nearly-all", grafana_url="http://grafana.test/")
-    ) as running:
+    settings = arm_settings(
+        techniques,
+        few_flights,
+        arm="nearly-all",
+        grafana_url="http://grafana.test/",
+        weather_url="http://127.0.0.1:9",  # nobody serves there: the discard port
+    )
+    with running_arm(settings) as running:
         yield running
 
 
@@ -44,7 +51,22 @@ def test_every_request_that_the_page_suggests_does_what_it_says(arm: Arm) -> Non
     text = page(arm)
     for one in TRIES:
         assert f'href="{one.path.replace("&", "&amp;")}"' in text
-        assert arm.client.get(one.path).status_code == (422 if "refused" in one.what else 200), one.path
+        wanted = 422 if "refused" in one.what else 503 if "upstream" in one.what else 200
+        assert arm.client.get(one.path).status_code == wanted, one.path
+
+
+def test_every_route_that_reads_can_be_reached_from_the_page(arm: Arm) -> None:
+    links = set(re.findall(r'href="(/[^"?]*)', page(arm)))
+
+    paths = [
+        str(context.path)
+        for context in iter_route_contexts(arm.app.routes)
+        if isinstance(context.route, APIRoute) and "GET" in (context.methods or ())
+    ]
+    assert len(paths) > 10
+    for path in paths:
+        if path not in {"/", "/livez"} and not path.startswith("/exports/"):  # an export is first asked for
+            assert any(compile_path(path)[0].match(link) for link in links), path
 
 
 def test_every_header_that_the_page_explains_is_sent_by_an_arm_that_says_so(arm: Arm) -> None:
