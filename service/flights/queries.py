@@ -1,17 +1,21 @@
 """The questions asked of the flights table."""
 
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.errors import UnknownFlight
-from service.flights.schemas import FlightQuery
+from service.flights.schemas import FlightFilter
 from service.models import Flight
 
 LARGEST_ID = 2**31 - 1
+TWO_DAYS = timedelta(days=2)
 
 
-def matching(query: FlightQuery) -> Select[Flight]:
-    """Return the flights that match the query's filters, in no order."""
+def matching(query: FlightFilter) -> Select[Flight]:
+    """Return the flights that match the filters, in no order."""
     conditions: list[ColumnElement[bool]] = []
     if query.origin is not None:
         conditions.append(Flight.origin == query.origin)
@@ -19,15 +23,26 @@ def matching(query: FlightQuery) -> Select[Flight]:
         conditions.append(Flight.destination == query.destination)
     if query.carrier is not None:
         conditions.append(Flight.carrier == query.carrier)
-    if query.date_from is not None:
-        conditions.append(Flight.date >= query.date_from)
-    if query.date_to is not None:
-        conditions.append(Flight.date <= query.date_to)
+    conditions += _on_days(query.date_from, query.date_to)
     if query.min_delay_min is not None:
         conditions.append(Flight.departure_delay_min >= query.min_delay_min)
     if query.status is not None:
         conditions.append(Flight.status == query.status.value)
     return select(Flight).where(*conditions)
+
+
+def _on_days(first: date | None, last: date | None) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of a range of local days.
+
+    The bounds in UTC let a list in the order of departures begin at the first day: New York is 4 or 5 hours behind.
+    """
+    if first is not None:
+        yield Flight.date >= first
+        yield Flight.scheduled_departure >= datetime.combine(first, time.min, UTC)
+    if last is not None:
+        yield Flight.date <= last
+        if last < date.max - TWO_DAYS:
+            yield Flight.scheduled_departure < datetime.combine(last + TWO_DAYS, time.min, UTC)
 
 
 async def flight_by_id(session: AsyncSession, flight_id: int) -> Flight:

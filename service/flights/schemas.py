@@ -93,8 +93,8 @@ def _known_fields(text: str) -> str:
 Sort = Literal["scheduled_departure", "-scheduled_departure", "departure_delay_min", "-departure_delay_min"]
 
 
-class FlightQuery(Parameters):
-    """Filters, order and page of the flight list."""
+class FlightFilter(Parameters):
+    """Which flights; every filter that is given has to match."""
 
     origin: AirportCode | None = Field(None, description="FAA code of the airport left from.", examples=["JFK"])
     destination: AirportCode | None = Field(None, description="FAA code of the airport flown to.")
@@ -105,6 +105,19 @@ class FlightQuery(Parameters):
         None, ge=-1440, le=10_080, description="Only flights that left at least this late, in minutes."
     )
     status: Status | None = Field(None, description="Only flights in this state.")
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> Self:
+        if self.date_from and self.date_to and self.date_from > self.date_to:
+            raise PydanticCustomError(
+                "date_range", "date_from is after date_to", {"allowed": "date_from on or before date_to"}
+            )
+        return self
+
+
+class FlightQuery(FlightFilter):
+    """Filters, order and page of the flight list."""
+
     sort: Sort = Field(
         "scheduled_departure", description="Order; `-` is descending. Unknown delays come last both ways."
     )
@@ -121,14 +134,6 @@ class FlightQuery(Parameters):
         description="Comma list of the fields wanted of each flight. A process without `slim_responses` answers all.",
         examples=["id,origin,destination,departure_delay_min"],
     )
-
-    @model_validator(mode="after")
-    def _days_in_order(self) -> Self:
-        if self.date_from and self.date_to and self.date_from > self.date_to:
-            raise PydanticCustomError(
-                "date_range", "date_from is after date_to", {"allowed": "date_from on or before date_to"}
-            )
-        return self
 
     @property
     def wanted(self) -> frozenset[str] | None:
