@@ -18,9 +18,9 @@ from lab.run import RunOptions, empty_result
 from lab.traffic import MIXES
 from service.techniques import ARMS
 
-QUICK: Final = Plan(mix="reading", opened_s=1.2, closed_s=0.6, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=35.0)
+QUICK: Final = Plan(mix="reading", opened_s=1.0, closed_s=0.4, warm_up_s=4.0, min_rounds=5, max_rounds=6, budget_s=45.0)
 THOROUGH: Final = Plan(
-    mix="everyday", opened_s=3.0, closed_s=1.0, warm_up_s=10.0, min_rounds=4, max_rounds=8, budget_s=130.0
+    mix="everyday", opened_s=2.5, closed_s=1.0, warm_up_s=10.0, min_rounds=5, max_rounds=8, budget_s=130.0
 )
 
 SHOWN: Final = (

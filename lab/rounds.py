@@ -13,12 +13,12 @@ from lab.pace import ClosedLoop, OpenLoop, Pace, Stretch
 from lab.recording import Recording
 from lab.scrape import Snapshot
 
-UTILISATION: Final = 0.5
+UTILISATION: Final = 0.6
 """Share of the slowest arm's throughput that the open loop asks for: busy, not overrun."""
 FASTEST_PER_S: Final = 400.0
 """The generator keeps its promises up to here beside an arm on two cores."""
 SLOWEST_PER_S: Final = 1.0
-FEWEST_REQUESTS: Final = 8
+FEWEST_REQUESTS: Final = 6
 """A stretch lasts until this many requests were due, however slow the arm, ..."""
 LONGEST_FACTOR: Final = 4.0
 """... but not longer than so many times what was planned."""

@@ -42,11 +42,11 @@ MIXES: Final[dict[str, Mix]] = {
         "update": 0.02,
     },
     "reading": {
-        "board": 0.25,
-        "report": 0.25,
-        "list": 0.15,
-        "flight": 0.15,
-        "airport": 0.1,
+        "board": 0.2,
+        "report": 0.2,
+        "list": 0.1,
+        "flight": 0.25,
+        "airport": 0.15,
         "nearest": 0.05,
         "airlines": 0.05,
     },
@@ -149,7 +149,8 @@ class Traffic:
                 for month in ("", f"{LAST_DAY:%Y-%m}")
                 for origin in ("", *ORIGINS)
                 for by in ("carrier", "hour", "destination", "month")
-            ]
+            ],
+            exponent=1.3,  # a few dashboards are open on many screens
         )
 
     def requests(self, stream: int) -> Iterator[Request]:
