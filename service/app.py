@@ -1,7 +1,8 @@
 """The composition of the service: settings in, application out. Techniques are chosen here and nowhere else."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Final
 
@@ -28,6 +29,8 @@ from service.cache.policy import CachePolicy, PolicyTable
 from service.compression.middleware import CompressionMiddleware
 from service.database import Database
 from service.database.read_your_writes import ReadYourWrites
+from service.exports.composition import exports_of
+from service.exports.routes import exports_router
 from service.flights.audit import AuditTrail
 from service.flights.columns import AnsweredColumns, EveryColumn
 from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp
@@ -75,6 +78,7 @@ def create_app(
     database = Database(settings, registry=registry)
     cache = cache_for(settings, meter=CacheMetrics(registry))
     weather = weather_source(settings, registry)
+    exports, keeping_up = exports_of(settings, database, registry=registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -84,6 +88,8 @@ def create_app(
             running.push_async_callback(weather.aclose)
             if isinstance(cache, LayeredCache):
                 await running.enter_async_context(cache)
+            upkeep = asyncio.create_task(keeping_up.run(every_s=settings.export_lease_s / 3))
+            running.push_async_callback(_cancelled, upkeep)
             yield
 
     app = FastAPI(
@@ -116,12 +122,20 @@ def create_app(
     app.include_router(weather_router(weather, answers=answers))
     work = cpu_work(settings, watched.saturation.threads)
     app.include_router(itineraries_router(database, work=work, answers=answers))
+    app.include_router(exports_router(exports))
     install_problems(app)
     document_problems(app, not_modified=settings.uses("http_cache"))
     if "replica" in database.engines:
         app.add_middleware(ReadYourWrites)
     _add_middleware(app, settings, cache=cache, registry=registry)
     return app
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def _add_middleware(

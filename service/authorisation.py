@@ -1,5 +1,6 @@
 """Who may write: the bearer of the token."""
 
+import hashlib
 import hmac
 
 from fastapi import Request
@@ -17,6 +18,11 @@ class WriteToken(SecurityBase):
         self.model = HTTPBearerModel(description="The service's `WRITE_TOKEN`.")
         self.scheme_name = "write token"
         self._expected = token.get_secret_value().encode()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the token, which names its bearer where the token itself must not be kept."""
+        return hashlib.sha256(self._expected).hexdigest()
 
     async def __call__(self, request: Request) -> None:
         """Raise `WritesOff` or `Unauthenticated`; the comparison takes as long for a near miss as for any other."""

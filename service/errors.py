@@ -7,13 +7,18 @@ ServiceError
 ├── NotFound 404
 │   ├── NoReading
 │   ├── UnknownAirport
+│   ├── UnknownExport
 │   └── UnknownFlight
 ├── ConcurrentUpdate 409
+├── ExportNotDone 409
+├── ExportGone 410
 ├── BodyTooLarge 413
 ├── UnsupportedMediaType 415
 ├── InvalidRequest 422
-│   └── BadCursor
+│   ├── BadCursor
+│   └── IdempotencyKeyReused
 └── Unavailable 503
+    ├── BrokerUnavailable
     ├── DatabaseBusy
     ├── DatabaseUnreachable
     ├── NotReady
@@ -136,6 +141,20 @@ class UnknownAirport(NotFound):
         )
 
 
+class UnknownExport(NotFound):
+    """No export of this token has this id."""
+
+    slug = "unknown-export"
+    title = "Unknown export"
+    meaning = "No export that was asked for with this token has this id."
+
+    def __init__(self, export_id: str) -> None:
+        super().__init__(
+            f"no export of this token has the id {export_id[:40]!r}",
+            hint="POST /exports answers with the address of the export; finished ones are forgotten after a week",
+        )
+
+
 class UnknownFlight(NotFound):
     """No flight has this id."""
 
@@ -162,6 +181,30 @@ class ConcurrentUpdate(ServiceError):
             f"flight {flight_id} was changed by others during all of {attempts} attempts; nothing was written",
             hint="read the flight and repeat the change if it still makes sense",
         )
+
+
+class ExportNotDone(ServiceError):
+    """The file of an export that is still being made."""
+
+    status = 409
+    slug = "export-not-done"
+    title = "Export not done"
+    meaning = "The export has no file yet; `Retry-After` says when to look again."
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the export is {state}", hint="its address tells the progress", headers={"Retry-After": "1"})
+
+
+class ExportGone(ServiceError):
+    """The file of an export that failed, was cancelled or has expired."""
+
+    status = 410
+    slug = "export-gone"
+    title = "Export gone"
+    meaning = "The export failed, was cancelled or has expired; there is no file, and there will be none."
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"the export is {state}", hint="ask for it again: POST /exports")
 
 
 class BodyTooLarge(ServiceError):
@@ -219,6 +262,19 @@ class BadCursor(InvalidRequest):
         super().__init__([Violation(location="query", name="cursor", message=message, allowed=allowed)])
 
 
+class IdempotencyKeyReused(InvalidRequest):
+    """An idempotency key that belongs to another request."""
+
+    slug = "idempotency-key-reused"
+    title = "Idempotency key reused"
+    meaning = "The idempotency key was given before, with another body."
+
+    def __init__(self) -> None:
+        message = "was given before with another body"
+        allowed = "a new key for a new request, the same body for the same key"
+        super().__init__([Violation(location="header", name="Idempotency-Key", message=message, allowed=allowed)])
+
+
 class Unavailable(ServiceError):
     """The service can not answer now; the same request may succeed later."""
 
@@ -247,6 +303,17 @@ class DatabaseBusy(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("another write holds the lock that this one needs", hint="repeat the request")
+
+
+class BrokerUnavailable(Unavailable):
+    """The task queue takes no task."""
+
+    slug = "broker-unavailable"
+    title = "Broker unavailable"
+    meaning = "The task queue's broker does not answer; no export was begun."
+
+    def __init__(self) -> None:
+        super().__init__("the task queue takes no export now; nothing was begun", retry_after_s=5)
 
 
 class DatabaseUnreachable(Unavailable):

@@ -1,0 +1,67 @@
+"""The files of exports: written under another name, renamed when complete, one per attempt."""
+
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from service.exports.lease import Claim, MadeFile
+
+PARTIAL: Final = ".partial"
+
+
+class ExportFiles:
+    """A directory of exports that the service and its workers share."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def partial(self, claim: Claim) -> Path:
+        """Return where an attempt writes; the directory exists afterwards."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        return self._directory / f"{self._name(claim)}{PARTIAL}"
+
+    def complete(self, claim: Claim) -> MadeFile:
+        """Return the attempt's file under its final name, safe from a crash."""
+        partial = self.partial(claim)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+            size_bytes = os.fstat(file.fileno()).st_size
+        name = self._name(claim)
+        partial.rename(self._directory / name)
+        return MadeFile(name=name, size_bytes=size_bytes)
+
+    def discard(self, claim: Claim) -> None:
+        """Remove whatever the attempt wrote."""
+        self.remove(self._name(claim))
+        self.remove(f"{self._name(claim)}{PARTIAL}")
+
+    def path(self, name: str) -> Path:
+        """Return where a complete file is."""
+        return self._directory / name
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        self.path(name).unlink(missing_ok=True)
+
+    def remove_orphans(self, kept: Collection[str], *, older_than_s: float) -> int:
+        """Remove files that no job names and nobody has written to for a while; return how many."""
+        removed = 0
+        if not self._directory.is_dir():
+            return removed
+        for file in self._directory.iterdir():
+            if file.name in kept:
+                continue
+            try:
+                if time.time() - file.stat().st_mtime < older_than_s:
+                    continue
+            except FileNotFoundError:
+                continue
+            self.remove(file.name)
+            removed += 1
+        return removed
+
+    @staticmethod
+    def _name(claim: Claim) -> str:
+        return f"{claim.job_id}.{claim.lease[:8]}.{claim.request.format.value}"

@@ -1,0 +1,111 @@
+"""The right to work on a job: one attempt has it at a time, for as long as it renews it.
+
+A message may be delivered twice, and a worker may die or stall at any moment. The row decides: an attempt claims the
+job, renews its claim while it writes, and its result counts only while the claim is still its own.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, or_, update
+
+from service.database import Database
+from service.exports.errors import LeaseLost
+from service.exports.schemas import ExportRequest
+from service.exports.state import State
+from service.models import ExportJob
+
+MOST_ATTEMPTS: Final = 8
+"""An export that has begun this often, and never ended, takes its workers down with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One attempt's right to a job."""
+
+    job_id: str
+    lease: str
+    attempt: int
+    request: ExportRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeFile:
+    """A finished file."""
+
+    name: str
+    size_bytes: int
+
+
+class Leases:
+    """Claims on jobs, as the ones who make exports use them."""
+
+    def __init__(self, database: Database, *, lease_s: float, expiry_s: float, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._lease_s = lease_s
+        self._expiry_s = expiry_s
+        self._clock = clock
+
+    async def claim(self, job_id: str) -> Claim | None:
+        """Return a claim on the job, None if it is finished, gone, or worked on by an attempt that is alive."""
+        now = self._clock()
+        lease = secrets.token_hex(16)
+        abandoned = and_(ExportJob.state == State.RUNNING.value, ExportJob.due_at < now)
+        async with self._database.writing() as session:
+            rows = await session.execute(
+                update(ExportJob)
+                .where(ExportJob.id == job_id, or_(ExportJob.state == State.QUEUED.value, abandoned))
+                .values(
+                    state=State.RUNNING.value,
+                    lease=lease,
+                    due_at=now + timedelta(seconds=self._lease_s),
+                    attempts=ExportJob.attempts + 1,
+                    rows_done=0,
+                )
+                .returning(ExportJob.attempts, ExportJob.request)
+            )
+            row = rows.one_or_none()
+        if row is None:
+            return None
+        request = ExportRequest.model_validate_json(row.request)
+        return Claim(job_id=job_id, lease=lease, attempt=row.attempts, request=request)
+
+    async def renew(self, claim: Claim, *, rows_done: int, rows_total: int) -> None:
+        """Keep the claim and tell the progress; raise `LeaseLost` if it is not the claim's any more."""
+        due_at = self._clock() + timedelta(seconds=self._lease_s)
+        await self._write(claim, due_at=due_at, rows_done=rows_done, rows_total=rows_total)
+
+    async def finish(self, claim: Claim, made: MadeFile) -> None:
+        """Make the file the job's one result; raise `LeaseLost` if the job is not the claim's any more."""
+        now = self._clock()
+        await self._write(
+            claim,
+            state=State.DONE.value,
+            lease=None,
+            due_at=None,
+            rows_done=ExportJob.rows_total,
+            file_name=made.name,
+            size_bytes=made.size_bytes,
+            finished_at=now,
+            expires_at=now + timedelta(seconds=self._expiry_s),
+        )
+
+    async def give_back(self, claim: Claim, *, due_s: float) -> None:
+        """Let another attempt begin; if nobody does within `due_s` seconds, the job is sent again."""
+        due_at = self._clock() + timedelta(seconds=due_s)
+        await self._write(claim, state=State.QUEUED.value, lease=None, due_at=due_at)
+
+    async def fail(self, claim: Claim, error: str) -> None:
+        """End the job without a result."""
+        now = self._clock()
+        await self._write(claim, state=State.FAILED.value, lease=None, due_at=None, error=error[:200], finished_at=now)
+
+    async def _write(self, claim: Claim, **values: Any) -> None:
+        held: ColumnElement[bool] = and_(ExportJob.id == claim.job_id, ExportJob.lease == claim.lease)
+        async with self._database.writing() as session:
+            rows = await session.execute(update(ExportJob).where(held).values(values).returning(ExportJob.id))
+            if rows.one_or_none() is None:
+                raise LeaseLost
