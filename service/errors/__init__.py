@@ -1,0 +1,94 @@
+"""The errors of the service. Each class is one kind of problem and carries its HTTP status.
+
+ServiceError
+├── MalformedBody 400
+├── Unauthenticated 401
+├── WritesOff 403
+├── NotFound 404
+│   ├── NoReading
+│   ├── UnknownAirport
+│   ├── UnknownExport
+│   └── UnknownFlight
+├── ConcurrentUpdate 409
+├── ExportNotDone 409
+├── ExportGone 410
+├── BodyTooLarge 413
+├── UnsupportedMediaType 415
+├── InvalidRequest 422
+│   ├── BadCursor
+│   └── IdempotencyKeyReused
+└── Unavailable 503
+    ├── BrokerUnavailable
+    ├── DatabaseBusy
+    ├── DatabaseUnreachable
+    ├── NotReady
+    ├── PoolExhausted
+    ├── StatementTimeout
+    └── UpstreamUnavailable
+"""
+
+from service.errors.base import (
+    ServiceError,
+    Violation,
+)
+from service.errors.conflict import (
+    ConcurrentUpdate,
+    ExportGone,
+    ExportNotDone,
+)
+from service.errors.not_found import (
+    NoReading,
+    NotFound,
+    UnknownAirport,
+    UnknownExport,
+    UnknownFlight,
+)
+from service.errors.refused import (
+    BadCursor,
+    BodyTooLarge,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    MalformedBody,
+    Unauthenticated,
+    UnsupportedMediaType,
+    WritesOff,
+)
+from service.errors.unavailable import (
+    BrokerUnavailable,
+    DatabaseBusy,
+    DatabaseUnreachable,
+    NotReady,
+    PoolExhausted,
+    StatementTimeout,
+    Unavailable,
+    UpstreamUnavailable,
+)
+
+__all__ = [
+    "BadCursor",
+    "BodyTooLarge",
+    "BrokerUnavailable",
+    "ConcurrentUpdate",
+    "DatabaseBusy",
+    "DatabaseUnreachable",
+    "ExportGone",
+    "ExportNotDone",
+    "IdempotencyKeyReused",
+    "InvalidRequest",
+    "MalformedBody",
+    "NoReading",
+    "NotFound",
+    "NotReady",
+    "PoolExhausted",
+    "ServiceError",
+    "StatementTimeout",
+    "Unauthenticated",
+    "Unavailable",
+    "UnknownAirport",
+    "UnknownExport",
+    "UnknownFlight",
+    "UnsupportedMediaType",
+    "UpstreamUnavailable",
+    "Violation",
+    "WritesOff",
+]
