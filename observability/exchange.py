@@ -54,9 +54,10 @@ class Exchange(RequestRecord):
             self.last_byte = perf_counter()
         return self._send(message)
 
-    def accept_request_id(self, given: bytes | None) -> None:
+    def accept_request_id(self, given: bytes) -> None:
         """Take the caller's request id, if it is one; a line break or a novel never reaches a log or a header."""
-        self.request_id = given.decode("ascii") if given and _REQUEST_ID.match(given) else self.span_id
+        if _REQUEST_ID.match(given):
+            self.given_id = given.decode("ascii")
 
     def is_disconnected(self) -> bool:
         """Whether the client left before the end; uvicorn knows it even if the application never asked."""
@@ -65,13 +66,13 @@ class Exchange(RequestRecord):
     def _with_headers(self, message: Message) -> Message:
         """Return the response's start with our headers, except those that the application set itself."""
         seconds = self.first_byte - self.started
-        headers = [*message.get("headers", ())]
-        present = {name for name, _ in headers}
-        if b"x-process-time" not in present:
-            headers.append((b"x-process-time", b"%.6f" % seconds))
-        if b"x-trace-id" not in present:
-            headers.append((b"x-trace-id", b"%032x" % self.trace_number))
-        if b"x-request-id" not in present:
-            headers.append((b"x-request-id", self.request_id.encode()))
-        headers.append((b"server-timing", header_value(self.stages, total_s=seconds).encode()))
-        return {**message, "headers": headers}
+        ours = {
+            b"x-process-time": b"%.6f" % seconds,
+            b"x-trace-id": b"%032x" % self.trace_number,
+            b"x-request-id": self.request_id.encode(),
+        }
+        theirs = message.get("headers", ())
+        for name, _ in theirs:
+            ours.pop(name, None)
+        timing = header_value(self.stages, total_s=seconds).encode()
+        return {**message, "headers": [*theirs, *ours.items(), (b"server-timing", timing)]}

@@ -46,8 +46,11 @@ class Series:
         self.received = self.sent = 0
 
 
-_Noted = tuple[Series, float, float | None, float | None, int, int, Example | None]
-"""A request before it is counted: seconds in all, to the first and to the last byte, bytes in and out, its trace."""
+_Labels = tuple[str, str, int | str]
+"""Handler, method and status, as they came."""
+
+_Noted = tuple[_Labels, float, float, float, float, int, int, Example | None]
+"""A request before it is counted: start, first byte, last byte and end by `perf_counter`, bytes in and out, trace."""
 
 
 class HttpMetrics(Collector):
@@ -76,27 +79,19 @@ class HttpMetrics(Collector):
             found = self._series.setdefault((handler, method, status), new)
         return found
 
-    def observe(
-        self,
-        record: RequestRecord,
-        *,
-        handler: str,
-        status: int | str,
-        error: BaseException | None,  # noqa: ARG002 the status says it
-        ended: float,
-    ) -> None:
+    def observe(self, record: RequestRecord, handler: str, status: int | str, ended: float) -> None:
         """Note one request that ended at that reading of `perf_counter`.
 
         Requests are counted some at a time: in a row that takes a third of what it takes between requests.
         """
-        started = record.started
         pending = self._pending
         pending.append(
             (
-                self.series(handler, record.scope["method"], status),
-                ended - started,
-                record.first_byte - started if record.first_byte else None,
-                record.last_byte - started if record.last_byte else None,
+                (handler, record.scope["method"], status),
+                record.started,
+                record.first_byte,
+                record.last_byte,
+                ended,
                 record.received,
                 record.sent,
                 (record.trace_id, time()) if record.sampled else None,
@@ -110,18 +105,19 @@ class HttpMetrics(Collector):
 
     def _count(self) -> None:
         """Count what was noted; the caller holds the lock."""
-        pending = self._pending
+        pending, known = self._pending, self._series
         while pending:
-            series, whole, first, last, received, sent, trace = pending.popleft()
+            labels, started, first_byte, last_byte, ended, received, sent, trace = pending.popleft()
+            series = known.get(labels) or self.series(*labels)
             series.received += received
             series.sent += sent
-            series.whole.observe(whole, trace)
-            if first is not None:
-                series.first_byte.observe(first, trace)
-            if last is not None:
-                series.last_byte.observe(last, trace)
-                if whole - last >= SHORTEST_BACKGROUND_S:
-                    series.background.observe(whole - last, trace)
+            series.whole.observe(ended - started, trace)
+            if first_byte:
+                series.first_byte.observe(first_byte - started, trace)
+            if last_byte:
+                series.last_byte.observe(last_byte - started, trace)
+                if ended - last_byte >= SHORTEST_BACKGROUND_S:
+                    series.background.observe(ended - last_byte, trace)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the samples of every request so far."""

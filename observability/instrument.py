@@ -1,8 +1,8 @@
 """One call makes an application observable."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
@@ -11,27 +11,36 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from observability.http_clients import Client
 from observability.settings import TelemetrySettings
 from observability.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 
 class InstrumentationError(RuntimeError):
     """`instrument()` was called where it cannot work."""
 
 
-def instrument(
+def instrument(  # noqa: PLR0913 one argument for each kind of thing that is watched
     app: Starlette,
     *,
     engines: Mapping[str, Engine | AsyncEngine] = {},
+    http_clients: Mapping[str, Client] = {},
+    redis: Iterable[Any] = (),
+    celery: "Celery | None" = None,
     registry: CollectorRegistry | None = None,
     settings: TelemetrySettings | None = None,
     span_processors: Sequence[SpanProcessor] = (),
 ) -> Telemetry:
     """Instrument a FastAPI or Starlette application; call it once, where the application is put together.
 
-    `engines` maps a role (`primary`, `replica`) to the SQLAlchemy engine that plays it. Without `registry` a new one is
-    made; without `settings` they are read from the environment. `span_processors` get every span besides the exporter.
-    Raise `InstrumentationError` for an application that is instrumented already, or that already runs.
+    `engines` maps a role (`primary`, `replica`) to the SQLAlchemy engine that plays it, `http_clients` a name to an
+    httpx client; `redis` are redis-py clients, `celery` is the application whose tasks are published here. Without
+    `registry` a new one is made; without `settings` they are read from the environment. `span_processors` get every
+    span besides the exporter. Raise `InstrumentationError` for an application that is instrumented already, or that
+    already runs.
     """
     if getattr(app, "_observability", None) is not None:
         raise InstrumentationError("this application is instrumented already; call instrument() once per application")
@@ -53,6 +62,11 @@ def instrument(
     app._observability = telemetry  # type: ignore[attr-defined]  # noqa: SLF001 the mark that says it is done
     if engines:
         telemetry.watch_engines(engines)
+    if http_clients:
+        telemetry.watch_http_clients(http_clients)
+    if celery is not None:
+        telemetry.watch_tasks(celery)
+    telemetry.watch_redis(redis)
     if telemetry.settings.enabled:
         _wrap_stack(app, telemetry)
     _wrap_lifespan(app, telemetry)

@@ -1,6 +1,7 @@
 """The one middleware: outermost, pure ASGI, and short for requests that nobody will look at."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -10,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from observability.exchange import Exchange
 from observability.guard import swallow
-from observability.request import RequestRecord, current_request, forget, record_of
+from observability.http_metrics import HttpMetrics
+from observability.request import RECORD, RequestRecord, current_request
 from observability.route import UNMATCHED, RouteTable
 from observability.tracing import Tracing
 
@@ -30,41 +32,40 @@ class Observer(Protocol):
         """Note the request; `ended` is a reading of `perf_counter`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Signals:
+    """Who hears of a request; `observers` in their order, metrics last, because a late span makes their exemplar."""
+
+    tracing: Tracing
+    metrics: HttpMetrics
+    observers: Sequence[tuple[str, Observer]]
+    response_headers: bool
+
+
 class InstrumentationMiddleware:
     """Measures every request of the application inside it, and tells the observers."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        websockets: ASGIApp,
-        routes: RouteTable,
-        tracing: Tracing,
-        active: set[RequestRecord],
-        observers: Sequence[tuple[str, Observer]],
-        adds_headers: bool,
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, websockets: ASGIApp, routes: RouteTable, signals: Signals) -> None:
         self.app = websockets
         self._http = app
         self._routes = routes
-        self._tracing = tracing
-        self._active = active
-        self._observers = tuple(observers)
-        self._adds_headers = adds_headers
+        self._signals = signals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request through the application; measure it unless an outer instrumentation already does."""
-        if scope["type"] != "http" or record_of(scope) is not None:
+        if scope["type"] != "http" or RECORD in scope:
             await self.app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, routes=self._routes, adds_headers=self._adds_headers)
-        self._active.add(exchange)
+        signals = self._signals
+        exchange = Exchange(scope, receive, send, routes=self._routes, adds_headers=signals.response_headers)
+        signals.metrics.active.add(exchange)
         current = current_request.set(exchange)
         context = None
         try:
             headers = dict(scope["headers"])
-            context = self._tracing.begin(exchange, headers)
-            exchange.accept_request_id(headers.get(b"x-request-id"))
+            if b"x-request-id" in headers:
+                exchange.accept_request_id(headers[b"x-request-id"])
+            context = signals.tracing.begin(exchange, headers)
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
             swallow("begin", failure)
         error: BaseException | None = None
@@ -74,35 +75,46 @@ class InstrumentationMiddleware:
             error = raised
             raise
         finally:
-            self._active.discard(exchange)
             self._finish(exchange, error, perf_counter())
-            forget(scope)
+            signals.metrics.active.discard(exchange)
             current_request.reset(current)
             if context is not None:
                 otel_context.detach(context)
+            del scope[RECORD]  # each holds the other: only the garbage collector could free both
 
     def _finish(self, exchange: Exchange, error: BaseException | None, ended: float) -> None:
-        status: int | str = exchange.status or 500
-        if exchange.is_disconnected() or isinstance(error, ClientDisconnect):
-            status, error = DISCONNECTED, None
-        elif error is not None:
-            status = 500  # also of a response that broke off after its status line
+        """Tell every signal about the finished request; one that fails does not keep the others from it."""
+        signals = self._signals
+        status: int | str = exchange.status
+        if error is not None or not exchange.last_byte or exchange.is_disconnected():
+            status, error = _how_it_ended(exchange, error)
         try:
-            handler = self._handler(exchange, status)
+            handler = exchange.route or self._handler(exchange, status)
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
             swallow("route", failure)
             handler = UNMATCHED
-        for where, observe in self._observers:
+        for where, observe in signals.observers:
             try:
                 observe(exchange, handler=handler, status=status, error=error, ended=ended)
-            except Exception as failure:  # noqa: BLE001 the same, one signal at a time
+            except Exception as failure:  # noqa: BLE001 the same
                 swallow(where, failure)
+        try:
+            signals.metrics.observe(exchange, handler, status, ended)
+        except Exception as failure:  # noqa: BLE001 the same
+            swallow("metrics", failure)
 
     def _handler(self, exchange: Exchange, status: int | str) -> str:
-        if exchange.route is not None:
-            return exchange.route
         scope, root_path = exchange.scope, exchange.root_path
         handler = self._routes.template(scope, root_path=root_path)
         if handler is UNMATCHED and status not in _UNROUTED:
             return self._routes.match(scope, root_path=root_path)
         return handler
+
+
+def _how_it_ended(exchange: Exchange, error: BaseException | None) -> tuple[int | str, BaseException | None]:
+    """Return the status label of a request that did not simply succeed, and the error if it is the service's."""
+    if exchange.is_disconnected() or isinstance(error, ClientDisconnect):
+        return DISCONNECTED, None
+    if error is not None:
+        return 500, error  # also of a response that broke off after its status line
+    return exchange.status or 500, None

@@ -23,11 +23,9 @@ class Extractor:
 
     def __init__(self) -> None:
         self._propagator = propagate.get_global_textmap()
-        self._fields = frozenset(field.lower().encode("latin-1") for field in self._propagator.fields)
+        self.fields = frozenset(field.lower().encode("latin-1") for field in self._propagator.fields)
         self._getter = _HeaderGetter()
 
-    def context(self, headers: Mapping[bytes, bytes]) -> Context | None:
-        """Return the caller's context, or None of a request without one."""
-        if self._fields.isdisjoint(headers):
-            return None
+    def context(self, headers: Mapping[bytes, bytes]) -> Context:
+        """Return the caller's context; worth asking only for headers with one of the `fields`."""
         return self._propagator.extract(headers, Context(), self._getter)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from observability.queries import RequestQueries
     from observability.route import RouteTable
 
-_RECORD: Final = "observability.request"
+RECORD: Final = "observability.request"
+"""Where the record is in the scope."""
 
 
 class RequestRecord:
@@ -35,7 +36,8 @@ class RequestRecord:
     """Whether somebody keeps the trace, so that exemplars may point at it."""
     span: Span | None = None
     """The request's own span while it is open and recording; what blames a request adds its event there."""
-    request_id: str = ""
+    given_id: str = ""
+    """The request id that the caller chose, if it is one."""
     status: int = 0
     """As the response started with; 0 before that."""
     received: int = 0
@@ -55,12 +57,17 @@ class RequestRecord:
         self.root_path: str = scope.get("root_path", "")
         """As the application got it; mounts below it add to the one in the scope."""
         self.started = perf_counter()
-        scope[_RECORD] = self
+        scope[RECORD] = self
 
     @property
     def trace_id(self) -> str:
         """The trace id in 32 hexadecimal digits, also of requests that are not sampled; empty before there is one."""
         return f"{self.trace_number:032x}" if self.trace_number else ""
+
+    @property
+    def request_id(self) -> str:
+        """What this one request is called in logs: as the caller called it, else by its span."""
+        return self.given_id or self.span_id
 
     @property
     def span_id(self) -> str:
@@ -70,13 +77,8 @@ class RequestRecord:
 
 def record_of(scope: Scope) -> RequestRecord | None:
     """Return the record that the instrumentation put into the scope, or None outside it."""
-    record = scope.get(_RECORD)
+    record = scope.get(RECORD)
     return record if isinstance(record, RequestRecord) else None
-
-
-def forget(scope: Scope) -> None:
-    """Take the record out of the scope: each holds the other, and only the garbage collector could free both."""
-    scope.pop(_RECORD, None)
 
 
 current_request: Final[ContextVar[RequestRecord | None]] = ContextVar("observability_request", default=None)

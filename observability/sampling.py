@@ -81,16 +81,17 @@ class RequestIds(IdGenerator):
     """Gives the SDK the ids that a request already has: it was decided, logged and passed on by them."""
 
     def __init__(self) -> None:
-        self._random = Random()  # noqa: S311 ids need to be unique, not secret; seeded from the system for each process
+        # Ids need to be unique, not secret; each process seeds from the system.
+        self.random_bits = Random().getrandbits  # noqa: S311
         self._preset = local()
 
     def trace_id(self) -> int:
         """Return a new trace id, never 0."""
-        return self._random.getrandbits(128) or 1
+        return self.random_bits(128) or 1
 
     def span_id(self) -> int:
         """Return a new span id, never 0."""
-        return self._random.getrandbits(64) or 1
+        return self.random_bits(64) or 1
 
     def preset(self, *, trace_id: int, span_id: int) -> None:
         """Use these ids for the next root span, or the span id for the next child, of this thread."""

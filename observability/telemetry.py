@@ -1,7 +1,9 @@
 """What one application's telemetry consists of, and its start and stop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
@@ -12,17 +14,22 @@ from starlette.types import ASGIApp
 from observability.export import ExportCounts
 from observability.exposition import MetricsServer
 from observability.guard import guarded, register_failures
+from observability.http_clients import Client, HttpClientMetrics
 from observability.http_metrics import METHODS, OTHER, HttpMetrics
 from observability.identity import process_resource
-from observability.middleware import InstrumentationMiddleware, Observer
+from observability.middleware import InstrumentationMiddleware, Observer, Signals
 from observability.pool import PoolMetrics
 from observability.queries import QueryMetrics
 from observability.request import RequestRecord
 from observability.route import RouteTable
 from observability.saturation import Saturation
+from observability.semconv import prefer_stable_conventions
 from observability.settings import TelemetrySettings
 from observability.tracing import Tracing
 from observability.websocket_traces import websocket_traces
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 
 class Telemetry:
@@ -65,20 +72,41 @@ class Telemetry:
 
         self._before.append(("queries", observe))
 
+    def watch_http_clients(self, clients: Mapping[str, Client]) -> None:
+        """Time the calls of httpx clients, by name, and let them carry the trace."""
+        metrics = HttpClientMetrics(self.registry, tracer_provider=self.tracing.provider)
+        for name, client in clients.items():
+            metrics.attach(name, client)
+
+    def watch_redis(self, clients: Iterable[Any]) -> None:
+        """Trace the commands of redis-py clients, without their arguments."""
+        prefer_stable_conventions()
+        for client in clients:
+            RedisInstrumentor.instrument_client(client, tracer_provider=self.tracing.provider)
+
+    def watch_tasks(self, app: "Celery") -> None:
+        """Count the tasks that this process publishes, and let them carry the trace and their time."""
+        from observability.task_traces import trace_tasks  # noqa: PLC0415 Celery is slow to import
+        from observability.tasks import TaskMetrics  # noqa: PLC0415 the same
+
+        TaskMetrics(self.registry).attach(app)
+        trace_tasks()
+
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
         """Return the inner application, observed; routes are those of `app`."""
-        # Queries name themselves on the span before it ends; a span after the fact makes the metrics' exemplars.
-        observers = [*self._before, ("traces", self.tracing.finish), ("metrics", self.http.observe)]
         routes = RouteTable(app)
-        tracer = self.tracing.provider.get_tracer("observability")
+        # What was queried is told to the span before it ends.
+        observers = (*self._before, ("traces", self.tracing.finish))
         return InstrumentationMiddleware(
             inner,
-            websockets=websocket_traces(inner, routes=routes, tracer=tracer),
+            websockets=websocket_traces(inner, routes=routes, tracer=self.tracing.provider.get_tracer("observability")),
             routes=routes,
-            tracing=self.tracing,
-            active=self.http.active,
-            observers=observers,
-            adds_headers=self.settings.response_headers,
+            signals=Signals(
+                tracing=self.tracing,
+                metrics=self.http,
+                observers=observers,
+                response_headers=self.settings.response_headers,
+            ),
         )
 
     def start(self) -> None:

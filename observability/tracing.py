@@ -50,7 +50,9 @@ class Tracing:
         self._processors = tuple(processors)
         self._sampler = HeadSampler.of(settings)
         self._sample_token = settings.sample_token.get_secret_value().encode()
+        self._samples = self._sampler.samples
         self._ids = RequestIds()
+        self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
         self._late = _PerSecond(LATE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
@@ -62,6 +64,7 @@ class Tracing:
     def start(self, resource: Resource) -> None:
         """Begin to record, in the process that answers requests: threads and ids do not survive a fork."""
         self._ids = RequestIds()
+        self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
         foreign = foreign_provider()
         if foreign is not None:
@@ -76,7 +79,7 @@ class Tracing:
         self._own, self._recording = own, bool(processors)
         if processors:
             self.provider.switch_on(own)
-            switch_on(own)
+        switch_on(own if processors else self.provider)
 
     def stop(self) -> None:
         """Export what is queued, but wait no longer than the shutdown timeout."""
@@ -88,22 +91,23 @@ class Tracing:
 
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Give the request its ids and make its span current: a recording one only if the request is sampled."""
-        base = self._extractor.context(headers)
-        if base is not None:
+        base = _NOBODY
+        if not self._extractor.fields.isdisjoint(headers):
+            base = self._extractor.context(headers)
             record.caller = _span_context(base)
         if self._foreign:
-            return self._begin_foreign(record, headers, base or _NOBODY)
+            return self._begin_foreign(record, headers, base)
         caller = record.caller
-        record.trace_number = trace_id = caller.trace_id if caller else self._ids.trace_id()
-        record.span_number = self._ids.span_id()
-        if self._recording and (self._sampler.samples(trace_id, caller) or self._is_wanted(headers)):
+        record.trace_number = caller.trace_id if caller else self._random_bits(128) or 1
+        record.span_number = self._random_bits(64) or 1
+        if self._recording and (self._samples(record.trace_number, caller) or self._is_wanted(headers)):
             record.sampled = True
             span: Span = self._decided_span(record, headers)
         else:
-            # Without an exporter the caller's decision is passed on: others may keep the trace.
-            record.sampled = caller is not None and caller.trace_flags.sampled and not self._recording
+            if caller is not None and not self._recording:
+                record.sampled = caller.trace_flags.sampled  # nothing is kept here, but others may keep the trace
             span = _UnrecordedSpan(record)
-        return otel_context.attach(trace.set_span_in_context(span, base or _NOBODY))
+        return otel_context.attach(trace.set_span_in_context(span, base))
 
     def _begin_foreign(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Token[Context]:
         """Begin with the provider that the process set itself, whose sampler decides."""
