@@ -47,7 +47,7 @@ SHOWN: Final = (
         headline="board.bytes_per_response",
         costs=("cpu_per_request_s",),
     ),
-    replace(TOGETHER, headline="p50_s"),
+    replace(TOGETHER, headline="throughput_per_s"),
 )
 EMBEDDED: Final = dict.fromkeys(
     ("DATABASE_URL", "DATABASE_UNINDEXED_URL", "DATABASE_REPLICA_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"), ""

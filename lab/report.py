@@ -182,15 +182,7 @@ def _overview(pages: list[Page]) -> dict[str, object] | None:
     arms: dict[str, Latencies] = {pages[0].experiment.off.name: pages[0].experiment.off.all_latencies()}
     arms |= {page.experiment.on.name: page.experiment.on.all_latencies() for page in pages}
     colours = [charts.VARIABLES[colour] for colour in charts.ARM_COLOURS]
-    return {
-        "arms": list(zip(arms, colours, strict=False)),
-        "charts": [
-            Chart(
-                svg=charts.distributions(arms, name="overview"),
-                caption="Share of all requests answered within a time. Further left is faster; the dots are the p95.",
-            )
-        ],
-    }
+    return {"arms": list(zip(arms, colours, strict=False)), "svg": charts.distributions(arms, name="overview")}
 
 
 def _facts(result: LabResult) -> Iterator[tuple[str, str]]:

@@ -29,8 +29,8 @@ Handler = Callable[[Asked], Awaitable[Answer]]
 
 
 @asynccontextmanager
-async def known_service(handler: Handler, *, hangs_up: bool = False) -> AsyncIterator[str]:
-    """Serve the handler on a free loopback port; give the URL. `hangs_up` closes after each answer, unannounced."""
+async def known_service(handler: Handler, *, port: int = 0, hangs_up: bool = False) -> AsyncIterator[str]:
+    """Serve the handler on a loopback port, 0 for a free one; give the URL. `hangs_up` closes after each answer."""
     connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,7 +54,7 @@ async def known_service(handler: Handler, *, hangs_up: bool = False) -> AsyncIte
             writer.close()
             await asyncio.sleep(0)  # transports close in the loop's next turn
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

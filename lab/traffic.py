@@ -43,9 +43,9 @@ MIXES: Final[dict[str, Mix]] = {
     },
     "reading": {
         "board": 0.2,
-        "report": 0.2,
-        "list": 0.1,
-        "flight": 0.25,
+        "report": 0.3,
+        "list": 0.05,
+        "flight": 0.2,
         "airport": 0.15,
         "nearest": 0.05,
         "airlines": 0.05,
