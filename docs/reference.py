@@ -1,6 +1,7 @@
 """The reference pages that are generated from the code: `python -m docs.reference [--check]`.
 
-`docs/techniques.md` comes from the catalogue and `docs/settings.md` from the settings class.
+`docs/techniques.md` comes from the catalogue, `docs/settings.md` and `docs/telemetry-settings.md` from the settings
+classes, and `docs/metrics.md` from the registries of an application with everything switched on.
 """
 
 import argparse
@@ -12,6 +13,8 @@ from typing import Final
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.metrics_page import metrics_page
+from docs.telemetry_settings_page import telemetry_settings_page
 from service.settings import Settings
 from service.techniques import ARMS, CATALOGUE
 
@@ -75,7 +78,12 @@ def _allowed(field: FieldInfo) -> str:
     return " and ".join(bounds) or "any"
 
 
-PAGES: Final[dict[str, Callable[[], str]]] = {"techniques.md": techniques_page, "settings.md": settings_page}
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "techniques.md": techniques_page,
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "telemetry-settings.md": telemetry_settings_page,
+}
 
 
 def stale_pages() -> list[str]:

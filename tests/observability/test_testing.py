@@ -1,0 +1,93 @@
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+from prometheus_client import Counter
+from sqlalchemy import create_engine, text
+
+from observability.guard import guarded
+from observability.testing import Seen, running, telemetry
+
+
+def shop() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/books/{number}")
+    def book(number: int) -> int:
+        with trace.get_tracer("shop").start_as_current_span("look up", attributes={"book.number": number}):
+            return number
+
+    return app
+
+
+async def ask(seen: Seen, *paths: str) -> None:
+    app = shop()
+    seen.instrument(app)
+    async with running(app) as client:
+        for path in paths:
+            await client.get(path)
+
+
+async def test_values_add_up_over_the_labels_that_are_not_asked_for() -> None:
+    with telemetry() as seen:
+        await ask(seen, "/books/1", "/books/2", "/books/x")
+    assert seen.value("http_requests_total", handler="/books/{number}", status="200") == 2
+    assert seen.value("http_requests_total", handler="/books/{number}") == 3
+    assert seen.value("http_requests_total", status="500") == 0
+    assert len(seen.samples("http_requests_total")) == 2
+
+
+def test_a_name_that_no_metric_has_is_a_mistake() -> None:
+    with telemetry() as seen:
+        Counter("orders_total", "Orders.", ("status",), registry=seen.registry)
+        assert seen.value("orders_total", status="sent") == 0
+        with pytest.raises(KeyError, match=r"no metric 'order_total'; there are .*orders"):
+            seen.value("order_total")
+
+
+async def test_spans_are_found_by_name_and_attributes() -> None:
+    with telemetry() as seen:
+        await ask(seen, "/books/1", "/books/2")
+    assert len(seen.spans("look up")) == 2
+    assert (seen.span("look up", book__number=2).attributes or {})["book.number"] == 2
+    assert [span.name for span in seen.spans()] == ["look up", "GET /books/{number}"] * 2
+
+
+@pytest.mark.parametrize("name", ["look up", "nothing"])
+async def test_the_one_span_must_be_one(name: str) -> None:
+    with telemetry() as seen:
+        await ask(seen, "/books/1", "/books/2")
+        with pytest.raises(LookupError, match=f"spans '{name}'; there are look up, GET"):
+            seen.span(name)
+
+
+async def test_each_test_begins_with_nothing() -> None:
+    for _ in range(3):
+        with telemetry() as seen:
+            await ask(seen, "/books/1")
+        assert seen.value("http_requests_total") == 1
+        assert len(seen.spans("look up")) == 1
+
+
+def test_an_engine_that_outlives_the_test_reports_to_the_test_that_runs() -> None:
+    engine = create_engine("sqlite://")
+    for _ in range(3):
+        with telemetry() as seen:
+            seen.instrument(shop(), engines={"primary": engine})
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        assert seen.value("db_client_operation_duration_seconds_count", pool="primary") == 1
+    engine.dispose()
+
+
+def test_telemetry_that_fails_fails_the_test() -> None:
+    with telemetry(), pytest.raises(ZeroDivisionError), guarded("somewhere"):
+        raise ZeroDivisionError
+
+
+async def test_settings_are_chosen_by_name() -> None:
+    with telemetry(response_headers=False) as seen:
+        app = shop()
+        seen.instrument(app)
+        async with running(app) as client:
+            assert "server-timing" not in (await client.get("/books/1")).headers
+    assert seen.settings.response_headers is False
