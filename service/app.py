@@ -21,11 +21,13 @@ from service.airports.routes import airports_router
 from service.answers import FullObjects, SlimObjects
 from service.authorisation import WriteToken
 from service.body_limit import BodyLimit
-from service.cache.compose import cache_for, policies_in_use
+from service.cache.compose import cache_for, policies_in_use, told_edge
+from service.cache.edge import PurgingCache
 from service.cache.layered import LayeredCache
 from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.null import NullCache
 from service.cache.policy import CachePolicy, PolicyTable
+from service.cache.replay import ReplayMiddleware
 from service.compression.middleware import CompressionMiddleware
 from service.database import Database
 from service.database.read_your_writes import ReadYourWrites
@@ -45,6 +47,7 @@ from service.itineraries.offload import cpu_work
 from service.itineraries.routes import itineraries_router
 from service.landing.routes import landing_router
 from service.parameters import no_repeated_parameters
+from service.plain_errors import PlainErrorsAsProblems
 from service.problem_documentation import document_problems
 from service.problems import install_problems
 from service.reports import routes as reports
@@ -76,7 +79,9 @@ def create_app(
     """
     registry = registry or CollectorRegistry()
     database = Database(settings, registry=registry)
-    cache = cache_for(settings, meter=CacheMetrics(registry))
+    cache_metrics = CacheMetrics(registry)
+    cache = cache_for(settings, meter=cache_metrics)
+    invalidated = told_edge(settings, cache, meter=cache_metrics)
     weather = weather_source(settings, registry)
     exports, keeping_up = exports_of(settings, database, registry=registry)
 
@@ -88,6 +93,8 @@ def create_app(
             running.push_async_callback(weather.aclose)
             if isinstance(cache, LayeredCache):
                 await running.enter_async_context(cache)
+            if isinstance(invalidated, PurgingCache):
+                await running.enter_async_context(invalidated)
             upkeep = asyncio.create_task(keeping_up.run(every_s=settings.export_lease_s / 3))
             running.push_async_callback(_cancelled, upkeep)
             yield
@@ -109,7 +116,7 @@ def create_app(
     lists = FlightLists(columns=columns, pages=KeysetPages() if settings.uses("pagination") else AllRows())
     writes = FlightWrites(
         token=WriteToken(settings.write_token),
-        updates=StatusUpdates(database, cache=cache),
+        updates=StatusUpdates(database, cache=invalidated),
         follow_up=FollowUp(AuditTrail(database), LocalWatchers(), registry=registry),
         timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),
     )
@@ -142,12 +149,16 @@ def _add_middleware(
     app: FastAPI, settings: Settings, *, cache: LayeredCache | NullCache, registry: CollectorRegistry
 ) -> None:
     """Add the middleware from the inside out: the last one added is the outermost."""
+    app.add_middleware(PlainErrorsAsProblems)
     policies = policies_in_use(settings, POLICIES)
+    compression = CompressionMetrics(registry)
     if isinstance(cache, LayeredCache):
         app.add_middleware(ResponseCacheMiddleware, cache=cache, policies=policies)
     if settings.uses("http_cache"):
         app.add_middleware(HttpCacheMiddleware, policies=PolicyTable(POLICIES))
     if settings.uses("compression"):
-        app.add_middleware(CompressionMiddleware, meter=CompressionMetrics(registry))
+        app.add_middleware(CompressionMiddleware, meter=compression)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
     app.add_middleware(HeadOfGet)
+    if isinstance(cache, LayeredCache):
+        app.add_middleware(ReplayMiddleware, levels=cache.levels, compression=compression)

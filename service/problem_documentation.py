@@ -1,5 +1,6 @@
 """What OpenAPI says about the problems that a route can answer with."""
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -62,6 +63,19 @@ def problems(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     for kind in documented:
         by_status.setdefault(kind.status, []).append(kind)
     return {status: _response(by_status[status]) for status in sorted(by_status)}
+
+
+def plain_problem_documentation(status: HTTPStatus, description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can answer with an error that has no kind of its own."""
+    example = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": status.phrase,
+        "instance": "/flights",
+    }
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {"plain": {"value": example}}}
+    return {status.value: {"description": description, "content": {MEDIA_TYPE: content}}}
 
 
 def _response(kinds: list[type[ServiceError]]) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """RFC 9457 problem documents: what every refused or failed request is answered with."""
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
+from http.client import responses
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,8 +16,6 @@ from service.errors import InvalidRequest, ServiceError, Violation
 from service.violations import violations_of
 
 MEDIA_TYPE = "application/problem+json"
-
-logger = logging.getLogger("flightdeck.problems")
 
 
 class ProblemResponse(Response):
@@ -45,6 +42,24 @@ def problem_response(request: Request, error: ServiceError) -> ProblemResponse:
         },
         status_code=error.status,
         headers=error.headers,
+    )
+
+
+def plain_problem(
+    request: Request, status: int, *, detail: str = "", hint: str | None = None, headers: Mapping[str, str]
+) -> ProblemResponse:
+    """Return the problem document of an error that has no kind of its own: its status says it all."""
+    return ProblemResponse(
+        {
+            "type": "about:blank",
+            "title": responses.get(status, "Error"),
+            "status": status,
+            "detail": detail or responses.get(status, "Error"),
+            **({"hint": hint} if hint else {}),
+            **_place(request),
+        },
+        status_code=status,
+        headers=headers,
     )
 
 
@@ -77,8 +92,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, ServiceError):  # raised while the framework read the body
         return problem_response(request, error.__cause__)
     headers = dict(error.headers or {})
-    phrase = HTTPStatus(error.status_code).phrase
-    detail = error.detail if error.detail != phrase else ""
+    detail = error.detail if error.detail != responses.get(error.status_code) else ""
     hint = None
     if error.status_code == 404:
         detail = detail or "nothing is at this address"
@@ -86,18 +100,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     elif error.status_code == 405:
         headers["Allow"] = ", ".join(allowed_methods(headers.get("Allow", "")))
         detail = detail or f"{request.method[:20]} is not allowed here; allowed: {headers['Allow']}"
-    return ProblemResponse(
-        {
-            "type": "about:blank",
-            "title": phrase,
-            "status": error.status_code,
-            "detail": detail or phrase,
-            **({"hint": hint} if hint else {}),
-            **_place(request),
-        },
-        status_code=error.status_code,
-        headers=headers,
-    )
+    return plain_problem(request, error.status_code, detail=detail, hint=hint, headers=headers)
 
 
 async def _unhandled(request: Request, error: Exception) -> Response:  # noqa: ARG001 what broke stays inside

@@ -1,6 +1,7 @@
 """The export routes."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Path, Query
@@ -30,9 +31,11 @@ from service.exports.schemas import ExportOut, ExportRequest, Format
 from service.exports.state import UNFINISHED, State
 from service.models import ExportJob
 from service.parameters import NoParameters
-from service.problem_documentation import problems
+from service.problem_documentation import plain_problem_documentation, problems
 
 MEDIA_TYPES: Final = {Format.CSV: "text/csv; charset=utf-8", Format.PARQUET: "application/vnd.apache.parquet"}
+
+DENIED: Final = (Unauthenticated, WritesOff)
 
 ExportId = Annotated[str, Path(description="The id that `POST /exports` answered with.")]
 IdempotencyKey = Annotated[
@@ -68,9 +71,8 @@ def exports_router(exports: Exports) -> APIRouter:
         response_model=ExportOut,
         openapi_extra=body_documentation(ExportRequest),
         responses=problems(
+            *DENIED,
             MalformedBody,
-            Unauthenticated,
-            WritesOff,
             BodyTooLarge,
             UnsupportedMediaType,
             IdempotencyKeyReused,
@@ -96,11 +98,15 @@ def exports_router(exports: Exports) -> APIRouter:
             raise
         return _answer(await jobs.of(owner, asked.job.id), status=exports.delivery.status)
 
-    @router.get("/{export_id}", summary="One export", response_model=ExportOut, responses=problems(UnknownExport))
+    @router.get(
+        "/{export_id}", summary="One export", response_model=ExportOut, responses=problems(*DENIED, UnknownExport)
+    )
     async def one_export(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
         return _answer(await jobs.of(owner, export_id))
 
-    @router.delete("/{export_id}", summary="Cancel an export", status_code=204, responses=problems(UnknownExport))
+    @router.delete(
+        "/{export_id}", summary="Cancel an export", status_code=204, responses=problems(*DENIED, UnknownExport)
+    )
     async def cancel(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
         """A worker that makes the file stops within seconds; a file that is there is deleted."""
         file_name = await jobs.cancel(owner, export_id)
@@ -112,7 +118,13 @@ def exports_router(exports: Exports) -> APIRouter:
         "/{export_id}/file",
         summary="The file of an export",
         response_class=FileResponse,
-        responses=problems(UnknownExport, ExportNotDone, ExportGone),
+        responses={
+            200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}},
+            206: {"description": "The part that was asked for."},
+            **problems(*DENIED, UnknownExport, ExportNotDone, ExportGone),
+            **plain_problem_documentation(HTTPStatus.BAD_REQUEST, "The `Range` can not be read."),
+            **plain_problem_documentation(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file has no such part."),
+        },
     )
     async def file(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
         """The whole file, or the part that `Range` asks for."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from service import errors
 from service.errors import ServiceError
 from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
 
@@ -48,6 +49,8 @@ def problem(response: httpx.Response, status: int) -> dict[str, Any]:
         ("/flights?carrier=", "carrier", "^[A-Z0-9]{2}$"),
         ("/flights?date_from=2013-02-30", "date_from", "YYYY-MM-DD"),
         ("/flights?date_from=1357000000", "date_from", "YYYY-MM-DD"),
+        ("/flights?date_to=20130101", "date_to", "YYYY-MM-DD"),
+        ("/flights?date_to=2013-W01-1", "date_to", "YYYY-MM-DD"),
         ("/flights?date_to=2013-1-1", "date_to", "YYYY-MM-DD"),
         ("/flights?date_to=%D9%A2%D9%A0%D9%A1%D9%A3-01-01", "date_to", "YYYY-MM-DD"),
         ("/flights?date_from=2013-01-02&date_to=2013-01-01", "", "date_from on or before date_to"),
@@ -208,12 +211,24 @@ def test_an_unhandled_error_tells_nothing_but_where_to_look(arm: Arm) -> None:
     assert len(document["trace_id"]) == 32
 
 
-def test_every_kind_of_problem_is_documented() -> None:
-    def kinds(root: type[ServiceError]) -> Iterator[type[ServiceError]]:
-        for kind in root.__subclasses__():
-            yield kind
-            yield from kinds(kind)
+def kinds(root: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    """Yield every kind of error below a root."""
+    for kind in root.__subclasses__():
+        yield kind
+        yield from kinds(kind)
 
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    drawn = [line.lstrip("│├└─ ").split() for line in str(errors.__doc__).splitlines() if "─" in line]
+    found = {kind.__name__: kind.status for kind in kinds(ServiceError)}
+
+    assert {words[0] for words in drawn} == set(found)
+    for name, *status in drawn:
+        assert not status or int(status[0]) == found[name], name
+    assert set(errors.__all__) == {*found, "ServiceError", "Violation"}
+
+
+def test_every_kind_of_problem_is_documented() -> None:
     found = list(kinds(ServiceError))
     assert len({kind.slug for kind in found}) == len(found)
     for kind in found:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.reports.queries import Counts, Route
 from tests.servers.arm import Arm, arm_settings, running_arm
 from tests.service.rows import rows
 
@@ -126,3 +127,18 @@ def test_the_ranking_of_routes_is_by_exact_share_and_then_by_size(arm: Arm, flig
     assert report["items"] == [
         {"rank": rank, "origin": pair[0], "destination": pair[1]} | enough[pair] for rank, pair in enumerate(wanted, 1)
     ]
+
+
+def test_more_flights_win_a_tie_and_a_route_without_departures_is_last() -> None:
+    def route(destination: str, *, flights: int, on_time: int, departed: int) -> Route:
+        return Route("JFK", destination, Counts(flights=flights, on_time=on_time, departed=departed))
+
+    ranked = [
+        route("SFO", flights=60, on_time=50, departed=60),
+        route("BOS", flights=40, on_time=20, departed=40),
+        route("ATL", flights=30, on_time=15, departed=30),
+        route("LAX", flights=30, on_time=15, departed=30),
+        route("SEA", flights=99, on_time=0, departed=0),
+    ]
+
+    assert sorted([ranked[place] for place in (4, 3, 0, 2, 1)], key=lambda one: one.order) == ranked
