@@ -92,6 +92,91 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
     show(result, as_json=as_json, report=report)
     if result.is_interrupted:
         raise typer.Exit(130)
+    if not result.techniques:
+        raise typer.Exit(1)
+
+
+@commands.command()
+def compare(  # noqa: PLR0913, PLR0917 the options of a command
+    url_a: Annotated[str, typer.Argument(help="The service to compare with, as http://host:port.")],
+    url_b: Annotated[str, typer.Argument(help="The service that may be better.")],
+    requests: Annotated[list[str], typer.Option("--request", help="What to ask both, as 'GET /path'; repeat it.")],
+    metrics_a: Annotated[str, typer.Option(help="URL of the first one's Prometheus metrics.")] = "",
+    metrics_b: Annotated[str, typer.Option(help="URL of the second one's Prometheus metrics.")] = "",
+    rate: Annotated[
+        float, typer.Option(min=0, help="Requests per second; by default what the slower one can well take.")
+    ] = 0.0,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: wider intervals.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the arrivals.")] = 1,
+    budget_s: Annotated[
+        float | None, typer.Option(min=1, help="Seconds of rounds, unless the interval is tight before.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Where to write the HTML report.")] = None,
+) -> None:
+    """Compare two services that already run, with nothing but HTTP: same requests, in turn, with intervals."""
+    from dataclasses import replace  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from rich.console import Console  # noqa: PLC0415
+
+    from lab.compare import Service, parsed_request  # noqa: PLC0415
+    from lab.compare import compare as compare_services  # noqa: PLC0415
+    from lab.errors import LabError  # noqa: PLC0415
+    from lab.live import watching  # noqa: PLC0415
+    from lab.run import QUICK, THOROUGH, RunOptions  # noqa: PLC0415
+
+    plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate)
+    if budget_s is not None:
+        plan = replace(plan, budget_s=budget_s)
+    options = RunOptions(data_dir=Path(), command=" ".join(["flightdeck", *sys.argv[1:]]), plan=plan)
+    first = Service(name="A", url=url_a, metrics_url=metrics_a)
+    second = Service(name="B", url=url_b, metrics_url=metrics_b)
+    try:
+        asked = [parsed_request(text) for text in requests]
+        with watching(Console(stderr=True)) as watch:
+            result = asyncio.run(compare_services(first, second, asked, options, watch))
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    show(result, as_json=as_json, report=report)
+    if result.is_interrupted:
+        raise typer.Exit(130)
+    if not result.techniques:
+        raise typer.Exit(1)
+
+
+@commands.command("report")
+def write_reports(
+    results: Annotated[list[Path], typer.Argument(help="Results as JSON, as `lab run --json` and reports leave them.")],
+    compare_runs: Annotated[
+        bool, typer.Option("--compare", help="Say what changed from the first result to the second.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Where to write the HTML report of a result.")] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+) -> None:
+    """Make a report of a result, or compare two results; exit with 1 where an effect changed."""
+    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from lab.drift import drift, read  # noqa: PLC0415
+    from lab.errors import LabError  # noqa: PLC0415
+    from lab.table import markdown, print_drift  # noqa: PLC0415
+
+    if len(results) != (2 if compare_runs else 1):
+        typer.echo("give one result, or with --compare two: the earlier and the later", err=True)
+        raise typer.Exit(2)
+    try:
+        read_results = [read(path) for path in results]
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    if compare_runs:
+        drifts = drift(*read_results)
+        print_drift(drifts, Console())
+        raise typer.Exit(1 if any(each.verdict == "changed" for each in drifts) else 0)
+    if as_markdown:
+        typer.echo(markdown(read_results[0]), nl=False)
+    else:
+        show(read_results[0], as_json=False, report=html)
 
 
 def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:

@@ -16,7 +16,7 @@ from lab.result import LabResult
 from lab.rounds import Measured, Plan, Round, Watch, measure
 from lab.run import RunOptions, empty_result
 from lab.traffic import MIXES
-from service.techniques import ARMS
+from service.techniques import ARMS, arm_name
 
 QUICK: Final = Plan(mix="reading", opened_s=1.0, closed_s=0.4, warm_up_s=4.0, min_rounds=5, max_rounds=6, budget_s=45.0)
 THOROUGH: Final = Plan(
@@ -64,8 +64,8 @@ async def demonstrate(options: RunOptions, watch: Watch) -> LabResult:
     if measured.rounds:
         for experiment in SHOWN:
             shown = replace(experiment, mix=options.plan.mix)
-            arms = (frozenset[str](), experiment.techniques)
-            result.techniques[experiment.name] = compared(shown, measured, arms=arms)
+            sides = {arm_name(techniques): techniques for techniques in (frozenset[str](), experiment.techniques)}
+            result.techniques[experiment.name] = compared(shown, measured, sides=sides)
     elif not measured.is_interrupted:
         result.skipped["the five arms"] = measured.failure
     result.duration_s = monotonic() - begun

@@ -7,6 +7,11 @@ from typing import Final
 from lab.errors import UnknownExperiment
 from service.techniques import ARMS, CATALOGUE, NAMES
 
+TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {
+    "caching": "Caching (all three levels)",
+    "together": "All techniques together",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -23,6 +28,11 @@ class Experiment:
     """The metrics that may get worse."""
     elsewhere: str = ""
     """Traffic where it should make no difference."""
+
+    @property
+    def title(self) -> str:
+        """The name as a person reads it."""
+        return TITLES.get(self.name, self.name)
 
 
 EXPERIMENTS: Final = (
@@ -151,10 +161,6 @@ ELSEWHERE_TESTED: Final = {
 """Techniques whose effect needs more than the embedded service, and what."""
 
 BY_NAME: Final = {experiment.name: experiment for experiment in EXPERIMENTS}
-TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {
-    "caching": "Caching (all three levels)",
-    "together": "All techniques together",
-}
 
 
 def chosen(names: Iterable[str]) -> list[Experiment]:

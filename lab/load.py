@@ -164,7 +164,10 @@ class _Driver:
     async def _connect(self, sent: Sent) -> None:
         try:
             _, connection = await self._loop.create_connection(
-                lambda: Connection(self._finished), self._address.host, self._address.port
+                lambda: Connection(self._finished),
+                self._address.host,
+                self._address.port,
+                ssl=True if self._address.is_tls else None,
             )
         except OSError as error:
             self._conclude(sent, f"no connection: {type(error).__name__}")

@@ -1,14 +1,13 @@
 """From rounds to what they say: the result of two arms, whether it is precise enough, and what weakens it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from lab.experiments import TITLES, Experiment
+from lab.experiments import Experiment
 from lab.metric import metric_named
 from lab.result import ExperimentResult, summarised
 from lab.rounds import Measured, Round
 from lab.statistics import MIN_ROUNDS, paired_effect
-from service.techniques import arm_name
 
 TIGHT_FACTOR: Final = 1.1
 """An interval that ends within a tenth of the ratio is tight enough."""
@@ -28,18 +27,14 @@ def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bo
     return effect.interval.widest_factor(effect.ratio) <= max(TIGHT_FACTOR, float(whole**TIGHT_POWER))
 
 
-def compared(
-    experiment: Experiment, measured: Measured, *, arms: tuple[frozenset[str], frozenset[str]]
-) -> ExperimentResult:
-    """Return the result of two of the measured arms: without and with what the experiment examines."""
-    off, on = (arm_name(techniques) for techniques in arms)
-    before, after, metrics, rounds = summarised(
-        measured, off=off, on=on, techniques={arm_name(techniques): sorted(techniques) for techniques in arms}
-    )
+def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, frozenset[str]]) -> ExperimentResult:
+    """Return the result of two of the measured arms, named with their techniques: first without, then with."""
+    off, on = sides
+    before, after, metrics, rounds = summarised(measured, sides=sides)
     headline = metrics.get(experiment.headline)
     return ExperimentResult(
         name=experiment.name,
-        title=TITLES[experiment.name],
+        title=experiment.title,
         question=experiment.question,
         mix=experiment.mix,
         headline=experiment.headline,

@@ -1,5 +1,6 @@
 """The result of a run, as JSON with a schema: everything that a table, a report or a comparison needs."""
 
+from collections.abc import Mapping
 from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -121,9 +122,10 @@ class LabResult(BaseModel):
 
 
 def summarised(
-    measured: Measured, *, off: str, on: str, techniques: dict[str, list[str]]
+    measured: Measured, *, sides: Mapping[str, frozenset[str]]
 ) -> tuple[ArmResult, ArmResult, dict[str, MetricResult], list[RoundResult]]:
-    """Return both arms, the effects, and the rounds of a measurement."""
+    """Return both arms, the effects, and the rounds of a measurement; the sides are named with their techniques."""
+    off, on = sides
     kinds = sorted(
         {kind for round_ in measured.rounds for slot in round_.slots.values() for kind in slot.opened.answers}
     )
@@ -136,7 +138,7 @@ def summarised(
         RoundResult(at_s=r.at_s, off=_values(metrics, r.slots[off]), on=_values(metrics, r.slots[on]))
         for r in measured.rounds
     ]
-    before, after = (_arm(measured, name, techniques[name]) for name in (off, on))
+    before, after = (_arm(measured, name, sorted(techniques)) for name, techniques in sides.items())
     return before, after, results, rounds
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from lab.arms import Arm, ArmSpec, running
 from lab.environment import environment
 from lab.errors import ArmFailed
-from lab.experiments import ELSEWHERE_TESTED, TITLES, Experiment
+from lab.experiments import ELSEWHERE_TESTED, Experiment
 from lab.generator import Generator
 from lab.outcome import compared, is_tight
 from lab.result import LabResult
@@ -39,15 +39,16 @@ class Job:
     part: Part
 
     @property
-    def arms(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The techniques of the arm without and of the arm with what is examined."""
+    def sides(self) -> dict[str, frozenset[str]]:
+        """The arms without and with what is examined, by name."""
         everything, examined = frozenset(NAMES), self.experiment.techniques
-        return (everything - examined, everything) if self.part == "leave_one_out" else (frozenset(), examined)
+        both = (everything - examined, everything) if self.part == "leave_one_out" else (frozenset[str](), examined)
+        return {arm_name(techniques): techniques for techniques in both}
 
     @property
     def title(self) -> str:
         """What a person reads while it runs."""
-        return f"{TITLES[self.experiment.name]}, {PARTS[self.part]}"
+        return f"{self.experiment.title}, {PARTS[self.part]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ async def run(experiments: Sequence[Experiment], options: RunOptions, watch: Wat
             watch.phase(job.title)
             measured = await _measured(job, options, generator, watch)
             if measured.rounds:
-                getattr(result, job.part)[job.experiment.name] = compared(job.experiment, measured, arms=job.arms)
+                getattr(result, job.part)[job.experiment.name] = compared(job.experiment, measured, sides=job.sides)
             elif not measured.is_interrupted:
                 result.skipped[f"{job.experiment.name} ({PARTS[job.part]})"] = measured.failure
             if measured.is_interrupted:
@@ -112,19 +113,19 @@ def not_embedded(names: Sequence[str]) -> dict[str, str]:
 async def _measured(job: Job, options: RunOptions, generator: Generator, watch: Watch) -> Measured:
     token = secrets.token_hex(16)
     writes = MIXES[job.experiment.mix].get("update", 0) > 0
-    off, on = (arm_name(techniques) for techniques in job.arms)
+    off, on = job.sides
 
     def tight_enough(rounds: Sequence[Round]) -> bool:
         return is_tight(job.experiment.headline, rounds, off=off, on=on)
 
     arms = [
         Arm(
-            ArmSpec(name=arm_name(techniques), techniques=techniques),
+            ArmSpec(name=name, techniques=techniques),
             data_dir=options.data_dir,
             token=token,
             writes=writes,
         )
-        for techniques in job.arms
+        for name, techniques in job.sides.items()
     ]
     plan = replace(options.plan, mix=job.experiment.mix)
     try:

@@ -1,6 +1,6 @@
 """A result as tables on a terminal, and as Markdown for a pull request."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.box import SIMPLE
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lab.drift import Drift
 from lab.figures import effect, interval, quantity
 from lab.live import VERDICT_STYLES
 from lab.result import ExperimentResult, LabResult, MetricResult
@@ -85,6 +86,22 @@ def print_headlines(result: LabResult, console: Console) -> None:
             Text(effect(headline), style=f"bold {VERDICT_STYLES[experiment.verdict]}"),
             claim,
             Text(f"95 % interval {interval(headline)}", style="dim"),
+        )
+    console.print(table)
+
+
+def print_drift(drifts: Sequence[Drift], console: Console) -> None:
+    """Print how the effects of two runs differ."""
+    table = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
+    for column in ("technique", "metric", "earlier", "95 % interval", "later", "95 % interval", "verdict"):
+        table.add_column(column)
+    for drift in drifts:
+        style = "red" if drift.verdict == "changed" else "green"
+        table.add_row(
+            Text(drift.technique, style="bold"),
+            drift.earlier.title,
+            *(effect(drift.earlier), interval(drift.earlier), effect(drift.later), interval(drift.later)),
+            Text(drift.verdict, style=style),
         )
     console.print(table)
 

@@ -13,6 +13,7 @@ from httptools import HttpParserError, HttpResponseParser
 
 from lab.errors import BadTarget
 
+PORTS: Final = {"http": 80, "https": 443}
 UNANSWERED: Final = 0
 """The status of an exchange that got no answer."""
 
@@ -23,16 +24,17 @@ class Address:
 
     host: str
     port: int
+    is_tls: bool = False
     prefix: str = ""
     """Path before every target, without a slash at its end."""
 
     @classmethod
     def of(cls, url: str) -> "Address":
-        """Return the address of a plain `http://` URL; raise `BadTarget` for any other."""
+        """Return the address in an `http://` or `https://` URL; raise `BadTarget` for any other."""
         parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname or parts.query or parts.fragment:
+        if parts.scheme not in PORTS or not parts.hostname or parts.query or parts.fragment:
             raise BadTarget(f"{url!r} is not the address of a service; it looks like http://127.0.0.1:8000")
-        return cls(parts.hostname, parts.port or 80, parts.path.rstrip("/"))
+        return cls(parts.hostname, parts.port or PORTS[parts.scheme], parts.scheme == "https", parts.path.rstrip("/"))
 
 
 def encode(

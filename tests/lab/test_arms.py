@@ -99,7 +99,7 @@ def test_two_arms_are_measured_in_turn_and_told_apart() -> None:
     assert result.failure == ""
     assert len(result.rounds) == 4
     assert is_tight("queries_per_request", result.rounds, off="baseline", on="pooling")
-    outcome = compared(BY_NAME["pooling"], result, arms=(frozenset(), frozenset({"pooling"})))
+    outcome = compared(BY_NAME["pooling"], result, sides={"baseline": frozenset(), "pooling": frozenset({"pooling"})})
     assert outcome.metrics["queries_per_request"].off == pytest.approx(30)
     assert outcome.metrics["queries_per_request"].on == pytest.approx(3)
     assert outcome.metrics["queries_per_request"].verdict == "helps"

@@ -207,7 +207,7 @@ def test_recordings_add_up() -> None:
     assert len(one.overall()) == 2 * requests
 
 
-@pytest.mark.parametrize("url", ["https://example.test", "localhost:8000", "http://", "http://h/?q=1"])
+@pytest.mark.parametrize("url", ["ftp://example.test", "localhost:8000", "http://", "http://h/?q=1"])
 def test_an_address_that_cannot_be_driven_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(Exception, match=r"it looks like http://127\.0\.0\.1:8000"):
         Address.of(url)
