@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.servers.postgres",
     "tests.servers.databases",
     "tests.servers.redis",
+    "tests.servers.rabbitmq",
     "tests.servers.varnish",
     "tests.servers.prometheus",
     "tests.servers.alertmanager",

@@ -1,0 +1,117 @@
+"""A real RabbitMQ for tests: ports, names and folders of its own, so that it meets no other one."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.servers.executable import executable, free_port
+
+PACKAGE = "rabbitmq-server"
+START_DEADLINE_S = 60.0
+
+
+@dataclass
+class RabbitServer:
+    """One RabbitMQ node in its directory, on its port of 127.0.0.1."""
+
+    directory: Path
+    port: int = field(default_factory=free_port)
+    epmd_port: int = field(default_factory=free_port)
+    dist_port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def start(self) -> None:
+        """Start the node and wait until it takes connections."""
+        log = self.directory / "server.log"
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [str(_program("rabbitmq-server"))],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_DEADLINE_S
+        ready = [str(_program("rabbitmqctl")), "--node", self._node, "await_startup", "--timeout", "5"]
+        while subprocess.run(ready, env=self._environment(), capture_output=True, check=False).returncode:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"RabbitMQ does not start:\n{log.read_text()}")
+
+    def stop(self) -> None:
+        """Stop the node; what its queues hold stays in its directory."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(30)
+            self.process = None
+
+    def remove(self) -> None:
+        """Stop the node and its port mapper."""
+        self.stop()
+        epmd = shutil.which("epmd")
+        if epmd is not None:
+            subprocess.run([epmd, "-port", str(self.epmd_port), "-kill"], capture_output=True, check=False)
+
+    @property
+    def _node(self) -> str:
+        return f"flightdeck-{self.port}@localhost"
+
+    def _environment(self) -> dict[str, str]:
+        folder = str(self.directory)
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": folder,
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self.dist_port),
+            "RABBITMQ_MNESIA_BASE": f"{folder}/data",
+            "RABBITMQ_LOG_BASE": f"{folder}/log",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "RABBITMQ_CONFIG_FILE": f"{folder}/rabbitmq",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/enabled_plugins",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1",
+            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "LANG": "C.UTF-8",
+        }
+
+
+def _program(name: str) -> Path:
+    """Return a program of RabbitMQ; Debian's wrapper would change the user and hide the process."""
+    unwrapped = Path("/usr/lib/rabbitmq/bin") / name
+    return unwrapped if unwrapped.exists() else executable(name, package=PACKAGE)
+
+
+@contextmanager
+def running_rabbitmq() -> Iterator[RabbitServer]:
+    """Yield a running node; skip without the program."""
+    _program("rabbitmq-server")
+    directory = Path(tempfile.mkdtemp(prefix="flightdeck-rabbitmq-"))
+    server = RabbitServer(directory)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitServer]:
+    """A RabbitMQ for all tests; one that stops it starts it again."""
+    with running_rabbitmq() as server:
+        yield server

@@ -1,0 +1,66 @@
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import pytest
+
+from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
+
+COPIES = 20
+"""Of four days of flights: enough that an export takes seconds."""
+
+
+@pytest.fixture(scope="session")
+def many_flights(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with about 75,000 flights; for tests to copy."""
+    directory = tmp_path_factory.mktemp("many-flights")
+    database = directory / "flightdeck.db"
+    database.write_bytes((few_flights / "flightdeck.db").read_bytes())
+    with closing(sqlite3.connect(database)) as connection, connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(flights)") if row[1] != "id"]
+        names = ", ".join(columns)
+        numbers = "WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < ?)"
+        copied = f"INSERT INTO flights (id, {names}) SELECT id + n * 1000000, {names} FROM flights, copies"  # noqa: S608 names of the schema
+        connection.execute(f"{numbers} {copied}", (COPIES,))
+    return directory
+
+
+@pytest.fixture
+def inline(data_dir: Path) -> Iterator[Arm]:
+    """An arm that makes exports inside the request."""
+    with running_arm(arm_settings(frozenset({"timeouts", "pooling", "indexes", "compression"}), data_dir)) as arm:
+        yield arm
+
+
+def ask(arm: Arm, key: str | None = None, **body: Any) -> Any:
+    """Return the response to a request for an export."""
+    headers = BEARER | ({"Idempotency-Key": key} if key else {})
+    return arm.client.post("/exports", json=body, headers=headers)
+
+
+def export_of(arm: Arm, address: str) -> dict[str, Any]:
+    response = arm.client.get(address, headers=BEARER)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def wait_until(
+    arm: Arm, address: str, is_so: Callable[[dict[str, Any]], bool], *, within_s: float = 60
+) -> dict[str, Any]:
+    """Return the export as soon as the condition holds."""
+    deadline = monotonic() + within_s
+    while True:
+        export = export_of(arm, address)
+        if is_so(export):
+            return export
+        assert monotonic() < deadline, export
+        sleep(0.05)
+
+
+def is_done(export: dict[str, Any]) -> bool:
+    assert export["state"] in {"queued", "running", "done"}, export
+    return bool(export["state"] == "done")
