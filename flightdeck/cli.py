@@ -2,13 +2,15 @@
 
 import typer
 
-from flightdeck import data, demo, doctor, lab, serve, upstream, worker
+from flightdeck import data, demo, doctor, drill, lab, receiver, serve, upstream, worker
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
 app.add_typer(data.commands, name="data")
+app.add_typer(drill.commands, name="drill")
 app.add_typer(lab.commands, name="lab")
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.command()(receiver.receiver)
 app.command()(serve.serve)
 app.command()(upstream.upstream)
 app.command()(worker.worker)

@@ -25,7 +25,7 @@ class Monitoring:
     """The three processes; targets come and go while they run."""
 
     def __init__(self, directory: Path, *, drill: str) -> None:
-        self._directory = directory
+        self.directory = directory
         self._drill = drill
         prometheus, alertmanager, receiver = free_ports(3)
         self.prometheus_url = f"http://127.0.0.1:{prometheus}"
@@ -59,20 +59,24 @@ class Monitoring:
                 f"--storage.tsdb.path={directory / 'prometheus-data'}",
                 f"--web.listen-address=127.0.0.1:{prometheus}",
                 "--web.enable-lifecycle",
+                "--rules.alert.resend-delay=5s",  # the first alerts may be lost while it looks for Alertmanager
                 "--log.level=warn",
             ],
             ready_url=f"{self.prometheus_url}/-/ready",
         )
 
-    async def start(self) -> None:
-        """Write the configurations and start all three."""
+    def prepare(self) -> None:
+        """Write the configurations; from here on, targets can be named."""
         self._targets.mkdir()
         self.alertmanager_config.parent.mkdir()
         self.alertmanager_config.write_text(self._alertmanager_yml(), "utf-8")
         self.prometheus_config.write_text(self._prometheus_yml(), "utf-8")
+
+    async def start(self) -> None:
+        """Start all three."""
         await self.receiver.start()
         await self.alertmanager.start()
-        await self.prometheus.start(remove=self._directory)
+        await self.prometheus.start(remove=self.directory)
 
     async def stop(self) -> None:
         """End all three, the last started first."""

@@ -15,6 +15,11 @@ POLL_S: Final = 0.2
 QUIET: Final = ("Heartbeat",)
 
 
+def key(labels: dict[str, str]) -> str:
+    """Return the alert's name, with its window where several windows share one."""
+    return f"{labels['alertname']} {labels.get('window', '')}".strip()
+
+
 @dataclass(frozen=True)
 class Event:
     """One thing that happened, in seconds since the drill's clock began."""
@@ -68,7 +73,7 @@ class Timeline:
         """Wait until `seen` says so; raise `NotSeen` otherwise."""
         try:
             async with asyncio.timeout(within_s):
-                while not seen():
+                while not seen():  # noqa: ASYNC110 what is waited for is in other processes
                     await asyncio.sleep(POLL_S / 2)
         except TimeoutError:
             said = ", ".join(f"{event.alert} {event.what}".strip() for event in self.events[-8:])
@@ -77,7 +82,7 @@ class Timeline:
     def _look_at_alerts(self, answer: dict[str, Any]) -> None:
         now: dict[str, str] = {}
         for alert in answer["data"]["alerts"]:
-            name = alert["labels"]["alertname"]
+            name = key(alert["labels"])
             if now.get(name) != "firing":
                 now[name] = alert["state"]
         for name in self._states.keys() | now.keys():
@@ -93,7 +98,7 @@ class Timeline:
         self.heartbeat = self.heartbeat or answer["heartbeat_age_s"] is not None
         for arrival in answer["arrivals"]:
             for alert in arrival["alerts"]:
-                name, status = alert["labels"]["alertname"], alert["status"]
+                name, status = key(alert["labels"]), alert["status"]
                 if name not in QUIET and (name, status) not in self._arrived:
                     self._arrived.add((name, status))
                     self.received.setdefault(name, alert)

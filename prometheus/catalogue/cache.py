@@ -6,6 +6,8 @@ from prometheus.slo import Objectives
 MIN_LOOKUPS = 20
 """Of one cache, in five minutes."""
 
+MIN_ERRORS = 5
+
 
 def cache_alerts(objectives: Objectives) -> Group:
     """Return the alerts on hit ratio, failing lookups and stampedes."""
@@ -44,7 +46,7 @@ def cache_alerts(objectives: Objectives) -> Group:
                 owner="platform",
                 expr=(
                     f"{with_result('error')} / ({lookups} > 0) > {limits.cache_error_ratio:g}\n"
-                    f"and {lookups} >= {MIN_LOOKUPS}"
+                    f"and {with_result('error')} >= {MIN_ERRORS}"
                 ),
                 wait="2m",
                 summary="The {{ $labels.level }} level of the {{ $labels.cache }} cache fails on {{ $labels.arm }}",

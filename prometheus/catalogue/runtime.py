@@ -26,7 +26,7 @@ def _concurrency(objectives: Objectives) -> list[Alert]:
                 f"sum by (job, arm, instance, handler) (rate(event_loop_blocked_seconds_total{{{watched}}}[5m]))"
                 f" > {limits.loop_blocked_ratio:g}"
             ),
-            wait="1m",
+            wait="5m",
             summary="{{ $labels.handler }} blocks the event loop of {{ $labels.arm }}",
             description=(
                 "Over [5m] {{ $labels.handler }} kept {{ $labels.instance }} from doing anything else for "
@@ -97,10 +97,10 @@ def _resources(objectives: Objectives) -> list[Alert]:
             name="RestartLoop",
             severity="ticket",
             owner="service",
-            expr=f"max by (job, arm, instance) (changes({start}[15m])) >= {limits.restarts}",
+            expr=f"max by (job, arm, instance) (changes({start}[30m])) >= {limits.restarts}",
             wait="1m",
             summary="{{ $labels.arm }} restarts again and again",
-            description='{{ $labels.instance }} started {{ $value | printf "%.0f" }} times within [15m].',
+            description='{{ $labels.instance }} started {{ $value | printf "%.0f" }} times within [30m].',
             dashboard=PROCESS_BOARD,
             drill="restart-loop",
         ),

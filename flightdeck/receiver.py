@@ -1,0 +1,23 @@
+"""`flightdeck receiver`: the local end of Alertmanager's notifications."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+RUNBOOKS: Final = Path(__file__).parents[1] / "docs" / "runbooks"
+
+
+def receiver(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 9095,
+    runbooks: Annotated[Path, typer.Option(help="The folder of the runbook pages.")] = RUNBOOKS,
+) -> None:
+    """Receive alerts from Alertmanager and show them on a page, with their runbooks."""
+    import uvicorn  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from lab.receiver.app import create_receiver  # noqa: PLC0415
+    from lab.receiver.inbox import Inbox  # noqa: PLC0415
+
+    typer.echo(f"alerts are shown on http://{host}:{port}", err=True)
+    uvicorn.run(create_receiver(Inbox(), runbooks=runbooks), host=host, port=port, log_level="warning")

@@ -1,0 +1,107 @@
+"""Faults of the caches: the shared one is away, writes empty it, one popular answer expires again and again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from itertools import cycle
+from typing import Final
+
+import httpx
+
+from lab.arms import free_ports
+from lab.drills.drill import Drill
+from lab.drills.process import Process, program
+from lab.drills.scene import Scene
+
+BOARDS: Final = tuple(
+    f"/airports/{origin}/departures?date=2013-{month:02}-{day:02}"
+    for month in (5, 6, 7)
+    for day in range(1, 29)
+    for origin in ("JFK", "EWR", "LGA")
+)
+REPORT: Final = "/reports/delays?by=hour&month=2013-07"
+READERS: Final = 30
+
+
+@asynccontextmanager
+async def redis(scene: Scene) -> AsyncIterator[None]:
+    """A Redis of the drill's own, which the service shares its cache through."""
+    (port,) = free_ports(1)
+    command = [program("redis-server", package="redis-server"), "--port", str(port), "--bind", "127.0.0.1"]
+    server = scene.helper("Redis", [*command, "--save", "", "--dir", str(scene.directory)])
+    await server.start()
+    scene.share("redis", server, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    yield
+
+
+@asynccontextmanager
+async def redis_stopped(scene: Scene) -> AsyncIterator[None]:
+    """Redis is gone until somebody starts it again."""
+    server: Process = scene.shared("redis")
+    async with scene.traffic(BOARDS, clients=4):
+        await server.kill()
+        try:
+            yield
+        finally:
+            await server.start()
+
+
+async def updates(scene: Scene, path: str, *, pause_s: float) -> None:
+    """Update the flights of a board or list in turn, so that what was cached of them is no longer true."""
+    async with scene.client() as client:
+        flights: list[int] = []
+        while not flights:
+            with suppress(httpx.HTTPError, ValueError, KeyError):
+                answer = (await client.get(path)).json()
+                flights = [flight["id"] for flight in answer["items"]]
+        for flight in cycle(flights):
+            with suppress(httpx.HTTPError):
+                await client.patch(f"/flights/{flight}/status", json={"status": "departed", "departure_delay_min": 5})
+            await asyncio.sleep(pause_s)
+
+
+@asynccontextmanager
+async def write_flood(scene: Scene) -> AsyncIterator[None]:
+    """Status updates of the flights that everybody reads about, as fast as they are answered."""
+    async with scene.working(*(updates(scene, f"{path}&limit=50", pause_s=0.0) for path in FLOODED)):
+        yield
+
+
+@asynccontextmanager
+async def stampede(scene: Scene) -> AsyncIterator[None]:
+    """Many readers of one report that is no longer true every half second."""
+    flights = "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10&limit=50"
+    readers = scene.traffic([REPORT], clients=READERS, pause_s=0.0)
+    async with readers, scene.working(updates(scene, flights, pause_s=0.5)):
+        yield
+
+
+FLOODED: Final = (
+    "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10",
+    "/flights?origin=EWR&date_from=2013-07-11&date_to=2013-07-11",
+)
+
+CACHE_DRILLS: Final = (
+    Drill(
+        name="redis-stopped",
+        breaks="Redis is killed",
+        prepare=redis,
+        fault=redis_stopped,
+        alerts=("CacheDown",),
+    ),
+    Drill(
+        name="write-flood",
+        breaks="status updates make what is cached untrue as fast as it is computed",
+        fault=write_flood,
+        alerts=("CacheHitRatioCollapsed",),
+        writes=True,
+        warm_s=20.0,
+    ),
+    Drill(
+        name="stampede",
+        breaks=f"{READERS} readers ask for one report, and every half second an update makes it untrue",
+        fault=stampede,
+        alerts=("CacheStampede",),
+        writes=True,
+    ),
+)

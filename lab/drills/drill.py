@@ -1,0 +1,31 @@
+"""A drill: what is broken, how, and which alerts must say so."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from lab.drills.scene import Scene
+
+Fault = Callable[[Scene], AbstractAsyncContextManager[None]]
+"""A block: the fault is there inside it, and is repaired when the block ends, however it does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drill:
+    """One fault and the alerts that must fire."""
+
+    name: str
+    fault: Fault
+    breaks: str
+    """What is done to the system, for the reader of the list."""
+    alerts: tuple[str, ...]
+    """Alert names, with the window where an alert has several: `AvailabilityBudgetBurn 1h`."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    prepare: Fault | None = None
+    """What the service needs beside it, started before it: a cache, an upstream."""
+    writes: bool = False
+    """Whether it changes data: then it works on a copy."""
+    warm_s: float = 8.0
+    """Normal traffic before the fault."""
+    fires_within_s: float = 60.0
+    resolves_within_s: float = 90.0

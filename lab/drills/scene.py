@@ -1,0 +1,162 @@
+"""The service under a drill: its process, the traffic on it, and how a release replaces it."""
+
+import asyncio
+import secrets
+import shutil
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from lab.arms import DATABASES, free_ports
+from lab.drills.errors import DrillError
+from lab.drills.monitoring import Monitoring
+from lab.drills.process import Process
+
+ARM: Final = "drill"
+EVERYDAY: Final = (
+    "/flights?origin=JFK&limit=20",
+    "/airports/JFK/departures?date=2013-07-10",
+    "/reports/delays?by=carrier&origin=JFK&month=2013-07",
+    "/airports/LGA",
+    "/airports/EWR/departures?date=2013-07-11",
+    "/airlines",
+    "/reports/routes?origin=EWR&month=2013-07",
+    "/flights?origin=LGA&limit=20",
+)
+"""What the drill's own light traffic asks; it begins before the fault and goes on after it."""
+
+EVERYDAY_PAUSE_S: Final = 0.1
+
+
+class Scene:
+    """One service with its traffic, watched by the drill's monitoring."""
+
+    def __init__(self, directory: Path, data_dir: Path, *, monitoring: Monitoring, settings: Mapping[str, str]) -> None:
+        if missing := [name for name in DATABASES if not (data_dir / name).exists()]:
+            raise DrillError(f"no {' and '.join(missing)} in {data_dir}; load the data first: flightdeck data load")
+        self.directory = directory
+        self.monitoring = monitoring
+        self.token = secrets.token_urlsafe(16)
+        self.data_dir = directory / "data"
+        self.original = data_dir
+        self._settings = dict(settings)
+        self._shared: dict[str, Any] = {}
+        self._processes: list[Process] = []
+        self.service = self._next({})
+
+    async def start(self, *, writes: bool) -> None:
+        """Give the service data of its own, start it, and let Prometheus scrape it."""
+        self.data_dir.mkdir()
+        for name in DATABASES:
+            if writes:
+                await asyncio.to_thread(shutil.copyfile, self.original / name, self.data_dir / name)
+            else:
+                (self.data_dir / name).symlink_to((self.original / name).resolve())
+        await self.service.start()
+        self.scraped()
+
+    async def stop(self) -> None:
+        """End every process that this scene started."""
+        for process in reversed(self._processes):
+            await process.stop()
+
+    def scraped(self) -> None:
+        """Let Prometheus scrape the service that is in use now, and nothing else under its job."""
+        self.monitoring.scrape("service", [self.metrics_address], arm=ARM)
+
+    async def release(self, settings: Mapping[str, str]) -> None:
+        """Replace the service by one with other settings, without a moment in which nobody answers."""
+        old, new = self.service, self._next(settings)
+        await new.start()
+        self.service = new
+        self._point_at(new)
+        self.scraped()
+        await old.stop()
+
+    @asynccontextmanager
+    async def released(self, **settings: str) -> AsyncIterator[None]:
+        """Release the service with these settings for the time of the block, then the good one again."""
+        await self.release(settings)
+        try:
+            yield
+        finally:
+            await self.release({})
+
+    def helper(
+        self, name: str, arguments: Sequence[str], *, ready_url: str = "", environment: Mapping[str, str] | None = None
+    ) -> Process:
+        """Return another process of the drill, not started yet; `stop` ends it too."""
+        process = Process(name, arguments, ready_url=ready_url, environment=environment)
+        self._processes.append(process)
+        return process
+
+    def share(self, name: str, thing: object, **settings: str) -> None:
+        """Keep what the fault will need, and what the service has to know about it."""
+        self._shared[name] = thing
+        self._settings |= settings
+        self.service.environment = self.environment({})
+
+    def shared(self, name: str) -> Any:
+        """Return what was kept under the name."""
+        return self._shared[name]
+
+    def working(self, *work: Coroutine[None, None, None]) -> AbstractAsyncContextManager[None]:
+        """Return a block during which this work is done."""
+        return _during(work)
+
+    def traffic(
+        self, paths: Iterable[str] = EVERYDAY, *, clients: int = 1, pause_s: float = EVERYDAY_PAUSE_S
+    ) -> AbstractAsyncContextManager[None]:
+        """Return a block during which clients ask for these paths in turn; what fails is not repeated."""
+        return _during([self._client(tuple(paths), offset, pause_s) for offset in range(clients)])
+
+    def client(self, timeout_s: float = 10.0) -> httpx.AsyncClient:
+        """Return a client of the service that may write; the caller closes it."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=timeout_s)
+
+    def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return what a process of the service reads, with these settings over the drill's."""
+        own = {"ARM": ARM, "TECHNIQUES": "all", "DATA_DIR": str(self.data_dir), "WRITE_TOKEN": self.token}
+        return own | {"OBSERVABILITY_ACCESS_LOG": "false"} | self._settings | dict(settings)
+
+    async def _client(self, paths: Sequence[str], offset: int, pause_s: float) -> None:
+        asked = cycle([*paths[offset % len(paths) :], *paths[: offset % len(paths)]])
+        async with httpx.AsyncClient(timeout=10.0) as client:
+            while True:
+                with suppress(httpx.HTTPError):
+                    await client.get(self.url + next(asked))
+                await asyncio.sleep(pause_s)
+
+    def _next(self, settings: Mapping[str, str]) -> Process:
+        port, metrics_port = free_ports(2)
+        process = self.helper(
+            "the service",
+            [sys.executable, "-m", "flightdeck", "serve", "--port", str(port), "--metrics-port", str(metrics_port)],
+            ready_url=f"http://127.0.0.1:{port}/readyz",
+            environment=self.environment(settings),
+        )
+        if len(self._processes) == 1:
+            self._point_at(process)
+        return process
+
+    def _point_at(self, process: Process) -> None:
+        port, metrics_port = process.command[-3], process.command[-1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.metrics_address = f"127.0.0.1:{metrics_port}"
+
+
+@asynccontextmanager
+async def _during(work: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,41 @@
+"""What a drill showed, for a reader: its timeline, what the notification said, and the table of all drills."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from lab.drills.run import Outcome
+
+
+def show(outcome: Outcome) -> None:
+    """Print the timeline of one drill and what a person would have seen."""
+    console = Console()
+    timeline = Table("seconds", "what happened", title=f"Drill {outcome.drill}", title_justify="left")
+    ready = [event for event in outcome.events if event.at_s >= 0]
+    for event in ready or outcome.events:
+        timeline.add_row(f"{event.at_s:.1f}", f"{event.alert} {event.what}".strip())
+    console.print(timeline)
+    for alert in outcome.alerts:
+        annotations = alert.notification.get("annotations", {})
+        for line in ("summary", "description", "runbook_url", "dashboard"):
+            if annotations.get(line):
+                console.print(f"  {annotations[line]}", highlight=False, soft_wrap=True)
+    if outcome.failure:
+        console.print(f"[red]failed:[/red] {outcome.failure}", highlight=False, soft_wrap=True)
+
+
+def show_all(outcomes: Sequence[Outcome]) -> None:
+    """Print one row for each alert of each drill."""
+    table = Table("drill", "alert", "pending", "firing", "delivered", "resolved", "said so", "also fired")
+    for outcome in outcomes:
+        for alert in outcome.alerts:
+            times = (alert.pending_s, alert.firing_s, alert.delivered_s, alert.resolved_s, alert.delivered_resolved_s)
+            shown = [seconds(time) for time in times]
+            table.add_row(outcome.drill, alert.alert, *shown, ", ".join(outcome.also_fired))
+    Console().print(table)
+
+
+def seconds(time: float | None) -> str:
+    """Return the time as a reader expects it, or a dash for what was not seen."""
+    return "-" if time is None else f"{time:.1f} s"
