@@ -48,6 +48,8 @@ class LoopWatch:
     ) -> None:
         self._loop = loop
         self._thread_id = thread_id
+        task = asyncio.current_task(loop)
+        self._starter = None if task is None else id(task)
         self._late_s = late_s
         self._blocked = blocked
         self._stopped = Event()
@@ -84,7 +86,7 @@ class LoopWatch:
     def _look(self, late_from_s: float) -> None:
         late_s = self._late_s()
         running = running_task(self._loop, self._thread_id) if late_s >= late_from_s else None
-        if running is None:
+        if running is None or self._serves_nobody(running):
             self._forget()
             return
         now = perf_counter()
@@ -99,6 +101,10 @@ class LoopWatch:
             self._sampled = now
             self._begin(running, handler, late_s)
         self._suspect = task_id
+
+    def _serves_nobody(self, running: RunningTask) -> bool:
+        """Return whether the application is only starting or stopping: in the task that started this watch."""
+        return id(running.task) == self._starter and running.request is None
 
     def _begin(self, running: RunningTask, handler: str, late_s: float) -> None:
         request, stack = running.request, running.stack()

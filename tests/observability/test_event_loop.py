@@ -2,8 +2,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 import pytest
@@ -209,3 +209,18 @@ def test_every_block_of_one_and_a_half_times_the_threshold_is_noticed() -> None:
             time.sleep(0.013 * number)
         wait_until(lambda: site.late_timers("0.05") >= 10)
     assert site.blocked("/slow/{number}") > 10 * 0.05
+
+
+def test_a_slow_start_of_the_application_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 the signature is Starlette's
+        block(0.4)
+        yield
+
+    registry = CollectorRegistry()
+    app = FastAPI(lifespan=lifespan)
+    instrument(app, registry=registry, settings=TelemetrySettings(metrics_exporter="none"))
+    with caplog.at_level(logging.WARNING, "observability.event_loop"), serving(app):
+        pass
+    assert registry.get_sample_value("event_loop_blocked_seconds_total", {"handler": "none"}) is None
+    assert caplog.records == []

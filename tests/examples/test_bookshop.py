@@ -1,0 +1,83 @@
+"""The example runs as its first lines say, and shows what it is an example of."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers.executable import free_port
+
+ROOT = Path(__file__).parents[2]
+
+
+class Shop:
+    """The running example."""
+
+    def __init__(self, url: str, metrics_url: str) -> None:
+        self.url = url
+        self.metrics_url = metrics_url
+
+    def value(self, name: str, **labels: str) -> float:
+        text = httpx.get(self.metrics_url).text
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        return sum(s.value for s in samples if s.name == name and s.labels.items() >= labels.items())
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    port, metrics_port = free_port(), free_port()
+    command = [sys.executable, "-m", "uvicorn", "examples.bookshop:create_app", "--factory", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--app-dir", str(ROOT), "--log-level", "warning"],
+        cwd=tmp_path_factory.mktemp("shop"),
+        env={"OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port)},
+    )
+    shop = Shop(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{metrics_port}/metrics")
+    deadline = monotonic() + 60
+    try:
+        while True:
+            try:
+                httpx.get(f"{shop.url}/books/1")
+            except httpx.ConnectError:
+                assert monotonic() < deadline, "the shop does not open"
+                sleep(0.1)
+            else:
+                break
+        yield shop
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_the_lazy_route_is_suspected_of_a_query_per_author_and_the_eager_one_is_not(shop: Shop) -> None:
+    queries = shop.value("db_queries_per_request_sum", handler="/authors")
+    assert len(httpx.get(f"{shop.url}/authors").json()) == 25
+    assert shop.value("db_queries_per_request_sum", handler="/authors") - queries == 26
+    assert shop.value("db_n_plus_one_suspected_total", handler="/authors") == 1
+    httpx.get(f"{shop.url}/authors", params={"eager": True})
+    assert shop.value("db_queries_per_request_sum", handler="/authors") - queries == 28
+    assert shop.value("db_n_plus_one_suspected_total", handler="/authors") == 1
+
+
+def test_orders_are_counted_by_their_route_and_status(shop: Shop) -> None:
+    statuses = [httpx.post(f"{shop.url}/books/5/orders").status_code for _ in range(4)]
+    assert statuses == [201, 201, 201, 409]
+    for status, count in (("201", 3), ("409", 1)):
+        assert shop.value("http_requests_total", handler="/books/{number}/orders", status=status) == count
+
+
+def test_the_pool_and_the_threads_are_visible(shop: Shop) -> None:
+    assert shop.value("db_client_connection_max", pool="primary") == 15
+    assert shop.value("db_client_connection_wait_time_seconds_count", pool="primary") > 0
+    assert shop.value("thread_limiter_limit_threads", limiter="default") == 40
+
+
+def test_the_doctor_finds_nothing(shop: Shop) -> None:
+    command = [sys.executable, "-m", "flightdeck", "doctor", shop.url, "--metrics-url", shop.metrics_url]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "✓ nothing found")
