@@ -37,6 +37,8 @@ class Metric:
     better: Better
     of: Callable[[Slot], float | None]
     """Takes a slot; gives None where the slot does not tell."""
+    varies_by_round: bool = True
+    """False: it belongs to the process, and many rounds of one process are still one observation."""
 
 
 def _quantile(share: float, slot: Slot) -> float | None:
@@ -129,6 +131,7 @@ METRICS: Final = (
         unit="bytes",
         better="lower",
         of=lambda slot: slot.inside_after.total("process_resident_memory_bytes"),
+        varies_by_round=False,
     ),
     Metric(
         name="slow_link_p50_s",

@@ -30,7 +30,7 @@ def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bo
 def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, frozenset[str]]) -> ExperimentResult:
     """Return the result of two of the measured arms, named with their techniques: first without, then with."""
     off, on = sides
-    before, after, metrics, rounds = summarised(measured, sides=sides)
+    before, after, metrics, rounds = summarised(measured, sides=sides, headline=experiment.headline)
     headline = metrics.get(experiment.headline)
     return ExperimentResult(
         name=experiment.name,

@@ -70,12 +70,13 @@ class Page:
         """What the technique was seen to cost, in one phrase."""
         experiment = self.experiment
         seen = [experiment.metrics[name] for name in experiment.costs if name in experiment.metrics]
-        worse = [metric for metric in seen if metric.verdict == "hurts"]
-        if not worse:
+        # Without an interval the reader judges: the figures of a process, such as its memory.
+        paid = [metric for metric in seen if metric.verdict == "hurts" or metric.interval is None]
+        if not paid:
             return "none seen" if seen else figures.NONE
         return ", ".join(
             f"{metric.title} {figures.quantity(metric.off, metric.unit)} → {figures.quantity(metric.on, metric.unit)}"
-            for metric in worse
+            for metric in paid
         )
 
     @property

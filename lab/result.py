@@ -11,14 +11,19 @@ from lab.metric import METRICS, Metric, Slot, metrics_of_kind
 from lab.rounds import Measured, Round
 from lab.statistics import Better, Effect, Verdict, paired_effect
 
+DECIDING: Final = 0.95
+"""Confidence of the interval of the metric that decides an experiment."""
+ACCOMPANYING: Final = 0.995
+"""Of every other metric: there are about ten, and all their intervals together shall hold in 19 of 20 runs."""
 SCHEMA_VERSION: Final = 1
 """Grows when a reader of an older version would misread a newer one."""
 
 
 class MetricResult(BaseModel):
     """One metric of both arms. `ratio` is above 1 where the technique makes it better: off/on if lower is better,
-    on/off if higher is; null where nothing is left to divide by. `interval` bounds the ratio, without an upper end
-    where that is null."""
+    on/off if higher is; null where nothing is left to divide by. `interval` bounds the ratio with this `confidence`,
+    without an upper end where that is null; it is null itself where there were too few rounds, and for what belongs to
+    a process and not to a round."""
 
     title: str
     unit: str
@@ -27,12 +32,13 @@ class MetricResult(BaseModel):
     on: float | None
     ratio: float | None
     interval: tuple[float, float | None] | None
+    confidence: float
     detectable: float | None
     rounds: int
     verdict: Verdict
 
     @classmethod
-    def of(cls, metric: Metric, effect: Effect) -> Self:
+    def of(cls, metric: Metric, effect: Effect, *, confidence: float) -> Self:
         """Return the metric's effect for the result."""
         return cls(
             title=metric.title,
@@ -42,6 +48,7 @@ class MetricResult(BaseModel):
             on=effect.on,
             ratio=effect.ratio,
             interval=(effect.interval.low, effect.interval.high) if effect.interval else None,
+            confidence=confidence,
             detectable=effect.detectable,
             rounds=effect.rounds,
             verdict=effect.verdict,
@@ -122,18 +129,19 @@ class LabResult(BaseModel):
 
 
 def summarised(
-    measured: Measured, *, sides: Mapping[str, frozenset[str]]
+    measured: Measured, *, sides: Mapping[str, frozenset[str]], headline: str
 ) -> tuple[ArmResult, ArmResult, dict[str, MetricResult], list[RoundResult]]:
     """Return both arms, the effects, and the rounds of a measurement; the sides are named with their techniques."""
     off, on = sides
-    kinds = sorted(
-        {kind for round_ in measured.rounds for slot in round_.slots.values() for kind in slot.opened.answers}
-    )
+    slots = [slot for round_ in measured.rounds for slot in round_.slots.values()]
+    kinds = sorted({kind for slot in slots for kind in slot.opened.answers})
     metrics = [*METRICS, *(metric for kind in kinds if len(kinds) > 1 for metric in metrics_of_kind(kind))]
-    effects = {metric.name: _effect(metric, measured.rounds, off=off, on=on) for metric in metrics}
-    results = {
-        metric.name: MetricResult.of(metric, effects[metric.name]) for metric in metrics if effects[metric.name].rounds
-    }
+    results = {}
+    for metric in metrics:
+        confidence = DECIDING if metric.name == headline else ACCOMPANYING
+        effect = _effect(metric, measured.rounds, off=off, on=on, confidence=confidence)
+        if effect.rounds:
+            results[metric.name] = MetricResult.of(metric, effect, confidence=confidence)
     rounds = [
         RoundResult(at_s=r.at_s, off=_values(metrics, r.slots[off]), on=_values(metrics, r.slots[on]))
         for r in measured.rounds
@@ -142,20 +150,27 @@ def summarised(
     return before, after, results, rounds
 
 
-def _effect(metric: Metric, rounds: list[Round], *, off: str, on: str) -> Effect:
-    """Return the effect from the rounds in which both arms tell; one that only one arm can tell has no ratio."""
+def _effect(metric: Metric, rounds: list[Round], *, off: str, on: str, confidence: float) -> Effect:
+    """Return the effect from the rounds in which both arms tell; without an interval where rounds tell nothing new."""
     pairs = [(metric.of(r.slots[off]), metric.of(r.slots[on])) for r in rounds]
     both = [(before, after) for before, after in pairs if before is not None and after is not None]
-    if both or not pairs:
+    if metric.varies_by_round and (both or not pairs):
         requests = float(sum(r.slots[on].opened.answers.total() for r in rounds))
         return paired_effect(
-            [before for before, _ in both], [after for _, after in both], better=metric.better, trials_on=requests
+            [before for before, _ in both],
+            [after for _, after in both],
+            better=metric.better,
+            confidence=confidence,
+            trials_on=requests,
         )
     befores, afters = ([value for value in values if value is not None] for values in zip(*pairs, strict=True))
+    before = sum(befores) / len(befores) if befores else None
+    after = sum(afters) / len(afters) if afters else None
+    better, worse = (before, after) if metric.better == "lower" else (after, before)
     return Effect(
-        off=sum(befores) / len(befores) if befores else None,
-        on=sum(afters) / len(afters) if afters else None,
-        ratio=None,
+        off=before,
+        on=after,
+        ratio=better / worse if better and worse else None,
         interval=None,
         detectable=None,
         rounds=max(len(befores), len(afters)),

@@ -23,7 +23,8 @@ MIN_ROUNDS: Final = 4
 """With fewer rounds no interval is given."""
 PRACTICAL: Final = 1.05
 """A ratio nearer to 1 than this is no difference that anyone should act on."""
-RESAMPLES: Final = 1000
+RESAMPLES_IN_TAIL: Final = 25
+"""So many resamples beyond each end make its place sure enough."""
 STUDENTIZED_CAP: Final = 2.5
 """A resample of four rounds can have almost no spread, and no end may follow it further than this many Student's t."""
 RULE_OF_THREE: Final = 3.0
@@ -102,7 +103,7 @@ def mean_interval(
         return mean, mean
     tail = (1 - confidence) / 2
     student = float(stdtrit(count - 1, 1 - tail))
-    samples = np.random.default_rng(seed).choice(values, (RESAMPLES, count))
+    samples = np.random.default_rng(seed).choice(values, (_resamples(tail), count))
     spread = samples.std(axis=1, ddof=1) / np.sqrt(count)
     kept = spread > 0  # a resample of one value repeated has no spread to studentize with
     low_t, high_t = np.quantile((samples.mean(axis=1)[kept] - mean) / spread[kept], [tail, 1 - tail])
@@ -119,6 +120,10 @@ def verdict_of(ratio: float | None, interval: Interval | None) -> Verdict:
     if interval.high is not None and interval.high < 1 and ratio is not None and ratio <= 1 / PRACTICAL:
         return "hurts"
     return "no difference seen"
+
+
+def _resamples(tail: float) -> int:
+    return round(RESAMPLES_IN_TAIL / tail)
 
 
 def _effect(
@@ -168,7 +173,7 @@ def _from_totals(
     if off == 0 and on == 0:
         return _effect(off, on, None, None, rounds=rounds)
     tail = (1 - confidence) / 2
-    picks = np.random.default_rng(0).integers(0, rounds, (RESAMPLES, rounds))
+    picks = np.random.default_rng(0).integers(0, rounds, (_resamples(tail), rounds))
     befores, afters = before[picks].mean(axis=1), after[picks].mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.nan_to_num(befores / afters, nan=1.0, posinf=np.inf)

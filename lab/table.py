@@ -51,7 +51,7 @@ def markdown(result: LabResult) -> str:
         experiments: dict[str, ExperimentResult] = getattr(result, section)
         if not experiments:
             continue
-        lines += [f"### {title}", "", "| technique | metric | off | on | effect | 95 % interval | verdict |"]
+        lines += [f"### {title}", "", "| technique | metric | off | on | effect | interval | verdict |"]
         lines.append("| --- | --- | ---: | ---: | ---: | --- | --- |")
         for experiment in experiments.values():
             for metric in shown_metrics(experiment):
@@ -112,7 +112,7 @@ def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:
         table.add_column(column)
     for column in ("off", "on", "effect"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("95 % interval")
+    table.add_column("interval")
     table.add_column("verdict")
     for experiment in experiments.values():
         for position, metric in enumerate(shown_metrics(experiment)):

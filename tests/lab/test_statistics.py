@@ -68,6 +68,14 @@ def test_a_technique_that_makes_things_worse_is_said_to_hurt() -> None:
     assert effect.verdict == "hurts"
 
 
+def test_more_confidence_takes_a_wider_interval() -> None:
+    off, on = [1.0, 1.2, 0.9, 1.1, 1.05, 0.95], [0.5, 0.52, 0.49, 0.6, 0.5, 0.5]
+    usual, sure = (paired_effect(off, on, better="lower", confidence=share).interval for share in (0.95, 0.995))
+    assert usual is not None
+    assert sure is not None
+    assert sure.low < usual.low < 2 < (usual.high or 0) < (sure.high or 0)
+
+
 def test_fewer_than_four_rounds_give_no_interval_and_no_claim() -> None:
     effect = paired_effect([40.0, 41.0, 42.0], [1.0, 1.0, 1.0], better="lower")
     assert effect.interval is None
