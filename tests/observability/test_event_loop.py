@@ -224,3 +224,23 @@ def test_a_slow_start_of_the_application_keeps_nobody_waiting(caplog: pytest.Log
         pass
     assert registry.get_sample_value("event_loop_blocked_seconds_total", {"handler": "none"}) is None
     assert caplog.records == []
+
+
+def test_the_metrics_port_answers_and_names_the_guilty_route_while_the_loop_is_blocked() -> None:
+    app = FastAPI()
+
+    @app.get("/report")
+    async def report() -> None:
+        block(2.0)
+
+    telemetry = instrument(app, settings=TelemetrySettings(metrics_port=0))
+    with serving(app) as url, requested(f"{url}/report"):
+        metrics = f"http://127.0.0.1:{telemetry.metrics_port}/metrics"
+        began = time.monotonic()
+        while 'event_loop_blocked_seconds_total{handler="/report"}' not in (text := httpx.get(metrics).text):
+            assert time.monotonic() - began < 1.5
+        (stall,) = (line for line in text.splitlines() if line.startswith("event_loop_stall_seconds "))
+        assert 0 < float(stall.split()[1]) < 2
+        (active,) = (line for line in text.splitlines() if line.startswith("http_requests_inprogress "))
+        assert float(active.split()[1]) == 1
+        assert time.monotonic() - began < 1.9, "it must still be blocked"

@@ -1,0 +1,110 @@
+"""The page is followed to the letter: its files are written, its commands are run, its output is compared."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import pytest
+
+from docs.telemetry_settings_page import telemetry_settings_page
+from tests.servers.executable import executable, free_port
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "adopting.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+FILES = {code.splitlines()[0].removeprefix("# "): code for language, code in BLOCKS if language == "python"}
+COMMANDS = [
+    (command, expected.strip("\n").splitlines())
+    for language, text in BLOCKS
+    if language == "console"
+    for command, expected in re.findall(r"^\$ ([^\n]*)\n((?:(?!\$ )[^\n]*\n)*)", text, re.MULTILINE)
+]
+
+
+@dataclass
+class Desk:
+    """A directory with the page's files, and the ports that stand for those on the page."""
+
+    folder: Path
+    ports: dict[str, str]
+
+    def translated(self, command: str) -> str:
+        for port, free in self.ports.items():
+            command = command.replace(port, free)
+        return command
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "OTEL_EXPORTER_PROMETHEUS_PORT": self.ports["9464"],
+        }
+        return subprocess.run(
+            [str(executable("bash", package="bash")), "-c", self.translated(command)],
+            cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    desk = Desk(tmp_path_factory.mktemp("desk"), {"8080": str(free_port()), "9464": str(free_port())})
+    for name, code in FILES.items():
+        (desk.folder / name).write_text(code)
+    serve = next(command for command, _ in COMMANDS if command.startswith("uvicorn"))
+    arguments = desk.translated(serve.removesuffix(" &")).split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments, "--log-level", "warning"],
+        cwd=desk.folder,
+        env={**os.environ, "OTEL_EXPORTER_PROMETHEUS_PORT": desk.ports["9464"]},
+    )
+    deadline = monotonic() + 60
+    try:
+        while True:
+            try:
+                httpx.get(f"http://127.0.0.1:{desk.ports['9464']}/metrics")
+            except httpx.ConnectError:
+                assert monotonic() < deadline, "the service does not start"
+                sleep(0.1)
+            else:
+                break
+        yield desk
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def without_numbers(line: str) -> str:
+    """Return the line with the values that differ from run to run replaced."""
+    return re.sub(r"\b[0-9a-f]{32}\b|\d+\.\d\d\b", "#", line.strip())
+
+
+@pytest.mark.parametrize(("command", "expected"), [(command, expected) for command, expected in COMMANDS if expected])
+def test_a_command_prints_what_the_page_says(desk: Desk, command: str, expected: list[str]) -> None:
+    executable("curl", package="curl")
+    done = desk.run(command)
+    assert [without_numbers(line) for line in done.stdout.strip().splitlines()] == list(map(without_numbers, expected))
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("test_")])
+def test_a_file_of_the_page_can_be_imported(desk: Desk, name: str) -> None:
+    done = desk.run(f"python -W error -c 'import {name.removesuffix('.py')}'")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_test_of_the_page_passes(desk: Desk) -> None:
+    done = desk.run("python -m pytest -q -o anyio_mode=auto test_shop.py")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+def test_every_setting_and_error_that_the_page_names_exists() -> None:
+    settings = telemetry_settings_page()
+    for variable in set(re.findall(r"\b(?:OTEL|OBSERVABILITY)_[A-Z_]+\b", PAGE.read_text())):
+        assert f"`{variable}`" in settings
