@@ -13,6 +13,9 @@ from service.settings import Settings
 CLIENT_GRACE_S = 1.0
 """How much later than the server the client gives up on a statement: only when the server is silent."""
 
+WATCH_TIMEOUT_S = 1.0
+"""How long a server may be silent before its watch counts it as down."""
+
 
 class Postgres:
     """A database of a server, with the secondary indexes or without them."""
@@ -29,7 +32,11 @@ class Postgres:
 
     def watching_engine(self) -> AsyncEngine:
         """Return an engine with one connection of its own, for questions that must not wait for the pool."""
-        options = {"server_settings": {"application_name": "flightdeck watch"}, "timeout": 1.0, "command_timeout": 1.0}
+        options = {
+            "server_settings": {"application_name": "flightdeck watch"},
+            "timeout": WATCH_TIMEOUT_S,
+            "command_timeout": WATCH_TIMEOUT_S,
+        }
         return create_async_engine(
             self._address, connect_args=options, pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT"
         )

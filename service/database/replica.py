@@ -18,7 +18,6 @@ from service.database.replica_metrics import ReplicaMetrics
 from service.errors import ServiceError
 
 POLL_S: Final = 0.25
-POLL_TIMEOUT_S: Final = 1.0
 UNKNOWN: Final = 1 << 63
 """A position that no log has reached: the primary's, until it is seen again."""
 
@@ -123,7 +122,7 @@ class Replica:
 async def _position(engine: AsyncEngine, statement: TextClause) -> int | None:
     """Return where a server is in its log; none if it does not say so in time."""
     try:
-        async with asyncio.timeout(POLL_TIMEOUT_S), engine.connect() as connection:
+        async with engine.connect() as connection:
             position: int | None = await connection.scalar(statement)
             return position
     except (DBAPIError, OSError, ServiceError) as error:

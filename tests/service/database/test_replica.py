@@ -15,7 +15,7 @@ from service.errors import DatabaseUnreachable
 from service.models import Flight
 from service.settings import Settings
 from tests.servers.databases import checked_out
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import PostgresServer, replica_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server("postgresql")]
 
@@ -221,6 +221,31 @@ async def test_a_server_that_follows_no_other_is_no_replica(postgres_url: URL) -
         await asyncio.sleep(0.6)
         assert not await watched.reads_on_replica()
         assert watched.value("db_reads_total", role="replica", reason="fresh") == 0
+        assert watched.value("db_replica_up") == 0
+
+
+async def test_a_replica_that_was_promoted_is_no_replica_any_more(
+    postgres_url: URL, postgres_server: PostgresServer
+) -> None:
+    with replica_of(postgres_server) as promoted:
+        async with watching(postgres_url, promoted.url(postgres_url.database or "")) as watched:
+            await watched.until_reads_are_on(replica=True)
+            promoted.run("SELECT pg_promote()")
+            await watched.until(lambda: watched.value("db_replica_up") == 0)
+            await watched.write(2)
+            assert await watched.version() == 2
+            await asyncio.sleep(0.6)
+            assert watched.value("db_replica_up") == 0
+
+
+async def test_the_first_read_that_finds_the_replica_down_spares_the_others_the_attempt(
+    postgres_url: URL, on_replica: URL, replica: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.database.replica.POLL_S", 3600)
+    async with watching(postgres_url, on_replica) as watched:
+        await watched.until_reads_are_on(replica=True)
+        await asyncio.to_thread(replica.stop)
+        assert await watched.version() == 1
         assert watched.value("db_replica_up") == 0
 
 

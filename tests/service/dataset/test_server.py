@@ -193,6 +193,28 @@ def test_migrating_makes_the_tables_and_keeps_what_is_in_them(few_files: Path, f
     assert fresh.both("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'") == ["7", "0"]
 
 
+def test_migrating_takes_secondary_indexes_from_the_twin(loaded: Tables) -> None:
+    on(loaded.url.set(database=loaded.names[1])).migrate()
+    assert loaded.both("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'") == ["7", "7"]
+    assert [state.schema_is_current for state in on(loaded.url).states()] == [True, False]
+    on(loaded.url).migrate()
+    assert loaded.both("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'") == ["7", "0"]
+
+
+def test_the_database_is_not_made_again_when_its_twin_can_not_be(few_files: Path, loaded: Tables) -> None:
+    loaded.run("UPDATE flights SET status = 'boarding' WHERE id = 1")
+    refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''not now''; END'"
+    at_commit = (
+        "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON dataset_load DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    for statement in (refuse, at_commit):
+        loaded.server.run(statement, database=loaded.names[1])
+    with pytest.raises(ServerFailed, match="not now"):
+        on(loaded.url).load(Source(few_files), Silence(), force=True)
+    assert loaded.run("SELECT status FROM flights WHERE id = 1") == "boarding"
+
+
 def every_other(content: bytes) -> Iterator[list[str]]:
     return (record for number, record in enumerate(records(content)) if number % 2)
 
