@@ -12,45 +12,27 @@ from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings, instrument
 from observability.cache import CacheMetrics
-from observability.compression import CompressionMetrics
-from service.airlines import routes as airlines
 from service.airlines.routes import airlines_router
-from service.airports import routes as airports
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
 from service.answers import FullObjects, SlimObjects
-from service.authorisation import WriteToken
-from service.body_limit import BodyLimit
-from service.cache.compose import cache_for, policies_in_use, told_edge
+from service.cache.compose import cache_for, told_edge
 from service.cache.edge import PurgingCache
 from service.cache.layered import LayeredCache
-from service.cache.middleware import ResponseCacheMiddleware
-from service.cache.null import NullCache
-from service.cache.policy import CachePolicy, PolicyTable
-from service.cache.replay import ReplayMiddleware
-from service.compression.middleware import CompressionMiddleware
 from service.database import Database
 from service.database.read_your_writes import ReadYourWrites
 from service.exports.composition import exports_of
 from service.exports.routes import exports_router
-from service.flights.audit import AuditTrail
-from service.flights.columns import AnsweredColumns, EveryColumn
-from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp
-from service.flights.pages import AllRows, KeysetPages
-from service.flights.routes import FlightLists, FlightWrites, flights_router
-from service.flights.updates import StatusUpdates
-from service.flights.watchers import LocalWatchers
-from service.head import HeadOfGet
+from service.flights.composition import columns_of, lists_of, writes_of
+from service.flights.routes import flights_router
 from service.health import health_router
-from service.http_cache import HttpCacheMiddleware
 from service.itineraries.offload import cpu_work
 from service.itineraries.routes import itineraries_router
 from service.landing.routes import landing_router
+from service.middleware import add_middleware
 from service.parameters import no_repeated_parameters
-from service.plain_errors import PlainErrorsAsProblems
 from service.problem_documentation import document_problems
 from service.problems import install_problems
-from service.reports import routes as reports
 from service.reports.routes import reports_router
 from service.settings import Settings
 from service.weather.composition import weather_source
@@ -64,10 +46,6 @@ NO_NATIVE_TELEMETRY: Final[TelemetryConfig] = {
     "operation_spans": False,
     "auto_configure": False,
 }
-
-
-POLICIES: Final[dict[str, CachePolicy]] = {**airlines.CACHED, **airports.CACHED, **reports.CACHED}
-"""Which answers are kept where a technique asks for it, by path template."""
 
 
 def create_app(
@@ -111,19 +89,12 @@ def create_app(
     )
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
-    columns = AnsweredColumns() if settings.uses("deferred_columns") else EveryColumn()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
-    lists = FlightLists(columns=columns, pages=KeysetPages() if settings.uses("pagination") else AllRows())
-    writes = FlightWrites(
-        token=WriteToken(settings.write_token),
-        updates=StatusUpdates(database, cache=invalidated),
-        follow_up=FollowUp(AuditTrail(database), LocalWatchers(), registry=registry),
-        timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),
-    )
+    writes = writes_of(settings, database, cache=invalidated, registry=registry)
     app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
     app.include_router(health_router([database.check]))
-    app.include_router(flights_router(database, lists=lists, writes=writes, answers=answers))
-    app.include_router(airports_router(database, loading=loading, columns=columns, answers=answers))
+    app.include_router(flights_router(database, lists=lists_of(settings), writes=writes, answers=answers))
+    app.include_router(airports_router(database, loading=loading, columns=columns_of(settings), answers=answers))
     app.include_router(airlines_router(database, answers=answers))
     app.include_router(reports_router(database, answers=answers))
     app.include_router(weather_router(weather, answers=answers))
@@ -134,7 +105,7 @@ def create_app(
     document_problems(app, not_modified=settings.uses("http_cache"))
     if "replica" in database.engines:
         app.add_middleware(ReadYourWrites)
-    _add_middleware(app, settings, cache=cache, registry=registry)
+    add_middleware(app, settings, cache=cache, registry=registry)
     return app
 
 
@@ -143,22 +114,3 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _add_middleware(
-    app: FastAPI, settings: Settings, *, cache: LayeredCache | NullCache, registry: CollectorRegistry
-) -> None:
-    """Add the middleware from the inside out: the last one added is the outermost."""
-    app.add_middleware(PlainErrorsAsProblems)
-    policies = policies_in_use(settings, POLICIES)
-    compression = CompressionMetrics(registry)
-    if isinstance(cache, LayeredCache):
-        app.add_middleware(ResponseCacheMiddleware, cache=cache, policies=policies)
-    if settings.uses("http_cache"):
-        app.add_middleware(HttpCacheMiddleware, policies=PolicyTable(POLICIES))
-    if settings.uses("compression"):
-        app.add_middleware(CompressionMiddleware, meter=compression)
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
-    app.add_middleware(HeadOfGet)
-    if isinstance(cache, LayeredCache):
-        app.add_middleware(ReplayMiddleware, levels=cache.levels, compression=compression)

@@ -1,0 +1,38 @@
+"""How flights are read and written with the techniques that the settings switch on."""
+
+from prometheus_client import CollectorRegistry
+
+from service.authorisation import WriteToken
+from service.cache.null import Invalidates
+from service.database import Database
+from service.flights.audit import AuditTrail
+from service.flights.columns import AnsweredColumns, Columns, EveryColumn
+from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp
+from service.flights.pages import AllRows, KeysetPages
+from service.flights.routes import FlightLists, FlightWrites
+from service.flights.updates import StatusUpdates
+from service.flights.watchers import LocalWatchers
+from service.settings import Settings
+
+
+def columns_of(settings: Settings) -> Columns:
+    """Return which columns lists and boards read."""
+    return AnsweredColumns() if settings.uses("deferred_columns") else EveryColumn()
+
+
+def lists_of(settings: Settings) -> FlightLists:
+    """Return how the flight list is read."""
+    pages = KeysetPages() if settings.uses("pagination") else AllRows()
+    return FlightLists(columns=columns_of(settings), pages=pages)
+
+
+def writes_of(
+    settings: Settings, database: Database, *, cache: Invalidates, registry: CollectorRegistry
+) -> FlightWrites:
+    """Return how status updates are written, and what follows them."""
+    return FlightWrites(
+        token=WriteToken(settings.write_token),
+        updates=StatusUpdates(database, cache=cache),
+        follow_up=FollowUp(AuditTrail(database), LocalWatchers(), registry=registry),
+        timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),
+    )
