@@ -1,8 +1,8 @@
 """Who blocks the event loop: a thread looks at the running task while the loop is late.
 
 Time is attributed by samples: one handler that blocks gets all of it, many short steps share it. A task that is found
-running in two samples of a late loop is a block: its stack goes to the log and to the trace of its request, while it
-still runs.
+in two samples in a row, the loop being late by more than the limit, is a block: its stack goes to the log and to the
+trace of its request, while it still runs.
 """
 
 import asyncio
@@ -59,9 +59,9 @@ class LoopWatch:
         self._sampled: float | None = None
         self._logged: dict[str, float] = {}
 
-    def start(self, interval_s: float) -> None:
-        """Look every `interval_s` seconds, and five times as often while the loop is late, until `stop()`."""
-        self._thread = Thread(target=self._run, args=(interval_s,), name="observability-event-loop", daemon=True)
+    def start(self, *, blocked_after_s: float) -> None:
+        """Look twice in `blocked_after_s` seconds, and ten times once the loop is late, until `stop()`."""
+        self._thread = Thread(target=self._run, args=(blocked_after_s,), name="observability-event-loop", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -78,14 +78,16 @@ class LoopWatch:
         context = block.span.get_span_context()
         return {"trace_id": f"{context.trace_id:032x}"} if context.trace_flags.sampled else None
 
-    def _run(self, interval_s: float) -> None:
-        while not self._stopped.wait(interval_s if self._suspect is None else interval_s / 5):
+    def _run(self, blocked_after_s: float) -> None:
+        looks = 2
+        while not self._stopped.wait(blocked_after_s / looks):
             with guarded("event_loop"):
-                self._look(interval_s / 2)
+                self._look(blocked_after_s)
+            looks = 10 if self._suspect is not None and self._block is None else 2
 
-    def _look(self, late_from_s: float) -> None:
+    def _look(self, blocked_after_s: float) -> None:
         late_s = self._late_s()
-        running = running_task(self._loop, self._thread_id) if late_s >= late_from_s else None
+        running = running_task(self._loop, self._thread_id) if late_s >= blocked_after_s / 4 else None
         if running is None or self._serves_nobody(running):
             self._forget()
             return
@@ -96,7 +98,7 @@ class LoopWatch:
         task_id = id(running.task)
         if self._block is not None and self._block.task_id == task_id:
             self._continue(self._block, late_s)
-        elif self._suspect == task_id:
+        elif self._suspect == task_id and late_s >= blocked_after_s:
             self._forget()
             self._sampled = now
             self._begin(running, handler, late_s)
