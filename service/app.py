@@ -23,8 +23,11 @@ from service.database import Database
 from service.database.read_your_writes import ReadYourWrites
 from service.exports.composition import exports_of
 from service.exports.routes import exports_router
-from service.flights.composition import columns_of, lists_of, writes_of
+from service.flights.composition import columns_of, lists_of, watchers_of, writes_of
+from service.flights.events import events_router
 from service.flights.routes import flights_router
+from service.flights.shared_watchers import SharedWatchers
+from service.flights.watchers import LocalWatchers
 from service.health import health_router
 from service.itineraries.offload import cpu_work
 from service.itineraries.routes import itineraries_router
@@ -61,6 +64,8 @@ def create_app(
     cache = cache_for(settings, meter=cache_metrics)
     invalidated = told_edge(settings, cache, meter=cache_metrics)
     weather = weather_source(settings, registry)
+    local_watchers = LocalWatchers()
+    watchers = watchers_of(settings, local_watchers)
     exports, keeping_up = exports_of(settings, database, registry=registry)
 
     @asynccontextmanager
@@ -73,6 +78,8 @@ def create_app(
                 await running.enter_async_context(cache)
             if isinstance(invalidated, PurgingCache):
                 await running.enter_async_context(invalidated)
+            if isinstance(watchers, SharedWatchers):
+                await running.enter_async_context(watchers.listening())
             upkeep = asyncio.create_task(keeping_up.run(every_s=settings.export_lease_s / 3))
             running.push_async_callback(_cancelled, upkeep)
             yield
@@ -90,10 +97,11 @@ def create_app(
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
-    writes = writes_of(settings, database, cache=invalidated, registry=registry)
+    writes = writes_of(settings, database, cache=invalidated, watchers=watchers, registry=registry)
     app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
     app.include_router(health_router([database.check]))
     app.include_router(flights_router(database, lists=lists_of(settings), writes=writes, answers=answers))
+    app.include_router(events_router(database, local_watchers))
     app.include_router(airports_router(database, loading=loading, columns=columns_of(settings), answers=answers))
     app.include_router(airlines_router(database, answers=answers))
     app.include_router(reports_router(database, answers=answers))

@@ -24,7 +24,9 @@ ServiceError
     ├── NotReady
     ├── PoolExhausted
     ├── StatementTimeout
-    └── UpstreamUnavailable
+    ├── TooManyWatchers
+    ├── UpstreamUnavailable
+    └── WatchersUnreachable
 """
 
 from service.errors.base import (
@@ -60,8 +62,10 @@ from service.errors.unavailable import (
     NotReady,
     PoolExhausted,
     StatementTimeout,
+    TooManyWatchers,
     Unavailable,
     UpstreamUnavailable,
+    WatchersUnreachable,
 )
 
 __all__ = [
@@ -82,6 +86,7 @@ __all__ = [
     "PoolExhausted",
     "ServiceError",
     "StatementTimeout",
+    "TooManyWatchers",
     "Unauthenticated",
     "Unavailable",
     "UnknownAirport",
@@ -90,5 +95,6 @@ __all__ = [
     "UnsupportedMediaType",
     "UpstreamUnavailable",
     "Violation",
+    "WatchersUnreachable",
     "WritesOff",
 ]

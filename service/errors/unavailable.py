@@ -101,6 +101,19 @@ class StatementTimeout(Unavailable):
         )
 
 
+class TooManyWatchers(Unavailable):
+    """As many event streams are open as this process serves."""
+
+    slug = "too-many-watchers"
+    title = "Too many watchers"
+    meaning = "This process serves no further event stream."
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most} event streams are open", hint="GET /flights/{flight_id} tells the state", retry_after_s=10
+        )
+
+
 class UpstreamUnavailable(Unavailable):
     """The weather upstream gave no answer, and none is kept from before."""
 
@@ -111,3 +124,14 @@ class UpstreamUnavailable(Unavailable):
     def __init__(self, reason: str, *, retry_after_s: int = 1) -> None:
         super().__init__(f"the weather upstream gave no answer: {reason}", retry_after_s=retry_after_s)
         self.reason = reason
+
+
+class WatchersUnreachable(Unavailable):
+    """The watchers that other processes serve could not be told of a change."""
+
+    slug = "watchers-unreachable"
+    title = "Watchers unreachable"
+    meaning = "The watchers that other processes serve could not be told of a change."
+
+    def __init__(self) -> None:
+        super().__init__("Redis does not pass on status changes")

@@ -10,8 +10,9 @@ from service.flights.columns import AnsweredColumns, Columns, EveryColumn
 from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp
 from service.flights.pages import AllRows, KeysetPages
 from service.flights.routes import FlightLists, FlightWrites
+from service.flights.shared_watchers import SharedWatchers
 from service.flights.updates import StatusUpdates
-from service.flights.watchers import LocalWatchers
+from service.flights.watchers import LocalWatchers, Watchers
 from service.settings import Settings
 
 
@@ -26,13 +27,21 @@ def lists_of(settings: Settings) -> FlightLists:
     return FlightLists(columns=columns_of(settings), pages=pages)
 
 
+def watchers_of(settings: Settings, local: LocalWatchers) -> LocalWatchers | SharedWatchers:
+    """Return whom a status update tells: the watchers of this process, or through Redis those of every process."""
+    if not settings.redis_url:
+        return local
+    twin = "" if settings.uses("indexes") else ":unindexed"
+    return SharedWatchers(settings.redis_url, local, channel=f"flightdeck:flights{twin}")
+
+
 def writes_of(
-    settings: Settings, database: Database, *, cache: Invalidates, registry: CollectorRegistry
+    settings: Settings, database: Database, *, cache: Invalidates, watchers: Watchers, registry: CollectorRegistry
 ) -> FlightWrites:
     """Return how status updates are written, and what follows them."""
     return FlightWrites(
         token=WriteToken(settings.write_token),
         updates=StatusUpdates(database, cache=cache),
-        follow_up=FollowUp(AuditTrail(database), LocalWatchers(), registry=registry),
+        follow_up=FollowUp(AuditTrail(database), watchers, registry=registry),
         timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),
     )

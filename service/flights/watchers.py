@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
+from service.errors import TooManyWatchers
 from service.flights.status import Status
 
 
@@ -24,6 +25,12 @@ class StatusChanged:
     trace_id: str | None
 
 
+LOOK_AGAIN: Final = None
+"""In a watcher's queue: changes were lost, only the flight itself knows its state."""
+
+Changes = asyncio.Queue[StatusChanged | None]
+
+
 class Watchers(Protocol):
     """Those who want to hear of updates."""
 
@@ -34,26 +41,49 @@ class Watchers(Protocol):
 class LocalWatchers:
     """The watchers that are connected to this process, each with a bounded queue."""
 
-    def __init__(self, *, queue_size: int = 100) -> None:
+    def __init__(self, *, queue_size: int = 100, most: int = 1000) -> None:
         self._queue_size = queue_size
-        self._queues: dict[int, set[asyncio.Queue[StatusChanged]]] = {}
+        self._most = most
+        self._queues: dict[int, set[Changes]] = {}
+        self.count = 0
+
+    def admit(self) -> None:
+        """Raise `TooManyWatchers` if no further one is let in."""
+        if self.count >= self._most:
+            raise TooManyWatchers(self._most)
 
     async def notify(self, change: StatusChanged) -> None:
-        """Queue the change for every watcher of the flight; a watcher that does not keep up loses its oldest ones."""
+        """Queue the change for every watcher of the flight; one that does not keep up is told to look again."""
         for queue in self._queues.get(change.flight_id, ()):
             if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(change)
+                _clear(queue)
+                queue.put_nowait(LOOK_AGAIN)
+            else:
+                queue.put_nowait(change)
+
+    def missed(self) -> None:
+        """Tell every watcher that changes may have passed unheard."""
+        for queues in self._queues.values():
+            for queue in queues:
+                _clear(queue)
+                queue.put_nowait(LOOK_AGAIN)
 
     @asynccontextmanager
-    async def watching(self, flight_id: int) -> AsyncIterator[asyncio.Queue[StatusChanged]]:
+    async def watching(self, flight_id: int) -> AsyncIterator[Changes]:
         """Yield a queue of the flight's changes from now on."""
-        queue: asyncio.Queue[StatusChanged] = asyncio.Queue(self._queue_size)
+        queue: Changes = asyncio.Queue(self._queue_size)
         queues = self._queues.setdefault(flight_id, set())
         queues.add(queue)
+        self.count += 1
         try:
             yield queue
         finally:
+            self.count -= 1
             queues.discard(queue)
             if not queues:
                 self._queues.pop(flight_id, None)
+
+
+def _clear(queue: Changes) -> None:
+    while not queue.empty():
+        queue.get_nowait()

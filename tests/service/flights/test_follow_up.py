@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from time import monotonic
 
 import httpx
 import pytest
@@ -193,15 +192,3 @@ async def test_watchers_hear_of_their_flight_as_long_as_they_watch() -> None:
     assert mine.get_nowait() == CHANGE
     assert mine.empty()
     assert other.empty()
-
-
-@pytest.mark.anyio
-async def test_a_watcher_that_does_not_keep_up_loses_its_oldest_news_and_delays_nobody() -> None:
-    watchers = LocalWatchers(queue_size=2)
-    started = monotonic()
-    async with watchers.watching(7) as queue:
-        for version in range(2, 7):
-            await watchers.notify(StatusChanged(**{**vars(CHANGE), "version": version}))
-
-    assert [queue.get_nowait().version for _ in range(2)] == [5, 6]
-    assert monotonic() - started < 5
