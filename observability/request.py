@@ -43,6 +43,8 @@ class RequestRecord:
     received: int = 0
     sent: int = 0
     """Body bytes on the wire."""
+    body: bytes = b""
+    """The beginning of the request's body as it was read, so that reports can leave out what is in it."""
     first_byte: float = 0.0
     last_byte: float = 0.0
     """Readings of `perf_counter`; 0 before they happen."""
@@ -58,6 +60,11 @@ class RequestRecord:
         """As the application got it; mounts below it add to the one in the scope."""
         self.started = perf_counter()
         scope[RECORD] = self
+
+    @property
+    def body_is_cut(self) -> bool:
+        """Whether the body was longer than what was kept of it."""
+        return self.received > len(self.body)
 
     @property
     def trace_id(self) -> str:

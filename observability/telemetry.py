@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from observability.errors import Errors
+from observability.exchange import Options
 from observability.export import ExportCounts
 from observability.exposition import MetricsServer
 from observability.guard import guarded, register_failures
@@ -49,7 +51,9 @@ class Telemetry:
         register_failures(registry)
         self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
         self.saturation = Saturation(registry)
-        self.tracing = Tracing(settings=settings, counts=ExportCounts(registry), processors=span_processors)
+        counts = ExportCounts(registry)
+        self.tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
+        self.errors = Errors(settings=settings, counts=counts)
         self._before: list[tuple[str, Observer]] = []
         self._server = MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port)
 
@@ -96,7 +100,9 @@ class Telemetry:
         """Return the inner application, observed; routes are those of `app`."""
         routes = RouteTable(app)
         # What was queried is told to the span before it ends.
-        observers = (*self._before, ("traces", self.tracing.finish))
+        observers = [*self._before, ("traces", self.tracing.finish)]
+        if self.errors.enabled:
+            observers.append(("errors", self.errors.observe))
         return InstrumentationMiddleware(
             inner,
             websockets=websocket_traces(inner, routes=routes, tracer=self.tracing.provider.get_tracer("observability")),
@@ -105,14 +111,17 @@ class Telemetry:
                 tracing=self.tracing,
                 metrics=self.http,
                 observers=observers,
-                response_headers=self.settings.response_headers,
+                options=Options(response_headers=self.settings.response_headers, keeps_body=self.errors.enabled),
             ),
         )
 
     def start(self) -> None:
         """Begin to export and to serve metrics; the application's lifespan does this, in every worker."""
+        resource = process_resource(self.settings, title=self._title)
         with guarded("traces_start"):
-            self.tracing.start(process_resource(self.settings, title=self._title))
+            self.tracing.start(resource)
+        with guarded("errors_start"):
+            self.errors.start(resource)
         self.saturation.start()
         if self.settings.metrics_exporter == "prometheus":
             with guarded("metrics_server"):
@@ -121,6 +130,8 @@ class Telemetry:
     def stop(self) -> None:
         """Export what is left, within the shutdown timeout, and stop serving metrics."""
         self.saturation.stop()
+        with guarded("errors_stop"):
+            self.errors.stop()
         with guarded("traces_stop"):
             self.tracing.stop()
         with guarded("metrics_server"):

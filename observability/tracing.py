@@ -26,6 +26,7 @@ from observability.http_metrics import METHODS
 from observability.http_span import describe, request_attributes
 from observability.propagation import Extractor
 from observability.provider import SwitchedProvider, foreign_provider, switch_off, switch_on
+from observability.rate import PerSecond
 from observability.request import RequestRecord
 from observability.sampling import DECIDED, HeadSampler, RequestIds
 from observability.settings import TelemetrySettings
@@ -54,7 +55,7 @@ class Tracing:
         self._ids = RequestIds()
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
-        self._late = _PerSecond(LATE_SPANS_PER_S)
+        self._late = PerSecond(LATE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
         self._foreign = False
         self._recording = False
@@ -159,23 +160,6 @@ class Tracing:
         )
         record.span = span if span.is_recording() else None
         return span
-
-
-class _PerSecond:
-    """Admits a number of events in each second."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._second = 0
-        self._admitted = 0
-
-    def admits(self) -> bool:
-        """Whether there is room for one more in this second."""
-        second = int(perf_counter())
-        if second != self._second:
-            self._second, self._admitted = second, 0
-        self._admitted += 1
-        return self._admitted <= self._limit
 
 
 class _UnrecordedSpan(NonRecordingSpan):

@@ -43,7 +43,7 @@ class Observed:
         record = RequestRecord({"type": "http"}, RouteTable(Starlette()))
         with self.tracer.start_as_current_span("GET /books") as span:
             record.span, record.sampled = span, True
-            record.trace_id = f"{span.get_span_context().trace_id:032x}"
+            record.trace_number = span.get_span_context().trace_id
             token = current_request.set(record)
             yield record
             current_request.reset(token)

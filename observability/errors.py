@@ -1,0 +1,105 @@
+"""Unhandled exceptions on their way to Sentry, or to anything that speaks its protocol.
+
+The SDK's own web integrations work for every request, whether it fails or not, and cost more than the request. Here the
+SDK is asked only when there is an exception; what a report says about the request is collected then.
+"""
+
+import logging
+from typing import Any, Final, cast
+
+import sentry_sdk
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from sentry_sdk.integrations.dedupe import DedupeIntegration
+from sentry_sdk.integrations.excepthook import ExcepthookIntegration
+from sentry_sdk.types import Event, Hint
+from sentry_sdk.utils import BadDsn, event_from_exception
+
+from observability.error_report import described, without_secrets
+from observability.error_transport import counting_transport
+from observability.export import ExportCounts
+from observability.rate import PerSecond
+from observability.request import RequestRecord, current_request
+from observability.settings import TelemetrySettings
+
+REPORTS_PER_S: Final = 10
+"""Reports in a second, at most: one takes milliseconds, and a thousand of the same say no more than ten."""
+
+logger = logging.getLogger("observability.errors")
+
+
+class Errors:
+    """Reports unhandled exceptions, with the trace they belong to and without secrets; does nothing without a DSN."""
+
+    def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts) -> None:
+        self._settings = settings
+        self._counts = counts
+        self._rate = PerSecond(REPORTS_PER_S)
+        self._started = False
+        self.enabled = bool(settings.sentry_dsn.get_secret_value())
+        """Whether a DSN is configured."""
+
+    def start(self, resource: Resource) -> None:
+        """Initialise the SDK, in the process that answers requests; leave one alone that is initialised already."""
+        if not self.enabled or sentry_sdk.is_initialized():
+            return
+        attributes, settings = resource.attributes, self._settings
+        try:
+            sentry_sdk.init(
+                dsn=settings.sentry_dsn.get_secret_value(),
+                environment=settings.sentry_environment
+                or str(attributes.get("deployment.environment.name", "production")),
+                release=settings.sentry_release or str(attributes.get("service.version", "")) or None,
+                server_name=str(attributes["service.instance.id"]),
+                transport=counting_transport(self._counts),
+                before_send=_before_send,
+                default_integrations=False,
+                auto_enabling_integrations=False,
+                integrations=[DedupeIntegration(), ExcepthookIntegration()],
+                send_default_pii=False,
+                max_request_body_size="never",
+                max_breadcrumbs=0,
+                auto_session_tracking=False,
+                enable_backpressure_handling=False,
+            )
+        except BadDsn as error:
+            logger.error("SENTRY_DSN: %s; errors are not reported", error)  # noqa: TRY400 the message says it all
+            self.enabled = False
+            return
+        self._started = True
+
+    def stop(self) -> None:
+        """Send what is queued, but wait no longer than the shutdown timeout."""
+        if self._started:
+            self._started = False
+            sentry_sdk.get_client().close(timeout=self._settings.shutdown_timeout_s)
+            sentry_sdk.get_global_scope().set_client(None)
+
+    def observe(self, record: RequestRecord, *, handler: str, error: BaseException | None, **_: object) -> None:
+        """Report the request's exception, if it ended with one."""
+        if isinstance(error, Exception):
+            self.report(error, **described(record, handler))
+
+    def report(self, error: BaseException, **about: Any) -> None:
+        """Report an exception; `about` are fields of the event that say where it happened."""
+        if not self.enabled or not sentry_sdk.is_initialized():
+            return
+        if not self._rate.admits():
+            self._counts.refused("errors")
+            return
+        event, hint = event_from_exception(
+            error,
+            client_options=sentry_sdk.get_client().options,
+            mechanism={"type": "observability", "handled": False},
+        )
+        sentry_sdk.capture_event(cast("Event", {**event, **about}), hint)
+
+
+def _before_send(event: Event, hint: Hint) -> Event | None:  # noqa: ARG001 the signature is the SDK's
+    """Put the trace into the report and take the secrets out of it; also of what the application reports itself."""
+    record = current_request.get()
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        ids: dict[str, object] = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+        event["contexts"] = {**event.get("contexts", {}), "trace": ids}
+    return cast("Event", without_secrets(event, record))

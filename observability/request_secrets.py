@@ -1,0 +1,71 @@
+"""What a request brought along and nobody else may see: credentials, cookies, query values, the body's texts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
+
+from starlette.types import Scope
+
+from observability.scrub import is_secret_name
+
+
+def secrets_of(scope: Scope, body: bytes) -> set[str]:
+    """Return every value that must not be found in a report about this request."""
+    values: set[str] = set()
+    for raw_name, raw_value in scope.get("headers", ()):
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name == "cookie":
+            values.update(_cookie_values(value))
+        if is_secret_name(name):
+            values.add(value)
+            values.update(word for word in value.split() if len(word) > 6)
+    query = scope.get("query_string", b"").decode("latin-1")
+    values.update(value for _, value in parse_qsl(query, keep_blank_values=True))
+    values.update(word.partition("=")[2] for word in query.split("&"))
+    values.update(str(value) for value in scope.get("path_params", {}).values() if len(str(value)) > 20)
+    values.update(_body_values(body))
+    return {form for value in values if value for form in _forms(value)}
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield the value as it may be written in a representation, in JSON and in a URL."""
+    yield value
+    yield repr(value)[1:-1]
+    yield json.dumps(value)[1:-1]
+    yield quote(value)
+    yield quote_plus(value)
+
+
+def _cookie_values(header: str) -> Iterator[str]:
+    try:
+        cookies = SimpleCookie(header)
+    except CookieError:
+        cookies = SimpleCookie()
+    yield from (morsel.value for morsel in cookies.values())
+    yield from (unquote(part.partition("=")[2].strip()) for part in header.split(";"))
+
+
+def _body_values(body: bytes) -> Iterator[str]:
+    if not body:
+        return
+    text = body.decode("utf-8", "replace")
+    yield text
+    try:
+        yield from _leaves(json.loads(text))
+    except ValueError:
+        yield from (value for _, value in parse_qsl(text))
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= 1000:
+        yield str(value)
