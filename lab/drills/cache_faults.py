@@ -8,10 +8,10 @@ from typing import Final
 
 import httpx
 
-from lab.arms import free_ports
 from lab.drills.drill import Drill
 from lab.drills.process import Process, program
 from lab.drills.scene import Scene
+from lab.process import free_ports
 
 BOARDS: Final = tuple(
     f"/airports/{origin}/departures?date=2013-{month:02}-{day:02}"

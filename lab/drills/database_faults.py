@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from lab.drills.drill import Drill
+from lab.drills.drill import Drill, without
 from lab.drills.scene import Scene
 
 REPORTS: Final = tuple(f"/reports/delays?by=hour&month=2013-{month:02}" for month in range(1, 13))
-TECHNIQUES_WITHOUT_CACHES: Final = "pooling,indexes,eager_loading,timeouts,slim_responses,pagination,async_io,offload"
-LAZY: Final = "pooling,indexes,timeouts,slim_responses,pagination,async_io,offload"
+CACHES: Final = ("response_cache", "local_cache", "http_cache")
 
 
 @asynccontextmanager
@@ -22,7 +21,7 @@ async def crowd(scene: Scene) -> AsyncIterator[None]:
 @asynccontextmanager
 async def lazy_release(scene: Scene) -> AsyncIterator[None]:
     """A release that loads the flights of a board one relation at a time."""
-    async with scene.released(TECHNIQUES=LAZY):
+    async with scene.released(TECHNIQUES=without(*CACHES, "eager_loading")):
         yield
 
 
@@ -33,7 +32,7 @@ DATABASE_DRILLS: Final = (
         fault=crowd,
         alerts=("PoolExhausted", "AvailabilityBudgetBurn 1h"),
         settings={
-            "TECHNIQUES": TECHNIQUES_WITHOUT_CACHES,
+            "TECHNIQUES": without(*CACHES),
             "POOL_SIZE": "1",
             "POOL_MAX_OVERFLOW": "0",
             "POOL_TIMEOUT_S": "0.05",
@@ -45,7 +44,7 @@ DATABASE_DRILLS: Final = (
         fault=crowd,
         alerts=("PoolWaitHigh",),
         settings={
-            "TECHNIQUES": TECHNIQUES_WITHOUT_CACHES,
+            "TECHNIQUES": without(*CACHES),
             "POOL_SIZE": "1",
             "POOL_MAX_OVERFLOW": "0",
             "POOL_TIMEOUT_S": "30",
@@ -56,6 +55,6 @@ DATABASE_DRILLS: Final = (
         breaks="a release loads the flights of a board one relation at a time",
         fault=lazy_release,
         alerts=("NPlusOneQueries",),
-        settings={"TECHNIQUES": TECHNIQUES_WITHOUT_CACHES},
+        settings={"TECHNIQUES": without(*CACHES)},
     ),
 )

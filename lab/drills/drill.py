@@ -5,6 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from lab.drills.scene import Scene
+from service.techniques import NAMES
+
+
+def without(*names: str) -> str:
+    """Return every technique but these, as the service's settings spell it."""
+    return ",".join(name for name in NAMES if name not in names)
+
 
 Fault = Callable[[Scene], AbstractAsyncContextManager[None]]
 """A block: the fault is there inside it, and is repaired when the block ends, however it does."""

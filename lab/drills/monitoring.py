@@ -9,8 +9,8 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from lab.arms import free_ports
 from lab.drills.process import Process, program
+from lab.process import free_ports
 
 REPOSITORY: Final = Path(__file__).parents[2]
 RULES: Final = REPOSITORY / "prometheus" / "compressed"

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.arms import free_ports
 from lab.drills.drill import Drill
 from lab.drills.scene import ARM, Scene
+from lab.process import free_ports
 
 BROKEN: Final = "this is no configuration: [\n"
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 
-from lab.drills.drill import Drill
+from lab.drills.drill import Drill, without
 from lab.drills.scene import Scene
 
 SEARCHES: Final = tuple(
@@ -52,8 +52,7 @@ async def crash_loop(scene: Scene) -> AsyncIterator[None]:
 @asynccontextmanager
 async def searches_on_the_loop(scene: Scene) -> AsyncIterator[None]:
     """A release that searches itineraries on the event loop, and people who search."""
-    on_the_loop = "pooling,indexes,eager_loading,timeouts,async_io,response_cache"
-    async with scene.released(TECHNIQUES=on_the_loop), scene.traffic(SEARCHES, clients=2, pause_s=0.05):
+    async with scene.released(TECHNIQUES=without("offload")), scene.traffic(SEARCHES, clients=2, pause_s=0.05):
         yield
 
 

@@ -75,7 +75,7 @@ async def _run(
         watching = asyncio.create_task(timeline.watch())
         stack.push_async_callback(_cancelled, watching)
         await stack.enter_async_context(scene.traffic())
-        await _calm(timeline, drill.warm_s)
+        await _calm(timeline, drill)
         say(f"all is well; now: {drill.breaks}")
         async with AsyncExitStack() as broken:
             timeline.note("fault")
@@ -90,14 +90,18 @@ async def _run(
             say(f"{alert} is over")
 
 
-async def _calm(timeline: Timeline, warm_s: float) -> None:
-    """Wait until the way to the receiver works and nothing has been active for a while."""
-    await timeline.wait_until(lambda: timeline.heartbeat, "a heartbeat at the receiver", within_s=CALM_WITHIN_S)
-    async with asyncio.timeout(CALM_WITHIN_S + warm_s):
-        calm_s = 0.0
-        while calm_s < warm_s:
-            await asyncio.sleep(0.5)
-            calm_s = 0.0 if timeline.active() else calm_s + 0.5
+async def _calm(timeline: Timeline, drill: Drill) -> None:
+    """Wait until the way to the receiver works and none of the drill's alerts has been active for a while."""
+    await timeline.wait_until(
+        lambda: timeline.heartbeat_at_s is not None, "a heartbeat at the receiver", within_s=CALM_WITHIN_S
+    )
+
+    def calm() -> bool:
+        return timeline.quiet_for_s(drill.alerts) >= drill.warm_s
+
+    await timeline.wait_until(
+        calm, f"{drill.warm_s:.0f} s without {' or '.join(drill.alerts)}", within_s=CALM_WITHIN_S + drill.warm_s
+    )
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import httpx
 
-from lab.arms import DATABASES, free_ports
+from lab.arms import DATABASES
 from lab.drills.errors import DrillError
 from lab.drills.monitoring import Monitoring
 from lab.drills.process import Process
+from lab.process import free_ports
 
 ARM: Final = "drill"
 EVERYDAY: Final = (
@@ -30,7 +31,7 @@ EVERYDAY: Final = (
 )
 """What the drill's own light traffic asks; it begins before the fault and goes on after it."""
 
-EVERYDAY_PAUSE_S: Final = 0.1
+EVERYDAY_PAUSE_S: Final = 0.2
 
 
 class Scene:

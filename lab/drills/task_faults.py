@@ -8,10 +8,10 @@ from typing import Final
 
 import httpx
 
-from lab.arms import free_ports
 from lab.drills.drill import Drill
 from lab.drills.process import Process
 from lab.drills.scene import ARM, Scene
+from lab.process import free_ports
 
 EXPORT: Final = {"format": "csv", "origin": "JFK", "date_from": "2013-07-01", "date_to": "2013-07-02"}
 

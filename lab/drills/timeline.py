@@ -1,7 +1,7 @@
 """What was seen, and when: alerts in Prometheus, notifications at the receiver."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -38,7 +38,7 @@ class Timeline:
     events: list[Event] = field(default_factory=list)
     received: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The first notification of each alert, as the receiver got it."""
-    heartbeat: bool = False
+    heartbeat_at_s: float | None = None
     _started: float = field(default_factory=perf_counter)
     _states: dict[str, str] = field(default_factory=dict)
     _arrived: set[tuple[str, str]] = field(default_factory=set)
@@ -51,9 +51,12 @@ class Timeline:
         """Return when something was first seen, or None."""
         return next((event.at_s for event in self.events if (event.what, event.alert) == (what, alert)), None)
 
-    def active(self) -> list[str]:
-        """Return the alerts that are pending or firing now."""
-        return sorted(name for name, state in self._states.items() if state != "inactive")
+    def quiet_for_s(self, alerts: Collection[str]) -> float:
+        """Return for how long none of these alerts has been pending or firing, at most since the heartbeat."""
+        if any(self._states.get(alert, "inactive") != "inactive" for alert in alerts):
+            return 0.0
+        last = max((event.at_s for event in self.events if event.alert in alerts), default=0.0)
+        return perf_counter() - self._started - max(last, self.heartbeat_at_s or 0.0)
 
     async def watch(self) -> None:
         """Look at Prometheus and at the receiver until cancelled; a look that fails is repeated."""
@@ -95,7 +98,8 @@ class Timeline:
             self._states.pop(name, None)
 
     def _look_at_notifications(self, answer: dict[str, Any]) -> None:
-        self.heartbeat = self.heartbeat or answer["heartbeat_age_s"] is not None
+        if self.heartbeat_at_s is None and answer["heartbeat_age_s"] is not None:
+            self.heartbeat_at_s = perf_counter() - self._started
         for arrival in answer["arrivals"]:
             for alert in arrival["alerts"]:
                 name, status = key(alert["labels"]), alert["status"]

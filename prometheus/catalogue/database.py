@@ -85,7 +85,7 @@ def _replica(objectives: Objectives) -> list[Alert]:
             name="ReplicaLag",
             severity="ticket",
             owner="platform",
-            expr=f"max by (job, arm) (db_replica_lag_seconds{{{objectives.watched}}}) > {limit_s:g}",
+            expr=f"max by (job, arm) (db_replication_lag_seconds{{{objectives.watched}}}) > {limit_s:g}",
             wait="5m",
             summary="The replica of {{ $labels.arm }} is behind",
             description=(

@@ -27,7 +27,7 @@ def _targets(objectives: Objectives) -> list[Alert]:
             summary="{{ $labels.instance }} of {{ $labels.job }} cannot be scraped",
             description="Prometheus gets no metrics from {{ $labels.instance }} for [5m]: up is {{ $value }}.",
             dashboard=BOARD,
-            drill="service-down",
+            drill="target-down",
         ),
         Alert(
             name="MetricsAbsent",
@@ -150,7 +150,7 @@ def _alertmanager() -> list[Alert]:
             summary="Alertmanager cannot deliver to {{ $labels.integration }}",
             description="{{ $value | humanizePercentage }} of the notifications failed over [5m].",
             dashboard=BOARD,
-            drill="receiver-down",
+            no_drill=PROMTOOL_ONLY,
         ),
     ]
 

@@ -1,0 +1,119 @@
+"""The walk over every alert: what a person who is woken by it needs is there, and works."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab.drills.catalogue import DRILLS
+from prometheus.build import ROOT
+from prometheus.catalogue import alert_files, every_alert
+from prometheus.duration import REAL, seconds
+from prometheus.rule import Alert
+from prometheus.slo import load
+
+ALERTS = list(every_alert(load()))
+NAMES = sorted({alert.name for alert in ALERTS})
+RUNBOOKS = ROOT / "docs/runbooks"
+SECTIONS = ["Meaning", "Impact", "Queries to run", "Likely causes, in order", "What to do", "How to know it is over"]
+BOARDS = {"start", "caching", "pooling", "compression", "database", "async", "service", "runtime", "monitoring", "lab"}
+
+
+def described(alert: Alert) -> str:
+    return " ".join([alert.name, *alert.labels.values()])
+
+
+def runbook(name: str) -> Path:
+    return RUNBOOKS / f"{next(alert for alert in ALERTS if alert.name == name).runbook}.md"
+
+
+def queries(page: Path) -> Iterator[str]:
+    for block in re.findall(r"```promql\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        yield "\n".join(line.strip() for line in block.strip().splitlines())
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=described)
+def test_an_alert_has_everything_that_its_reader_needs(alert: Alert) -> None:
+    rule = alert.mapping(REAL, load().links)
+    assert rule["labels"]["severity"] in {"page", "ticket", "heartbeat"}
+    assert rule["labels"]["owner"] in {"service", "platform", "monitoring"}
+    assert seconds(rule["for"]) > 0 or alert.severity == "heartbeat"
+    assert "$value" in rule["annotations"]["description"]
+    assert "[" not in rule["annotations"]["description"]
+    assert len(rule["annotations"]["summary"]) < 120
+    assert "\n" not in rule["annotations"]["summary"] + rule["annotations"]["description"]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=described)
+def test_an_alert_links_to_a_board_that_exists(alert: Alert) -> None:
+    uid = alert.dashboard.split("?", maxsplit=1)[0]
+    assert uid.removeprefix("flightdeck-") in BOARDS
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=described)
+def test_an_alert_has_a_drill_or_says_why_not(alert: Alert) -> None:
+    assert bool(alert.drill) != bool(alert.no_drill)
+    if alert.drill:
+        assert alert.name in {seen.split()[0] for seen in DRILLS[alert.drill].alerts}
+
+
+@pytest.mark.parametrize("drill", DRILLS.values(), ids=lambda drill: drill.name)
+def test_a_drill_waits_for_alerts_that_exist(drill: object) -> None:
+    expected = DRILLS[drill.name].alerts  # type: ignore[attr-defined]  # the parameter is a drill
+    known = {f"{alert.name} {alert.labels.get('window', '')}".strip() for alert in ALERTS}
+    assert set(expected) <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_runbook_has_every_section_in_order(name: str) -> None:
+    text = runbook(name).read_text("utf-8")
+    assert text.startswith(f"# {name}\n")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    assert len(list(queries(runbook(name)))) == 3
+
+
+def test_there_is_no_runbook_without_an_alert() -> None:
+    assert {page.name for page in RUNBOOKS.glob("*.md")} == {runbook(name).name for name in NAMES}
+
+
+def test_links_between_runbooks_lead_somewhere() -> None:
+    broken = [
+        (page.name, target)
+        for page in RUNBOOKS.glob("*.md")
+        for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
+        if not (RUNBOOKS / target).exists()
+    ]
+    assert broken == []
+
+
+def test_prometheus_understands_every_query_of_the_runbooks(promtool: Callable[..., str], tmp_path: Path) -> None:
+    rules = [
+        {"record": f"runbook:{page.stem.replace('-', '_')}:{number}", "expr": query}
+        for page in sorted(RUNBOOKS.glob("*.md"))
+        for number, query in enumerate(queries(page))
+    ]
+    path = tmp_path / "queries.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": rules}]}), "utf-8")
+    assert f"SUCCESS: {len(rules)} rules found" in promtool("check", "rules", path)
+
+
+def test_pages_are_symptoms_and_causes_are_tickets() -> None:
+    pages = {alert.name for alert in ALERTS if alert.severity == "page"}
+    symptoms = {"AvailabilityBudgetBurn", "LatencyBudgetBurn", "ServiceDown", "ServiceMissing"}
+    blindness = {"PrometheusRulesFail", "AlertsNotSent", "AlertmanagerMissing", "NotificationsFail"}
+    assert pages == symptoms | blindness
+
+
+def test_no_range_is_too_short_for_the_compressed_clock() -> None:
+    """Five seconds hold five scrapes; a minute on the real clock would leave one second, and no rate."""
+    short = [
+        (rule.name if isinstance(rule, Alert) else rule.record, window)
+        for groups in alert_files(load()).values()
+        for group in groups
+        for rule in group.rules
+        for window in re.findall(r"\[(\w+)", rule.expr)
+        if seconds(window) < seconds("5m")
+    ]
+    assert short == []
