@@ -24,7 +24,7 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    from lab.experiments import ELSEWHERE_TESTED, EXPERIMENTS  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.experiments import EXPERIMENTS, NOT_EMBEDDED  # noqa: PLC0415 `flightdeck --help` stays quick
 
     if as_json:
         rows = [{"name": e.name, "question": e.question, "mix": e.mix, "headline": e.headline} for e in EXPERIMENTS]
@@ -33,7 +33,7 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
     table = Table("experiment", "question", "traffic", "judged by", header_style="dim")
     for experiment in EXPERIMENTS:
         table.add_row(experiment.name, experiment.question, experiment.mix, experiment.headline)
-    for name, needed in ELSEWHERE_TESTED.items():
+    for name, needed in NOT_EMBEDDED.items():
         table.add_row(name, f"not run on the embedded service: needs {needed}", "", "", style="dim")
     Console().print(table)
 

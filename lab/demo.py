@@ -15,7 +15,7 @@ from lab.outcome import compared
 from lab.result import LabResult
 from lab.rounds import Measured, Plan, Round, Watch, measure
 from lab.run import RunOptions, empty_result
-from lab.traffic import MIXES
+from lab.traffic import MIXES, WRITES
 from service.techniques import ARMS, arm_name
 
 QUICK: Final = Plan(mix="reading", opened_s=1.0, closed_s=0.4, warm_up_s=4.0, min_rounds=5, max_rounds=6, budget_s=45.0)
@@ -79,7 +79,7 @@ async def _measured(options: RunOptions, watch: Watch) -> Measured:
             ArmSpec(name=name, techniques=techniques, settings=EMBEDDED),
             data_dir=options.data_dir,
             token=token,
-            writes=MIXES[options.plan.mix].get("update", 0) > 0,
+            writes=not WRITES.isdisjoint(MIXES[options.plan.mix]),
         )
         for name, techniques in ARMS.items()
     ]

@@ -29,6 +29,11 @@ class Experiment:
     elsewhere: str = ""
     """Traffic where it should make no difference."""
 
+    upstream: tuple[str, ...] | None = None
+    """Options of the upstream weather service, where the experiment needs one."""
+    has_worker: bool = False
+    """Whether arms with a task queue need a worker."""
+
     @property
     def title(self) -> str:
         """The name as a person reads it."""
@@ -139,6 +144,52 @@ EXPERIMENTS: Final = (
         headline="p50_s",
         elsewhere="single rows",
     ),
+    Experiment(
+        name="async_io",
+        techniques=frozenset({"async_io"}),
+        question="How long do others wait while a request calls the weather service?",
+        mix="weather and flights",
+        headline="flight.p95_s",
+        elsewhere="single rows",
+        upstream=(),
+    ),
+    Experiment(
+        name="connection_reuse",
+        techniques=frozenset({"connection_reuse"}),
+        question="What does keeping upstream connections spare?",
+        mix="weather",
+        headline="upstream_connects_per_request",
+        elsewhere="single rows",
+        upstream=(),
+    ),
+    Experiment(
+        name="timeouts",
+        techniques=frozenset({"timeouts"}),
+        question="How long does the unluckiest wait when the weather service is sometimes very slow?",
+        mix="weather",
+        headline="p99_s",
+        costs=("error_share",),
+        elsewhere="single rows",
+        upstream=("--median-ms", "50", "--p99-ms", "6000"),
+    ),
+    Experiment(
+        name="offload",
+        techniques=frozenset({"offload"}),
+        question="How long do others wait while an itinerary is searched?",
+        mix="itineraries and flights",
+        headline="flight.p95_s",
+        elsewhere="single rows",
+    ),
+    Experiment(
+        name="task_queue",
+        techniques=frozenset({"task_queue"}),
+        question="How much sooner is an export answered if a worker makes it?",
+        mix="exports and flights",
+        headline="export.p50_s",
+        costs=("memory_bytes",),
+        elsewhere="single rows",
+        has_worker=True,
+    ),
 )
 
 TOGETHER: Final = Experiment(
@@ -150,15 +201,8 @@ TOGETHER: Final = Experiment(
     costs=("memory_bytes",),
 )
 
-ELSEWHERE_TESTED: Final = {
-    "async_io": "the upstream weather service",
-    "offload": "the itinerary search",
-    "read_replicas": "PostgreSQL with a streaming replica",
-    "connection_reuse": "the upstream weather service",
-    "timeouts": "the upstream weather service, slow on purpose",
-    "task_queue": "the exports",
-}
-"""Techniques whose effect needs more than the embedded service, and what."""
+NOT_EMBEDDED: Final = {"read_replicas": "PostgreSQL with a streaming replica"}
+"""Techniques whose effect needs more than the lab can start by itself, and what."""
 
 BY_NAME: Final = {experiment.name: experiment for experiment in EXPERIMENTS}
 

@@ -49,7 +49,7 @@ def interval(metric: MetricResult) -> str:
 
 
 def _three_digits(value: float) -> str:
-    size = abs(value)
+    size = abs(float(f"{value:.3g}"))  # 9.999 is written like the 10.0 that it rounds to
     if size >= 100 or value == 0:
         return f"{value:,.0f}"
     if size >= 10:

@@ -116,6 +116,13 @@ METRICS: Final = (
             slot.inside_opened.total("db_client_connection_create_time_seconds_count"), slot.opened
         ),
     ),
+    Metric(
+        name="upstream_connects_per_request",
+        title="upstream connects per request",
+        unit="connects",
+        better="lower",
+        of=lambda slot: _per_answer(slot.inside_opened.total("upstream_connects_total"), slot.opened),
+    ),
     Metric(name="bytes_per_response", title="bytes on the wire", unit="bytes", better="lower", of=_bytes_per_response),
     Metric(name="hit_ratio", title="cache hit ratio", unit="share", better="higher", of=_hit_ratio),
     Metric(

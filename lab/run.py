@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Final, Literal
 from lab.arms import Arm, ArmSpec, running
 from lab.environment import environment
 from lab.errors import ArmFailed
-from lab.experiments import ELSEWHERE_TESTED, Experiment
+from lab.experiments import NOT_EMBEDDED, Experiment
 from lab.generator import Generator
 from lab.outcome import compared, is_tight
 from lab.result import LabResult
 from lab.rounds import Measured, Plan, Round, Watch, measure
-from lab.traffic import MIXES
+from lab.traffic import MIXES, WRITES
+from lab.upstream import upstream
 from service.techniques import NAMES, arm_name
 
 Part = Literal["techniques", "leave_one_out", "elsewhere"]
@@ -106,32 +108,41 @@ async def run(experiments: Sequence[Experiment], options: RunOptions, watch: Wat
 
 
 def not_embedded(names: Sequence[str]) -> dict[str, str]:
-    """Return the techniques among these names that need more than the embedded service, and what."""
-    return {name: f"needs {ELSEWHERE_TESTED[name]}" for name in names if name in ELSEWHERE_TESTED}
+    """Return the techniques among these names that need more than the lab can start, and what."""
+    return {name: f"needs {NOT_EMBEDDED[name]}" for name in names if name in NOT_EMBEDDED}
 
 
 async def _measured(job: Job, options: RunOptions, generator: Generator, watch: Watch) -> Measured:
-    token = secrets.token_hex(16)
-    writes = MIXES[job.experiment.mix].get("update", 0) > 0
+    experiment = job.experiment
     off, on = job.sides
 
     def tight_enough(rounds: Sequence[Round]) -> bool:
-        return is_tight(job.experiment.headline, rounds, off=off, on=on)
+        return is_tight(experiment.headline, rounds, off=off, on=on)
 
-    arms = [
-        Arm(
-            ArmSpec(name=name, techniques=techniques),
-            data_dir=options.data_dir,
-            token=token,
-            writes=writes,
-        )
-        for name, techniques in job.sides.items()
-    ]
-    plan = replace(options.plan, mix=job.experiment.mix)
     try:
-        async with running(arms):
+        async with AsyncExitStack() as stack:
+            settings = {}
+            if experiment.upstream is not None:
+                weather = upstream(experiment.upstream, data_dir=options.data_dir)
+                settings["WEATHER_URL"] = await stack.enter_async_context(weather)
+            arms = _arms(job, options, settings)
+            await stack.enter_async_context(running(arms))
+            plan = replace(options.plan, mix=experiment.mix)
             return await measure(arms, plan, generator, watch=watch, tight_enough=tight_enough)
     except ArmFailed as error:
         return Measured(failure=str(error))
     except asyncio.CancelledError:
         return Measured(is_interrupted=True)
+
+
+def _arms(job: Job, options: RunOptions, settings: Mapping[str, str]) -> list[Arm]:
+    token = secrets.token_hex(16)
+    return [
+        Arm(
+            ArmSpec(name=name, techniques=techniques, settings=settings, has_worker=job.experiment.has_worker),
+            data_dir=options.data_dir,
+            token=token,
+            writes=not WRITES.isdisjoint(MIXES[job.experiment.mix]),
+        )
+        for name, techniques in job.sides.items()
+    ]

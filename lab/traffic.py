@@ -26,7 +26,10 @@ from lab.popularity import (
     zipf,
 )
 
-Kind = Literal["board", "report", "routes", "list", "flight", "airport", "nearest", "airlines", "update"]
+Kind = Literal[
+    "board", "report", "routes", "list", "flight", "airport", "nearest", "airlines", "update",
+    "weather", "itinerary", "export",
+]  # fmt: skip
 Mix = Mapping[Kind, float]
 
 MIXES: Final[dict[str, Mix]] = {
@@ -57,10 +60,16 @@ MIXES: Final[dict[str, Mix]] = {
     "lists": {"list": 1.0},
     "single rows": {"flight": 0.7, "airport": 0.3},
     "updates": {"update": 1.0},
+    "weather": {"weather": 1.0},
+    "weather and flights": {"weather": 0.5, "flight": 0.5},
+    "itineraries and flights": {"itinerary": 0.15, "flight": 0.85},
+    "exports and flights": {"export": 0.1, "flight": 0.9},
     "read after write": {"report": 0.5, "board": 0.4, "update": 0.1},
 }
 """What is asked for, by the name of the mix; the shares add up to 1."""
 
+WRITES: Final[frozenset[Kind]] = frozenset({"update", "export"})
+"""What changes the database."""
 STATUSES: Final = ("boarding", "departed", "arrived", "scheduled")
 FURTHER_PAGE: Final = 0.4
 """How likely a reader of a list asks for one page more."""
@@ -166,6 +175,9 @@ class Traffic:
             "nearest": partial(self._nearest, random),
             "airlines": self._airlines,
             "update": partial(self._update, random),
+            "weather": partial(self._weather, random),
+            "itinerary": partial(self._itinerary, random),
+            "export": partial(self._export, random),
         }
         open_lists: list[tuple[Request, Walk]] = []
         share = float(random.random())
@@ -234,3 +246,17 @@ class Traffic:
         change = {"status": status, "departure_delay_min": int(random.integers(0, 120))}
         target = f"/flights/{self.flights.draw(random)}/status"
         return Request("update", "PATCH", target, client, body=json.dumps(change).encode())
+
+    def _weather(self, random: Generator, client: Client) -> Request:
+        moment = f"{self.days.draw(random)}T{int(random.integers(24)):02d}:00Z"
+        return Request("weather", "GET", f"/weather/{self.origins.draw(random)}?at={moment}", client)
+
+    def _itinerary(self, random: Generator, client: Client) -> Request:
+        there, back = self.destinations.draw(random), self.destinations.draw(random)
+        query = {"origin": there, "destination": back if back != there else "EWR", "date": str(self.days.draw(random))}
+        return Request("itinerary", "GET", f"/itineraries?{urlencode(query)}", client)
+
+    def _export(self, random: Generator, client: Client) -> Request:
+        until = self.days.draw(random)
+        wanted = {"format": "csv", "date_from": str(until - timedelta(days=29)), "date_to": str(until)}
+        return Request("export", "POST", "/exports", client, body=json.dumps(wanted).encode())

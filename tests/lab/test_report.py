@@ -1,0 +1,209 @@
+"""The report and the tables, made of a small result."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lab import figures
+from lab.drift import drift, read
+from lab.environment import environment
+from lab.errors import BadTarget
+from lab.experiments import BY_NAME
+from lab.figures import TIMES
+from lab.metric import Slot
+from lab.outcome import compared
+from lab.recording import Recording
+from lab.report import html, write
+from lab.result import LabResult, MetricResult
+from lab.rounds import Measured, Round
+from lab.table import markdown, print_headlines, print_result
+
+ROUNDS = 6
+
+
+def recording(latency_s: float, size_bytes: int) -> Recording:
+    recorded = Recording(duration_s=1.0, answered_in_time=40)
+    for number in range(40):
+        recorded.latencies["board"].record(latency_s * (1 + number / 100))
+        recorded.count("board", status=200, received_bytes=size_bytes, error="")
+    return recorded
+
+
+def result(*, on_bytes: int = 20_000, rounds: int = ROUNDS) -> LabResult:
+    measured = Measured(
+        rate_per_s=40.0,
+        capacity_per_s={"baseline": 70.0, "compression": 65.0},
+        rounds=[
+            Round(
+                at_s=10.0 * number,
+                slots={
+                    "baseline": Slot(opened=recording(0.2 + number / 1000, 200_000)),
+                    "compression": Slot(opened=recording(0.2 - number / 1000, on_bytes + number)),
+                },
+            )
+            for number in range(rounds)
+        ],
+    )
+    sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
+    return LabResult(
+        command="flightdeck lab run compression <quick>",
+        seed=1,
+        started_at="2026-01-02T03:04:05+00:00",
+        duration_s=61.0,
+        is_interrupted=False,
+        environment=environment(),
+        techniques={"compression": compared(BY_NAME["compression"], measured, sides=sides)},
+        skipped={"pooling": "needs <a pool>"},
+    )
+
+
+class Outline(HTMLParser):
+    """Collects what a page refers to, and its unclosed elements."""
+
+    VOID = frozenset({"meta", "br", "path", "use", "link", "img", "rect"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.elements: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        for name, value in attrs:
+            if name in {"href", "src", "xlink:href"} and value:
+                self.references.append(value)
+            if name == "id" and value:
+                self.ids.append(value)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_report_needs_nothing_but_itself() -> None:
+    page = Outline(html(result()))
+    assert "script" not in page.elements
+    assert all(reference.startswith("#") for reference in page.references)
+    assert {reference[1:] for reference in page.references} <= set(page.ids)
+    assert page.open == []
+    assert page.elements.count("svg") == 3
+
+
+def test_the_report_says_effect_interval_verdict_command_and_what_was_not_measured() -> None:
+    page = html(result())
+    assert f"10.0{TIMES}" in page
+    assert "helps" in page
+    assert "200 kB" in page
+    assert "flightdeck lab run compression &lt;quick&gt;" in page
+    assert "needs &lt;a pool&gt;" in page
+
+
+def test_charts_take_every_colour_from_the_page() -> None:
+    charts = "".join(re.findall(r"<svg.*?</svg>", html(result()), flags=re.DOTALL))
+    assert "var(--off)" in charts
+    assert "var(--on)" in charts
+    assert not re.search(r"#[0-9a-f]{6}", charts)
+
+
+def test_a_run_too_short_for_intervals_still_makes_a_report_that_says_so() -> None:
+    page = html(result(rounds=2))
+    assert "too few rounds for an interval" in page
+    assert "nothing is claimed" in page
+
+
+def test_a_report_leaves_the_result_beside_it_and_it_reads_back(tmp_path: Path) -> None:
+    made = result()
+    path = write(made, tmp_path / "deep" / "report.html")
+    assert read(path.with_suffix(".json")) == made
+
+
+def test_the_json_result_gives_every_metric_off_on_ratio_and_interval() -> None:
+    metrics = result().model_dump(mode="json")["techniques"]["compression"]["metrics"]
+    size = metrics["bytes_per_response"]
+    assert (size["off"], size["verdict"], size["better"]) == (pytest.approx(200_000), "helps", "lower")
+    assert size["ratio"] == pytest.approx(size["off"] / size["on"])
+    assert size["interval"][0] < size["ratio"] < size["interval"][1]
+
+
+def test_tables_and_markdown_show_the_same_effect() -> None:
+    console = Console(record=True, width=120)
+    print_result(result(), console)
+    print_headlines(result(), console)
+    text = console.export_text()
+    assert text.count(f"10.0{TIMES}") >= 2
+    assert "pooling was not measured: needs <a pool>" in text
+    assert f"| Compression | bytes on the wire | 200 kB | 20.0 kB | 10.0{TIMES} |" in markdown(result())
+
+
+def test_two_runs_that_agree_show_no_change_and_two_that_do_not_show_one() -> None:
+    same = drift(result(), result())
+    assert [each.verdict for each in same] == ["no change seen"]
+    changed = drift(result(), result(on_bytes=60_000))
+    assert [(each.technique, each.verdict) for each in changed] == [("compression", "changed")]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "No such file"),
+        ("{", "is no result of the lab"),
+        ('{"command": "x"}', "is no result of the lab: Field required at seed"),
+    ],
+    ids=["missing", "not JSON", "something else"],
+)
+def test_a_file_that_is_no_result_is_refused_with_the_reason(
+    tmp_path: Path, content: str | None, complaint: str
+) -> None:
+    path = tmp_path / "result.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(BadTarget, match=complaint):
+        read(path)
+
+
+def test_a_result_of_another_schema_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(result().model_copy(update={"schema_version": 99}).model_dump_json())
+    with pytest.raises(BadTarget, match="schema version 99"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.2345, "s", "234 ms"),
+        (0.00042, "s", "420 µs"),
+        (12.3, "s", "12.3 s"),
+        (0.0, "s", "0 µs"),
+        (226_400, "bytes", "226 kB"),
+        (1_500_000, "bytes", "1.50 MB"),
+        (0.971, "share", "97.1 %"),
+        (612.4, "1/s", "612 /s"),
+        (0.0, "connects", "0"),
+        (None, "s", "\N{EN DASH}"),
+    ],
+)
+def test_figures_are_written_with_three_digits_and_a_unit_that_suits(value: float | None, unit: str, text: str) -> None:
+    assert figures.quantity(value, unit) == text
+
+
+def test_an_effect_without_a_ratio_is_bounded_from_below() -> None:
+    metric = MetricResult(
+        title="connects", unit="connects", better="lower", off=1.0, on=0.0, ratio=None, interval=(120.0, None),
+        confidence=0.95, detectable=None, rounds=6, verdict="helps",
+    )  # fmt: skip
+    assert figures.effect(metric) == f"> 120{TIMES}"
+    assert figures.interval(metric) == "at least 120"
