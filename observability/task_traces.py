@@ -18,6 +18,8 @@ from opentelemetry.semconv._incubating.attributes.messaging_attributes import (
 )
 from opentelemetry.trace import Span, SpanKind
 
+from observability.semconv import prefer_stable_conventions
+
 _publishing: Final[ContextVar[Span | None]] = ContextVar("observability_publishing", default=None)
 
 
@@ -49,6 +51,7 @@ class TaskTraces(CeleryInstrumentor):
 
 def trace_tasks() -> None:
     """Trace the Celery tasks that this process publishes and runs, once, unless somebody already does."""
+    prefer_stable_conventions()
     if not _traces(CeleryInstrumentor).is_instrumented_by_opentelemetry:
         traces = _traces(TaskTraces)
         if not traces.is_instrumented_by_opentelemetry:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from observability import TelemetrySettings, instrument
 from observability.task_traces import stop_tracing_tasks
 from tests.servers.asgi import serving
-from tests.servers.redis_server import running_redis
+from tests.servers.redis import RedisServer
 
 
 class Shop:
@@ -56,11 +56,11 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(shared_redis: RedisServer) -> Iterator[Shop]:
     other = FastAPI()
     other.get("/")(lambda: None)
-    with running_redis(tmp_path_factory.mktemp("redis")) as redis_url, serving(other) as other_url:
-        shop = Shop(redis_url, other_url)
+    with serving(other) as other_url:
+        shop = Shop(f"{shared_redis.url[:-1]}13", other_url)
         with serving(shop.app) as url:
             assert httpx.get(f"{url}/order").status_code == 200
         stop_tracing_tasks()

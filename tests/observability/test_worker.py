@@ -27,7 +27,7 @@ from observability.task_traces import TaskTraces, stop_tracing_tasks, trace_task
 from observability.tasks import TaskMetrics
 from tests.servers.executable import free_port
 from tests.servers.otlp import Collector, collecting
-from tests.servers.redis_server import running_redis
+from tests.servers.redis import RedisServer
 
 MODULE = "tests.observability.bookshop_tasks"
 ROOT = Path(__file__).parents[2]
@@ -110,15 +110,15 @@ def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as url:
-        yield url
+def redis(shared_redis: RedisServer) -> str:
+    """A database of the Redis that nobody else uses."""
+    return f"{shared_redis.url[:-1]}11"
 
 
 @pytest.fixture(scope="module")
 def forking(redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """One worker with one child, for tests that take nothing from each other."""
-    with working(f"{redis[:-1]}1", tmp_path_factory.mktemp("worker"), pool="prefork", concurrency="1") as worker:
+    with working(f"{redis[:-2]}12", tmp_path_factory.mktemp("worker"), pool="prefork", concurrency="1") as worker:
         yield worker
 
 

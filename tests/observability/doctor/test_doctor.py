@@ -1,6 +1,7 @@
 """Every check finds its fault in an application that has it, and nothing in one that is made as it should be."""
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -33,7 +34,9 @@ FAULTY = {
 def examined(*target: str) -> tuple[int, dict[str, list[str]]]:
     """Return the exit code of `flightdeck doctor` and what it found, by check."""
     command = [sys.executable, "-m", "flightdeck", "doctor", *target, "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    # Other tests of this process may have chosen the stable conventions.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode in {0, 1}, done.stderr
     found: dict[str, list[str]] = {}
     for finding in json.loads(done.stdout):
