@@ -45,6 +45,7 @@ class Telemetry:
         title: str = "",
         span_processors: Sequence[SpanProcessor] = (),
     ) -> None:
+        prefer_stable_conventions()
         self.registry = registry
         self.settings = settings
         self._title = title
