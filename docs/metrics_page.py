@@ -13,7 +13,11 @@ from observability.tasks import TaskMetrics
 from service.app import create_app
 from service.settings import Settings as ServiceSettings
 
-SERVICE_LABELS = {"upstream": "names of upstreams in the service"}
+SERVICE_LABELS = {
+    "upstream": "names of upstreams in the service",
+    "role": "`primary`, `replica`",
+    "reason": "why that role answered: `fresh`; `down`, `behind`, `own_write`, `retry`",
+}
 QUIET = TelemetrySettings(metrics_exporter="none", traces_exporter="none")
 
 
@@ -38,7 +42,10 @@ def package_metrics() -> list[Description]:
 def service_metrics() -> list[Description]:
     """Return the metrics that the flights service adds."""
     registry = CollectorRegistry()
-    create_app(ServiceSettings(), registry=registry, telemetry=QUIET)
+    settings = ServiceSettings(
+        database_url="postgresql://primary/flights", database_replica_url="postgresql://replica/flights"
+    )
+    create_app(settings, registry=registry, telemetry=QUIET)
     package = {one.name for one in package_metrics()}
     return [one for one in described(registry) if one.name not in package]
 

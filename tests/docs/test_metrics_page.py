@@ -7,7 +7,7 @@ from observability.catalogue import LABELS, Description
 
 EVERY = [*package_metrics(), *service_metrics()]
 OURS = [one for one in EVERY if not one.name.startswith(("python_gc_objects", "python_gc_collections", "python_info"))]
-UNITS = "seconds|bytes|total|entries|threads|tasks|fds|requests|count|max|size|inprogress|state|request|info|ratio"
+UNITS = "seconds|bytes|total|entries|threads|tasks|fds|requests|count|max|size|inprogress|state|request|info|ratio|up"
 
 of_every_metric = pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
 
