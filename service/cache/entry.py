@@ -2,6 +2,7 @@
 
 from asyncio import Task
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 
 from starlette.types import Scope
@@ -21,6 +22,16 @@ def body_digest(body: bytes) -> str:
     return sha256(body).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An answer as it was sent to a client, but for what differs from answer to answer."""
+
+    headers: Headers
+    body: bytes
+    encoding: str
+    """What its body was counted as by compression, or nothing."""
+
+
 class Entry:
     """One answer that may be sent to anyone who asks the same."""
 
@@ -30,6 +41,7 @@ class Entry:
         "cache",
         "digest",
         "etag",
+        "finished",
         "fresh_until",
         "headers",
         "holders",
@@ -66,6 +78,8 @@ class Entry:
         self.surrogate_key = surrogate_key(self.tags)
         self.variants: dict[str, bytes] = {}
         """Compressed bodies by content coding, each made once."""
+        self.finished: dict[bytes, Finished] = {}
+        """By the request's `Accept-Encoding`, what came out of all middleware; see `replay`."""
         self.making: dict[str, Task[bytes]] = {}
         """Variants that somebody is making now."""
         self.holders: dict[str, Callable[[Entry, str], None]] = {}

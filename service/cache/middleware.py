@@ -49,7 +49,7 @@ class ResponseCacheMiddleware:
             await self._looked_up(key, scope, receive, send)
             return
         name_route(scope, entry.template)
-        headers = hit_headers(entry, now=self._levels.clock(), level=self._front)
+        headers = hit_headers(entry, entry.headers, now=self._levels.clock(), level=self._front)
         seconds = perf_counter() - started
         self._levels.meter.observe(entry.cache, level=self._front, result="hit", seconds=seconds)
         record("cache", seconds)
@@ -83,7 +83,10 @@ class ResponseCacheMiddleware:
         elif answer.result in {"hit", "stale"}:
             name_route(scope, template)
             await _sent(
-                scope, send, entry, hit_headers(entry, now=self._levels.clock(), level=self._levels.store.level)
+                scope,
+                send,
+                entry,
+                hit_headers(entry, entry.headers, now=self._levels.clock(), level=self._levels.store.level),
             )
         else:
             if answer.result == "coalesced":

@@ -13,10 +13,10 @@ STORED: Final = (b"cache-status", NAME + b"; fwd=uri-miss; stored")
 COLLAPSED: Final = (b"cache-status", NAME + b"; fwd=uri-miss; collapsed")
 
 
-def hit_headers(entry: Entry, *, now: float, level: str) -> Headers:
-    """Return the entry's headers, its age, and how long it stays fresh; a negative `ttl` says that it is stale."""
+def hit_headers(entry: Entry, headers: Headers, *, now: float, level: str) -> Headers:
+    """Return the headers with the entry's age, and how long it stays fresh; a negative `ttl` says that it is stale."""
     return [
-        *entry.headers,
+        *headers,
         (b"age", b"%d" % max(0, now - entry.made_at)),
         (b"cache-status", b"%b; hit; ttl=%d; detail=%b" % (NAME, floor(entry.fresh_until - now), level.encode())),
     ]

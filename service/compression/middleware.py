@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.server_timing import record
 from service.cache.entry import entry_of
 from service.compression.codings import BY_NAME, Stream
+from service.compression.counted import count_as
 from service.compression.eligible import Facts, facts_of
 from service.compression.headers import encoded, varied
 from service.compression.meter import CompressionMeter
@@ -100,6 +101,7 @@ class _Response:
             if facts.is_compressible and facts.size_bytes is not None and facts.size_bytes >= self._minimum_bytes:
                 size = facts.size_bytes
                 self._meter.observe(encoding=IDENTITY, before_bytes=size, after_bytes=size, seconds=0.0)
+                count_as(self._scope, IDENTITY)
             return False
         if not self._accepted.identity:
             return True
@@ -113,6 +115,7 @@ class _Response:
             made = await self._workshop.variant(entry, coding)
         else:
             made = await self._workshop.whole(body, coding)
+        count_as(self._scope, IDENTITY if made is body else coding)
         if made is body:
             await self._send({**start, "headers": varied(start["headers"])})
             await self._send(message)

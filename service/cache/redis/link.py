@@ -15,8 +15,8 @@ from service.cache.errors import StoreDown
 
 logger = logging.getLogger(__name__)
 
-ANSWER_S = 0.25
-"""Longest wait for a connection, and for an answer: a board is computed in less."""
+ANSWER_S = 0.5
+"""Longest wait for a connection, and for an answer; a loaded event loop alone can take a good part of it."""
 
 FAILURES = 3
 """Failures in a row after which Redis counts as down."""
@@ -51,7 +51,7 @@ class Link:
 
         async def run(keys: Sequence[str], arguments: Sequence[bytes | str | int]) -> Any:
             try:
-                async with asyncio.timeout(3 * ANSWER_S):
+                async with asyncio.timeout(2 * ANSWER_S):
                     result = await script(keys, arguments)
             except (RedisError, OSError, TimeoutError) as error:
                 self._failed(error)

@@ -24,10 +24,11 @@ async def test_no_reader_sees_the_past(*, has_local: bool, ttl_s: float, stale_s
     store = MemoryStore(EntryLru(level="shared", max_bytes=1_000_000, meter=lookups))
     async with LayeredCache(Levels(store, local=local, meter=lookups)) as cache:
         seen = await hammered(world, [cache], seconds=1.0)
-    assert world.writes > 50
-    assert seen["304"] > 20
-    assert seen["hit"] > 100
-    assert seen["fwd=uri-miss"] > 50
-    assert lookups.results["board", "shared", "coalesced"] > 10
+    assert seen.past_s == 0
+    assert world.writes > 5
+    assert seen.counts["304"] > 5
+    assert seen.counts["hit"] > 5
+    assert seen.counts["fwd=uri-miss"] > 5
+    assert lookups.results["board", "shared", "coalesced"] > 2
     if stale_s:
-        assert lookups.results["board", "shared", "stale"] > 50
+        assert lookups.results["board", "shared", "stale"] > 5

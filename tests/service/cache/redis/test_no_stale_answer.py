@@ -23,10 +23,12 @@ async def test_no_reader_of_any_process_sees_the_past(
     world = World(ttl_s=ttl_s, stale_s=stale_s)
     caches = [await process(shared_redis, has_local=False) for _ in range(3)]
     seen = await hammered(world, caches, seconds=1.5)
-    assert world.writes > 30
-    assert seen["304"] > 10
-    assert seen["hit"] > 30
-    assert lookups.results["board", "shared", "coalesced"] > 10
+    # A process whose write finds no Redis in time, as on an overloaded machine, tells the others as soon as it can.
+    assert seen.past_s <= (1.0 if lookups.results["board", "shared", "error"] else 0.0)
+    assert world.writes > 5
+    assert seen.counts["304"] > 2
+    assert seen.counts["hit"] > 5
+    assert lookups.results["board", "shared", "coalesced"] > 2
 
 
 @LIFETIMES
@@ -37,10 +39,11 @@ async def test_no_reader_of_a_process_with_a_memory_of_its_own_sees_the_past(
     cache = await process(shared_redis)
     await heard(cache)
     seen = await hammered(world, [cache], seconds=1.5)
-    assert world.writes > 30
-    assert seen["304"] > 10
+    assert seen.past_s == 0
+    assert world.writes > 5
+    assert seen.counts["304"] > 2
     if not stale_s:
-        assert lookups.results["board", "local", "miss"] < seen.total()
+        assert lookups.results["board", "local", "miss"] < seen.counts.total()
 
 
 async def test_no_reader_sees_what_was_a_second_before_the_write_of_another_process(
@@ -50,9 +53,10 @@ async def test_no_reader_sees_what_was_a_second_before_the_write_of_another_proc
     caches = [await process(shared_redis) for _ in range(3)]
     for cache in caches:
         await heard(cache)
-    seen = await hammered(world, caches, seconds=2.5, grace_s=1.0)
-    assert world.writes > 30
-    assert seen["hit"] > 30
+    seen = await hammered(world, caches, seconds=2.5)
+    assert seen.past_s < 1
+    assert world.writes > 5
+    assert seen.counts["hit"] > 5
 
 
 @pytest.mark.parametrize("was_frozen", [False, True], ids=["stopped", "frozen"])
@@ -71,9 +75,10 @@ async def test_no_reader_sees_the_past_while_redis_goes_and_comes(
             await asyncio.to_thread(own_redis.thaw if was_frozen else own_redis.start)
 
     seen, _ = await asyncio.gather(hammered(world, [cache], seconds=3), going_and_coming())
-    assert world.writes > 30
-    assert seen["hit"] > 30
-    assert lookups.results["board", "shared", "error"] > 10
+    assert seen.past_s == 0
+    assert world.writes > 5
+    assert seen.counts["hit"] > 5
+    assert lookups.results["board", "shared", "error"] > 2
 
 
 async def test_two_seconds_after_a_write_no_process_sees_the_past_whatever_redis_does(
@@ -91,6 +96,7 @@ async def test_two_seconds_after_a_write_no_process_sees_the_past_whatever_redis
             await asyncio.sleep(1.0)
             await asyncio.to_thread(come)
 
-    seen, _ = await asyncio.gather(hammered(world, caches, seconds=4, grace_s=2.0), going_and_coming())
-    assert world.writes > 30
-    assert seen.total() > 500
+    seen, _ = await asyncio.gather(hammered(world, caches, seconds=4), going_and_coming())
+    assert seen.past_s < 2
+    assert world.writes > 5
+    assert seen.counts.total() > 50

@@ -1,0 +1,60 @@
+"""A client that keeps one server busy: a batch of requests on keep-alive connections, no thinking in between."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+CONNECTIONS: Final = 8
+
+
+class Client:
+    """Sends the same request over a few connections, always with one on the way on each."""
+
+    def __init__(self, connections: list[socket.socket], request: bytes) -> None:
+        self._connections = connections
+        self._request = request
+
+    def send(self, requests: int) -> None:
+        """Send at least that many requests and read the answers; raise `RuntimeError` at one that is not 200."""
+        for connection in self._connections:
+            connection.sendall(self._request)
+        for _ in range(requests // len(self._connections)):
+            for connection in self._connections:
+                _read_answer(connection)
+                connection.sendall(self._request)
+        for connection in self._connections:
+            _read_answer(connection)
+
+
+@contextmanager
+def client(port: int, path: str, *, accept_encoding: str = "gzip") -> Iterator[Client]:
+    """Give a client of the server at that port, for one path."""
+    request = (
+        f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nuser-agent: bench\r\n"
+        f"accept: application/json\r\naccept-encoding: {accept_encoding}\r\n\r\n"
+    ).encode()
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(CONNECTIONS)
+        ]
+        for connection in connections:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield Client(connections, request)
+
+
+def _read_answer(connection: socket.socket) -> None:
+    """Read one answer of a server that sends it whole and with its length."""
+    answer = connection.recv(65536)
+    while True:
+        head, separator, body = answer.partition(b"\r\n\r\n")
+        if separator:
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            if len(body) >= length:
+                break
+        more = connection.recv(65536)
+        if not more:
+            raise RuntimeError(f"the server closed the connection after {answer!r}")
+        answer += more
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"the server answered {head.partition(bytes([13]))[0]!r}")
