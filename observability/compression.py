@@ -1,33 +1,42 @@
 """What compression saves and costs: bytes before and after, and time spent, by encoding."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from collections.abc import Iterator
+from threading import Lock
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from observability.exemplar import exemplar
 from observability.labels import BoundedValues
 
-ENCODINGS = ("identity", "gzip", "br", "zstd", "deflate")
+ENCODINGS: Final = ("identity", "gzip", "br", "zstd", "deflate")
 """The content codings that are told apart; any other is `other`."""
 
-DURATION_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+DURATION_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
-class CompressionMetrics:
-    """Count response bodies before and after compression, and time the compression itself."""
+class _Bodies:
+    """The numbers of one encoding, of bodies that were compressed for one answer or reused."""
+
+    __slots__ = ("after_bytes", "before_bytes", "count")
+
+    def __init__(self) -> None:
+        self.count = self.before_bytes = self.after_bytes = 0
+
+
+class CompressionMetrics(Collector):
+    """Count response bodies before and after compression, and time the compression itself.
+
+    Most bodies are variants that are sent again at no cost, so counting one adds to plain numbers, which become samples
+    when somebody scrapes.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._encoding = BoundedValues.closed(ENCODINGS)
-        self._responses = Counter(
-            "compression_responses_total",
-            "Response bodies by content coding; `reused` says whether a stored variant made compressing unnecessary.",
-            ("encoding", "reused"),
-            registry=registry,
-        )
-        self._before = Counter(
-            "compression_before_bytes_total", "Body bytes before compression.", ("encoding",), registry=registry
-        )
-        self._after = Counter(
-            "compression_after_bytes_total", "Body bytes after compression.", ("encoding",), registry=registry
-        )
+        self._bodies: dict[tuple[str, bool], _Bodies] = {}
+        self._lock = Lock()
         self._duration = Histogram(
             "compression_duration_seconds",
             "Time that compressing one body took; a reused variant is not in it.",
@@ -35,13 +44,36 @@ class CompressionMetrics:
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
+        registry.register(self)
 
     def observe(self, *, encoding: str, before_bytes: int, after_bytes: int, seconds: float) -> None:
         """Count one body; `seconds` is 0.0 when a stored variant was sent and nothing was compressed."""
         encoding = self._encoding(encoding)
         reused = seconds <= 0.0 and encoding != "identity"
-        self._responses.labels(encoding, str(reused).lower()).inc()
-        self._before.labels(encoding).inc(before_bytes)
-        self._after.labels(encoding).inc(after_bytes)
+        bodies = self._bodies.get((encoding, reused))
+        if bodies is None:
+            bodies = self._bodies.setdefault((encoding, reused), _Bodies())
+        with self._lock:
+            bodies.count += 1
+            bodies.before_bytes += before_bytes
+            bodies.after_bytes += after_bytes
         if seconds > 0.0:
             self._duration.labels(encoding).observe(seconds, exemplar())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the samples of every body so far."""
+        responses = CounterMetricFamily(
+            "compression_responses",
+            "Response bodies by content coding; `reused` says whether a stored variant made compressing unnecessary.",
+            labels=("encoding", "reused"),
+        )
+        before = CounterMetricFamily("compression_before_bytes", "Body bytes before compression.", labels=("encoding",))
+        after = CounterMetricFamily("compression_after_bytes", "Body bytes after compression.", labels=("encoding",))
+        by_encoding: dict[str, list[_Bodies]] = {}
+        for (encoding, reused), bodies in sorted(self._bodies.copy().items()):
+            responses.add_metric((encoding, str(reused).lower()), bodies.count)
+            by_encoding.setdefault(encoding, []).append(bodies)
+        for encoding, parts in by_encoding.items():
+            before.add_metric((encoding,), sum(part.before_bytes for part in parts))
+            after.add_metric((encoding,), sum(part.after_bytes for part in parts))
+        yield from (responses, before, after)
