@@ -145,6 +145,36 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
         raise typer.Exit(1)
 
 
+@commands.command()
+def sweep(
+    name: Annotated[str, typer.Argument(help="pool-size, threads or page-size.")],
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of every measured point.")] = 3.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
+    data_dir: DataDir = Path(".flightdeck"),
+) -> None:
+    """Try a setting over its range: a curve, and which value to choose."""
+    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from lab.errors import LabError  # noqa: PLC0415
+    from lab.live import watching  # noqa: PLC0415
+    from lab.sweep import sweep_named, sweep_over  # noqa: PLC0415
+    from lab.table import print_sweep  # noqa: PLC0415
+
+    require_data(data_dir)
+    try:
+        with watching(Console(stderr=True)) as watch:
+            result = asyncio.run(sweep_over(sweep_named(name), data_dir=data_dir, seconds=seconds, watch=watch))
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        print_sweep(result, Console())
+    if result.is_interrupted:
+        raise typer.Exit(130)
+
+
 @commands.command("report")
 def write_reports(
     results: Annotated[list[Path], typer.Argument(help="Results as JSON, as `lab run --json` and reports leave them.")],

@@ -1,7 +1,7 @@
 """What can go wrong in the lab, as one tree.
 
 LabError
-├── UnknownExperiment   a name that neither the catalogue of techniques nor the arms have
+├── UnknownExperiment   a name that the lab has no experiment or sweep for
 ├── ArmFailed           an arm did not start, or ended while it was measured
 ├── BadTarget           a URL or request line that cannot be driven
 └── MeasurementInvalid  the figures of a slot cannot be trusted, and say why
@@ -15,10 +15,10 @@ class LabError(Exception):
 
 
 class UnknownExperiment(LabError):
-    """A name that neither the catalogue of techniques nor the arms have."""
+    """A name that the lab has no experiment or sweep for."""
 
     def __init__(self, names: Collection[str], known: Collection[str]) -> None:
-        super().__init__(f"no experiment named {', '.join(sorted(names))}; there are: all, {', '.join(known)}")
+        super().__init__(f"no experiment named {', '.join(sorted(names))}; there are: {', '.join(known)}")
 
 
 class ArmFailed(LabError):

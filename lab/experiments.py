@@ -215,5 +215,5 @@ def chosen(names: Iterable[str]) -> list[Experiment]:
     aliases = BY_NAME | {"optimized": TOGETHER}
     unknown = set(wanted) - set(aliases)
     if unknown:
-        raise UnknownExperiment(unknown, [*BY_NAME, "optimized"])
+        raise UnknownExperiment(unknown, ["all", *BY_NAME, "optimized"])
     return [aliases[name] for name in wanted]

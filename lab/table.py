@@ -12,6 +12,7 @@ from lab.drift import Drift
 from lab.figures import effect, interval, quantity
 from lab.live import VERDICT_STYLES
 from lab.result import ExperimentResult, LabResult, MetricResult
+from lab.sweep import SweepResult
 
 SECTIONS: Final = {
     "techniques": "Each technique alone",
@@ -104,6 +105,27 @@ def print_drift(drifts: Sequence[Drift], console: Console) -> None:
             Text(drift.verdict, style=style),
         )
     console.print(table)
+
+
+def print_sweep(result: SweepResult, console: Console) -> None:
+    """Print the curve, then what to choose and why."""
+    table = Table(title=result.question, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE)
+    columns = (result.variable, "clients", "throughput", "p50", "p95", "bytes", "CPU per request", "errors")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for point in result.points:
+        style = "bold" if point.value == result.recommendation else ""
+        table.add_row(
+            *(str(point.value), str(point.clients), quantity(point.throughput_per_s, "1/s")),
+            *(quantity(point.p50_s, "s"), quantity(point.p95_s, "s"), quantity(point.bytes_per_response, "bytes")),
+            *(quantity(point.cpu_per_request_s, "s"), str(point.errors)),
+            style=style,
+        )
+    console.print(table)
+    if result.recommendation is not None:
+        console.print(f"{result.variable} {result.recommendation}: {result.reason}.", style="bold", markup=False)
+    else:
+        console.print(f"Nothing to recommend: {result.reason}.", style="yellow", markup=False)
 
 
 def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:

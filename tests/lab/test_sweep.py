@@ -1,0 +1,69 @@
+"""The scalability law against curves whose law is known, and what sweeps recommend."""
+
+import numpy as np
+import pytest
+
+from lab.errors import UnknownExperiment
+from lab.scalability import ScalabilityLaw, fitted
+from lab.sweep import Point, recommended, sweep_named
+
+CLIENTS = [1, 2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("contention", "coherence"), [(0.0, 0.0), (0.05, 0.0), (0.02, 0.001)], ids=["linear", "a ceiling", "a knee"]
+)
+def test_a_known_law_is_found_again_under_noise(contention: float, coherence: float) -> None:
+    law = ScalabilityLaw(rate_per_s=100.0, contention=contention, coherence=coherence)
+    noise = np.random.default_rng(1).normal(1, 0.01, len(CLIENTS))
+    found = fitted(CLIENTS, [law.throughput(number) * factor for number, factor in zip(CLIENTS, noise, strict=True)])
+    for number in CLIENTS:
+        assert found.throughput(number) == pytest.approx(law.throughput(number), rel=0.03)
+    if law.knee is not None:
+        assert found.knee == pytest.approx(law.knee, rel=0.25)
+
+
+def test_the_knee_is_where_throughput_is_highest() -> None:
+    law = ScalabilityLaw(rate_per_s=100.0, contention=0.02, coherence=0.001)
+    knee = law.knee
+    assert knee is not None
+    assert law.throughput(knee) > max(law.throughput(knee * 0.8), law.throughput(knee * 1.25))
+
+
+def test_two_points_make_no_law() -> None:
+    with pytest.raises(ValueError, match="three pairs are needed"):
+        fitted([1, 2], [10, 20])
+
+
+def point(value: int, throughput_per_s: float, *, clients: int = 4, errors: int = 0) -> Point:
+    return Point(
+        value=value,
+        clients=clients,
+        throughput_per_s=throughput_per_s,
+        p50_s=None,
+        p95_s=None,
+        bytes_per_response=None,
+        cpu_per_request_s=None,
+        errors=errors,
+    )
+
+
+def test_the_smallest_value_that_is_as_good_as_the_best_is_recommended() -> None:
+    points = [point(1, 100.0), point(2, 190.0), point(4, 198.0), point(8, 200.0)]
+    chosen, reason = recommended(sweep_named("pool-size"), points)
+    assert chosen == 2
+    assert "the most was 200, with 8" in reason
+
+
+def test_a_page_is_judged_by_its_rows_per_second() -> None:
+    assert recommended(sweep_named("page-size"), [point(10, 200.0), point(100, 100.0), point(500, 20.0)])[0] == 100
+
+
+def test_a_value_with_failing_requests_is_not_recommended() -> None:
+    assert recommended(sweep_named("pool-size"), [point(1, 500.0, errors=3), point(2, 100.0)])[0] == 2
+    assert recommended(sweep_named("pool-size"), [point(1, 500.0, errors=3)])[0] is None
+
+
+def test_an_unknown_sweep_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownExperiment, match="pool-size, threads, page-size"):
+        sweep_named("nonsense")
