@@ -56,7 +56,6 @@ class Errors:
                 default_integrations=False,
                 auto_enabling_integrations=False,
                 integrations=[DedupeIntegration(), ExcepthookIntegration()],
-                send_default_pii=False,
                 max_request_body_size="never",
                 max_breadcrumbs=0,
                 auto_session_tracking=False,

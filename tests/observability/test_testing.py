@@ -91,3 +91,25 @@ async def test_settings_are_chosen_by_name() -> None:
         async with running(app) as client:
             assert "server-timing" not in (await client.get("/books/1")).headers
     assert seen.settings.response_headers is False
+
+
+async def test_unhandled_exceptions_are_kept_as_they_would_be_reported() -> None:
+    app = shop()
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise ZeroDivisionError("the till is empty")
+
+    with telemetry(errors=True) as seen:
+        seen.instrument(app)
+        async with running(app) as client:
+            response = await client.get("/broken")
+            (event,) = seen.events()
+    assert response.status_code == 500
+    assert event["exception"]["values"][-1]["value"] == "the till is empty"
+    assert event["contexts"]["trace"]["trace_id"] == response.headers["x-trace-id"]
+
+
+async def test_error_reports_must_be_asked_for() -> None:
+    with telemetry() as seen, pytest.raises(LookupError, match=r"telemetry\(errors=True\)"):
+        seen.events()

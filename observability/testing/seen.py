@@ -1,20 +1,8 @@
-"""Telemetry for tests: fresh in every test, kept in memory, and asked in plain words.
+"""What telemetry has seen in one test, asked in plain words."""
 
-def test_a_sold_out_book_is_a_conflict() -> None:
-    with telemetry() as seen:
-        app = create_app()
-        seen.instrument(app)
-        with TestClient(app) as client:
-            client.post("/orders", json={"book": 1})
-    assert seen.value("http_requests_total", handler="/orders", status="409") == 1
-    assert seen.span("POST /orders").attributes["http.response.status_code"] == 409
-"""
+from typing import Any, Final
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
-
-import httpx
+import sentry_sdk
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -23,17 +11,20 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 from starlette.applications import Starlette
 
-from observability.guard import failures_raised
 from observability.instrument import instrument
 from observability.settings import TelemetrySettings
 from observability.telemetry import Telemetry
+from observability.testing.error_server import ErrorServer
+
+_SUFFIXES: Final = ("", "_total", "_count", "_sum", "_bucket", "_created", "_info")
 
 
 class Seen:
     """What telemetry has seen since the test began."""
 
-    def __init__(self, settings: TelemetrySettings) -> None:
+    def __init__(self, settings: TelemetrySettings, errors: ErrorServer | None = None) -> None:
         self.settings = settings
+        self._errors = errors
         self.registry = CollectorRegistry()
         self._exporter = InMemorySpanExporter()
 
@@ -83,30 +74,9 @@ class Seen:
             raise LookupError(f"{len(spans)} spans {name!r}; there are {names}")
         return spans[0]
 
-
-_SUFFIXES = ("", "_total", "_count", "_sum", "_bucket", "_created", "_info")
-
-
-@contextmanager
-def telemetry(**settings: Any) -> Iterator[Seen]:
-    """Yield telemetry that keeps everything, traces every request, and raises where it would swallow a failure.
-
-    `settings` are those of `TelemetrySettings`, by name. No port is opened and nothing leaves the process.
-    """
-    defaults: dict[str, Any] = {"metrics_exporter": "none", "traces_exporter": "none", "access_log": False}
-    with failures_raised():
-        yield Seen(TelemetrySettings(**defaults | settings))
-
-
-@asynccontextmanager
-async def running(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a client of the application, in this process and without a port, while the application's lifespan runs.
-
-    What the application raises becomes a response with status 500, as behind a server.
-    """
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
-    ):
-        yield client
+    def events(self) -> list[dict[str, Any]]:
+        """Return the error reports that were sent, as their JSON; only inside `telemetry(errors=True)`."""
+        if self._errors is None:
+            raise LookupError("error reports are kept inside telemetry(errors=True)")
+        sentry_sdk.flush(timeout=5)
+        return list(self._errors.events)
