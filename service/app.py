@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings, instrument
 from observability.cache import CacheMetrics
+from observability.http_clients import HttpClientMetrics
 from service.airlines.routes import airlines_router
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
@@ -63,7 +65,6 @@ def create_app(
     cache_metrics = CacheMetrics(registry)
     cache = cache_for(settings, meter=cache_metrics)
     invalidated = told_edge(settings, cache, meter=cache_metrics)
-    weather = weather_source(settings, registry)
     local_watchers = LocalWatchers()
     watchers = watchers_of(settings, local_watchers)
     exports, keeping_up = exports_of(settings, database, registry=registry)
@@ -95,6 +96,8 @@ def create_app(
         dependencies=[Depends(no_repeated_parameters)],
     )
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
+    upstream_calls = HttpClientMetrics(registry, tracer_provider=watched.tracing.provider)
+    weather = weather_source(settings, registry, watch=partial(upstream_calls.attach, "weather"))
     answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
     writes = writes_of(settings, database, cache=invalidated, watchers=watchers, registry=registry)

@@ -26,6 +26,8 @@ class ClientOptions:
     max_connections: int
     timeout: httpx.Timeout = field(default_factory=lambda: httpx.Timeout(None))
     retries: int = 0
+    watch: Callable[[httpx.Client | httpx.AsyncClient], None]
+    """Makes a client observable, before its first call."""
 
     @property
     def limits(self) -> httpx.Limits:
@@ -50,10 +52,10 @@ class ClientOptions:
 
     def awaited(self) -> httpx.AsyncClient:
         """Return a new client whose calls are awaited."""
-        transport = httpx.AsyncHTTPTransport(limits=self.limits)
-        return httpx.AsyncClient(
-            base_url=self.base_url, timeout=self.timeout, transport=RetryTransport(transport, self.retry)
-        )
+        transport = RetryTransport(httpx.AsyncHTTPTransport(limits=self.limits), self.retry)
+        client = httpx.AsyncClient(base_url=self.base_url, timeout=self.timeout, transport=transport)
+        self.watch(client)
+        return client
 
     def blocking(self) -> httpx.Client:
         """Return a new client whose calls block the thread."""

@@ -1,5 +1,6 @@
 """Which client and which patience the techniques ask for."""
 
+from collections.abc import Callable
 from typing import Final
 
 import httpx
@@ -20,6 +21,8 @@ from service.weather.source import GuardedSource, Patience, PatientSource, Weath
 
 UPSTREAM: Final = "weather"
 
+Watch = Callable[[httpx.Client | httpx.AsyncClient], None]
+
 # By `async_io` and `connection_reuse`.
 CLIENTS: Final[
     dict[tuple[bool, bool], type[AwaitedClient | AwaitedClientPerCall | BlockingClient | BlockingClientPerCall]]
@@ -31,10 +34,13 @@ CLIENTS: Final[
 }
 
 
-def weather_source(settings: Settings, registry: CollectorRegistry) -> WeatherSource:
-    """Return the source that `async_io`, `connection_reuse` and `timeouts` choose; the caller closes it."""
+def weather_source(settings: Settings, registry: CollectorRegistry, *, watch: Watch) -> WeatherSource:
+    """Return the source that `async_io`, `connection_reuse` and `timeouts` choose; the caller closes it.
+
+    `watch` makes every client that is made observable.
+    """
     metrics = UpstreamMetrics(registry, upstream=UPSTREAM)
-    client = _client(settings, metrics)
+    client = _client(settings, metrics, watch)
     if not settings.uses("timeouts"):
         return PatientSource(client, metrics)
     breaker = Breaker(
@@ -47,8 +53,10 @@ def weather_source(settings: Settings, registry: CollectorRegistry) -> WeatherSo
     return GuardedSource(PatientSource(client, metrics), breaker=breaker, patience=patience, metrics=metrics)
 
 
-def _client(settings: Settings, metrics: UpstreamMetrics) -> UpstreamClient:
-    patient = ClientOptions(base_url=settings.weather_url, max_connections=settings.weather_max_connections)
+def _client(settings: Settings, metrics: UpstreamMetrics, watch: Watch) -> UpstreamClient:
+    patient = ClientOptions(
+        base_url=settings.weather_url, max_connections=settings.weather_max_connections, watch=watch
+    )
     deadline_s = settings.weather_deadline_s
     hurried = ClientOptions(
         base_url=patient.base_url,
@@ -56,6 +64,7 @@ def _client(settings: Settings, metrics: UpstreamMetrics) -> UpstreamClient:
         # A connection within the machine room takes milliseconds; what is left of the deadline is for the answer.
         timeout=httpx.Timeout(deadline_s, connect=deadline_s / 2),
         retries=2,
+        watch=watch,
     )
     make = CLIENTS[settings.uses("async_io"), settings.uses("connection_reuse")]
     return make(hurried if settings.uses("timeouts") else patient, metrics)

@@ -1,10 +1,8 @@
-"""What upstream calls cost: how they ended, how long they took, and the connections they opened."""
+"""What becomes of upstream calls: how they ended, and the connections they opened."""
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-from observability.exemplar import exemplar
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 OUTCOMES: Final = ("answered", "missing", "failed", "timeout", "refused")
 """`missing`: the upstream has no such reading; `refused`: the circuit was open, so nothing was sent."""
@@ -13,20 +11,13 @@ CIRCUIT_STATES: Final = ("closed", "half-opened", "opened")
 
 
 class UpstreamMetrics:
-    """Count and time the calls to one upstream."""
+    """Count the calls to one upstream; `HttpClientMetrics` times them."""
 
     def __init__(self, registry: CollectorRegistry, *, upstream: str) -> None:
         self._upstream = upstream
         self._requests = Counter(
             "upstream_requests_total", "Upstream calls by how they ended.", ("upstream", "outcome"), registry=registry
         )
-        self._duration = Histogram(
-            "upstream_request_duration_seconds",
-            "Time an upstream call took, its retries and its wait for a connection included.",
-            ("upstream",),
-            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
-            registry=registry,
-        ).labels(upstream)
         self._connects = Counter(
             "upstream_connects_total", "TCP connections opened to the upstream.", ("upstream",), registry=registry
         ).labels(upstream)
@@ -46,14 +37,9 @@ class UpstreamMetrics:
             self._requests.labels(upstream, outcome)
         self.circuit("closed")
 
-    def observe(self, outcome: str, seconds: float) -> None:
-        """Count one call that took `seconds` and ended with one of `OUTCOMES`."""
+    def ended(self, outcome: str) -> None:
+        """Count one call that ended with one of `OUTCOMES`."""
         self._requests.labels(self._upstream, outcome).inc()
-        self._duration.observe(seconds, exemplar())
-
-    def refused(self) -> None:
-        """Count a call that an open circuit refused; it took no time worth a bucket."""
-        self._requests.labels(self._upstream, "refused").inc()
 
     def connected(self) -> None:
         """Count a TCP connection that was opened."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from service.upstream.app import create_upstream
 from service.upstream.behaviour import Behaviour, Dial
@@ -20,6 +21,8 @@ class Upstream:
     url: str
     dial: Dial
     connections: Connections
+    traces: list[str]
+    """The trace id of each weather request, as its headers told it."""
 
 
 def reading(origin: str = "JFK", hour: int = 20) -> Reading:
@@ -44,8 +47,15 @@ def running_upstream() -> Iterator[Upstream]:
     connections = Connections()
     readings = Readings(reading(origin, hour) for origin in ("EWR", "JFK", "LGA") for hour in range(24))
     app = create_upstream(readings, dial, connections=connections, random=Random(1))
-    with serving(app, http=counting_protocol(connections)) as url:
-        yield Upstream(url, dial, connections)
+    traces: list[str] = []
+
+    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            traces.append(dict(scope["headers"]).get(b"traceparent", b"-").decode().split("-")[1])
+        await app(scope, receive, send)
+
+    with serving(traced, http=counting_protocol(connections)) as url:
+        yield Upstream(url, dial, connections, traces)
 
 
 @pytest.fixture

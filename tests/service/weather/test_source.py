@@ -41,7 +41,9 @@ def opened(registry: CollectorRegistry) -> Open:
         url: str, techniques: frozenset[str] = VARIANTS[-1], **settings: Any
     ) -> AsyncIterator[WeatherSource]:
         chosen = {"weather_deadline_s": 0.3, "weather_breaker_failures": 1000, **settings}
-        source = weather_source(Settings(techniques=techniques, weather_url=url, **chosen), registry)
+        source = weather_source(
+            Settings(techniques=techniques, weather_url=url, **chosen), registry, watch=lambda _: None
+        )
         try:
             yield source
         finally:
