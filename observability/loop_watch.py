@@ -121,9 +121,7 @@ class LoopWatch:
         if now - self._logged.get(handler, -LOG_EVERY_S) >= LOG_EVERY_S:
             self._logged[handler] = now
             block.logged = True
-            block.context.run(
-                logger.warning, "event loop blocked by %s for %.2f s so far, at:\n%s", handler, late_s, stack
-            )
+            block.context.run(_log, "event loop blocked by %s for %.2f s so far", handler, late_s, stack=stack)
 
     def _continue(self, block: _Block, late_s: float) -> None:
         """Write down how long the block has taken so far: the span may end before anybody else runs."""
@@ -134,6 +132,11 @@ class LoopWatch:
     def _forget(self) -> None:
         block, self._block, self._suspect, self._sampled = self._block, None, None, None
         if block is not None and block.logged:
-            block.context.run(
-                logger.warning, "event loop was blocked by %s for about %.2f s", block.handler, block.seconds
-            )
+            block.context.run(_log, "event loop was blocked by %s for about %.2f s", block.handler, block.seconds)
+
+
+def _log(message: str, handler: str, seconds: float, stack: str | None = None) -> None:
+    """Log as if the stack had been this thread's own: formatters know what to do with it."""
+    if logger.isEnabledFor(logging.WARNING):
+        values = (handler, seconds)
+        logger.handle(logger.makeRecord(logger.name, logging.WARNING, __file__, 0, message, values, None, sinfo=stack))
