@@ -12,9 +12,9 @@ LATE_S: Final = 0.005
 LATE_SHARE: Final = 0.2
 """Lateness below this share of the measured latency does not show in it."""
 NO_ANSWER: Final = "no answer in time"
-BACKLOG: Final = 4
+BACKLOG: Final = 6
 """Fewer requests than this under way at the end are no queue."""
-BACKLOG_SHARE: Final = 0.1
+BACKLOG_SHARE: Final = 0.2
 """More than this share of all requests still under way at the end: the queue grew."""
 
 

@@ -182,4 +182,4 @@ def _from_totals(
         low = float(np.quantile(befores, tail)) / (RULE_OF_THREE / trials_after) if trials_after > 0 else 0.0
     enough = rounds >= MIN_ROUNDS
     interval = Interval(low=low, high=high if np.isfinite(high) else None) if enough else None
-    return _effect(off, on, off / on if on else None, interval, rounds=rounds)
+    return _effect(off, on, off / on if off and on else None, interval, rounds=rounds)
