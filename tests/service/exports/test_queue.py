@@ -12,16 +12,10 @@ import pytest
 from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
 from tests.servers.export_worker import Worker, running_worker
 from tests.servers.rabbitmq import RabbitServer
-from tests.servers.redis_server import running_redis
+from tests.servers.redis import RedisServer
 from tests.service.exports.conftest import COPIES, ask, export_of, is_done, wait_until
 
 LEASE_S = 2.0
-
-
-@pytest.fixture(scope="session")
-def redis_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_redis(tmp_path_factory.mktemp("redis-broker")) as url:
-        yield url
 
 
 @pytest.fixture(params=["folder", "redis", "rabbitmq"])
@@ -30,8 +24,8 @@ def broker_url(request: pytest.FixtureRequest) -> str:
     if request.param == "folder":
         return "filesystem://"
     if request.param == "redis":
-        url: str = request.getfixturevalue("redis_broker")
-        return url
+        redis: RedisServer = request.getfixturevalue("own_redis")
+        return redis.url
     rabbitmq: RabbitServer = request.getfixturevalue("rabbitmq")
     return rabbitmq.url
 
