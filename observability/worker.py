@@ -11,14 +11,16 @@ from types import MappingProxyType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from celery import Celery, signals
+from celery import Celery, Task, signals
 from celery.concurrency.prefork import TaskPool as PreforkPool
+from celery.exceptions import Reject
 from celery.worker.consumer import Consumer
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from observability.errors import Errors
 from observability.export import ExportCounts
 from observability.exposition import MetricsServer
 from observability.guard import guarded, register_failures
@@ -52,7 +54,9 @@ class WorkerTelemetry:
         self._title = app.main or "celery"
         register_failures(registry)
         self._runtime = RuntimeMetrics(registry)
-        self._tracing = Tracing(settings=settings, counts=ExportCounts(registry), processors=span_processors)
+        counts = ExportCounts(registry)
+        self._tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
+        self.errors = Errors(settings=settings, counts=counts)
         TaskMetrics(registry).attach(app)
         if engines:
             pools, queries = PoolMetrics(registry), QueryMetrics(registry, tracer=self._tracing.provider.get_tracer(""))
@@ -64,9 +68,12 @@ class WorkerTelemetry:
     def start(self, *, traces: bool = True) -> None:
         """Begin to export and to serve metrics."""
         self._runtime.start()
+        resource = process_resource(self._settings, title=self._title)
         if traces:
             with guarded("traces_start"):
-                self._tracing.start(process_resource(self._settings, title=self._title))
+                self._tracing.start(resource)
+        with guarded("errors_start"):
+            self.errors.start(resource)
         if self._settings.metrics_exporter == "prometheus":
             with guarded("metrics_server"):
                 self._server.start()
@@ -74,6 +81,8 @@ class WorkerTelemetry:
     def stop(self) -> None:
         """Export what is left, within the shutdown timeout, and stop serving metrics."""
         self._runtime.stop()
+        with guarded("errors_stop"):
+            self.errors.stop()
         with guarded("traces_stop"):
             self._tracing.stop()
         with guarded("metrics_server"):
@@ -108,6 +117,12 @@ class _Worker:
         if not self._runs:
             self._runs = True
             self._telemetry.start(traces=traces)
+
+    def failed(self, task: "Task[Any, Any]", task_id: str, error: BaseException) -> None:
+        """Report a task's exception, unless the task is meant to raise it."""
+        if self._telemetry is not None and not isinstance(error, (Reject, *task.throws)):
+            tags = {"task": task.name, "task_id": task_id}
+            self._telemetry.errors.report(error, transaction=task.name, tags=tags)
 
     def stop(self) -> None:
         """Stop this process's telemetry, if it runs."""
@@ -145,6 +160,7 @@ def instrument_worker(
         (signals.worker_process_shutdown, _process_ends),
         (signals.worker_ready, _worker_ready),
         (signals.worker_shutdown, _process_ends),
+        (signals.task_failure, _task_failed),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=f"observability.{receiver.__name__}")
 
@@ -167,3 +183,10 @@ def _process_ends(**_: Any) -> None:
     for worker in list(_workers.values()):
         with guarded("worker"):
             worker.stop()
+
+
+def _task_failed(sender: "Task[Any, Any]", task_id: str, exception: BaseException | None = None, **_: Any) -> None:
+    worker = _workers.get(sender.app)
+    if worker is not None and exception is not None:
+        with guarded("worker"):
+            worker.failed(sender, task_id, exception)

@@ -25,6 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from observability.provider import switch_off, switch_on
 from observability.task_traces import TaskTraces, stop_tracing_tasks, trace_tasks
 from observability.tasks import TaskMetrics
+from observability.testing.error_server import ErrorServer
 from tests.servers.executable import free_port
 from tests.servers.otlp import Collector, collecting
 from tests.servers.redis import RedisServer
@@ -39,6 +40,7 @@ class Worker:
 
     app: Celery
     collector: Collector
+    errors: ErrorServer
     first_port: int
     process: subprocess.Popen[bytes]
 
@@ -84,9 +86,10 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 @contextmanager
 def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterator[Worker]:
     port = free_port()
-    with collecting() as collector:
+    with collecting() as collector, ErrorServer() as errors:
         environment = {
             **os.environ,
+            "SENTRY_DSN": errors.dsn,
             "CELERY_BROKER_URL": broker,
             "BROKER_FOLDER": str(folder),
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
@@ -100,7 +103,7 @@ def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterat
         if broker.startswith("filesystem"):
             names = ("data_folder_in", "data_folder_out", "control_folder")
             app.conf.broker_transport_options = dict.fromkeys(names, str(folder))
-        worker = Worker(app, collector, port, process)
+        worker = Worker(app, collector, errors, port, process)
         try:
             wait_until(lambda: worker.value("process_start_time_seconds") > 0, seconds=60)
             yield worker
@@ -135,14 +138,15 @@ def publisher_spans() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
 
 
 @pytest.mark.parametrize(("broker", "pool"), [("redis", "prefork"), ("redis", "threads"), ("filesystem", "solo")])
-def test_tasks_are_counted_timed_and_traced_on_every_broker_and_in_every_pool(
+def test_tasks_are_counted_timed_traced_and_their_failures_reported_on_every_broker_and_in_every_pool(
     broker: str, pool: str, redis: str, tmp_path: Path
 ) -> None:
     url = redis if broker == "redis" else "filesystem://"
     with publisher_spans() as (provider, exporter), working(url, tmp_path, pool=pool) as worker:
         with provider.get_tracer("test").start_as_current_span("POST /books") as request:
             worker.send("bind_book", 300)
-        for task in ("fail", "try_again", "ignore", "reject"):
+            worker.send("fail")
+        for task in ("try_again", "ignore", "reject"):
             worker.send(task)
         worker.wait_for(1, "tasks_total", task="try_again", state="success")
         worker.wait_for(7, "tasks_total")
@@ -156,7 +160,10 @@ def test_tasks_are_counted_timed_and_traced_on_every_broker_and_in_every_pool(
         published = next(span for span in exporter.get_finished_spans() if span.name.endswith("bind_book"))
         (run,) = worker.collector.named(f"run/{MODULE}.bind_book")
         (bind,) = worker.collector.named("bind")
+        (report,) = worker.errors.events
     trace_id = f"{request.get_span_context().trace_id:032x}"
+    assert report["exception"]["values"][-1]["value"] == "the glue is dry"
+    assert (report["transaction"], report["contexts"]["trace"]["trace_id"]) == (f"{MODULE}.fail", trace_id)
     assert published.context is not None
     assert {run.trace_id, bind.trace_id, f"{published.context.trace_id:032x}"} == {trace_id}
     assert run.parent_id == f"{published.context.span_id:016x}"
