@@ -19,12 +19,12 @@ _FREE_TEXT: Final = ("message", "logentry", "extra", "tags", "user", "breadcrumb
 def described(record: RequestRecord, handler: str) -> dict[str, Any]:
     """Return what a report says about the request: its route, method and path, and harmless headers."""
     scope = record.scope
-    query = scope.get("query_string", b"")
+    query, method = scope.get("query_string", b""), scope.get("method", "WEBSOCKET")
     return {
-        "transaction": f"{scope['method']} {handler}",
-        "tags": {"handler": handler, "method": scope["method"], "request_id": record.request_id},
+        "transaction": f"{method} {handler}",
+        "tags": {"handler": handler, "method": method, "request_id": record.request_id},
         "request": {
-            "method": scope["method"],
+            "method": method,
             "url": f"{scope.get('scheme', 'http')}://{_host(scope['headers'])}{scope['path']}",
             "query_string": redacted_query(query) if query else "",
             "headers": {

@@ -179,8 +179,10 @@ class TelemetrySettings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         default="info", alias="LOG_LEVEL", description="The least severe log record that is written."
     )
-    log_format: Literal["auto", "json", "console"] = Field(
-        default="auto", alias="LOG_FORMAT", description="`auto` writes for readers on a terminal and JSON elsewhere."
+    log_format: Literal["auto", "json", "console", "none"] = Field(
+        default="auto",
+        alias="LOG_FORMAT",
+        description="`auto` writes for readers on a terminal and JSON elsewhere; `none` leaves logging as it is.",
     )
     logs_exporter: Literal["none", "otlp"] = Field(
         default="none", alias="OTEL_LOGS_EXPORTER", description="`otlp` also exports logs when an endpoint is set."

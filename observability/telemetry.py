@@ -19,6 +19,7 @@ from observability.guard import guarded, register_failures
 from observability.http_clients import Client, HttpClientMetrics
 from observability.http_metrics import METHODS, OTHER, HttpMetrics
 from observability.identity import process_resource
+from observability.logs import Logs
 from observability.middleware import InstrumentationMiddleware, Observer, Signals
 from observability.pool import PoolMetrics
 from observability.queries import QueryMetrics
@@ -28,7 +29,7 @@ from observability.saturation import Saturation
 from observability.semconv import prefer_stable_conventions
 from observability.settings import TelemetrySettings
 from observability.tracing import Tracing
-from observability.websocket_traces import websocket_traces
+from observability.websocket import WebSocketMetrics, observed_websockets
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -51,12 +52,14 @@ class Telemetry:
         self._title = title
         register_failures(registry)
         self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
+        self.websockets = WebSocketMetrics(registry)
         self.saturation = Saturation(registry)
         counts = ExportCounts(registry)
         self.tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
         self.errors = Errors(settings=settings, counts=counts)
+        self.logs = Logs(settings=settings, counts=counts)
         self._before: list[tuple[str, Observer]] = []
-        self._server = MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port)
+        self._server = MetricsServer(registry, settings=settings)
 
     @property
     def metrics_port(self) -> int | None:
@@ -104,9 +107,16 @@ class Telemetry:
         observers = [*self._before, ("traces", self.tracing.finish)]
         if self.errors.enabled:
             observers.append(("errors", self.errors.observe))
+        observers.append(("logs", self.logs.observe))
         return InstrumentationMiddleware(
             inner,
-            websockets=websocket_traces(inner, routes=routes, tracer=self.tracing.provider.get_tracer("observability")),
+            websockets=observed_websockets(
+                inner,
+                routes=routes,
+                metrics=self.websockets,
+                tracer=self.tracing.provider.get_tracer("observability"),
+                errors=self.errors,
+            ),
             routes=routes,
             signals=Signals(
                 tracing=self.tracing,
@@ -119,6 +129,8 @@ class Telemetry:
     def start(self) -> None:
         """Begin to export and to serve metrics; the application's lifespan does this, in every worker."""
         resource = process_resource(self.settings, title=self._title)
+        with guarded("logs_start"):
+            self.logs.start(resource)
         with guarded("traces_start"):
             self.tracing.start(resource)
         with guarded("errors_start"):
@@ -126,7 +138,7 @@ class Telemetry:
         self.saturation.start()
         if self.settings.metrics_exporter == "prometheus":
             with guarded("metrics_server"):
-                self._server.start()
+                self._server.start(resource)
 
     def stop(self) -> None:
         """Export what is left, within the shutdown timeout, and stop serving metrics."""
@@ -137,3 +149,5 @@ class Telemetry:
             self.tracing.stop()
         with guarded("metrics_server"):
             self._server.stop()
+        with guarded("logs_stop"):
+            self.logs.stop()

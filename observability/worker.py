@@ -63,7 +63,7 @@ class WorkerTelemetry:
             for role, engine in engines.items():
                 pools.attach(role, engine)
                 queries.attach(role, engine)
-        self._server = MetricsServer(registry, host=settings.metrics_host, port=settings.metrics_port)
+        self._server = MetricsServer(registry, settings=settings)
 
     def start(self, *, traces: bool = True) -> None:
         """Begin to export and to serve metrics."""
@@ -76,7 +76,7 @@ class WorkerTelemetry:
             self.errors.start(resource)
         if self._settings.metrics_exporter == "prometheus":
             with guarded("metrics_server"):
-                self._server.start()
+                self._server.start(resource)
 
     def stop(self) -> None:
         """Export what is left, within the shutdown timeout, and stop serving metrics."""
