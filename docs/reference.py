@@ -1,7 +1,8 @@
 """The reference pages that are generated from the code: `python -m docs.reference [--check]`.
 
 `docs/techniques.md` comes from the catalogue, `docs/settings.md` and `docs/telemetry-settings.md` from the settings
-classes, and `docs/metrics.md` from the registries of an application with everything switched on.
+classes, `docs/metrics.md` from the registries of an application with everything switched on, and `docs/doctor.md` from
+the doctor's checks.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from typing import Final
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.doctor_page import doctor_page
 from docs.metrics_page import metrics_page
 from docs.telemetry_settings_page import telemetry_settings_page
 from service.settings import Settings
@@ -83,6 +85,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "telemetry-settings.md": telemetry_settings_page,
+    "doctor.md": doctor_page,
 }
 
 

@@ -127,7 +127,7 @@ APPLICATION_CHECKS: Final[tuple[Check[Application], ...]] = (
     Check(
         "base-http-middleware",
         "middleware made with @app.middleware('http') or BaseHTTPMiddleware",
-        "write it as pure ASGI middleware: it costs a tenth, and context variables pass",
+        "write it as pure ASGI middleware: it costs a fraction, and context variables pass",
         base_http_middleware,
     ),
     Check(
