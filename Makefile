@@ -32,7 +32,7 @@ demo: $(STAMP)  ## install, load the flights, run five arms under the same traff
 	$(BIN)/flightdeck demo $(DEMO)
 
 test: $(DEV_STAMP)  ## run every test
-	$(BIN)/python -m pytest $(TEST)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(TEST)
 
 check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/ruff format --check .
@@ -53,7 +53,7 @@ lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --output-file requirements.txt pyproject.toml requirements-build.in
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
-bench: $(STAMP)  ## time what must be fast, side by side
+bench: $(DEV_STAMP)  ## time what must be fast, side by side
 	$(BIN)/python -m bench
 
 clean:  ## remove the virtual environment and everything made at run time
