@@ -10,6 +10,8 @@ from prometheus_client.metrics import MetricWrapperBase
 LABELS: Final = {
     "cache": "names of caches in the code, at most 100, then `other`",
     "client": "names given to `instrument(http_clients=…)`",
+    "code": "close codes of WebSocket connections, `refused`, `failed`, `other`",
+    "direction": "`received`, `sent`",
     "encoding": "`identity`, `gzip`, `br`, `zstd`, `deflate`, `other`",
     "error": "classes of database errors, at most 100, then `other`",
     "generation": "`0`, `1`, `2`",
