@@ -16,7 +16,7 @@ from observability.sql import Statement, statement_of
 _STARTED: Final = "_observability_started"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that doubles what making one costs, and every query makes one
 class Execution:
     """One finished execution of a statement."""
 

@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from observability.database import AlreadyAttached, sync_engine
 from observability.executions import Execution, watch_executions
-from observability.exemplar import exemplar
+from observability.exemplar import exemplar_of
 from observability.labels import BoundedValues
 from observability.query_span import leave_span
 from observability.request import RequestRecord, current_request
 from observability.server_timing import record
-from observability.sql import OPERATIONS, Statement
+from observability.sql import Statement
 
 DURATION_BUCKETS_S: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
@@ -72,7 +72,9 @@ class QueryMetrics:
         self._tracer = tracer or trace.get_tracer("observability")
         self._attached: dict[Engine, str] = {}
         self._error = BoundedValues()
-        self._operation = BoundedValues.closed(OPERATIONS)
+        # Resolving labels costs more than counting.
+        self._durations: dict[tuple[str, str], Histogram] = {}
+        self._counts: dict[tuple[str, str], Histogram] = {}
         self._duration = Histogram(
             "db_client_operation_duration_seconds",
             "Time from sending a statement until its result is there; waiting for a connection is not in it.",
@@ -113,7 +115,10 @@ class QueryMetrics:
         queries = request.queries
         count = len(queries.statements) if queries is not None else 0
         link = {"trace_id": request.trace_id} if request.sampled else None
-        self._per_request.labels(method, handler).observe(count, link)
+        counts = self._counts.get((method, handler))
+        if counts is None:
+            counts = self._counts[method, handler] = self._per_request.labels(method, handler)
+        counts.observe(count, link)
         if queries is None or count < self._threshold:
             return
         for statement, times in queries.repeated(self._threshold).items():
@@ -131,14 +136,17 @@ class QueryMetrics:
     def _observe(self, execution: Execution) -> None:
         """Record one finished execution everywhere it belongs."""
         statement = execution.statement
-        self._duration.labels(execution.pool, self._operation(statement.operation)).observe(
-            execution.seconds, exemplar()
-        )
+        key = (execution.pool, statement.operation)
+        duration = self._durations.get(key)
+        if duration is None:
+            duration = self._durations[key] = self._duration.labels(*key)
+        span = trace.get_current_span()
+        duration.observe(execution.seconds, exemplar_of(span))
         record("db", execution.seconds)
         request = current_request.get()
         if request is not None:
             queries_of(request).statements.append(statement)
         if execution.error is not None:
             self._errors.labels(execution.pool, self._error(type(execution.error).__name__)).inc()
-        if trace.get_current_span().is_recording():
+        if span.is_recording():
             leave_span(self._tracer, execution)
