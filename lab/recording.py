@@ -63,11 +63,10 @@ class Recording:
         """Return whether requests came faster than they were answered: latencies then tell the length of the run."""
         return self.failures[NO_ANSWER] > 0 or self.backlog >= max(BACKLOG, BACKLOG_SHARE * self.requests)
 
-    @property
-    def is_late(self) -> bool:
-        """Return whether the generator was too late to be believed."""
+    def is_late(self, tolerated_s: float = LATE_S) -> bool:
+        """Return whether the generator was later than tolerated, and so late that it shows in the latencies."""
         late = self.lateness.quantile(0.95) or 0.0
-        return late > LATE_S and late > LATE_SHARE * (self.overall().quantile(0.95) or 0.0)
+        return late > tolerated_s and late > LATE_SHARE * (self.overall().quantile(0.95) or 0.0)
 
     def overall(self) -> Latencies:
         """Return the latencies of all kinds together."""

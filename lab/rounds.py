@@ -7,10 +7,10 @@ from time import monotonic
 from typing import Final, Protocol
 
 from lab.errors import ArmFailed, MeasurementInvalid
-from lab.generator import Generator, Order
+from lab.generator import Order
 from lab.metric import Slot
 from lab.pace import ClosedLoop, OpenLoop, Pace, Stretch
-from lab.recording import Recording
+from lab.recording import LATE_S, Recording
 from lab.scrape import Snapshot
 
 UTILISATION: Final = 0.6
@@ -52,6 +52,13 @@ class Target(Protocol):
         """Return its metrics now, empty where it has none."""
 
 
+class Drives(Protocol):
+    """What carries out orders: the load generator."""
+
+    async def drive(self, order: Order) -> Recording:
+        """Return what the order recorded."""
+
+
 class Watch(Protocol):
     """Somebody who follows the measuring."""
 
@@ -59,7 +66,7 @@ class Watch(Protocol):
         """Note what happens now."""
 
     def measured(self, arm: str, round_: int, slot: Slot) -> None:
-        """Note a slot that counts."""
+        """Note what an arm showed in a round, which may yet be discarded; rounds count from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,8 @@ class Plan:
     budget_s: float = 90.0
     rate_per_s: float = 0.0
     """0: found by trying."""
+    tolerated_lateness_s: float = LATE_S
+    """A round is measured again if the load generator was later than this and it shows in the latencies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +121,7 @@ TightEnough = Callable[[Sequence[Round]], bool]
 
 
 async def measure(
-    arms: Sequence[Target], plan: Plan, generator: Generator, *, watch: Watch, tight_enough: TightEnough
+    arms: Sequence[Target], plan: Plan, generator: Drives, *, watch: Watch, tight_enough: TightEnough
 ) -> Measured:
     """Return the rounds; an arm that dies, a cancellation or a spent budget ends them early and keeps what there is."""
     measuring = _Measuring(arms, plan, generator, watch)
@@ -127,7 +136,7 @@ async def measure(
 
 
 class _Measuring:
-    def __init__(self, arms: Sequence[Target], plan: Plan, generator: Generator, watch: Watch) -> None:
+    def __init__(self, arms: Sequence[Target], plan: Plan, generator: Drives, watch: Watch) -> None:
         self.result = Measured(rate_per_s=plan.rate_per_s)
         self._arms = arms
         self._plan = plan
@@ -151,9 +160,10 @@ class _Measuring:
             recording = await self._drive(arm, pace, Stretch(duration_s=WARM_UP_STEP_S), stream=0)
             if not recording.answers:
                 raise ArmFailed(arm.name, f"answers nothing ({_most_common(recording)})", "")
-            if recording.throughput_per_s < STILL_WARMING * fastest:
-                break
+            is_warm = recording.throughput_per_s < STILL_WARMING * fastest
             fastest = max(fastest, recording.throughput_per_s)
+            if is_warm:
+                break
         return fastest
 
     async def rounds(self, tight_enough: TightEnough) -> None:
@@ -162,29 +172,25 @@ class _Measuring:
         begun = monotonic()
         halvings = 0
         while len(result.rounds) < plan.max_rounds:
-            number = len(result.rounds)
-            round_ = await self._round(number, begun)
-            slots = round_.slots
-            if any(slot.opened.is_late for slot in slots.values()):
+            round_ = await self._round(len(result.rounds), begun)
+            spent = monotonic() - begun
+            if any(slot.opened.is_late(plan.tolerated_lateness_s) for slot in round_.slots.values()):
                 result.discarded += 1
-                if result.discarded > MOST_DISCARDED + number:
+                if result.discarded > MOST_DISCARDED + len(result.rounds) or spent > plan.budget_s:
                     raise MeasurementInvalid(
                         f"the load generator was late in {result.discarded} rounds: this machine is too busy"
                     )
+                self._watch.phase("the load generator was late; once more")
                 continue
-            if any(slot.opened.is_saturated for slot in slots.values()):
-                if halvings == HALVINGS:
-                    result.is_saturated = True
-                else:
+            if any(slot.opened.is_saturated for slot in round_.slots.values()):
+                if halvings < HALVINGS:
                     halvings += 1
                     result.rate_per_s /= 2
                     result.rounds.clear()
                     self._watch.phase(f"an arm could not keep up; trying {result.rate_per_s:.1f} requests per second")
                     continue
+                result.is_saturated = True
             result.rounds.append(round_)
-            for name, slot in slots.items():
-                self._watch.measured(name, number, slot)
-            spent = monotonic() - begun
             if len(result.rounds) >= plan.min_rounds and (tight_enough(result.rounds) or spent > plan.budget_s):
                 return
 
@@ -195,6 +201,7 @@ class _Measuring:
         for arm in order:
             self._watch.phase(f"round {number + 1}: {arm.name}")
             slots[arm.name] = await self._slot(arm, number + 1)
+            self._watch.measured(arm.name, number, slots[arm.name])
         return Round(at_s=at_s, slots={arm.name: slots[arm.name] for arm in self._arms})
 
     async def _slot(self, arm: Target, stream: int) -> Slot:

@@ -54,13 +54,20 @@ asyncio.run(main())
 """
 COMMAND = (sys.executable, "-c", SERVICE)
 PLAN = Plan(
-    targets=(("GET", "/page"),), opened_s=0.3, closed_s=0.2, rate_per_s=30, warm_up_s=2.0, min_rounds=4, max_rounds=4
+    targets=(("GET", "/page"),),
+    opened_s=0.3,
+    closed_s=0.2,
+    rate_per_s=30,
+    warm_up_s=2.0,
+    min_rounds=4,
+    max_rounds=4,
+    tolerated_lateness_s=10.0,  # the tests' machine may be busy
 )
 ENDLESS = replace(PLAN, closed_s=0, min_rounds=50, max_rounds=50)
 
 
 class After:
-    """Does something when the second round is complete."""
+    """Does something in the third round, when two are complete."""
 
     def __init__(self, then: Callable[[], object] = lambda: None) -> None:
         self.then = then
@@ -69,7 +76,7 @@ class After:
         """Nothing to note."""
 
     def measured(self, arm: str, round_: int, slot: Slot) -> None:  # noqa: ARG002 the seam's signature
-        if round_ == 1:
+        if round_ == 2:
             self.then()
 
 
