@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,7 @@ class ExportFiles:
         self._directory.mkdir(parents=True, exist_ok=True)
         return self._directory / f"{self._name(claim)}{PARTIAL}"
 
-    def complete(self, claim: Claim) -> MadeFile:
+    def complete(self, claim: Claim, *, rows: int) -> MadeFile:
         """Return the attempt's file under its final name, safe from a crash."""
         partial = self.partial(claim)
         with partial.open("rb") as file:
@@ -30,12 +31,13 @@ class ExportFiles:
             size_bytes = os.fstat(file.fileno()).st_size
         name = self._name(claim)
         partial.rename(self._directory / name)
-        return MadeFile(name=name, size_bytes=size_bytes)
+        return MadeFile(name=name, size_bytes=size_bytes, rows=rows)
 
     def discard(self, claim: Claim) -> None:
-        """Remove whatever the attempt wrote."""
-        self.remove(self._name(claim))
-        self.remove(f"{self._name(claim)}{PARTIAL}")
+        """Remove whatever the attempt wrote; what can not be removed now is an orphan later."""
+        for name in (self._name(claim), f"{self._name(claim)}{PARTIAL}"):
+            with suppress(OSError):
+                self.remove(name)
 
     def path(self, name: str) -> Path:
         """Return where a complete file is."""

@@ -38,6 +38,7 @@ class MadeFile:
 
     name: str
     size_bytes: int
+    rows: int
 
 
 class Leases:
@@ -86,7 +87,8 @@ class Leases:
             state=State.DONE.value,
             lease=None,
             due_at=None,
-            rows_done=ExportJob.rows_total,
+            rows_done=made.rows,
+            rows_total=made.rows,
             file_name=made.name,
             size_bytes=made.size_bytes,
             finished_at=now,

@@ -67,4 +67,4 @@ class ExportMaker:
                     writer.write(batch)
                     rows_done += len(batch)
                     await self._leases.renew(claim, rows_done=rows_done, rows_total=rows_total)
-        return self._files.complete(claim)
+        return self._files.complete(claim, rows=rows_done)

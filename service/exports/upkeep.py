@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import and_, delete, select, update
 
 from service.database import Database
-from service.errors import ServiceError
+from service.errors import BrokerUnavailable, ServiceError
 from service.exports.delivery import ByTaskQueue
 from service.exports.files import ExportFiles
 from service.exports.state import UNFINISHED, State
@@ -60,7 +60,11 @@ class Upkeep:
         for job in jobs:
             if await self._took(job, now):
                 logger.info("export %s is sent again: it was %s, and nobody works on it", job.id, job.state)
-                await queue.deliver_again(job)
+                try:
+                    await queue.deliver_again(job)
+                except BrokerUnavailable:
+                    await self._put_back(job, now)
+                    raise
 
     async def _took(self, job: ExportJob, now: datetime) -> bool:
         """Return whether this process is the one that sends the job; its next sending is due later each time."""
@@ -75,6 +79,12 @@ class Upkeep:
         async with self._database.writing() as session:
             taken = await session.execute(update(ExportJob).where(seen).values(queued).returning(ExportJob.id))
             return taken.one_or_none() is not None
+
+    async def _put_back(self, job: ExportJob, now: datetime) -> None:
+        """Let the next round send the job that the broker did not take."""
+        waiting = and_(ExportJob.id == job.id, ExportJob.state == State.QUEUED.value)
+        async with self._database.writing() as session:
+            await session.execute(update(ExportJob).where(waiting).values(due_at=now, sendings=job.sendings))
 
     async def _expire(self) -> None:
         now = self._clock()

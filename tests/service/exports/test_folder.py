@@ -1,0 +1,60 @@
+"""Messages in a folder appear whole, under any number of readers and writers."""
+
+import threading
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from kombu import Connection
+
+from service.exports.broker import working_app
+from tests.servers.arm import arm_settings
+
+MESSAGES = 300
+
+
+def connection(data_dir: Path) -> Any:
+    return working_app(arm_settings("all", data_dir)).connection()
+
+
+def test_no_reader_takes_a_part_of_a_message(tmp_path: Path) -> None:
+    taken: list[int] = []
+    failures: list[Exception] = []
+    complete = threading.Event()
+
+    def write() -> None:
+        with connection(tmp_path) as broker, broker.SimpleQueue("numbers") as queue:
+            for number in range(MESSAGES):
+                queue.put({"number": number, "padding": "x" * 10_000})
+        complete.set()
+
+    def read() -> None:
+        with connection(tmp_path) as broker, broker.SimpleQueue("numbers") as queue:
+            while True:
+                was_complete = complete.is_set()
+                try:
+                    message = queue.get_nowait()
+                except Empty:
+                    if was_complete:
+                        return
+                except Exception as error:  # noqa: BLE001 whatever a part of a message causes
+                    failures.append(error)
+                else:
+                    taken.append(message.payload["number"])
+                    message.ack()
+
+    threads = [threading.Thread(target=work) for work in (write, read, read)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert failures == []
+    assert sorted(taken) == list(range(MESSAGES))
+
+
+def test_the_broker_of_a_data_directory_is_inside_it(tmp_path: Path) -> None:
+    with connection(tmp_path) as broker, broker.SimpleQueue("numbers") as queue:
+        assert isinstance(broker, Connection)
+        queue.put({"number": 1})
+        assert len(list((tmp_path / "broker" / "messages").iterdir())) == 1

@@ -1,0 +1,132 @@
+"""Claims: one attempt at a time may work, and only its result counts; on SQLite and on PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.database import Database
+from service.exports.errors import LeaseLost
+from service.exports.jobs import Jobs
+from service.exports.lease import Claim, Leases, MadeFile
+from service.exports.schemas import ExportRequest
+from service.models import ExportJob
+from service.settings import Settings
+
+OWNER = "0" * 64
+FILE = MadeFile(name="flights.csv", size_bytes=7, rows=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(Settings(database_url=database_url))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def leases(database: Database, clock: Clock) -> Leases:
+    return Leases(database, lease_s=10, expiry_s=100, clock=clock)
+
+
+@pytest.fixture
+def jobs(database: Database, clock: Clock) -> Jobs:
+    return Jobs(database, clock=clock)
+
+
+async def asked(jobs: Jobs) -> ExportJob:
+    return (await jobs.ask(ExportRequest(carrier="UA"), owner=OWNER, key=None)).job
+
+
+async def claimed(leases: Leases, job: ExportJob) -> Claim:
+    claim = await leases.claim(job.id)
+    assert claim is not None
+    return claim
+
+
+async def test_one_of_many_attempts_at_once_gets_the_job(jobs: Jobs, leases: Leases) -> None:
+    job = await asked(jobs)
+
+    claims = await asyncio.gather(*(leases.claim(job.id) for _ in range(8)))
+
+    assert len([claim for claim in claims if claim is not None]) == 1
+
+
+async def test_a_claim_that_is_renewed_is_kept_and_one_that_is_not_goes_to_the_next(
+    jobs: Jobs, leases: Leases, clock: Clock
+) -> None:
+    job = await asked(jobs)
+    first = await claimed(leases, job)
+    for _ in range(3):
+        clock.passes(9)
+        await leases.renew(first, rows_done=1, rows_total=2)
+        assert await leases.claim(job.id) is None
+    clock.passes(11)
+    second = await claimed(leases, job)
+
+    assert second.attempt == 2
+    with pytest.raises(LeaseLost):
+        await leases.renew(first, rows_done=2, rows_total=2)
+
+
+async def test_the_result_of_an_attempt_that_lost_its_claim_does_not_count(
+    jobs: Jobs, leases: Leases, clock: Clock
+) -> None:
+    job = await asked(jobs)
+    slow = await claimed(leases, job)
+    clock.passes(11)
+    quick = await claimed(leases, job)
+    await leases.finish(quick, FILE)
+
+    with pytest.raises(LeaseLost):
+        await leases.finish(slow, MadeFile(name="late.csv", size_bytes=1, rows=1))
+    with pytest.raises(LeaseLost):
+        await leases.fail(slow, "late")
+    found = await jobs.of(OWNER, job.id)
+    assert (found.state, found.file_name, found.expires_at) == (
+        "done",
+        "flights.csv",
+        clock.now + timedelta(seconds=100),
+    )
+
+
+async def test_a_finished_job_is_not_begun_again(jobs: Jobs, leases: Leases, clock: Clock) -> None:
+    job = await asked(jobs)
+    await leases.finish(await claimed(leases, job), FILE)
+    clock.passes(3600)
+
+    assert await leases.claim(job.id) is None
+
+
+async def test_a_cancelled_job_takes_the_claim_away_and_is_not_begun_again(jobs: Jobs, leases: Leases) -> None:
+    job = await asked(jobs)
+    claim = await claimed(leases, job)
+    await jobs.cancel(OWNER, job.id)
+
+    with pytest.raises(LeaseLost):
+        await leases.renew(claim, rows_done=1, rows_total=2)
+    assert await leases.claim(job.id) is None
+
+
+async def test_a_job_that_was_given_back_can_be_begun_at_once(jobs: Jobs, leases: Leases) -> None:
+    job = await asked(jobs)
+    await leases.give_back(await claimed(leases, job), due_s=60)
+
+    assert (await claimed(leases, job)).attempt == 2
