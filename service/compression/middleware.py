@@ -134,7 +134,8 @@ class _Response:
         is_last = not message.get("more_body", False)
         if not body and not is_last:
             return
-        part, seconds = await self._workshop.timed(partial(stream.part, is_last=is_last), body)
+        compress = partial(stream.part, is_last=is_last)
+        part, seconds = await self._workshop.timed(compress, body, self._accepted.preferred)
         self._before_bytes += len(body)
         self._after_bytes += len(part)
         self._seconds += seconds

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
-
-from anyio import CapacityLimiter, to_thread
 
 from observability.server_timing import record
 from service.cache.entry import Entry
 from service.compression.codings import BY_NAME
 from service.compression.meter import CompressionMeter
 
-OFFLOAD_BYTES = 32_768
-"""From here on a thread costs less than what the event loop would wait, see `python -m bench.compression`."""
+LONGEST_IN_PLACE_S = 0.0005
+"""What the event loop may spend on one body: no more than on serialising it before. On a thread, whose caches know
+nothing of the body, compressing takes up to twice the CPU."""
 
 
 class Workshop:
@@ -20,12 +20,11 @@ class Workshop:
 
     def __init__(self, *, meter: CompressionMeter, threads: int = 2) -> None:
         self._meter = meter
-        self._threads = threads
-        self._limiter: CapacityLimiter | None = None
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="compress")
 
     async def whole(self, body: bytes, coding: str) -> bytes:
         """Return the compressed body, or the body itself if that does not make it smaller."""
-        compressed, seconds = await self.timed(BY_NAME[coding].whole, body)
+        compressed, seconds = await self.timed(BY_NAME[coding].whole, body, coding)
         record("compress", seconds)
         if len(compressed) >= len(body):
             self._meter.observe(encoding="identity", before_bytes=len(body), after_bytes=len(body), seconds=seconds)
@@ -45,13 +44,11 @@ class Workshop:
             making = entry.making[coding] = asyncio.create_task(self._made(entry, coding))
         return await asyncio.shield(making)
 
-    async def timed(self, compress: Callable[[bytes], bytes], data: bytes) -> tuple[bytes, float]:
-        """Return what `compress` returns and the seconds it took, on a thread if there is much to do."""
-        if len(data) < OFFLOAD_BYTES:
+    async def timed(self, compress: Callable[[bytes], bytes], data: bytes, coding: str) -> tuple[bytes, float]:
+        """Return what `compress` returns and the seconds it took, on a thread if the coding needs long for so much."""
+        if len(data) / 1e6 * BY_NAME[coding].s_per_mb <= LONGEST_IN_PLACE_S:
             return _timed(compress, data)
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(self._threads)
-        return await to_thread.run_sync(_timed, compress, data, limiter=self._limiter)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _timed, compress, data)
 
     async def _made(self, entry: Entry, coding: str) -> bytes:
         try:

@@ -3,27 +3,31 @@ import threading
 
 import pytest
 
-from service.compression.workshop import OFFLOAD_BYTES, Workshop
+from service.compression.codings import BY_NAME
+from service.compression.workshop import LONGEST_IN_PLACE_S, Workshop
 from tests.service.cache.conftest import entry_with
 from tests.service.compression.conftest import Bodies
 
 pytestmark = pytest.mark.anyio
 
 SMALL = b'{"flight": "UA 1545"}' * 100
-LARGE = SMALL * (OFFLOAD_BYTES // len(SMALL) + 1)
+LARGE = SMALL * (500_000 // len(SMALL))
 
 
 def thread_of(_: bytes) -> bytes:
     return threading.current_thread().name.encode()
 
 
-async def test_small_bodies_are_compressed_in_place_and_large_ones_on_threads(bodies: Bodies) -> None:
+@pytest.mark.parametrize("coding", BY_NAME)
+async def test_small_bodies_are_compressed_in_place_and_large_ones_on_threads(bodies: Bodies, coding: str) -> None:
     workshop = Workshop(meter=bodies)
     here = threading.current_thread().name.encode()
-    small, _ = await workshop.timed(thread_of, SMALL)
-    large, _ = await workshop.timed(thread_of, LARGE)
+    limit_bytes = int(LONGEST_IN_PLACE_S / BY_NAME[coding].s_per_mb * 1e6)
+    assert 50_000 < limit_bytes < 500_000
+    small, _ = await workshop.timed(thread_of, bytes(limit_bytes), coding)
+    large, _ = await workshop.timed(thread_of, bytes(limit_bytes + 1), coding)
     assert small == here
-    assert large != here
+    assert large.startswith(b"compress")
 
 
 async def test_no_more_threads_than_allowed_compress_at_once(bodies: Bodies) -> None:
@@ -41,7 +45,7 @@ async def test_no_more_threads_than_allowed_compress_at_once(bodies: Bodies) -> 
             running -= 1
         return data
 
-    await asyncio.gather(*(workshop.timed(slowly, LARGE) for _ in range(8)))
+    await asyncio.gather(*(workshop.timed(slowly, LARGE, "zstd") for _ in range(8)))
     assert most == 2
 
 
