@@ -16,9 +16,10 @@ from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.semconv.attributes.code_attributes import CODE_STACKTRACE
-from opentelemetry.trace import Span
+from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter
 
+from observability.exemplar import exemplar
 from observability.guard import guarded
 from observability.running_task import RunningTask, running_task
 
@@ -34,8 +35,11 @@ class _Block:
 
     task_id: int
     handler: str
-    span: Span
+    attributes: dict[str, AttributeValue]
+    """Of the event on the trace; they still change."""
     context: Context
+    link: dict[str, str] | None
+    """The exemplar that leads to the trace; None when nobody keeps it."""
     seconds: float
     logged: bool = False
 
@@ -73,10 +77,7 @@ class LoopWatch:
     def guilty_trace(self) -> dict[str, str] | None:
         """Return the exemplar of the request that blocks, or None when nobody keeps its trace."""
         block = self._block
-        if block is None:
-            return None
-        context = block.span.get_span_context()
-        return {"trace_id": f"{context.trace_id:032x}"} if context.trace_flags.sampled else None
+        return None if block is None else block.link
 
     def _run(self, blocked_after_s: float) -> None:
         looks = 2
@@ -110,13 +111,15 @@ class LoopWatch:
 
     def _begin(self, running: RunningTask, handler: str, late_s: float) -> None:
         request, stack = running.request, running.stack()
-        span = request.span if request is not None and request.span is not None else None
-        if span is None:
-            span = running.context.run(trace.get_current_span)
-        self._block = block = _Block(id(running.task), handler, span, running.context, late_s)
-        if span.is_recording():
-            span.add_event("event_loop.blocked", {CODE_STACKTRACE: stack})
-        self._continue(block, late_s)
+        context = running.context
+        attributes: dict[str, AttributeValue] = {CODE_STACKTRACE: stack, "event_loop.blocked_seconds": late_s}
+        if request is not None:
+            request.note("event_loop.blocked", attributes)
+        else:
+            context.run(trace.get_current_span).add_event("event_loop.blocked", attributes)
+        self._block = block = _Block(
+            id(running.task), handler, attributes, context, link=context.run(exemplar), seconds=late_s
+        )
         now = perf_counter()
         if now - self._logged.get(handler, -LOG_EVERY_S) >= LOG_EVERY_S:
             self._logged[handler] = now
@@ -124,10 +127,9 @@ class LoopWatch:
             block.context.run(_log, "event loop blocked by %s for %.2f s so far", handler, late_s, stack=stack)
 
     def _continue(self, block: _Block, late_s: float) -> None:
-        """Write down how long the block has taken so far: the span may end before anybody else runs."""
+        """Write down how long the block has taken so far: the request may end before anybody else runs."""
         block.seconds = late_s
-        if block.span.is_recording():
-            block.span.set_attribute("event_loop.blocked_seconds", round(late_s, 3))
+        block.attributes["event_loop.blocked_seconds"] = round(late_s, 3)
 
     def _forget(self) -> None:
         block, self._block, self._suspect, self._sampled = self._block, None, None, None

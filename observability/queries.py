@@ -10,7 +10,6 @@ from typing import Final
 from opentelemetry import trace
 from opentelemetry.semconv.attributes.db_attributes import DB_QUERY_SUMMARY, DB_QUERY_TEXT
 from opentelemetry.trace import Tracer
-from opentelemetry.util.types import AttributeValue
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -111,7 +110,7 @@ class QueryMetrics:
         watch_executions(pool, engine, self._observe)
 
     def observe_request(self, request: RequestRecord, *, method: str, handler: str) -> None:
-        """Count what the finished request executed; name a statement that it repeats on its span."""
+        """Count what the finished request executed; note a statement that it repeats, for its span."""
         queries = request.queries
         count = len(queries.statements) if queries is not None else 0
         link = {"trace_id": request.trace_id} if request.sampled else None
@@ -123,15 +122,15 @@ class QueryMetrics:
             return
         for statement, times in queries.repeated(self._threshold).items():
             self._suspected.labels(method, handler).inc()
-            if request.span is not None and request.span.is_recording():
-                request.span.set_attribute("db.n_plus_one.fingerprint", statement.fingerprint)
-                attributes: dict[str, AttributeValue] = {
+            request.note(
+                "db.n_plus_one_suspected",
+                {
                     "db.query.fingerprint": statement.fingerprint,
                     DB_QUERY_SUMMARY: statement.summary,
                     DB_QUERY_TEXT: statement.text,
                     "db.query.executions": times,
-                }
-                request.span.add_event("db.n_plus_one_suspected", attributes)
+                },
+            )
 
     def _observe(self, execution: Execution) -> None:
         """Record one finished execution everywhere it belongs."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
+    from opentelemetry.util.types import AttributeValue
     from starlette.types import Scope
 
     from observability.queries import RequestQueries
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 RECORD: Final = "observability.request"
 """Where the record is in the scope."""
+
+
+Note = tuple[str, dict[str, "AttributeValue"], int]
+"""Name, attributes and time in nanoseconds since 1970 of an event."""
 
 
 class RequestRecord:
@@ -35,7 +40,7 @@ class RequestRecord:
     sampled: bool = False
     """Whether somebody keeps the trace, so that exemplars may point at it."""
     span: Span | None = None
-    """The request's own span while it is open and recording; what blames a request adds its event there."""
+    """The request's own span while it is open and recording."""
     given_id: str = ""
     """The request id that the caller chose, if it is one."""
     status: int = 0
@@ -50,6 +55,8 @@ class RequestRecord:
     """Readings of `perf_counter`; 0 before they happen."""
     queries: RequestQueries | None = None
     """The statements executed so far; None until the first one."""
+    notes: list[Note] | None = None
+    """Events for the request's span; those of a request that is traced after the fact are kept too."""
     disconnected: bool = False
     """Whether the client went away before the answer was complete."""
 
@@ -60,6 +67,14 @@ class RequestRecord:
         """As the application got it; mounts below it add to the one in the scope."""
         self.started = perf_counter()
         scope[RECORD] = self
+
+    def note(self, name: str, attributes: dict[str, AttributeValue]) -> None:
+        """Keep an event for the request's span; from any thread, and the attributes may still change."""
+        note = (name, attributes, time_ns())
+        if self.notes is None:
+            self.notes = [note]
+        else:
+            self.notes.append(note)
 
     @property
     def body_is_cut(self) -> bool:

@@ -136,6 +136,8 @@ class Tracing:
         record.span = None
         with guarded("span"):
             describe(span, record, handler=handler, status=status, error=error)
+            for name, attributes, at_ns in record.notes or ():
+                span.add_event(name, attributes, at_ns)
         span.end(_epoch_ns(record.started + seconds))
 
     def _is_wanted(self, headers: Mapping[bytes, bytes]) -> bool:
