@@ -35,9 +35,9 @@ def arm_settings(techniques: object, data_dir: Path, **others: Any) -> Settings:
 
 
 @contextmanager
-def running_arm(settings: Settings) -> Iterator[Arm]:
+def running_arm(settings: Settings, *, telemetry: TelemetrySettings = QUIET) -> Iterator[Arm]:
     """Yield the arm while a real server serves it."""
     registry = CollectorRegistry()
-    app = create_app(settings, registry=registry, telemetry=QUIET)
+    app = create_app(settings, registry=registry, telemetry=telemetry)
     with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
         yield Arm(app, client, registry)
