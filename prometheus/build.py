@@ -48,7 +48,15 @@ def outputs(objectives: Objectives) -> Iterator[tuple[str, str]]:
         for name, groups in files.items():
             document = {"groups": [group.mapping(clock, objectives.links) for group in groups]}
             yield f"{folder}/{name}", HEADER + dumped(document)
+    yield "prometheus/compressed/prometheus.yml", HEADER + dumped(compressed_configuration())
     yield "docs/alerts.md", alerts_page(objectives)
+
+
+def compressed_configuration() -> dict[str, Any]:
+    """Return the hand-written configuration of Prometheus with its intervals on the compressed clock."""
+    document: dict[str, Any] = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    document["global"] = {name: COMPRESSED.duration(nominal) for name, nominal in document["global"].items()}
+    return document
 
 
 def dumped(document: dict[str, Any]) -> str:

@@ -80,7 +80,7 @@ def _by_arm() -> Iterator[Recording]:
     )
     yield Recording(
         record="arm:errors:rate5m",
-        expr=f"sum by (job, arm) (rate(http_requests_total{{status=~`5..`}}[{WINDOW}])) or arm:requests:rate5m * 0",
+        expr=f'sum by (job, arm) (rate(http_requests_total{{status=~"5.."}}[{WINDOW}])) or arm:requests:rate5m * 0',
         meaning="Requests per second that ended in a server error.",
     )
     for name, quantile in QUANTILES.items():
@@ -93,7 +93,8 @@ def _by_arm() -> Iterator[Recording]:
         divisor, _, scale = denominator.partition(" / ")
         below = f"sum by (job, arm) (rate({divisor}[{WINDOW}]))" + (f" / {scale}" if scale else "")
         above = f"sum by (job, arm) (rate({numerator}[{WINDOW}]))"
-        yield Recording(record=f"arm:{name}:5m", expr=f"{above}\n/\n({below} > 0)", meaning=meaning)
+        none = f"\nor {below} * 0" if "{" in numerator else ""  # nothing of that kind yet is no series
+        yield Recording(record=f"arm:{name}:5m", expr=f"({above}{none})\n/\n({below} > 0)", meaning=meaning)
     yield Recording(
         record="arm:resident_memory_bytes:max",
         expr="max by (job, arm) (process_resident_memory_bytes)",
@@ -145,6 +146,6 @@ def _effects() -> Iterator[Recording]:
         series = f"arm:{name}:5m"
         yield Recording(
             record=f"effect:{name}:ratio",
-            expr=f'max({series}{{arm="{BASELINE}"}})\n/ on () group_right ()\n({series} > 0)',
-            meaning=f"{series} of the arm `{BASELINE}` divided by this arm's: above 1 the arm is better.",
+            expr=f'max({series}{{arm="{BASELINE}"}})\n/ on () group_right ()\n{series}',
+            meaning=f"{series} of the arm `{BASELINE}` over this arm's; above 1 the arm is better.",
         )

@@ -135,9 +135,9 @@ class Objectives(_Table):
         """Return the PromQL matcher of a group's routes."""
         handlers = self.groups[group].handlers
         if handlers != "rest":
-            return f"handler=~`{_any_of(handlers)}`"
+            return f'handler=~"{_any_of(handlers)}"'
         named = [one for other in self.groups.values() if other.handlers != "rest" for one in other.handlers]
-        return f"handler!~`{_any_of([*self.excluded, *named])}`"
+        return f'handler!~"{_any_of([*self.excluded, *named])}"'
 
     def thresholds_s(self) -> tuple[float, ...]:
         """Return every latency threshold, ascending: each must be a bucket of the latency histogram."""
@@ -146,8 +146,7 @@ class Objectives(_Table):
 
 def bucket(threshold_s: float) -> str:
     """Return the matcher of a histogram's bucket; Prometheus 3 writes 1.0 where 2 wrote 1."""
-    whole = re.escape(f"{threshold_s:g}")
-    return f"le=~`{whole}(\\.0)?`" if threshold_s == int(threshold_s) else f"le=`{threshold_s:g}`"
+    return f'le=~"{threshold_s:g}([.]0)?"' if threshold_s == int(threshold_s) else f'le="{threshold_s:g}"'
 
 
 def load(path: Path = PATH) -> Objectives:
@@ -162,4 +161,5 @@ def load(path: Path = PATH) -> Objectives:
 
 
 def _any_of(handlers: tuple[str, ...] | list[str]) -> str:
-    return "|".join(re.escape(handler) for handler in handlers)
+    """Return a pattern of exactly these; in brackets, because a backslash would have to be escaped in PromQL again."""
+    return "|".join(re.sub(r"\\(.)", r"[\1]", re.escape(handler)) for handler in handlers)

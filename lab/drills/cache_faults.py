@@ -19,6 +19,7 @@ BOARDS: Final = tuple(
     for day in range(1, 29)
     for origin in ("JFK", "EWR", "LGA")
 )
+POPULAR: Final = ("/airports/JFK/departures?date=2013-07-10", "/airports/EWR/departures?date=2013-07-11")
 REPORT: Final = "/reports/delays?by=hour&month=2013-07"
 READERS: Final = 30
 
@@ -61,6 +62,13 @@ async def updates(scene: Scene, path: str, *, pause_s: float) -> None:
 
 
 @asynccontextmanager
+async def readers(scene: Scene) -> AsyncIterator[None]:
+    """People who read a few boards, which are cached before long."""
+    async with scene.traffic(POPULAR, clients=4):
+        yield
+
+
+@asynccontextmanager
 async def write_flood(scene: Scene) -> AsyncIterator[None]:
     """Status updates of the flights that everybody reads about, as fast as they are answered."""
     async with scene.working(*(updates(scene, f"{path}&limit=50", pause_s=0.0) for path in FLOODED)):
@@ -71,8 +79,8 @@ async def write_flood(scene: Scene) -> AsyncIterator[None]:
 async def stampede(scene: Scene) -> AsyncIterator[None]:
     """Many readers of one report that is no longer true every half second."""
     flights = "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10&limit=50"
-    readers = scene.traffic([REPORT], clients=READERS, pause_s=0.0)
-    async with readers, scene.working(updates(scene, flights, pause_s=0.5)):
+    crowd = scene.traffic([REPORT], clients=READERS, pause_s=0.0)
+    async with crowd, scene.working(updates(scene, flights, pause_s=0.5)):
         yield
 
 
@@ -92,6 +100,7 @@ CACHE_DRILLS: Final = (
     Drill(
         name="write-flood",
         breaks="status updates make what is cached untrue as fast as it is computed",
+        prepare=readers,
         fault=write_flood,
         alerts=("CacheHitRatioCollapsed",),
         writes=True,

@@ -3,8 +3,8 @@
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
-MIN_CALLS = 5
-"""To one upstream, in five minutes."""
+MIN_FAILED = 5
+"""Of the calls to one upstream, in five minutes."""
 
 
 def dependency_alerts(objectives: Objectives) -> Group:
@@ -20,7 +20,7 @@ def dependency_alerts(objectives: Objectives) -> Group:
                 name="UpstreamFailing",
                 severity="ticket",
                 owner="platform",
-                expr=f"{failed} / ({calls} > 0) > {limit:g}\nand {calls} >= {MIN_CALLS}",
+                expr=f"{failed} / ({calls} > 0) > {limit:g}\nand {failed} >= {MIN_FAILED}",
                 wait="2m",
                 summary="{{ $labels.upstream }} does not answer {{ $labels.arm }}",
                 description=(

@@ -76,12 +76,12 @@ def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_every_route_is_in_exactly_one_group(objectives: Objectives, handler: str, group: str | None) -> None:
     matching = []
     for name in objectives.groups:
-        operator, pattern = re.fullmatch(r"handler(=~|!~)`(.*)`", objectives.selector(name)).groups()  # type: ignore[union-attr]  # a failure is the test's
+        operator, pattern = re.fullmatch(r'handler(=~|!~)"(.*)"', objectives.selector(name)).groups()  # type: ignore[union-attr]  # a failure is the test's
         if (re.fullmatch(pattern, handler) is not None) == (operator == "=~"):
             matching.append(name)
     assert matching == ([group] if group else [])
 
 
-@pytest.mark.parametrize(("threshold_s", "matcher"), [(0.25, "le=`0.25`"), (1.0, r"le=~`1(\.0)?`"), (2.5, "le=`2.5`")])
+@pytest.mark.parametrize(("threshold_s", "matcher"), [(0.25, 'le="0.25"'), (1.0, 'le=~"1([.]0)?"'), (2.5, 'le="2.5"')])
 def test_a_bucket_is_found_as_prometheus_2_and_3_write_it(threshold_s: float, matcher: str) -> None:
     assert bucket(threshold_s) == matcher

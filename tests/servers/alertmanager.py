@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.executable import executable
+from tests.servers.prometheus import own_metrics
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,13 @@ def amtool() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def alertmanager_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a real Alertmanager says about itself."""
+    directory = tmp_path_factory.mktemp("alertmanager")
+    (directory / "alertmanager.yml").write_text("{route: {receiver: nobody}, receivers: [{name: nobody}]}", "utf-8")
+    program = executable("prometheus-alertmanager", package="prometheus-alertmanager")
+    options = [f"--config.file={directory / 'alertmanager.yml'}", f"--storage.path={directory / 'data'}"]
+    return own_metrics([program, *options, "--cluster.listen-address="], "alertmanager_config_last_reload_successful")

@@ -1,12 +1,16 @@
 """Real Prometheus servers and promtool, started by the tests on free ports."""
 
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 
-from tests.servers.executable import executable
+from tests.servers.executable import executable, free_port
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,38 @@ def promtool() -> Callable[..., str]:
         return said
 
     return run
+
+
+@pytest.fixture(scope="session")
+def prometheus_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a real Prometheus says about itself once it has evaluated rules and knows an Alertmanager."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    config = {
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:9"]}]}]},
+        "rule_files": [str(directory / "rules.yml")],
+    }
+    rules = {"groups": [{"name": "one", "interval": "1s", "rules": [{"record": "one", "expr": "vector(1)"}]}]}
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
+    (directory / "rules.yml").write_text(yaml.safe_dump(rules), "utf-8")
+    program = executable("prometheus", package="prometheus")
+    options = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
+    return own_metrics([program, *options], "prometheus_notifications_errors_total{")
+
+
+def own_metrics(command: Sequence[str | Path], until: str) -> str:
+    """Start a server, wait until its exposition contains `until`, stop the server, and return the exposition."""
+    address = f"127.0.0.1:{free_port()}"
+    with subprocess.Popen(
+        [*command, f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                with suppress(httpx.TransportError):
+                    text = httpx.get(f"http://{address}/metrics").text
+                    if until in text:
+                        return text
+                time.sleep(0.1)
+            pytest.fail(f"{command[0]} did not expose {until} within 20 s")
+        finally:
+            server.terminate()

@@ -1,0 +1,48 @@
+"""Half an hour of normal traffic, one release in it, on both clocks: nothing may fire."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from prometheus.build import ROOT
+from tests.prometheus.normal_traffic import Service, monitoring
+
+CLOCKS = {"prometheus": 15, "prometheus/compressed": 1}
+FIRED = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing", alertname!="Heartbeat"}[30m]))'
+CASES = (("prometheus", 1), ("prometheus", 2), ("prometheus/compressed", 3))
+
+
+def written(directory: Path, folder: str, *, seed: int, **trouble: float) -> Path:
+    scrape_s = CLOCKS[folder]
+    service = Service(np.random.default_rng(seed), scrape_s, **trouble)  # type: ignore[arg-type]  # ratios
+    without_techniques = Service(
+        np.random.default_rng(seed), scrape_s, job="comparison", arm="baseline", error_ratio=0.05, slow_ratio=0.5
+    )
+    every = [*service.series(), *without_techniques.series(), *monitoring(scrape_s)]
+    document = {
+        "rule_files": [str(path) for kind in ("rules", "alerts") for path in (ROOT / folder / kind).glob("*.yml")],
+        "evaluation_interval": f"{max(scrape_s, 5)}s",
+        "tests": [
+            {
+                "interval": f"{scrape_s}s",
+                "input_series": [{"series": one.series, "values": one.values} for one in every],
+                "promql_expr_test": [{"expr": FIRED, "eval_time": "30m", "exp_samples": []}],
+            }
+        ],
+    }
+    path = directory / "normal.yml"
+    path.write_text(yaml.safe_dump(document), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("folder", "seed"), CASES)
+def test_normal_traffic_fires_nothing(promtool: Callable[..., str], tmp_path: Path, folder: str, seed: int) -> None:
+    assert "SUCCESS" in promtool("test", "rules", written(tmp_path, folder, seed=seed))
+
+
+def test_the_same_traffic_with_one_failure_in_twenty_does_fire(promtool: Callable[..., str], tmp_path: Path) -> None:
+    with pytest.raises(pytest.fail.Exception, match="AvailabilityBudgetBurn"):
+        promtool("test", "rules", written(tmp_path, "prometheus", seed=1, error_ratio=0.05))
