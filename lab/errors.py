@@ -3,8 +3,7 @@
 LabError
 ├── UnknownExperiment   a name that the lab has no experiment or sweep for
 ├── ArmFailed           an arm did not start, or ended while it was measured
-├── BadTarget           a URL or request line that cannot be driven
-└── MeasurementInvalid  the figures of a slot cannot be trusted, and say why
+└── BadTarget           a URL or request line that cannot be driven
 """
 
 from collections.abc import Collection
@@ -32,7 +31,3 @@ class ArmFailed(LabError):
 
 class BadTarget(LabError):
     """A URL or request line that cannot be driven."""
-
-
-class MeasurementInvalid(LabError):
-    """The figures of a slot cannot be trusted, and say why."""

@@ -181,6 +181,6 @@ def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
 
 def metric_named(name: str) -> Metric:
     """Return a metric of all requests, or with a kind before its name, of that kind; raise `KeyError` for any other."""
-    kind, _, _ = name.partition(".")
+    kind, _, _ = name.rpartition(".")
     known = {metric.name: metric for metric in (*METRICS, *metrics_of_kind(kind))}
     return known[name]

@@ -46,6 +46,8 @@ def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, 
         rate_per_s=measured.rate_per_s,
         rounds=rounds,
         discarded_rounds=measured.discarded,
+        late_rounds=measured.late_rounds,
+        is_valid=not (measured.late_rounds or measured.is_saturated),
         is_complete=not (measured.is_interrupted or measured.failure),
         notes=list(_notes(measured, off=off, on=on)),
     )
@@ -59,6 +61,11 @@ def _notes(measured: Measured, *, off: str, on: str) -> Iterator[str]:
         yield f"Ended after {rounds} rounds: {measured.failure}"
     if measured.is_saturated:
         yield "An arm could not keep up even with the lowest rate: its latencies tell how long the run was."
+    if measured.late_rounds:
+        yield (
+            f"Not valid: this machine was too busy. The load generator was late in {measured.late_rounds} of {rounds} "
+            "rounds, and its delay is in their latencies."
+        )
     if measured.discarded:
         yield f"Rounds measured again because the load generator was late in them: {measured.discarded}."
     if rounds < MIN_ROUNDS:

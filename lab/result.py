@@ -100,6 +100,11 @@ class ExperimentResult(BaseModel):
     rate_per_s: float
     rounds: list[RoundResult]
     discarded_rounds: int
+    """Measured again because the load generator was late."""
+    late_rounds: int
+    """Kept although it was late again."""
+    is_valid: bool
+    """Whether the load was what it was meant to be: the generator on time, no arm overrun."""
     is_complete: bool
     """Whether every planned round was measured."""
     notes: list[str]

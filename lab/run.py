@@ -29,8 +29,8 @@ PARTS: Final[dict[Part, str]] = {
     "elsewhere": "where it should make no difference",
 }
 
-QUICK: Final = Plan(opened_s=1.6, closed_s=0.8, warm_up_s=6.0, min_rounds=5, max_rounds=8, budget_s=25.0)
-THOROUGH: Final = Plan(opened_s=5.0, closed_s=2.0, warm_up_s=15.0, min_rounds=8, max_rounds=40, budget_s=90.0)
+QUICK: Final = Plan(opened_s=1.6, closed_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0)
+THOROUGH: Final = Plan(opened_s=5.0, closed_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0)
 
 
 @dataclass(frozen=True, kw_only=True)

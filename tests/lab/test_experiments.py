@@ -23,7 +23,7 @@ def test_every_technique_has_an_experiment_or_a_reason_why_not() -> None:
 def test_an_experiment_names_metrics_and_traffic_that_exist(experiment: Experiment) -> None:
     assert {experiment.mix} | ({experiment.elsewhere} - {""}) <= set(MIXES)
     for name in (experiment.headline, *experiment.costs):
-        kind, dot, _ = metric_named(name).name.partition(".")
+        kind, dot, _ = metric_named(name).name.rpartition(".")
         assert not dot or kind in MIXES[experiment.mix]
 
 
