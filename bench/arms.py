@@ -189,6 +189,7 @@ def serve(arm: Arm) -> None:
     """Serve the arm on a free port until standard input closes."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # a client that connects before the application is ready waits
     level = "info" if arm.access_log else "warning"
     config = uvicorn.Config(arm.build(), log_level=level, access_log=arm.access_log, timeout_keep_alive=3600)
     server = uvicorn.Server(config)
