@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import httpx
 import psutil
@@ -42,7 +42,7 @@ class Process:
         self.environment = dict(environment or {})
         self._ready_url = ready_url
         self._tether: asyncio.subprocess.Process | None = None
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 closed by `stop`
+        self._log: IO[bytes] | None = None
 
     @property
     def running(self) -> bool:
@@ -59,6 +59,7 @@ class Process:
 
     async def start(self, *, remove: Path | None = None) -> None:
         """Start it and wait until it answers; the tether removes the directory when the starter is gone."""
+        self._log = self._log or tempfile.TemporaryFile()  # noqa: SIM115 closed by `stop`
         self._tether = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "lab.tether", *(("--remove", str(remove)) if remove else ()), "--", *self.command),
             stdin=asyncio.subprocess.PIPE,
@@ -79,16 +80,20 @@ class Process:
     async def stop(self) -> None:
         """End it in order; nothing to do where it never started."""
         tether = self._tether
-        if tether is None:
-            return
-        with suppress(ProcessFailed, psutil.NoSuchProcess):
-            self.own.resume()  # a frozen process hears no signal to end
-        if tether.stdin is not None:
-            tether.stdin.close()
-        await self._ended()
+        if tether is not None:
+            with suppress(ProcessFailed, psutil.NoSuchProcess):
+                self.own.resume()  # a frozen process hears no signal to end
+            if tether.stdin is not None:
+                tether.stdin.close()
+            await self._ended()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def log(self) -> str:
         """Return the end of what it wrote."""
+        if self._log is None:
+            return ""
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
 
