@@ -20,7 +20,7 @@ from observability.log_ids import mark
 from observability.request import RequestRecord
 from observability.settings import TelemetrySettings
 
-_SERVERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.error")
+_SERVERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.error", "celery", "celery.task")
 _ACCESS_LOGS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
 
 _configured = Lock()

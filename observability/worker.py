@@ -6,6 +6,7 @@ metrics too: only there tasks are revoked, time out, or are lost with their proc
 """
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,6 +26,7 @@ from observability.export import ExportCounts
 from observability.exposition import MetricsServer
 from observability.guard import guarded, register_failures
 from observability.identity import process_resource
+from observability.logs import Logs
 from observability.pool import PoolMetrics
 from observability.queries import QueryMetrics
 from observability.runtime import RuntimeMetrics
@@ -57,6 +59,9 @@ class WorkerTelemetry:
         counts = ExportCounts(registry)
         self._tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
         self.errors = Errors(settings=settings, counts=counts)
+        # Celery lets `sys.stderr` write to the log; a worker has no requests for an access log.
+        quiet = settings.model_copy(update={"access_log": False})
+        self._logs = Logs(settings=quiet, counts=counts, stream=sys.__stderr__)
         TaskMetrics(registry).attach(app)
         if engines:
             pools, queries = PoolMetrics(registry), QueryMetrics(registry, tracer=self._tracing.provider.get_tracer(""))
@@ -69,6 +74,8 @@ class WorkerTelemetry:
         """Begin to export and to serve metrics."""
         self._runtime.start()
         resource = process_resource(self._settings, title=self._title)
+        with guarded("logs_start"):
+            self._logs.start(resource)
         if traces:
             with guarded("traces_start"):
                 self._tracing.start(resource)
@@ -87,11 +94,14 @@ class WorkerTelemetry:
             self._tracing.stop()
         with guarded("metrics_server"):
             self._server.stop()
+        with guarded("logs_stop"):
+            self._logs.stop()
 
     def abandon(self) -> None:
         """Let go of what a forked child inherited from its parent."""
         self._runtime.stop()
         self._server.abandon()
+        self._logs.stop()
 
 
 class _Worker:

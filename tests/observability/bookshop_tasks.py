@@ -7,6 +7,7 @@ from pathlib import Path
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from celery.utils.log import get_task_logger
 from opentelemetry import trace
 
 from observability.worker import instrument_worker
@@ -23,6 +24,7 @@ if not os.environ.get("PUBLISH_ONLY"):
 @app.task
 def bind_book(pages: int) -> int:
     with trace.get_tracer("bookshop").start_as_current_span("bind"):
+        get_task_logger("bookshop").warning("binding", extra={"pages": pages})
         return pages * 2
 
 

@@ -1,5 +1,6 @@
 """Real Celery workers, forked and not, on the brokers that need no server of their own and on Redis."""
 
+import json
 import os
 import signal
 import subprocess
@@ -41,8 +42,14 @@ class Worker:
     app: Celery
     collector: Collector
     errors: ErrorServer
+    log: Path
     first_port: int
     process: subprocess.Popen[bytes]
+
+    def logged(self, logger: str) -> list[dict[str, Any]]:
+        """Return what this logger wrote as JSON."""
+        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [record for record in map(json.loads, lines) if record["logger"] == logger]
 
     def send(self, task: str, *args: object, **options: Any) -> None:
         self.app.send_task(f"{MODULE}.{task}", args, **options)
@@ -90,6 +97,7 @@ def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterat
         environment = {
             **os.environ,
             "SENTRY_DSN": errors.dsn,
+            "LOG_FORMAT": "json",
             "CELERY_BROKER_URL": broker,
             "BROKER_FOLDER": str(folder),
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
@@ -98,12 +106,14 @@ def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterat
         }
         command = [sys.executable, "-m", "celery", "-A", f"{MODULE}:app", "worker", "--pool", pool, "-l", "warning"]
         options = [f"--{name.replace('_', '-')}={value}" for name, value in {"concurrency": "2", **arguments}.items()]
-        process = subprocess.Popen([*command, *options], cwd=ROOT, env=environment)
+        log = folder / "worker.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen([*command, *options], cwd=ROOT, env=environment, stderr=stderr)
         app = Celery("bookshop", broker=broker, set_as_current=False)
         if broker.startswith("filesystem"):
             names = ("data_folder_in", "data_folder_out", "control_folder")
             app.conf.broker_transport_options = dict.fromkeys(names, str(folder))
-        worker = Worker(app, collector, errors, port, process)
+        worker = Worker(app, collector, errors, log, port, process)
         try:
             wait_until(lambda: worker.value("process_start_time_seconds") > 0, seconds=60)
             yield worker
@@ -138,7 +148,7 @@ def publisher_spans() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
 
 
 @pytest.mark.parametrize(("broker", "pool"), [("redis", "prefork"), ("redis", "threads"), ("filesystem", "solo")])
-def test_tasks_are_counted_timed_traced_and_their_failures_reported_on_every_broker_and_in_every_pool(
+def test_tasks_are_counted_timed_traced_logged_and_reported_on_every_broker_and_in_every_pool(
     broker: str, pool: str, redis: str, tmp_path: Path
 ) -> None:
     url = redis if broker == "redis" else "filesystem://"
@@ -161,7 +171,9 @@ def test_tasks_are_counted_timed_traced_and_their_failures_reported_on_every_bro
         (run,) = worker.collector.named(f"run/{MODULE}.bind_book")
         (bind,) = worker.collector.named("bind")
         (report,) = worker.errors.events
+        (said,) = worker.logged("bookshop")
     trace_id = f"{request.get_span_context().trace_id:032x}"
+    assert (said["message"], said["pages"], said["trace_id"]) == ("binding", 300, trace_id)
     assert report["exception"]["values"][-1]["value"] == "the glue is dry"
     assert (report["transaction"], report["contexts"]["trace"]["trace_id"]) == (f"{MODULE}.fail", trace_id)
     assert published.context is not None
