@@ -80,11 +80,12 @@ class PostgresServer:
         """Return the address of one of its databases."""
         return parsed(f"postgresql://postgres@127.0.0.1:{self.port}/{database}")
 
-    def run(self, sql: str, *, database: str = "postgres") -> str:
-        """Run a statement as the superuser; return the rows as text."""
+    def run(self, *statements: str, database: str = "postgres") -> str:
+        """Run statements as the superuser, each in a transaction of its own; return the rows as text."""
         psql = [str(executable("psql", package=PACKAGE)), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        commands = [word for statement in statements for word in ("-c", statement)]
         return subprocess.run(
-            [*psql, "-d", database, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
+            [*psql, "-d", database, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", *commands],
             check=True,
             capture_output=True,
             text=True,
@@ -160,11 +161,10 @@ def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Ite
     postgres_server.copies += 1
     url = postgres_server.url(f"copy_{postgres_server.copies}")
     names = {postgres_template: url.database, f"{postgres_template}_unindexed": unindexed_twin(url).database}
-    for template, name in names.items():
-        postgres_server.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    copies = (f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy" for template, name in names.items())
+    postgres_server.run(*copies)
     yield url
-    for name in names.values():
-        postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres_server.run(*(f"DROP DATABASE {name} WITH (FORCE)" for name in names.values()))
 
 
 @pytest.fixture(scope="session")
