@@ -20,6 +20,7 @@ from starlette.applications import Starlette
 from observability.guard import failures_raised
 from observability.settings import TelemetrySettings
 from observability.testing.error_server import ErrorServer
+from observability.testing.log_capture import LogCapture
 from observability.testing.seen import Seen
 
 __all__ = ["Seen", "running", "telemetry"]
@@ -32,12 +33,18 @@ def telemetry(*, errors: bool = False, **settings: Any) -> Iterator[Seen]:
     `settings` are those of `TelemetrySettings`, by name. Nothing leaves the machine; with `errors` unhandled exceptions
     are reported to a server on loopback.
     """
-    defaults: dict[str, Any] = {"metrics_exporter": "none", "traces_exporter": "none", "access_log": False}
+    defaults: dict[str, Any] = {
+        "metrics_exporter": "none",
+        "traces_exporter": "none",
+        "access_log": False,
+        "log_format": "none",  # pytest has its own handlers
+    }
     with failures_raised(), ExitStack() as stack:
+        logs = stack.enter_context(LogCapture())
         server = stack.enter_context(ErrorServer()) if errors else None
         if server is not None:
             defaults["sentry_dsn"] = server.dsn
-        yield Seen(TelemetrySettings(**defaults | settings), server)
+        yield Seen(TelemetrySettings(**defaults | settings), logs, server)
 
 
 @asynccontextmanager

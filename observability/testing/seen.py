@@ -15,6 +15,7 @@ from observability.instrument import instrument
 from observability.settings import TelemetrySettings
 from observability.telemetry import Telemetry
 from observability.testing.error_server import ErrorServer
+from observability.testing.log_capture import LogCapture
 
 _SUFFIXES: Final = ("", "_total", "_count", "_sum", "_bucket", "_created", "_info")
 
@@ -22,8 +23,9 @@ _SUFFIXES: Final = ("", "_total", "_count", "_sum", "_bucket", "_created", "_inf
 class Seen:
     """What telemetry has seen since the test began."""
 
-    def __init__(self, settings: TelemetrySettings, errors: ErrorServer | None = None) -> None:
+    def __init__(self, settings: TelemetrySettings, logs: LogCapture, errors: ErrorServer | None = None) -> None:
         self.settings = settings
+        self._logs = logs
         self._errors = errors
         self.registry = CollectorRegistry()
         self._exporter = InMemorySpanExporter()
@@ -73,6 +75,14 @@ class Seen:
             names = ", ".join(span.name for span in self._exporter.get_finished_spans()) or "none"
             raise LookupError(f"{len(spans)} spans {name!r}; there are {names}")
         return spans[0]
+
+    def logs(self, message: str | None = None, **fields: object) -> list[dict[str, Any]]:
+        """Return the log records with this message and these fields, as JSON would have them."""
+        return [
+            record
+            for record in self._logs.records
+            if message in {None, record["message"]} and record.items() >= fields.items()
+        ]
 
     def events(self) -> list[dict[str, Any]]:
         """Return the error reports that were sent, as their JSON; only inside `telemetry(errors=True)`."""

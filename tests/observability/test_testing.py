@@ -1,4 +1,7 @@
+import logging
+
 import pytest
+import structlog
 from fastapi import FastAPI
 from opentelemetry import trace
 from prometheus_client import Counter
@@ -113,3 +116,29 @@ async def test_unhandled_exceptions_are_kept_as_they_would_be_reported() -> None
 async def test_error_reports_must_be_asked_for() -> None:
     with telemetry() as seen, pytest.raises(LookupError, match=r"telemetry\(errors=True\)"):
         seen.events()
+
+
+async def test_logs_of_structlog_and_of_the_standard_library_are_kept_with_the_ids_of_their_request() -> None:
+    app = shop()
+
+    @app.get("/log")
+    async def log() -> None:
+        logging.getLogger("shop").info("sold %d", 3, extra={"book": 7})
+        structlog.get_logger("shop").info("sold out", book=7)
+
+    with telemetry() as seen:
+        seen.instrument(app)
+        async with running(app) as client:
+            trace_id = (await client.get("/log")).headers["x-trace-id"]
+    (first,) = seen.logs("sold 3", book=7)
+    (second,) = seen.logs("sold out")
+    assert {first["trace_id"], second["trace_id"]} == {trace_id}
+    assert [record["message"] for record in seen.logs(logger="shop")] == ["sold 3", "sold out"]
+
+
+def test_logging_is_afterwards_as_it_was_before() -> None:
+    root = logging.getLogger()
+    before = root.handlers.copy(), root.level, structlog.is_configured()
+    with telemetry():
+        assert root.handlers != before[0]
+    assert (root.handlers.copy(), root.level, structlog.is_configured()) == before

@@ -1,0 +1,47 @@
+"""The log records of one test, as the JSON that production would write."""
+
+import io
+import json
+import logging
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from observability.log_format import configure_structlog, formatter
+
+
+class LogCapture:
+    """Keeps what structlog and the standard library log inside a `with` block; other handlers get it too."""
+
+    def __init__(self, level: int = logging.INFO) -> None:
+        self._level = level
+        self._level_before = logging.NOTSET
+        self._stream = io.StringIO()
+        self._handler = logging.StreamHandler(self._stream)
+        self._handler.setFormatter(formatter(json=True, colors=False))
+        self._configures_structlog = False
+
+    def __enter__(self) -> Self:
+        root = logging.getLogger()
+        self._level_before = root.level
+        root.setLevel(min(self._level, root.level or logging.WARNING))
+        root.addHandler(self._handler)
+        self._configures_structlog = not structlog.is_configured()
+        if self._configures_structlog:
+            configure_structlog()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        root = logging.getLogger()
+        root.removeHandler(self._handler)
+        root.setLevel(self._level_before)
+        if self._configures_structlog:
+            structlog.reset_defaults()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records so far, in their order."""
+        return [json.loads(line) for line in self._stream.getvalue().splitlines()]
