@@ -31,6 +31,7 @@ def run(
     data_dir: Annotated[Path, typer.Option(help="Where the embedded databases are.", envvar="DATA_DIR")] = Path(
         ".flightdeck"
     ),
+    report: Annotated[Path | None, typer.Option(help="Write the table of all drills to this Markdown file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
 ) -> None:
     """Run drills one after the other, with Prometheus and Alertmanager of their own on the compressed clock."""
@@ -39,6 +40,7 @@ def run(
 
     from lab.drills.catalogue import DRILLS  # noqa: PLC0415
     from lab.drills.session import run_in_order  # noqa: PLC0415
+    from lab.drills.table import report as page  # noqa: PLC0415
     from lab.drills.table import show, show_all  # noqa: PLC0415
 
     unknown = [name for name in names if name not in {*DRILLS, "all"}]
@@ -52,6 +54,8 @@ def run(
             show(outcome)
 
     outcomes = run_in_order(chosen, data_dir=data_dir, seen=seen, say=lambda text: typer.echo(text, err=True))
+    if report is not None:
+        report.write_text(page(outcomes), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps([asdict(outcome) for outcome in outcomes], indent=2))
     elif len(outcomes) > 1:

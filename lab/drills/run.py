@@ -36,6 +36,7 @@ class Outcome:
     """What a drill showed."""
 
     drill: str
+    breaks: str
     alerts: tuple[AlertTimes, ...]
     events: tuple[Event, ...]
     """What happened, in seconds since the fault; below zero while all was made ready."""
@@ -132,4 +133,4 @@ def _outcome(drill: Drill, timeline: Timeline, failure: str) -> Outcome:
     events = tuple(replace(event, at_s=event.at_s - (fault or 0.0)) for event in timeline.events)
     fired = dict.fromkeys(event.alert for event in events if event.what == "firing" and event.at_s >= 0)
     also = tuple(alert for alert in fired if alert not in drill.alerts)
-    return Outcome(drill=drill.name, alerts=times, events=events, also_fired=also, failure=failure)
+    return Outcome(drill=drill.name, breaks=drill.breaks, alerts=times, events=events, also_fired=also, failure=failure)

@@ -39,3 +39,22 @@ def show_all(outcomes: Sequence[Outcome]) -> None:
 def seconds(time: float | None) -> str:
     """Return the time as a reader expects it, or a dash for what was not seen."""
     return "-" if time is None else f"{time:.1f} s"
+
+
+def report(outcomes: Sequence[Outcome]) -> str:
+    """Return the page that keeps what the drills showed, as Markdown."""
+    lines = [
+        "<!-- Written by `flightdeck drill run all --report docs/drills.md`. -->\n",
+        "# Drills\n",
+        "Each fault was caused for real on the embedded stack, with real Prometheus and Alertmanager on the compressed",
+        "clock (an hour lasts a minute). Firing and delivered count from the fault, resolved from the repair.\n",
+        "| drill | what was broken | alert | firing | delivered | resolved | said so |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for outcome in outcomes:
+        for alert in outcome.alerts:
+            times = (alert.firing_s, alert.delivered_s, alert.resolved_s, alert.delivered_resolved_s)
+            shown = " | ".join(seconds(time) for time in times)
+            lines.append(f"| `{outcome.drill}` | {outcome.breaks} | {alert.alert} | {shown} |")
+    failed = [f"- `{outcome.drill}`: {outcome.failure.splitlines()[0]}" for outcome in outcomes if outcome.failure]
+    return "\n".join([*lines, *(["\nNot seen to its end:\n", *failed] if failed else [])]) + "\n"

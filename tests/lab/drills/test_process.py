@@ -61,7 +61,8 @@ async def test_a_process_that_ends_at_its_start_says_its_last_words() -> None:
 async def test_a_process_sees_the_settings_it_was_given(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     write = f"open({str(tmp_path / 'seen')!r}, 'w').write(os.environ['DRILLED'])"
-    script = f"import os, http.server; {write}; http.server.test(http.server.SimpleHTTPRequestHandler, port={port}, bind='127.0.0.1')"
+    serve = f"server.test(server.SimpleHTTPRequestHandler, port={port}, bind='127.0.0.1')"
+    script = f"import os; from http import server; {write}; {serve}"
     process = Process(
         "env", [sys.executable, "-c", script], ready_url=f"http://127.0.0.1:{port}/", environment={"DRILLED": "yes"}
     )
