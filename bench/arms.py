@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from threading import Thread
 from time import perf_counter, process_time
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
@@ -152,7 +153,7 @@ def _ours(*, routes: int = 1, **settings: object) -> Callable[[], ASGIApp]:
     return build
 
 
-_ALL = {"errors": True, "traces_sampler_arg": 0.1}
+_ALL: dict[str, Any] = {"errors": True, "traces_sampler_arg": 0.1}
 
 ARMS: tuple[Arm, ...] = (
     Arm(name="bare", title="no instrumentation", build=_bare),

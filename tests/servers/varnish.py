@@ -26,10 +26,10 @@ backend service {{
 
 
 @contextmanager
-def varnish(program: Path, directory: Path, *, service_url: str) -> Iterator[str]:
-    """Yield the URL of an edge in front of the service."""
+def varnish(program: Path, directory: Path, *, service_url: str, port: int = 0) -> Iterator[str]:
+    """Yield the URL of an edge in front of the service, on the port or a free one."""
     (directory / "backend.vcl").write_text(BACKEND.format(port=service_url.rpartition(":")[2]))
-    port = free_port()
+    port = port or free_port()
     parameters = {
         "vcl_path": f"{directory}:{CONFIGURATION}",
         "http_gzip_support": "off",
