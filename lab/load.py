@@ -219,8 +219,7 @@ class _Driver:
     def _record(self, sent: Sent, now: float, error: str) -> None:
         recording, kind = self.recording, sent.request.kind
         recording.count(kind, status=sent.status, received_bytes=sent.received_bytes, error=error)
-        if now <= self._end and sent.status != UNANSWERED:
-            recording.answered_in_time += 1
+        recording.busy_s = max(recording.busy_s, now - self._begin)
         if sent.status != UNANSWERED or error == NO_ANSWER:  # a refused connection is fast, and no answer
             latencies = recording.latencies[kind] if sent.bytes_per_s is None else recording.slow_link
             latencies.record(now - sent.intended)

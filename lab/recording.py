@@ -36,8 +36,8 @@ class Recording:
     statuses: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     """Requests without an answer, by what happened."""
-    answered_in_time: int = 0
-    """Answers that came before the stretch ended."""
+    busy_s: float = 0.0
+    """Until the last answer came; not less than the duration."""
     backlog: int = 0
     """Requests of clients on ordinary links that were under way when the stretch ended."""
     connections: int = 0
@@ -55,8 +55,8 @@ class Recording:
 
     @property
     def throughput_per_s(self) -> float:
-        """Return the answers per second."""
-        return self.answered_in_time / self.duration_s
+        """Return the answers per second, until the last of them."""
+        return self.answers.total() / max(self.busy_s, self.duration_s)
 
     @property
     def is_saturated(self) -> bool:
@@ -95,7 +95,7 @@ class Recording:
         self.answers += other.answers
         self.statuses += other.statuses
         self.failures += other.failures
-        self.answered_in_time += other.answered_in_time
+        self.busy_s += other.busy_s
         self.backlog = max(self.backlog, other.backlog)
         self.connections += other.connections
         self.generator_cpu_s += other.generator_cpu_s
@@ -111,7 +111,7 @@ class Recording:
             "answers": dict(self.answers),
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "failures": dict(self.failures),
-            "answered_in_time": self.answered_in_time,
+            "busy_s": self.busy_s,
             "backlog": self.backlog,
             "connections": self.connections,
             "generator_cpu_s": self.generator_cpu_s,
@@ -120,7 +120,7 @@ class Recording:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Return the recording that `to_json` wrote."""
-        recording = cls(**{name: data[name] for name in ("duration_s", "answered_in_time", "backlog", "connections")})
+        recording = cls(**{name: data[name] for name in ("duration_s", "busy_s", "backlog", "connections")})
         recording.generator_cpu_s = data["generator_cpu_s"]
         for kind, text in data["latencies"].items():
             recording.latencies[kind] = Latencies.decode(text)

@@ -168,7 +168,7 @@ class _Measuring:
                 raise ArmFailed(arm.name, f"answers nothing ({_most_common(recording)})", "")
             hits = metric_named("hit_ratio").of(Slot(opened=recording, inside_opened=after.since(before)))
             is_full = hits is None or hits >= FULL
-            is_as_fast = recording.throughput_per_s < STILL_WARMING * fastest
+            is_as_fast = recording.throughput_per_s <= STILL_WARMING * fastest
             fastest = max(fastest, recording.throughput_per_s)
             if is_full and is_as_fast:
                 break

@@ -25,7 +25,7 @@ ROUNDS = 6
 
 
 def recording(latency_s: float, size_bytes: int) -> Recording:
-    recorded = Recording(duration_s=1.0, answered_in_time=40)
+    recorded = Recording(duration_s=1.0)
     for number in range(40):
         recorded.latencies["board"].record(latency_s * (1 + number / 100))
         recorded.count("board", status=200, received_bytes=size_bytes, error="")

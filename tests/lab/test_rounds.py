@@ -38,7 +38,7 @@ class Unwatched:
 
 
 def recorded(*, latency_s: float = 0.01, lateness_s: float = 0.0, backlog: int = 0, answers: int = 10) -> Recording:
-    recording = Recording(duration_s=1.0, backlog=backlog, answered_in_time=answers)
+    recording = Recording(duration_s=1.0, backlog=backlog)
     for _ in range(answers):
         recording.count("board", status=200, received_bytes=100, error="")
         recording.latencies["board"].record(latency_s)
