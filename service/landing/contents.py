@@ -77,6 +77,7 @@ def places(settings: Settings, *, metrics_url: str | None) -> list[Place]:
         Place("API documentation", "/docs", "Every route, with examples"),
         Place("OpenAPI", "/openapi.json", "The same for programs"),
         Place("Readiness", "/readyz", "What is missing, if anything is"),
+        Place("Events of flight 1", "/flights/1/events", "Its status updates as they happen: a stream that stays open"),
         Place("Metrics", metrics_url or "", "What Prometheus scrapes from this process"),
         Place("Grafana", settings.grafana_url, "The dashboards"),
         Place("Prometheus", settings.prometheus_url, "Queries and alerts"),

@@ -63,6 +63,7 @@ PLAN = Plan(
     max_rounds=4,
     tolerated_lateness_s=10.0,  # the tests' machine may be busy
 )
+STRANGERS: set[psutil.Process] = set()
 ENDLESS = replace(PLAN, closed_s=0, min_rounds=50, max_rounds=50)
 
 
@@ -97,8 +98,19 @@ def measured(arms: Sequence[Arm], plan: Plan = PLAN) -> Measured:
     return asyncio.run(run())
 
 
+def descendants() -> set[psutil.Process]:
+    return {child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE}
+
+
+@pytest.fixture(autouse=True)
+def _strangers() -> None:
+    """Note who runs already: servers that other tests of this process share."""
+    STRANGERS.clear()
+    STRANGERS.update(descendants())
+
+
 def own_children() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    return list(descendants() - STRANGERS)
 
 
 def test_two_arms_are_measured_in_turn_and_told_apart() -> None:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, insert
+from sqlalchemy import create_engine, insert, text
 
 from service.database import Database
 from service.dataset.schema import embedded_version
@@ -39,8 +39,9 @@ async def test_readings_come_from_the_database(tmp_path: Path, database: Databas
     Base.metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(insert(Weather), [READING.model_dump()])
-        loaded = {"digest": "0" * 64, "schema_version": embedded_version(), "loaded_at": datetime.now(UTC)}
+        loaded = {"digest": "0" * 64, "loaded_at": datetime.now(UTC)}
         connection.execute(insert(DatasetLoad), [loaded])
+        connection.execute(text(f"PRAGMA user_version = {embedded_version()}"))
     engine.dispose()
 
     readings = await load_readings(database)
