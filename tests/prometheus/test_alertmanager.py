@@ -1,12 +1,18 @@
 """Who hears what, asked of Alertmanager's own tools and of a real Alertmanager."""
 
 import json
+import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from lab.receiver.app import create_receiver
+from lab.receiver.inbox import Inbox
 from prometheus.build import ROOT
+from tests.servers.asgi import serving
 
 CONFIG = ROOT / "prometheus/alertmanager/alertmanager.yml"
 TEMPLATES = ROOT / "prometheus/alertmanager/templates/*.tmpl"
@@ -63,3 +69,82 @@ def test_a_message_carries_the_links(amtool: Callable[..., str], tmp_path: Path)
     assert "Runbook: http://localhost:9095/runbooks/pool-exhausted" in text
     assert "Dashboard: http://localhost:3000/d/flightdeck-pooling" in text
     assert "12 requests waited in vain" in text
+
+
+ARM = {"job": "service", "arm": "optimized"}
+PAGE = ARM | {"severity": "page"}
+TICKET = ARM | {"severity": "ticket"}
+
+
+def burn(sli: str, window: str, group: str = "flights") -> dict[str, str]:
+    severity = "page" if window in {"1h", "6h"} else "ticket"
+    name = f"{sli.capitalize()}BudgetBurn"
+    return ARM | {"alertname": name, "severity": severity, "window": window, "group": group, "slo": f"{group}-{sli}"}
+
+
+@pytest.mark.parametrize(
+    ("firing", "heard"),
+    [
+        (
+            [PAGE | {"alertname": "ServiceDown"}, burn("availability", "1h"), TICKET | {"alertname": "TargetDown"}],
+            {"ServiceDown"},
+        ),
+        (
+            [burn("availability", "1h"), burn("availability", "6h"), burn("availability", "1d"), burn("latency", "1h")],
+            {"AvailabilityBudgetBurn 1h"},
+        ),
+        (
+            [burn("latency", "6h"), TICKET | {"alertname": "RouteSlow", "group": "flights", "handler": "/flights"}],
+            {"LatencyBudgetBurn 6h"},
+        ),
+        (
+            [TICKET | {"alertname": name, "pool": "primary"} for name in ("PoolExhausted", "PoolWaitHigh")],
+            {"PoolExhausted"},
+        ),
+        (
+            [TICKET | {"alertname": name, "cache": "board"} for name in ("CacheDown", "CacheHitRatioCollapsed")],
+            {"CacheDown"},
+        ),
+        (
+            [burn("availability", "1h"), TICKET | {"alertname": "PoolExhausted", "pool": "primary"}],
+            {"AvailabilityBudgetBurn 1h", "PoolExhausted"},
+        ),
+    ],
+    ids=["service away", "one budget", "slow route", "pool", "cache", "a page does not hide its cause"],
+)
+def test_one_fault_is_one_page(
+    alertmanager: Callable[[str], str], tmp_path: Path, firing: list[dict[str, str]], heard: set[str]
+) -> None:
+    arrivals = arrived(alertmanager, tmp_path, firing)
+    alerts = [alert for arrival in arrivals for alert in arrival["alerts"]]
+    seen = {f"{one['labels']['alertname']} {one['labels'].get('window', '')}".strip() for one in alerts}
+    assert seen == heard
+
+
+def test_pages_of_one_arm_arrive_together(alertmanager: Callable[[str], str], tmp_path: Path) -> None:
+    groups = [burn("availability", "1h", group) for group in ("flights", "boards", "reports")]
+    arrivals = arrived(alertmanager, tmp_path, groups)
+    assert [len(arrival["alerts"]) for arrival in arrivals] == [3]
+
+
+def arrived(
+    alertmanager: Callable[[str], str], tmp_path: Path, firing: list[dict[str, str]]
+) -> list[dict[str, list[dict[str, dict[str, str]]]]]:
+    """Post the alerts to a real Alertmanager and return what its receiver got, once everything was sent."""
+    with serving(create_receiver(Inbox(), runbooks=tmp_path)) as receiver:
+        text = CONFIG.read_text("utf-8").replace("http://receiver:9095", receiver)
+        text = re.sub(r"group_wait: [1-9]\d*s", "group_wait: 1s", text).replace("templates/*.tmpl", str(TEMPLATES))
+        url = alertmanager(text)
+        sentinel = TICKET | {"alertname": "Sentinel", "arm": "another"}
+        httpx.post(
+            f"{url}/api/v2/alerts", json=[{"labels": labels} for labels in [*firing, sentinel]]
+        ).raise_for_status()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            arrivals = httpx.get(f"{receiver}/notifications").json()["arrivals"]
+            if any(one["labels"]["alertname"] == "Sentinel" for arrival in arrivals for one in arrival["alerts"]):
+                time.sleep(0.5)  # what is to be sent waits no longer than the sentinel
+                arrivals = httpx.get(f"{receiver}/notifications").json()["arrivals"]
+                return [one for one in arrivals if one["alerts"][0]["labels"]["alertname"] != "Sentinel"]
+            time.sleep(0.05)
+        pytest.fail("the sentinel did not arrive within 20 s")

@@ -1,12 +1,15 @@
 """Real Alertmanagers and amtool, started by the tests on free ports."""
 
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.servers.executable import executable
+from tests.servers.executable import executable, free_port
 from tests.servers.prometheus import own_metrics
 
 
@@ -32,3 +35,30 @@ def alertmanager_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
     program = executable("prometheus-alertmanager", package="prometheus-alertmanager")
     options = [f"--config.file={directory / 'alertmanager.yml'}", f"--storage.path={directory / 'data'}"]
     return own_metrics([program, *options, "--cluster.listen-address="], "alertmanager_config_last_reload_successful")
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Return a function that starts Alertmanager with a configuration and returns its URL; the test ends it."""
+    program = executable("prometheus-alertmanager", package="prometheus-alertmanager")
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def start(configuration: str) -> str:
+        path = tmp_path / "alertmanager.yml"
+        path.write_text(configuration, "utf-8")
+        url = f"http://127.0.0.1:{free_port()}"
+        options = [f"--config.file={path}", f"--storage.path={tmp_path / 'data'}", "--cluster.listen-address="]
+        command = [program, *options, f"--web.listen-address={url.removeprefix('http://')}"]
+        servers.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{url}/-/ready").is_success:
+                    return url
+            time.sleep(0.05)
+        pytest.fail("Alertmanager was not ready within 20 s")
+
+    yield start
+    for server in servers:
+        server.terminate()
+        server.wait()
