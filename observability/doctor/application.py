@@ -14,6 +14,8 @@ from threading import Thread
 from time import monotonic, sleep
 from typing import Any, Final
 
+import httpx
+import psutil
 import uvicorn
 from fastapi.routing import iter_route_contexts
 from opentelemetry import trace
@@ -26,6 +28,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
+from observability.doctor.scrape import scrape
 from observability.telemetry import Telemetry
 
 START_TIMEOUT_S: Final = 60.0
@@ -60,10 +63,18 @@ class Application:
         return getattr(self.app, "_observability", None)
 
     @property
-    def metrics_url(self) -> str | None:
-        """Where its metrics are, if `instrument()` serves them."""
+    def metrics_url(self) -> str:
+        """Where its metrics are: on a port that `instrument()` or the application itself opened, else at `/metrics`.
+
+        Only ports of this process count: on the usual one may be the metrics of somebody else.
+        """
         port = self.telemetry.metrics_port if self.telemetry is not None else None
-        return f"http://127.0.0.1:{port}/metrics" if port else None
+        for candidate in [port] if port else _own_ports():
+            url = f"http://127.0.0.1:{candidate}/metrics"
+            with httpx.Client(timeout=5) as client:
+                if url != f"{self.url}/metrics" and scrape(client, url) is not None:
+                    return url
+        return f"{self.url}/metrics"
 
     @property
     def endpoints(self) -> list[Callable[..., Any]]:
@@ -141,6 +152,12 @@ def served(application: Application) -> Iterator[Application]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+
+
+def _own_ports() -> list[int]:
+    """Return the TCP ports on which this process listens."""
+    connections = psutil.Process().net_connections("tcp")
+    return sorted({one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN})
 
 
 def _routes(routes: Any) -> Iterator[BaseRoute]:

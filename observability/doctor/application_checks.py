@@ -58,6 +58,8 @@ def duplicate_log_handlers(application: Application) -> Iterator[str]:  # noqa: 
     reported: set[str] = set()
     for name in names:
         logger = logging.getLogger(name or None)
+        if not logger.filter(logging.makeLogRecord({"name": name, "levelno": logging.ERROR})):
+            continue  # lets nothing through, as Sentry's own logger outside of its debug mode
         seen: set[str] = set()
         current: logging.Logger | None = logger
         while current is not None:

@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client import Metric
 
 from observability.doctor.check import Check
-from observability.doctor.service import METRICS_PORT, Service
+from observability.doctor.service import Service
 
 ROUTE_LABELS: Final = ("handler", "route", "http_route", "path", "endpoint", "http_target", "path_template")
 OLD_LABELS: Final = ("http_method", "http_status_code", "http_target", "http_scheme", "net_host_name", "net_peer_name")
@@ -17,7 +17,7 @@ MANY_VALUES: Final = 200
 def no_metrics(service: Service) -> Iterator[str]:
     """Find a service without metrics."""
     if service.metrics is None:
-        yield f"neither port {METRICS_PORT} nor {service.url}/metrics answers with metrics"
+        yield f"no metrics at {service.asked_for_metrics}"
 
 
 def public_metrics(service: Service) -> Iterator[str]:

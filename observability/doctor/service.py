@@ -78,12 +78,20 @@ class Service:
 
     @cached_property
     def metrics(self) -> Scrape | None:
-        """The metrics: from the address that was given, from the usual port, or from the service's own port."""
+        """The metrics: from the address that was given, else from the service's own port, else from the usual one."""
         self.responses  # noqa: B018 metrics after the requests
         if self._metrics_url is not None:
             return scrape(self._client, self._metrics_url)
-        host = httpx.URL(self.url).host
-        return scrape(self._client, f"http://{host}:{METRICS_PORT}/metrics") or self.public_metrics
+        return self.public_metrics or scrape(self._client, self._usual_metrics_url)
+
+    @property
+    def asked_for_metrics(self) -> str:
+        """Where metrics were looked for."""
+        return self._metrics_url or f"{self.url}/metrics and {self._usual_metrics_url}"
+
+    @property
+    def _usual_metrics_url(self) -> str:
+        return f"http://{httpx.URL(self.url).host}:{METRICS_PORT}/metrics"
 
     @cached_property
     def repeated_metrics(self) -> list[Scrape]:

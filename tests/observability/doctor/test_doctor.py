@@ -60,6 +60,11 @@ def test_an_application_made_as_it_should_be_is_left_in_peace() -> None:
     assert examined(module("good_app")) == (0, {})
 
 
+def test_metrics_on_a_port_that_the_application_opened_are_found_and_are_not_public() -> None:
+    _, found = examined(module("own_port_app"))
+    assert not found.keys() & {"no-metrics", "public-metrics", "no-openmetrics"}
+
+
 def test_workers_that_share_a_metrics_address_are_found() -> None:
     port = free_port()
     target = module("naive_app")
