@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: rules help install demo test check format lock bench clean
+.PHONY: drills rules help install demo test check format lock bench clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,10 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 
 rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.toml
 	$(BIN)/python -m prometheus.build
+
+drills: $(STAMP)  ## break the service in every known way, see each alert fire and resolve; writes docs/drills.md
+	$(BIN)/flightdeck data load
+	$(BIN)/flightdeck drill run all --report docs/drills.md
 
 format: $(DEV_STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff format .
