@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from threading import Lock, Thread
 from typing import Final
 
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -114,6 +115,25 @@ class BoundedSpanProcessor(BatchSpanProcessor):
         """Queue the span, if it is sampled and there is room."""
         if span.context and span.context.trace_flags.sampled and self._counts.admit("spans", limit=self._limit):
             super().on_end(span)
+
+
+class BorrowedSpanProcessor(SpanProcessor):
+    """A processor that its maker shuts down; here it is only flushed."""
+
+    def __init__(self, processor: SpanProcessor) -> None:
+        self._processor = processor
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Pass the span on."""
+        self._processor.on_start(span, parent_context)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Pass the span on."""
+        self._processor.on_end(span)
+
+    def shutdown(self) -> None:
+        """Flush: the application may start again."""
+        self._processor.force_flush()
 
 
 def otlp_span_processor(settings: TelemetrySettings, counts: ExportCounts) -> BoundedSpanProcessor | None:

@@ -88,10 +88,11 @@ class _Before:
 
     def replace(self, handler: logging.Handler, export: logging.Handler | None, *, level: str) -> None:
         """Let every record end in these handlers, instead of on the terminal."""
-        for one, handlers, _, _ in self._loggers:
-            one.handlers = [kept for kept in handlers if not _writes_to_terminal(kept)]
-            one.propagate = one.name not in self._silenced
         root = logging.getLogger()
+        for one, handlers, _, _ in self._loggers:
+            own = _writes_to_terminal if one is root else _is_plain_stream
+            one.handlers = [handler for handler in handlers if not own(handler)]
+            one.propagate = one.name not in self._silenced
         for added in filter(None, (handler, export)):
             root.addHandler(added)
         root.setLevel(level)
@@ -110,3 +111,8 @@ class _Before:
 def _writes_to_terminal(handler: logging.Handler) -> bool:
     terminal = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}
     return isinstance(handler, logging.StreamHandler) and handler.stream in terminal
+
+
+def _is_plain_stream(handler: logging.Handler) -> bool:
+    """Whether it is what servers write to the terminal with, even if the terminal has been replaced since."""
+    return type(handler) is logging.StreamHandler

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
-from observability.export import ExportCounts, otlp_span_processor, within
+from observability.export import BorrowedSpanProcessor, ExportCounts, otlp_span_processor, within
 from observability.guard import guarded
 from observability.http_metrics import METHODS
 from observability.http_span import describe, request_attributes
@@ -48,7 +48,7 @@ class Tracing:
     ) -> None:
         self._settings = settings
         self._counts = counts
-        self._processors = tuple(processors)
+        self._processors = tuple(map(BorrowedSpanProcessor, processors))
         self._sampler = HeadSampler.of(settings)
         self._sample_token = settings.sample_token.get_secret_value().encode()
         self._samples = self._sampler.samples
@@ -73,7 +73,7 @@ class Tracing:
             self.provider.switch_on(foreign)
             return
         exporting = otlp_span_processor(self._settings, self._counts)
-        processors = [*self._processors, *([exporting] if exporting else [])]
+        processors: list[SpanProcessor] = [*self._processors, *([exporting] if exporting else [])]
         own = SdkTracerProvider(self._sampler, resource, shutdown_on_exit=False, id_generator=self._ids)
         for processor in processors:
             own.add_span_processor(processor)

@@ -1,0 +1,198 @@
+"""The one call: where it works, and what it says where it cannot."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from observability import InstrumentationError, TelemetrySettings, instrument
+from observability.testing import running, telemetry
+
+SILENT = TelemetrySettings(metrics_exporter="none", log_format="none", access_log=False)
+
+
+async def hello(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+def test_a_second_call_says_so() -> None:
+    app = FastAPI()
+    instrument(app, settings=SILENT)
+    with pytest.raises(InstrumentationError, match="instrumented already"):
+        instrument(app, settings=SILENT)
+
+
+def test_the_official_instrumentor_beside_it_says_so() -> None:
+    app = FastAPI()
+    FastAPIInstrumentor.instrument_app(app)
+    try:
+        with pytest.raises(InstrumentationError, match="every span would come twice"):
+            instrument(app, settings=SILENT)
+    finally:
+        FastAPIInstrumentor.uninstrument_app(app)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", [FastAPI, Starlette])
+async def test_inside_a_lifespan_it_says_where_it_belongs(kind: Any) -> None:
+    said: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            instrument(app, settings=SILENT)
+        except InstrumentationError as error:
+            said.append(str(error))
+        yield
+
+    app = kind(lifespan=lifespan)
+    await lifespan_of(app)
+    assert said
+    assert "where it is put together" in said[0]
+
+
+async def lifespan_of(app: ASGIApp) -> dict[str, Any]:
+    """Start and stop the application as a server does; return the state of its lifespan."""
+    state: dict[str, Any] = {}
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    return state
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", [FastAPI, Starlette])
+async def test_the_application_keeps_its_own_lifespan_and_its_state(kind: Any) -> None:
+    steps: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, int]]:
+        steps.append(f"starts with {type(app).__name__}")
+        yield {"answer": 42}
+        steps.append("stops")
+
+    app = kind(lifespan=lifespan)
+    instrument(app, settings=SILENT)
+    assert await lifespan_of(app) == {"answer": 42}
+    assert steps == [f"starts with {kind.__name__}", "stops"]
+
+
+@pytest.mark.anyio
+async def test_handlers_of_the_old_events_still_run() -> None:
+    steps: list[str] = []
+    app = FastAPI()
+    app.router.on_startup.append(lambda: steps.append("starts"))
+    app.router.on_shutdown.append(lambda: steps.append("stops"))
+    instrument(app, settings=SILENT)
+    await lifespan_of(app)
+    assert steps == ["starts", "stops"]
+
+
+@pytest.mark.anyio
+async def test_a_lifespan_that_fails_fails_and_frees_the_metrics_port() -> None:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if not hasattr(app.state, "database"):
+            raise RuntimeError("no database")
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    telemetry = instrument(app, settings=TelemetrySettings(metrics_port=0, log_format="none", access_log=False))
+    with pytest.raises(RuntimeError, match="no database"):
+        async with app.router.lifespan_context(app):
+            pass
+    assert telemetry.metrics_port is None
+
+
+@pytest.mark.anyio
+async def test_without_a_lifespan_requests_are_measured_and_named() -> None:
+    registry = CollectorRegistry()
+    app = Starlette(routes=[Route("/hello", hello)])
+    instrument(app, registry=registry, settings=SILENT)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        response = await client.get("/hello")
+    assert response.text == "hello"
+    assert len(response.headers["x-trace-id"]) == 32
+    labels = {"method": "GET", "handler": "/hello", "status": "200"}
+    assert registry.get_sample_value("http_requests_total", labels) == 1
+
+
+@pytest.mark.anyio
+async def test_the_middleware_is_outside_of_everything() -> None:
+    """Also of middleware that is added later, and of the response to an exception."""
+
+    class Timid:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await PlainTextResponse("not today", status_code=503)(scope, receive, send)
+
+    with telemetry() as seen:
+        app = Starlette(routes=[Route("/hello", hello)], middleware=[Middleware(Timid)])
+        seen.instrument(app)
+        app.add_middleware(Timid)
+        async with running(app) as client:
+            assert (await client.get("/hello")).headers["x-trace-id"]
+        assert seen.value("http_requests_total", handler="/hello", status="503") == 1
+
+
+@pytest.mark.anyio
+async def test_an_instrumented_application_in_an_instrumented_one_is_measured_once() -> None:
+    with telemetry() as outer, telemetry() as inner:
+        sub = FastAPI()
+        sub.add_route("/hello", hello)
+        inner.instrument(sub)
+        app = Starlette(routes=[Mount("/sub", app=sub)])
+        outer.instrument(app)
+        async with running(app) as client:
+            await client.get("/sub/hello")
+        assert outer.value("http_requests_total", handler="/sub/hello") == 1
+        assert inner.value("http_requests_total") == 0
+        assert [span.name for span in outer.spans()] == ["GET /sub/hello"]
+        assert inner.spans() == []
+
+
+@pytest.mark.anyio
+async def test_switched_off_it_leaves_the_application_alone() -> None:
+    with telemetry(enabled=False) as seen:
+        app = Starlette(routes=[Route("/hello", hello)])
+        seen.instrument(app)
+        async with running(app) as client:
+            response = await client.get("/hello")
+        assert "x-trace-id" not in response.headers
+        assert seen.value("http_requests_total") == 0
+
+
+@pytest.mark.anyio
+async def test_the_application_can_start_again() -> None:
+    app = Starlette(routes=[Route("/hello", hello)])
+    with telemetry(metrics_exporter="prometheus", metrics_port=0) as seen:
+        measured = seen.instrument(app)
+        for number in (1, 2):
+            async with running(app) as client:
+                await client.get("/hello")
+                assert measured.metrics_port
+                async with httpx.AsyncClient() as reader:
+                    text = (await reader.get(f"http://127.0.0.1:{measured.metrics_port}/metrics")).text
+                assert f'http_requests_total{{handler="/hello",method="GET",status="200"}} {number}.0' in text
+            assert measured.metrics_port is None
