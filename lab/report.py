@@ -91,12 +91,12 @@ class Page:
         return f"{(smallest - 1) * 100:.0f} %" if smallest is not None and smallest < 2 else ""
 
     def rows(self, *, of_kinds: bool) -> list[Row]:
-        """Return the metrics of all requests together, or of single kinds of request."""
+        """Return the metrics of all requests together, or of single kinds of request; not what was nought throughout."""
         experiment = self.experiment
         return [
             Row.of(metric, is_headline=name == experiment.headline, is_cost=name in experiment.costs)
             for name, metric in experiment.metrics.items()
-            if ("." in name) == of_kinds
+            if ("." in name) == of_kinds and (metric.off or metric.on or name == experiment.headline)
         ]
 
     @property
