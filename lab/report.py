@@ -91,7 +91,7 @@ class Page:
         return f"{(smallest - 1) * 100:.0f} %" if smallest is not None and smallest < 2 else ""
 
     def rows(self, *, of_kinds: bool) -> list[Row]:
-        """Return the metrics of all requests together, or of single kinds of request; not what was nought throughout."""
+        """Return the metrics of all requests, or of single kinds of request, but not what was nought throughout."""
         experiment = self.experiment
         return [
             Row.of(metric, is_headline=name == experiment.headline, is_cost=name in experiment.costs)
