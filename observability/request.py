@@ -67,7 +67,7 @@ class RequestRecord:
         """As the application got it; mounts below it add to the one in the scope."""
         self.started = perf_counter()
         scope[RECORD] = self
-        scope["fastapi.telemetry"] = None  # mounted FastAPI applications would trace themselves; this is how they are told
+        scope["fastapi.telemetry"] = None  # so mounted FastAPI applications do not trace the request again
 
     def note(self, name: str, attributes: dict[str, AttributeValue]) -> None:
         """Keep an event for the request's span; from any thread, and the attributes may still change."""

@@ -58,7 +58,7 @@ class Tracing:
         self._late = PerSecond(LATE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
         self._foreign = False
-        self._recording = False
+        self.recording = False
         self.provider = SwitchedProvider()
         self._tracer = self.provider.get_tracer("observability")
 
@@ -69,7 +69,7 @@ class Tracing:
         self._extractor = Extractor()
         foreign = foreign_provider()
         if foreign is not None:
-            self._foreign = self._recording = True
+            self._foreign = self.recording = True
             self.provider.switch_on(foreign)
             return
         exporting = otlp_span_processor(self._settings, self._counts)
@@ -77,14 +77,14 @@ class Tracing:
         own = SdkTracerProvider(self._sampler, resource, shutdown_on_exit=False, id_generator=self._ids)
         for processor in processors:
             own.add_span_processor(processor)
-        self._own, self._recording = own, bool(processors)
+        self._own, self.recording = own, bool(processors)
         if processors:
             self.provider.switch_on(own)
         switch_on(own if processors else self.provider)
 
     def stop(self) -> None:
         """Export what is queued, but wait no longer than the shutdown timeout."""
-        own, self._own, self._recording, self._foreign = self._own, None, False, False
+        own, self._own, self.recording, self._foreign = self._own, None, False, False
         if own is not None:
             switch_off(own)
             self.provider.switch_off(own)
@@ -101,11 +101,11 @@ class Tracing:
         caller = record.caller
         record.trace_number = caller.trace_id if caller else self._random_bits(128) or 1
         record.span_number = self._random_bits(64) or 1
-        if self._recording and (self._samples(record.trace_number, caller) or self._is_wanted(headers)):
+        if self.recording and (self._samples(record.trace_number, caller) or self._is_wanted(headers)):
             record.sampled = True
             span: Span = self._decided_span(record, headers)
         else:
-            if caller is not None and not self._recording:
+            if caller is not None and not self.recording:
                 record.sampled = caller.trace_flags.sampled  # nothing is kept here, but others may keep the trace
             span = _UnrecordedSpan(record)
         return otel_context.attach(trace.set_span_in_context(span, base))
@@ -126,7 +126,7 @@ class Tracing:
         span = record.span
         if span is None:
             failed = error is not None or (isinstance(status, int) and status >= 500)
-            if not self._recording or self._foreign or not (failed or seconds >= self._settings.slow_request_s):
+            if not self.recording or self._foreign or not (failed or seconds >= self._settings.slow_request_s):
                 return
             if record.sampled or not self._late.admits():
                 return

@@ -1,0 +1,139 @@
+"""Spans on their way to a collector: a real one that works, and real ones that hang, refuse or are not there."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from time import perf_counter
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from observability import TelemetrySettings, instrument
+from observability.telemetry import Telemetry
+from tests.servers.asgi import serving
+from tests.servers.executable import free_port
+from tests.servers.otlp import collecting
+
+QUEUE = 20
+
+
+async def hello(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+def instrumented(endpoint: str, **settings: Any) -> tuple[Starlette, Telemetry, CollectorRegistry]:
+    app = Starlette(routes=[Route("/hello", hello)])
+    registry = CollectorRegistry()
+    given: dict[str, Any] = {
+        "metrics_exporter": "none",
+        "log_format": "none",
+        "access_log": False,
+        "otlp_endpoint": endpoint,
+        "export_delay_ms": 20,
+        "shutdown_timeout_s": 0.3,
+    }
+    return app, instrument(app, registry=registry, settings=TelemetrySettings(**given | settings)), registry
+
+
+@contextmanager
+def hanging() -> Iterator[str]:
+    """A collector that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            while True:
+                try:
+                    held.append(listener.accept()[0])
+                except OSError:
+                    return
+
+        thread = Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+            thread.join(1)
+            for one in held:
+                one.close()
+
+
+def exports(registry: CollectorRegistry, outcome: str) -> float:
+    return registry.get_sample_value("observability_export_total", {"signal": "spans", "outcome": outcome}) or 0.0
+
+
+def test_the_collector_gets_the_traces_that_clients_were_told() -> None:
+    with collecting() as collector:
+        app, _, registry = instrumented(collector.endpoint, service_name="shop", resource_attributes={"team": "blue"})
+        with serving(app) as url:
+            told = {httpx.get(f"{url}/hello").headers["x-trace-id"] for _ in range(5)}
+        spans = collector.wait_for("GET /hello", 5)
+        assert {span.trace_id for span in spans} == told
+        assert {span.resource["service.name"] for span in spans} == {"shop"}
+        assert {span.resource["team"] for span in spans} == {"blue"}
+        assert len({span.resource["service.instance.id"] for span in spans}) == 1
+        assert exports(registry, "exported") == 5
+        assert registry.get_sample_value("observability_export_queue_size", {"signal": "spans"}) == 0
+
+
+@pytest.mark.parametrize("collector", ["hangs", "is not there"])
+def test_a_collector_that_does_not_answer_costs_requests_nothing(collector: str) -> None:
+    with hanging() as hanging_endpoint:
+        endpoint = hanging_endpoint if collector == "hangs" else f"http://127.0.0.1:{free_port()}"
+        app, _, registry = instrumented(endpoint, export_queue_size=QUEUE, otlp_timeout_s=0.5)
+        with serving(app) as url, httpx.Client(base_url=url) as client:
+            client.get("/hello")
+            slowest = 0.0
+            for _ in range(3 * QUEUE):
+                started = perf_counter()
+                assert client.get("/hello").status_code == 200
+                slowest = max(slowest, perf_counter() - started)
+            stopping = perf_counter()
+        assert perf_counter() - stopping < 3, "the shutdown does not wait for the collector"
+    assert slowest < 0.4, "no request waited for the collector's timeout"
+    dropped = exports(registry, "dropped")
+    assert dropped >= 1
+    queued = registry.get_sample_value("observability_export_queue_size", {"signal": "spans"}) or 0.0
+    assert dropped + exports(registry, "failed") + queued == 3 * QUEUE + 1, "every span is accounted for"
+
+
+def test_a_full_queue_keeps_the_older_spans() -> None:
+    with hanging() as endpoint:
+        app, telemetry, registry = instrumented(
+            endpoint, export_queue_size=3, export_batch_size=3, otlp_timeout_s=60, export_delay_ms=60_000
+        )
+        with serving(app) as url:
+            for _ in range(10):
+                httpx.get(f"{url}/hello")
+            assert exports(registry, "dropped") == 7
+            assert telemetry.tracing.recording
+
+
+@pytest.mark.parametrize("setting", [{"traces_exporter": "none"}, {"otlp_endpoint": ""}], ids=["off", "no endpoint"])
+def test_without_an_exporter_no_span_is_made(setting: dict[str, Any]) -> None:
+    with collecting() as collector:
+        app, telemetry, registry = instrumented(collector.endpoint, **setting)
+        with serving(app) as url:
+            assert httpx.get(f"{url}/hello").headers["x-trace-id"]
+            assert not telemetry.tracing.recording
+        assert collector.spans == []
+    assert exports(registry, "exported") == 0
+
+
+def test_each_start_is_an_instance_of_its_own() -> None:
+    with collecting() as collector:
+        app, _, _ = instrumented(collector.endpoint)
+        for _ in range(2):
+            with serving(app) as url:
+                httpx.get(f"{url}/hello")
+        spans = collector.wait_for("GET /hello", 2)
+    assert len({span.resource["service.instance.id"] for span in spans}) == 2
