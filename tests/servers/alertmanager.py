@@ -48,7 +48,7 @@ def alertmanager(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         path.write_text(configuration, "utf-8")
         url = f"http://127.0.0.1:{free_port()}"
         options = [f"--config.file={path}", f"--storage.path={tmp_path / 'data'}", "--cluster.listen-address="]
-        command = [program, *options, f"--web.listen-address={url.removeprefix('http://')}"]
+        command: list[str | Path] = [program, *options, f"--web.listen-address={url.removeprefix('http://')}"]
         servers.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
