@@ -184,7 +184,7 @@ class _Measuring:
             round_ = await self._round(len(result.rounds), begun)
             spent = monotonic() - begun
             if any(slot.opened.is_late(plan.tolerated_lateness_s) for slot in round_.slots.values()):
-                if result.discarded < MOST_DISCARDED:
+                if result.discarded < MOST_DISCARDED and spent < plan.budget_s / 2:
                     result.discarded += 1
                     self._watch.phase("the load generator was late; once more")
                     continue
