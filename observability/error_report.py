@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from observability.http_span import redacted_query
 from observability.request import RequestRecord
-from observability.request_secrets import secrets_of
 from observability.scrub import Scrubber
 
 SAFE_HEADERS: Final = frozenset(
@@ -36,14 +35,12 @@ def described(record: RequestRecord, handler: str) -> dict[str, Any]:
     }
 
 
-def without_secrets(event: Mapping[str, Any], record: RequestRecord | None) -> dict[str, Any]:
+def without_secrets(event: Mapping[str, Any], scrubber: Scrubber, *, keeps_locals: bool) -> dict[str, Any]:
     """Return the report without secrets, wherever they are; lines of source code stay as they are.
 
     Local variables of libraries hold the request in every form and say little, so they go. Those of the application
-    stay, unless the request's body was too long to know what is in them.
+    stay if `keeps_locals`.
     """
-    scrubber = Scrubber(secrets_of(record.scope, record.body) if record is not None else ())
-    keeps_locals = record is None or not record.body_is_cut
     clean = dict(event)
     for key in _FREE_TEXT:
         if key in clean:

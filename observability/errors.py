@@ -12,6 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
+from sentry_sdk.scrubber import EventScrubber
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import BadDsn, event_from_exception
 
@@ -20,6 +21,7 @@ from observability.error_transport import counting_transport
 from observability.export import ExportCounts
 from observability.rate import PerSecond
 from observability.request import RequestRecord, current_request
+from observability.request_secrets import scrubber_for
 from observability.settings import TelemetrySettings
 
 REPORTS_PER_S: Final = 10
@@ -56,6 +58,9 @@ class Errors:
                 default_integrations=False,
                 auto_enabling_integrations=False,
                 integrations=[DedupeIntegration(), ExcepthookIntegration()],
+                in_app_exclude=["observability"],
+                # The SDK's scrubber would hide the values that ours looks for everywhere else.
+                event_scrubber=EventScrubber(denylist=[], pii_denylist=[]),
                 max_request_body_size="never",
                 max_breadcrumbs=0,
                 auto_session_tracking=False,
@@ -94,11 +99,14 @@ class Errors:
         sentry_sdk.capture_event(cast("Event", {**event, **about}), hint)
 
 
-def _before_send(event: Event, hint: Hint) -> Event | None:  # noqa: ARG001 the signature is the SDK's
+def _before_send(event: Event, hint: Hint) -> Event | None:
     """Put the trace into the report and take the secrets out of it; also of what the application reports itself."""
     record = current_request.get()
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         ids: dict[str, object] = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
         event["contexts"] = {**event.get("contexts", {}), "trace": ids}
-    return cast("Event", without_secrets(event, record))
+    error = (hint.get("exc_info") or (None, None, None))[1]
+    # Of a body that was longer than what was kept of it nobody knows what is in it.
+    keeps_locals = record is None or not record.body_is_cut
+    return cast("Event", without_secrets(event, scrubber_for(error, record), keeps_locals=keeps_locals))

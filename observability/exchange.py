@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Final
 
@@ -19,24 +18,14 @@ LONGEST_BODY: Final = 65_536
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}\Z")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What an exchange does besides measuring."""
-
-    response_headers: bool
-    """Whether it adds headers to the response."""
-    keeps_body: bool
-    """Whether it remembers the beginning of the request's body."""
-
-
 class Exchange(RequestRecord):
     """Measures a request from the outside, and adds its headers to the response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, options: Options) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, adds_headers: bool) -> None:
         super().__init__(scope, routes)
         self._receive = receive
         self._send = send
-        self._options = options
+        self._adds_headers = adds_headers
 
     async def receive(self) -> Message:
         """Give the next message to the application; count body bytes, notice a client that went away."""
@@ -44,7 +33,7 @@ class Exchange(RequestRecord):
         if message["type"] == "http.request":
             body = message.get("body", b"")
             self.received += len(body)
-            if self._options.keeps_body and len(self.body) < LONGEST_BODY:
+            if len(self.body) < LONGEST_BODY:
                 self.body += body[: LONGEST_BODY - len(self.body)]
         elif message["type"] == "http.disconnect" and not self.last_byte:
             self.disconnected = True
@@ -56,7 +45,7 @@ class Exchange(RequestRecord):
         if kind == "http.response.start":
             self.first_byte = perf_counter()
             self.status = message["status"]
-            if self._options.response_headers:
+            if self._adds_headers:
                 try:
                     message = self._with_headers(message)
                 except Exception as error:  # noqa: BLE001 telemetry never breaks a response

@@ -28,8 +28,8 @@ from starlette.types import Scope
 
 from observability.http_metrics import METHODS
 from observability.request import RequestRecord
+from observability.request_secrets import scrubber_for
 from observability.route import UNMATCHED
-from observability.scrub import scrubbed
 
 LONGEST_TEXT: Final = 512
 """Characters of a caller's text that a span keeps at most."""
@@ -83,7 +83,7 @@ def describe(
         span.update_name(f"{method if method in METHODS else 'HTTP'} {handler}")
     if error is not None:
         attributes[ERROR_TYPE] = type(error).__qualname__
-        add_exception(span, error)
+        add_exception(span, error, record)
     elif isinstance(status, str) or status >= 500:
         attributes[ERROR_TYPE] = str(status)
     if isinstance(status, int) and status >= 500:
@@ -91,12 +91,12 @@ def describe(
     span.set_attributes(attributes)
 
 
-def add_exception(span: Span, error: BaseException) -> None:
-    """Add the exception to the span as an event, without what looks like a secret."""
-    stack = "".join(traceback.format_exception(error))
+def add_exception(span: Span, error: BaseException, record: RequestRecord | None) -> None:
+    """Add the exception to the span as an event, without its secrets and those of the request that it ended."""
+    scrubber = scrubber_for(error, record)
     event = {
         EXCEPTION_TYPE: type(error).__qualname__,
-        EXCEPTION_MESSAGE: scrubbed(str(error)),
-        EXCEPTION_STACKTRACE: scrubbed(stack),
+        EXCEPTION_MESSAGE: scrubber.text(str(error)),
+        EXCEPTION_STACKTRACE: scrubber.text("".join(traceback.format_exception(error))),
     }
     span.add_event("exception", event)

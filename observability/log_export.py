@@ -1,7 +1,6 @@
 """Log records to an OTLP collector, each once: this handler is the only one that exports."""
 
 import logging
-import traceback
 from collections.abc import Mapping, Sequence
 from threading import Thread
 from typing import Any, Final
@@ -23,8 +22,7 @@ from opentelemetry.util.types import AnyValue
 
 from observability.access_log import Access
 from observability.export import ExportCounts, within
-from observability.log_ids import log_ids
-from observability.scrub import scrubbed
+from observability.log_ids import exception_of, exception_text, log_ids
 from observability.settings import TelemetrySettings
 
 _SEVERITIES: Final = {
@@ -159,16 +157,14 @@ def _plain(fields: Mapping[str, Any]) -> dict[str, AnyValue]:
 
 
 def _exception(record: logging.LogRecord) -> dict[str, AnyValue]:
-    error = record.exc_info[1] if record.exc_info else None
-    if error is None and isinstance(record.msg, dict):
-        given = record.msg.get("exc_info")
-        error = given[1] if isinstance(given, tuple) else given if isinstance(given, BaseException) else None
+    error = exception_of(record.msg if isinstance(record.msg, dict) else {"_record": record})
     if error is None:
         return {}
+    text = exception_text(error)
     return {
         EXCEPTION_TYPE: type(error).__qualname__,
-        EXCEPTION_MESSAGE: scrubbed(str(error)),
-        EXCEPTION_STACKTRACE: scrubbed("".join(traceback.format_exception(error))),
+        EXCEPTION_MESSAGE: text.rpartition("\n")[2],
+        EXCEPTION_STACKTRACE: text,
     }
 
 

@@ -7,8 +7,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import Processor
 
-from observability.log_ids import add_ids
-from observability.scrub import scrubbed
+from observability.log_ids import add_ids, exception_of, exception_text
 
 _FIRST: Final = ("timestamp", "level", "logger", "message")
 
@@ -28,9 +27,8 @@ def formatter(*, json: bool, colors: bool) -> logging.Formatter:
             add_ids,
         ],
         processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
             _tidied,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             *render,
         ],
     )
@@ -65,11 +63,13 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def _tidied(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Scrub tracebacks, whose last line may say anything, and drop what only uvicorn's own handler could use."""
+    """Write out the exception, and drop what only uvicorn's own handler could use."""
+    error = exception_of(event)
+    if error is not None:
+        event["exception"] = exception_text(error)
+    event.pop("exc_info", None)
     event.pop("color_message", None)
     event["event"] = str(event.get("event", "")).rstrip("\n")
-    if "exception" in event:
-        event["exception"] = scrubbed(event["exception"])
     return event
 
 

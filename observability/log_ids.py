@@ -1,14 +1,17 @@
 """Which request and trace a log record belongs to."""
 
 import logging
-from collections.abc import MutableMapping
+import sys
+import traceback
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 from opentelemetry import trace
 
 from observability.request import RequestRecord, current_request
+from observability.request_secrets import scrubber_for
 
-_MARK: Final = "_observability_ids"
+_MARK: Final = "_observability_request"
 
 
 def log_ids() -> dict[str, str]:
@@ -26,22 +29,39 @@ def log_ids() -> dict[str, str]:
 
 def mark(error: BaseException, record: RequestRecord) -> None:
     """Remember on an exception which request it ended: servers log it after the request is over."""
-    error.__dict__[_MARK] = {"trace_id": record.trace_id, "span_id": record.span_id, "request_id": record.request_id}
+    error.__dict__[_MARK] = record
+
+
+def exception_text(error: BaseException) -> str:
+    """Return the exception's traceback without its secrets and those of the request that it ended."""
+    return scrubber_for(error, _ended_by(error)).text("".join(traceback.format_exception(error))).rstrip("\n")
+
+
+def exception_of(event: Mapping[str, Any]) -> BaseException | None:
+    """Return the exception that a log event is about."""
+    info = event.get("exc_info")
+    if info is None or info is False:
+        record = event.get("_record")
+        info = record.exc_info if isinstance(record, logging.LogRecord) else None
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    return error if isinstance(error, BaseException) else None
 
 
 def add_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Add the ids to a structlog event, or those of the request that its exception ended."""
-    ids = log_ids() or _ids_of_exception(event)
+    ids = log_ids()
+    if not ids:
+        error = exception_of(event)
+        record = _ended_by(error) if error is not None else None
+        if record is not None:
+            ids = {"trace_id": record.trace_id, "span_id": record.span_id, "request_id": record.request_id}
     for name, value in ids.items():
         event.setdefault(name, value)
     return event
 
 
-def _ids_of_exception(event: MutableMapping[str, Any]) -> dict[str, str]:
-    info = event.get("exc_info")
-    if info is None:
-        record = event.get("_record")
-        info = record.exc_info if isinstance(record, logging.LogRecord) else None
-    error = info[1] if isinstance(info, tuple) else info
-    ids = getattr(error, _MARK, None)
-    return ids if isinstance(ids, dict) else {}
+def _ended_by(error: BaseException) -> RequestRecord | None:
+    record = getattr(error, _MARK, None)
+    return record if isinstance(record, RequestRecord) else current_request.get()

@@ -9,7 +9,7 @@ from opentelemetry import context as otel_context
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from observability.exchange import Exchange, Options
+from observability.exchange import Exchange
 from observability.guard import swallow
 from observability.http_metrics import HttpMetrics
 from observability.request import RECORD, RequestRecord, current_request
@@ -39,7 +39,7 @@ class Signals:
     tracing: Tracing
     metrics: HttpMetrics
     observers: Sequence[tuple[str, Observer]]
-    options: Options
+    response_headers: bool
 
 
 class InstrumentationMiddleware:
@@ -57,7 +57,7 @@ class InstrumentationMiddleware:
             await self.app(scope, receive, send)
             return
         signals = self._signals
-        exchange = Exchange(scope, receive, send, routes=self._routes, options=signals.options)
+        exchange = Exchange(scope, receive, send, routes=self._routes, adds_headers=signals.response_headers)
         signals.metrics.active.add(exchange)
         current = current_request.set(exchange)
         context = None

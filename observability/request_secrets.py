@@ -1,14 +1,26 @@
-"""What a request brought along and nobody else may see: credentials, cookies, query values, the body's texts."""
+"""What nobody else may see: what a request brought along, and what the code that failed held under a telling name."""
 
 import json
 from collections.abc import Iterator, Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 from starlette.types import Scope
 
-from observability.scrub import is_secret_name
+from observability.request import RequestRecord
+from observability.scrub import SHORTEST_VALUE, Scrubber, is_secret_name
+
+LONGEST_CHAIN: Final = 10
+"""Exceptions that caused one another, at most, whose variables are looked at."""
+
+
+def scrubber_for(error: BaseException | None, record: RequestRecord | None) -> Scrubber:
+    """Return what takes the secrets out of texts about an exception, given the request that it ended."""
+    known = set(_local_secrets(error))
+    if record is not None:
+        known |= secrets_of(record.scope, record.body)
+    return Scrubber(known)
 
 
 def secrets_of(scope: Scope, body: bytes) -> set[str]:
@@ -69,3 +81,17 @@ def _leaves(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= 1000:
         yield str(value)
+
+
+def _local_secrets(error: BaseException | None) -> Iterator[str]:
+    """Yield what variables with telling names held where the exception, or one before it, was raised."""
+    for _ in range(LONGEST_CHAIN):
+        if error is None:
+            return
+        step = error.__traceback__
+        while step is not None:
+            for name, value in step.tb_frame.f_locals.items():
+                if isinstance(value, str) and len(value) >= SHORTEST_VALUE and is_secret_name(name):
+                    yield from _forms(value)
+            step = step.tb_next
+        error = error.__cause__ or error.__context__

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from observability.errors import Errors
-from observability.exchange import Options
 from observability.export import ExportCounts
 from observability.exposition import MetricsServer
 from observability.guard import guarded, register_failures
@@ -122,7 +121,7 @@ class Telemetry:
                 tracing=self.tracing,
                 metrics=self.http,
                 observers=observers,
-                options=Options(response_headers=self.settings.response_headers, keeps_body=self.errors.enabled),
+                response_headers=self.settings.response_headers,
             ),
         )
 
