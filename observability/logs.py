@@ -21,6 +21,8 @@ from observability.request import RequestRecord
 from observability.settings import TelemetrySettings
 
 _SERVERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.error", "celery", "celery.task")
+_CLIENTS: Final = ("httpx", "httpcore")
+"""Clients that log every call with its whole URL, query values too; spans and metrics say it without them."""
 _ACCESS_LOGS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
 
 _configured = Lock()
@@ -81,7 +83,7 @@ class _Before:
 
     def __init__(self, *, replaces_access_log: bool) -> None:
         silenced = _ACCESS_LOGS if replaces_access_log else ()
-        loggers = [logging.getLogger(), *(logging.getLogger(name) for name in (*_SERVERS, *silenced))]
+        loggers = [logging.getLogger(), *(logging.getLogger(name) for name in (*_SERVERS, *_CLIENTS, *silenced))]
         self._loggers = [(one, one.handlers.copy(), one.propagate, one.level) for one in loggers]
         self._silenced = frozenset(silenced)
         self._had_structlog = structlog.is_configured()
@@ -93,6 +95,8 @@ class _Before:
             own = _writes_to_terminal if one is root else _is_plain_stream
             one.handlers = [handler for handler in handlers if not own(handler)]
             one.propagate = one.name not in self._silenced
+            if one is not root:
+                one.setLevel(logging.WARNING if one.name in _CLIENTS else logging.NOTSET)
         for added in filter(None, (handler, export)):
             root.addHandler(added)
         root.setLevel(level)
