@@ -77,8 +77,8 @@ class Exchange(RequestRecord):
             b"x-trace-id": b"%032x" % self.trace_number,
             b"x-request-id": self.request_id.encode(),
         }
-        theirs = message.get("headers", ())
+        theirs = list(message.get("headers", ()))
         for name, _ in theirs:
-            ours.pop(name, None)
+            ours.pop(name.lower(), None)
         timing = header_value(self.stages, total_s=seconds).encode()
         return {**message, "headers": [*theirs, *ours.items(), (b"server-timing", timing)]}

@@ -66,7 +66,7 @@ def _body_values(body: bytes) -> Iterator[str]:
     yield text
     try:
         yield from _leaves(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         yield from (value for _, value in parse_qsl(text))
 
 

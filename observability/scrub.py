@@ -29,7 +29,8 @@ _FORMS: Final = (
     (
         re.compile(
             r"""(["']?\b[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[-_]?key|authorization|cookie|credential)"""
-            r"""[\w.-]*["']?\s*(?:[=:]|',|",)\s*b?)(?:"[^"]*"|'[^']*'|[^\s,;&)}\]]+)""",
+            r"""[\w.-]*["']?\s*(?:[=:]|',|",)\s*(?:b(?=["']))?)"""
+            r"""(?:"[^"]*"|'[^']*'|(?:(?:bearer|basic|digest)\s+)?[^\s,;&)}\]]+)""",
             re.IGNORECASE,
         ),
         rf"\1{REDACTED}",

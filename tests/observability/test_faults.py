@@ -1,0 +1,101 @@
+"""Telemetry that fails, one part after the other: no request notices, and every failure is counted."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from observability.guard import failure_count, failures_raised, guarded
+from observability.testing import running, telemetry
+
+PARTS = {
+    "begin": "observability.tracing.Tracing.begin",
+    "begin ": "observability.exchange.Exchange.accept_request_id",
+    "route": "observability.route.RouteTable.template",
+    "metrics": "observability.http_metrics.HttpMetrics.observe",
+    "traces": "observability.tracing.Tracing.finish",
+    "span": "observability.tracing.describe",
+    "logs": "observability.logs.Logs.observe",
+    "errors": "observability.errors.Errors.observe",
+    "response_headers": "observability.exchange.header_value",
+    "traces_start": "observability.tracing.Tracing.start",
+    "errors_start": "observability.errors.Errors.start",
+    "logs_start": "observability.logs.Logs.start",
+    "metrics_server": "observability.exposition.MetricsServer.start",
+    "traces_stop": "observability.tracing.Tracing.stop",
+}
+
+
+def broken(*_: Any, **__: Any) -> NoReturn:
+    raise RuntimeError("telemetry is broken")
+
+
+def shop() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/items/{item_id}")
+    async def item(item_id: int) -> dict[str, int]:
+        if item_id == 13:
+            raise ValueError("no")
+        return {"item": item_id}
+
+    return app
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("where", "part"), PARTS.items(), ids=list(PARTS))
+async def test_a_part_that_fails_is_counted_and_harms_nobody(
+    where: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = where.strip()
+    with telemetry(errors=True, metrics_exporter="prometheus", metrics_port=0) as seen, failures_raised(False):
+        app = shop()
+        seen.instrument(app)
+        monkeypatch.setattr(part, broken)
+        before = failure_count(where)
+        async with running(app) as client:
+            assert (await client.get("/items/7", headers={"x-request-id": "a"})).json() == {"item": 7}
+            assert (await client.get("/items/13")).status_code == 500
+        monkeypatch.undo()
+        assert failure_count(where) > before
+        assert seen.value("observability_errors_total", where=where) == failure_count(where)
+
+
+@pytest.mark.anyio
+async def test_everything_may_fail_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with telemetry(errors=True) as seen, failures_raised(False):
+        app = shop()
+        seen.instrument(app)
+        for part in PARTS.values():
+            monkeypatch.setattr(part, broken)
+        async with running(app) as client:
+            assert (await client.get("/items/7")).json() == {"item": 7}
+        monkeypatch.undo()
+
+
+@pytest.mark.anyio
+async def test_in_tests_a_failure_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    with telemetry() as seen:
+        app = shop()
+        seen.instrument(app)
+        monkeypatch.setattr(PARTS["metrics"], broken)
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            with pytest.raises(RuntimeError, match="telemetry is broken"):
+                await client.get("/items/7")
+
+
+def test_a_guard_lets_only_exceptions_be_swallowed() -> None:
+    def interrupted(error: BaseException) -> Callable[[], None]:
+        def run() -> None:
+            with guarded("test"):
+                raise error
+
+        return run
+
+    with failures_raised(False):
+        interrupted(ValueError("x"))()
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(KeyboardInterrupt())()
