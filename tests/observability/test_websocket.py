@@ -1,0 +1,96 @@
+"""WebSocket connections under a real uvicorn: counted by how they ended, timed, and one span each."""
+
+from collections.abc import Callable, Iterator
+from time import monotonic, sleep
+
+import pytest
+from fastapi import APIRouter, FastAPI, WebSocket
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from observability.testing import Seen, telemetry
+from tests.servers.asgi import serving
+
+
+def chat() -> FastAPI:
+    app = FastAPI()
+    router = APIRouter(prefix="/rooms")
+
+    @router.websocket("/{room}")
+    async def echo(websocket: WebSocket, room: str) -> None:
+        if room == "secret":
+            await websocket.close()
+            return
+        await websocket.accept()
+        while (text := await websocket.receive_text()) != "end":
+            if text == "raise":
+                raise ValueError("no")
+            await websocket.send_text(text * 2)
+        await websocket.close(4000 if room == "own" else 1000)
+
+    app.include_router(router)
+    return app
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    with telemetry(errors=True) as seen:
+        yield seen
+
+
+def eventually(claim: Callable[[], bool]) -> None:
+    deadline = monotonic() + 5
+    while not claim():
+        assert monotonic() < deadline
+        sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("room", "says", "code"),
+    [("a", "end", "1000"), ("own", "end", "application"), ("a", "bye", "1001"), ("a", "raise", "failed")],
+    ids=["closed by the service", "with a code of its own", "closed by the client", "ended by an exception"],
+)
+def test_a_connection_is_counted_by_how_it_ended(seen: Seen, room: str, says: str, code: str) -> None:
+    app = chat()
+    seen.instrument(app)
+    with serving(app, log_level="critical") as url:
+        with connect(f"{url.replace('http', 'ws')}/rooms/{room}?token=abc") as socket:
+            socket.send("hé")
+            assert socket.recv() == "héhé"
+            assert seen.value("websocket_connections_inprogress") == 1
+            if says == "bye":
+                socket.close(1001)
+            else:
+                socket.send(says)
+                with pytest.raises(ConnectionClosed):
+                    socket.recv()
+        eventually(lambda: seen.value("websocket_connections_total") == 1)
+        events = seen.events()
+    handler = "/rooms/{room}"
+    assert seen.value("websocket_connections_total", handler=handler, code=code) == 1
+    assert seen.value("websocket_connections_inprogress") == 0
+    assert seen.value("websocket_connection_duration_seconds_count", handler=handler) == 1
+    assert seen.value("websocket_messages_total", handler=handler, direction="sent") == 1
+    assert seen.value("websocket_message_size_bytes_total", handler=handler, direction="sent") == len("héhé".encode())
+    received = 1 if says == "bye" else 2
+    assert seen.value("websocket_messages_total", handler=handler, direction="received") == received
+    (span,) = seen.spans()
+    assert span.name == "WEBSOCKET /rooms/{room}"
+    assert (span.attributes or {})["http.route"] == handler
+    assert (span.attributes or {})["url.query"] == "token=REDACTED"
+    trace_id = f"{span.context.trace_id:032x}"
+    (bucket, *_) = [s for s in seen.samples("websocket_connection_duration_seconds_bucket") if s.exemplar]
+    assert bucket.exemplar is not None
+    assert bucket.exemplar.labels == {"trace_id": trace_id}
+    assert [event["contexts"]["trace"]["trace_id"] for event in events] == ([trace_id] if code == "failed" else [])
+
+
+@pytest.mark.parametrize(("path", "handler"), [("/rooms/secret", "/rooms/{room}"), ("/nowhere", "unmatched")])
+def test_a_refused_connection_is_counted_as_refused(seen: Seen, path: str, handler: str) -> None:
+    app = chat()
+    seen.instrument(app)
+    with serving(app) as url:
+        with pytest.raises(InvalidStatus), connect(f"{url.replace('http', 'ws')}{path}"):
+            pass
+        eventually(lambda: seen.value("websocket_connections_total") == 1)
+    assert seen.value("websocket_connections_total", handler=handler, code="refused") == 1
