@@ -85,12 +85,12 @@ class ReplicaReads:
         request = current_consistency.get() or Consistency()
         refusal = Refusal.RETRY if request.on_primary else self._replica.refusal(after=request.after)
         if refusal is None:
-            async with self._on_replica() as session:
-                if await self._is_connected(session):
-                    self._metrics.read("fresh")
-                    with self._noticed(request):
+            with self._noticed(request):  # closing may be the first to find the connection lost
+                async with self._on_replica() as session:
+                    if await self._is_connected(session):
+                        self._metrics.read("fresh")
                         yield session
-                    return
+                        return
             refusal = Refusal.DOWN
         self._metrics.read(refusal)
         with self._translated():
