@@ -21,11 +21,13 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}\Z")
 class Exchange(RequestRecord):
     """Measures a request from the outside, and adds its headers to the response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, adds_headers: bool) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, adds: frozenset[bytes]
+    ) -> None:
         super().__init__(scope, routes)
         self._receive = receive
         self._send = send
-        self._adds_headers = adds_headers
+        self._adds = adds
 
     async def receive(self) -> Message:
         """Give the next message to the application; count body bytes, notice a client that went away."""
@@ -45,7 +47,7 @@ class Exchange(RequestRecord):
         if kind == "http.response.start":
             self.first_byte = perf_counter()
             self.status = message["status"]
-            if self._adds_headers:
+            if self._adds:
                 try:
                     message = self._with_headers(message)
                 except Exception as error:  # noqa: BLE001 telemetry never breaks a response
@@ -72,13 +74,16 @@ class Exchange(RequestRecord):
     def _with_headers(self, message: Message) -> Message:
         """Return the response's start with our headers, except those that the application set itself."""
         seconds = self.first_byte - self.started
-        ours = {
-            b"x-process-time": b"%.6f" % seconds,
-            b"x-trace-id": b"%032x" % self.trace_number,
-            b"x-request-id": self.request_id.encode(),
-        }
         theirs = list(message.get("headers", ()))
-        for name, _ in theirs:
-            ours.pop(name.lower(), None)
-        timing = header_value(self.stages, total_s=seconds).encode()
-        return {**message, "headers": [*theirs, *ours.items(), (b"server-timing", timing)]}
+        adds = self._adds
+        if not adds.isdisjoint([name.lower() for name, _ in theirs]):
+            adds -= {name.lower() for name, _ in theirs if name.lower() != b"server-timing"}
+        if b"x-process-time" in adds:
+            theirs.append((b"x-process-time", b"%.6f" % seconds))
+        if b"x-trace-id" in adds:
+            theirs.append((b"x-trace-id", b"%032x" % self.trace_number))
+        if b"x-request-id" in adds:
+            theirs.append((b"x-request-id", self.given_id.encode() or b"%016x" % self.span_number))
+        if b"server-timing" in adds:
+            theirs.append((b"server-timing", header_value(self.stages, total_s=seconds)))
+        return {**message, "headers": theirs}

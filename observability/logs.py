@@ -68,14 +68,10 @@ class Logs:
         if self._export is not None:
             self._export.stop(timeout_s=timeout_s)
 
-    def observe(
-        self, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None, ended: float
-    ) -> None:
-        """Note the request for the access log, and on its exception for whoever logs that."""
+    def observe(self, record: RequestRecord, *, error: BaseException | None, **_: object) -> None:
+        """Note on the request's exception which request it was, for whoever logs it."""
         if error is not None:
             mark(error, record)
-        if self.access is not None:
-            self.access.observe(record, handler=handler, status=status, ended=ended)
 
 
 class _Before:

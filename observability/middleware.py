@@ -34,12 +34,15 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """Who hears of a request; `observers` in their order, metrics last, because a late span makes their exemplar."""
+    """Who hears of a request, each in its order; metrics come last, because a late span makes their exemplar."""
 
     tracing: Tracing
     metrics: HttpMetrics
-    observers: Sequence[tuple[str, Observer]]
-    response_headers: bool
+    always: Sequence[tuple[str, Observer]]
+    """Hear of every request."""
+    when_noteworthy: Sequence[tuple[str, Observer]]
+    """Hear of requests that are sampled, slow or failed."""
+    response_headers: frozenset[bytes]
 
 
 class InstrumentationMiddleware:
@@ -50,6 +53,8 @@ class InstrumentationMiddleware:
         self._http = app
         self._routes = routes
         self._signals = signals
+        self._active = signals.metrics.active
+        self._slow_s = signals.tracing.slow_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request through the application; measure it unless an outer instrumentation already does."""
@@ -57,8 +62,8 @@ class InstrumentationMiddleware:
             await self.app(scope, receive, send)
             return
         signals = self._signals
-        exchange = Exchange(scope, receive, send, routes=self._routes, adds_headers=signals.response_headers)
-        signals.metrics.active.add(exchange)
+        exchange = Exchange(scope, receive, send, routes=self._routes, adds=signals.response_headers)
+        self._active.add(exchange)
         current = current_request.set(exchange)
         context = None
         try:
@@ -76,7 +81,7 @@ class InstrumentationMiddleware:
             raise
         finally:
             self._finish(exchange, error, perf_counter())
-            signals.metrics.active.discard(exchange)
+            self._active.discard(exchange)
             current_request.reset(current)
             if context is not None:
                 otel_context.detach(context)
@@ -93,7 +98,10 @@ class InstrumentationMiddleware:
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
             swallow("route", failure)
             handler = UNMATCHED
-        for where, observe in signals.observers:
+        told = signals.always
+        if exchange.sampled or isinstance(status, str) or status >= 500 or ended - exchange.started >= self._slow_s:
+            told = (*told, *signals.when_noteworthy)
+        for where, observe in told:
             try:
                 observe(exchange, handler=handler, status=status, error=error, ended=ended)
             except Exception as failure:  # noqa: BLE001 the same

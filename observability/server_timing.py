@@ -42,14 +42,14 @@ class stage:  # noqa: N801 reads as a statement: `with stage("serialize"):`
 
 
 @lru_cache(maxsize=256)
-def _token(name: str) -> str:
+def _token(name: str) -> bytes:
     """Return the name with what a header token may not hold replaced by `_`."""
-    return re.sub(r"[^A-Za-z0-9!#$%&'*+.^`|~-]", "_", name) or "_"
+    return re.sub(r"[^A-Za-z0-9!#$%&'*+.^`|~-]", "_", name).encode("ascii") or b"_"
 
 
-def header_value(stages: Mapping[str, float] | None, *, total_s: float) -> str:
+def header_value(stages: Mapping[str, float] | None, *, total_s: float) -> bytes:
     """Return every stage and `total` in milliseconds, as `db;dur=1.25, total;dur=3.50`."""
-    total = f"total;dur={total_s * 1000:.2f}"
+    total = b"total;dur=%.2f" % (total_s * 1000)
     if not stages:
         return total
-    return ", ".join([*(f"{_token(name)};dur={seconds * 1000:.2f}" for name, seconds in stages.items()), total])
+    return b", ".join([*(b"%s;dur=%.2f" % (_token(name), seconds * 1000) for name, seconds in stages.items()), total])

@@ -31,6 +31,16 @@ def _pairs(value: object) -> object:
     return {key.strip(): text.strip() for key, _, text in pairs}
 
 
+def _header_names(value: object) -> object:
+    """Split the text form of a list of headers; `none` is an empty one."""
+    names = _comma_list(value.lower() if isinstance(value, str) else value)
+    return () if names == ["none"] else names
+
+
+ResponseHeaders = Annotated[
+    tuple[Literal["x-process-time", "server-timing", "x-trace-id", "x-request-id"], ...],
+    BeforeValidator(_header_names),
+]
 Seconds = Annotated[tuple[float, ...], BeforeValidator(_comma_list)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 
@@ -83,10 +93,10 @@ class TelemetrySettings(BaseModel):
         description="Latency objectives in seconds; each becomes a bucket bound of every latency histogram.",
     )
 
-    response_headers: bool = Field(
-        default=True,
+    response_headers: ResponseHeaders = Field(
+        default=("x-process-time", "server-timing", "x-trace-id", "x-request-id"),
         alias="OBSERVABILITY_RESPONSE_HEADERS",
-        description="Whether responses carry `X-Process-Time`, `Server-Timing`, `X-Trace-Id` and `X-Request-ID`.",
+        description="Which headers telemetry adds to responses, comma separated; `none` for none.",
     )
 
     traces_exporter: Literal["otlp", "none"] = Field(

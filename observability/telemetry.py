@@ -102,11 +102,12 @@ class Telemetry:
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
         """Return the inner application, observed; routes are those of `app`."""
         routes = RouteTable(app)
-        # What was queried is told to the span before it ends.
-        observers = [*self._before, ("traces", self.tracing.finish)]
+        always = [*self._before]
+        if self.logs.access is not None:
+            always.append(("access_log", self.logs.access.observe))
+        noteworthy: list[tuple[str, Observer]] = [("traces", self.tracing.finish), ("logs", self.logs.observe)]
         if self.errors.enabled:
-            observers.append(("errors", self.errors.observe))
-        observers.append(("logs", self.logs.observe))
+            noteworthy.append(("errors", self.errors.observe))
         return InstrumentationMiddleware(
             inner,
             websockets=observed_websockets(
@@ -120,8 +121,9 @@ class Telemetry:
             signals=Signals(
                 tracing=self.tracing,
                 metrics=self.http,
-                observers=observers,
-                response_headers=self.settings.response_headers,
+                always=always,
+                when_noteworthy=noteworthy,
+                response_headers=frozenset(name.encode() for name in self.settings.response_headers),
             ),
         )
 

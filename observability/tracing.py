@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, TracerProvider
 
 from observability.export import BorrowedSpanProcessor, ExportCounts, otlp_span_processor, within
 from observability.guard import guarded
@@ -36,7 +36,8 @@ LATE_SPANS_PER_S: Final = 100
 
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 _SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID | TraceFlags.SAMPLED)
-_NOBODY: Final = Context()
+_CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
+"""Under which key a context holds its span; making the context by it saves a copy for every request."""
 _DECIDED: Final = Context({DECIDED: True})
 
 
@@ -58,9 +59,16 @@ class Tracing:
         self._late = PerSecond(LATE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
         self._foreign = False
+        self._switched: TracerProvider | None = None
         self.recording = False
+        """Whether spans are kept: something must take them."""
         self.provider = SwitchedProvider()
         self._tracer = self.provider.get_tracer("observability")
+
+    @property
+    def slow_s(self) -> float:
+        """From how many seconds on a request is worth a span, sampled or not."""
+        return self._settings.slow_request_s
 
     def start(self, resource: Resource) -> None:
         """Begin to record, in the process that answers requests: threads and ids do not survive a fork."""
@@ -80,42 +88,47 @@ class Tracing:
         self._own, self.recording = own, bool(processors)
         if processors:
             self.provider.switch_on(own)
-        switch_on(own if processors else self.provider)
+        self._switched = own if processors else self.provider
+        switch_on(self._switched)
 
     def stop(self) -> None:
         """Export what is queued, but wait no longer than the shutdown timeout."""
         own, self._own, self.recording, self._foreign = self._own, None, False, False
+        if self._switched is not None:
+            switch_off(self._switched)
+            self._switched = None
         if own is not None:
-            switch_off(own)
             self.provider.switch_off(own)
             within(self._settings.shutdown_timeout_s, Thread(target=own.shutdown, daemon=True))
 
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Give the request its ids and make its span current: a recording one only if the request is sampled."""
-        base = _NOBODY
-        if not self._extractor.fields.isdisjoint(headers):
-            base = self._extractor.context(headers)
-            record.caller = _span_context(base)
-        if self._foreign:
-            return self._begin_foreign(record, headers, base)
-        caller = record.caller
-        record.trace_number = caller.trace_id if caller else self._random_bits(128) or 1
+        if self._foreign or not self._extractor.fields.isdisjoint(headers):
+            return self._begin_called(record, headers)
+        record.trace_number = trace_id = self._random_bits(128) or 1
         record.span_number = self._random_bits(64) or 1
-        if self.recording and (self._samples(record.trace_number, caller) or self._is_wanted(headers)):
-            record.sampled = True
-            span: Span = self._decided_span(record, headers)
-        else:
-            if caller is not None and not self.recording:
-                record.sampled = caller.trace_flags.sampled  # nothing is kept here, but others may keep the trace
-            span = _UnrecordedSpan(record)
-        return otel_context.attach(trace.set_span_in_context(span, base))
+        if self.recording and (self._samples(trace_id, None) or self._is_wanted(headers)):
+            return otel_context.attach(Context({_CURRENT_SPAN: self._decided_span(record, headers)}))
+        return otel_context.attach(Context({_CURRENT_SPAN: _UnrecordedSpan(record)}))
 
-    def _begin_foreign(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Token[Context]:
-        """Begin with the provider that the process set itself, whose sampler decides."""
-        span = self._span(record, headers, base)
-        context = span.get_span_context()
-        record.trace_number, record.span_number = context.trace_id, context.span_id
-        record.sampled = context.trace_flags.sampled
+    def _begin_called(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
+        """Begin a request whose caller says what it belongs to, or whose provider the process set itself."""
+        base = self._extractor.context(headers)
+        record.caller = caller = _span_context(base)
+        if self._foreign:
+            span = self._span(record, headers, base)
+            context = span.get_span_context()
+            record.trace_number, record.span_number = context.trace_id, context.span_id
+            record.sampled = context.trace_flags.sampled
+        else:
+            record.trace_number = caller.trace_id if caller else self._ids.trace_id()
+            record.span_number = self._ids.span_id()
+            if self.recording and (self._samples(record.trace_number, caller) or self._is_wanted(headers)):
+                span = self._decided_span(record, headers)
+            else:
+                # Where nothing is kept the caller's decision is passed on: others may keep the trace.
+                record.sampled = caller is not None and caller.trace_flags.sampled and not self.recording
+                span = _UnrecordedSpan(record)
         return otel_context.attach(trace.set_span_in_context(span, base))
 
     def finish(
@@ -132,7 +145,6 @@ class Tracing:
                 return
             span = self._decided_span(record, dict(record.scope["headers"]))
             span.set_attribute("observability.after_the_fact", True)
-            record.sampled = True
         record.span = None
         with guarded("span"):
             describe(span, record, handler=handler, status=status, error=error)
@@ -147,6 +159,7 @@ class Tracing:
 
     def _decided_span(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Span:
         self._ids.preset(trace_id=record.trace_number, span_id=record.span_number)
+        record.sampled = True
         caller = record.caller
         base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
         return self._span(record, headers, base)
@@ -167,9 +180,10 @@ class Tracing:
 class _UnrecordedSpan(NonRecordingSpan):
     """A span that carries the request's ids and records nothing; what it is asked for rarely, it makes then."""
 
+    _made: SpanContext | None = None
+
     def __init__(self, record: RequestRecord) -> None:
         self._record = record
-        self._made: SpanContext | None = None
 
     def get_span_context(self) -> SpanContext:
         """Return the request's ids, as outgoing calls and logs want them."""

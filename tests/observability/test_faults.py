@@ -18,6 +18,7 @@ PARTS = {
     "traces": "observability.tracing.Tracing.finish",
     "span": "observability.tracing.describe",
     "logs": "observability.logs.Logs.observe",
+    "access_log": "observability.access_log.AccessLog.observe",
     "errors": "observability.errors.Errors.observe",
     "response_headers": "observability.exchange.header_value",
     "traces_start": "observability.tracing.Tracing.start",
@@ -50,15 +51,19 @@ async def test_a_part_that_fails_is_counted_and_harms_nobody(
     where: str, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = where.strip()
-    with telemetry(errors=True, metrics_exporter="prometheus", metrics_port=0) as seen, failures_raised(False):
+    with (
+        telemetry(errors=True, metrics_exporter="prometheus", metrics_port=0, access_log=True) as seen,
+        failures_raised(False),
+    ):
         app = shop()
-        seen.instrument(app)
+        instrumented = seen.instrument(app)
         monkeypatch.setattr(part, broken)
         before = failure_count(where)
         async with running(app) as client:
             assert (await client.get("/items/7", headers={"x-request-id": "a"})).json() == {"item": 7}
             assert (await client.get("/items/13")).status_code == 500
         monkeypatch.undo()
+        instrumented.stop()  # what could not stop above would stay in the process
         assert failure_count(where) > before
         assert seen.value("observability_errors_total", where=where) == failure_count(where)
 
@@ -67,12 +72,13 @@ async def test_a_part_that_fails_is_counted_and_harms_nobody(
 async def test_everything_may_fail_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with telemetry(errors=True) as seen, failures_raised(False):
         app = shop()
-        seen.instrument(app)
+        instrumented = seen.instrument(app)
         for part in PARTS.values():
             monkeypatch.setattr(part, broken)
         async with running(app) as client:
             assert (await client.get("/items/7")).json() == {"item": 7}
         monkeypatch.undo()
+        instrumented.stop()
 
 
 @pytest.mark.anyio

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.testing import Seen, running, telemetry
 from tests.servers.asgi import serving
 
-PAUSE_S = 0.08
+PAUSE_S = 0.2
 
 
 class BrokenOff:

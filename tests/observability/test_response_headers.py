@@ -99,7 +99,7 @@ async def empty() -> Response:
 
 @pytest.mark.anyio
 async def test_they_can_be_switched_off() -> None:
-    with telemetry(response_headers=False) as seen:
+    with telemetry(response_headers=()) as seen:
         app = FastAPI()
         app.get("/")(empty)
         seen.instrument(app)
