@@ -38,7 +38,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if isinstance(value, tuple):
-        value = ",".join(f"{part:g}" for part in value)
+        value = ",".join(part if isinstance(part, str) else f"{part:g}" for part in value)
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     others = ", ".join(f"`{choice}`" for choice in choices if choice != value)
     text = f"`{str(value).lower() if isinstance(value, bool) else value}`" if value not in ("", {}, ()) else "none"
