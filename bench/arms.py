@@ -142,7 +142,7 @@ def _naive() -> ASGIApp:
 def _ours(*, routes: int = 1, **settings: object) -> Callable[[], ASGIApp]:
     def build() -> ASGIApp:
         app = small_app(routes=routes)
-        given = {"metrics_port": 0, "access_log": False, "response_headers": True, **settings}
+        given = {"metrics_port": 0, "access_log": False, "response_headers": "server-timing", **settings}
         if given.pop("traced", None) is not None or "traces_sampler_arg" in given:
             given |= {"otlp_endpoint": _collector(), "traces_sampler": "parentbased_traceidratio"}
         if given.pop("errors", False):
@@ -168,7 +168,7 @@ ARMS: tuple[Arm, ...] = (
     Arm(name="sentry", title="sentry-sdk alone, its defaults", build=_sentry),
     Arm(name="access-log", title="uvicorn's access log alone", build=_bare, access_log=True),
     Arm(name="naive", title="all of these with their defaults", build=_naive, access_log=True),
-    Arm(name="ours-metrics", title="ours: metrics alone", build=_ours(response_headers=False)),
+    Arm(name="ours-metrics", title="ours: metrics alone", build=_ours(response_headers="none")),
     Arm(name="ours-headers", title="ours: metrics and response headers", build=_ours()),
     Arm(
         name="ours-10",

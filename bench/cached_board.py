@@ -32,7 +32,7 @@ PATH: Final = "/airports/EWR/departures"
 QUERY: Final = "date=2013-07-11"
 
 INSTRUMENTED: Final = TelemetrySettings.model_validate(
-    {"metrics_port": 0, "access_log": False, "response_headers": True}
+    {"metrics_port": 0, "access_log": False, "response_headers": "server-timing"}
 )
 UNINSTRUMENTED: Final = TelemetrySettings.model_validate({"enabled": False})
 

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from observability.guard import swallow
 from observability.request import RequestRecord
-from observability.route import RouteTable
+from observability.route_table import RouteTable
 from observability.server_timing import header_value
 
 LONGEST_BODY: Final = 65_536

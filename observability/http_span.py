@@ -29,7 +29,7 @@ from starlette.types import Scope
 from observability.http_metrics import METHODS
 from observability.request import RequestRecord
 from observability.request_secrets import scrubber_for
-from observability.route import UNMATCHED
+from observability.route_table import UNMATCHED
 
 LONGEST_TEXT: Final = 512
 """Characters of a caller's text that a span keeps at most."""

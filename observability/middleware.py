@@ -13,7 +13,7 @@ from observability.exchange import Exchange
 from observability.guard import swallow
 from observability.http_metrics import HttpMetrics
 from observability.request import RECORD, RequestRecord, current_request
-from observability.route import UNMATCHED, RouteTable
+from observability.route_table import UNMATCHED, RouteTable
 from observability.tracing import Tracing
 
 DISCONNECTED: Final = "client_disconnected"

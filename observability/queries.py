@@ -3,7 +3,6 @@
 The contrib instrumentation refuses SQLAlchemy 2.1, so the engine's own public events are used here.
 """
 
-from collections import Counter as Tally
 from threading import Lock
 from typing import Final
 
@@ -20,8 +19,8 @@ from observability.exemplar import exemplar_of
 from observability.labels import BoundedValues
 from observability.query_span import leave_span
 from observability.request import RequestRecord, current_request
+from observability.request_queries import RequestQueries
 from observability.server_timing import record
-from observability.sql import Statement
 
 DURATION_BUCKETS_S: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
@@ -32,21 +31,6 @@ N_PLUS_ONE_THRESHOLD: Final = 10
 """Executions of one statement in one request from which on a loop over rows is the likely reason."""
 
 _first_query: Final = Lock()
-
-
-class RequestQueries:
-    """The statements that one request executed, from any thread or task that works for it."""
-
-    __slots__ = ("statements",)
-
-    def __init__(self) -> None:
-        self.statements: list[Statement] = []  # appending is atomic, adding to a number is not
-
-    def repeated(self, threshold: int) -> dict[Statement, int]:
-        """Return the statements that were executed at least `threshold` times, with how often."""
-        if len(self.statements) < threshold:
-            return {}
-        return {statement: times for statement, times in Tally(self.statements).items() if times >= threshold}
 
 
 def queries_of(request: RequestRecord) -> RequestQueries:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
     from starlette.types import Scope
 
-    from observability.queries import RequestQueries
-    from observability.route import RouteTable
+    from observability.request_queries import RequestQueries
+    from observability.route_table import RouteTable
 
 RECORD: Final = "observability.request"
 """Where the record is in the scope."""

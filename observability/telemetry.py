@@ -23,7 +23,7 @@ from observability.middleware import InstrumentationMiddleware, Observer, Signal
 from observability.pool import PoolMetrics
 from observability.queries import QueryMetrics
 from observability.request import RequestRecord
-from observability.route import RouteTable
+from observability.route_table import RouteTable
 from observability.saturation import Saturation
 from observability.semconv import prefer_stable_conventions
 from observability.settings import TelemetrySettings

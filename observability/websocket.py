@@ -24,7 +24,8 @@ from observability.exemplar import exemplar
 from observability.guard import guarded
 from observability.http_span import redacted_query
 from observability.request import RECORD, RequestRecord, current_request
-from observability.route import UNMATCHED, RouteTable, route_template
+from observability.route import route_template
+from observability.route_table import UNMATCHED, RouteTable
 
 DURATION_BUCKETS_S: Final = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
 

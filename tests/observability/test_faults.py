@@ -13,7 +13,7 @@ from observability.testing import running, telemetry
 PARTS = {
     "begin": "observability.tracing.Tracing.begin",
     "begin ": "observability.exchange.Exchange.accept_request_id",
-    "route": "observability.route.RouteTable.template",
+    "route": "observability.route_table.RouteTable.template",
     "metrics": "observability.http_metrics.HttpMetrics.observe",
     "traces": "observability.tracing.Tracing.finish",
     "span": "observability.tracing.describe",

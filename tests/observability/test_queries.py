@@ -22,7 +22,7 @@ from starlette.routing import Route
 from observability.database import AlreadyAttached
 from observability.queries import QueryMetrics
 from observability.request import RequestRecord, current_request
-from observability.route import RouteTable
+from observability.route_table import RouteTable
 from observability.testing import running, telemetry
 
 BOOKS = Table("books", MetaData(), Column("id", Integer, primary_key=True), Column("title", String, unique=True))
