@@ -55,7 +55,8 @@ format: $(DEV_STAMP)  ## rewrite the code in the house format
 
 lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --output-file requirements.txt pyproject.toml requirements-build.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.txt --group dev --output-file requirements-dev.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.txt --group load --output-file requirements-load.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.txt --constraint requirements-load.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
 bench: $(DEV_STAMP)  ## time what must be fast, side by side
 	$(BIN)/python -m bench
