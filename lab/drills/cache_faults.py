@@ -9,7 +9,8 @@ from typing import Final
 import httpx
 
 from lab.drills.drill import Drill
-from lab.drills.process import Process, program
+from lab.drills.process import Process
+from lab.drills.program import program
 from lab.drills.scene import Scene
 from lab.process import free_ports
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from lab.drills.process import Process, program
+from lab.drills.process import Process
+from lab.drills.program import program
 from lab.process import free_ports
 
 REPOSITORY: Final = Path(__file__).parents[2]
@@ -24,9 +25,13 @@ SCRAPE_S: Final = 1
 class Monitoring:
     """The three processes; targets come and go while they run."""
 
-    def __init__(self, directory: Path, *, drill: str) -> None:
+    def __init__(
+        self, directory: Path, *, drill: str, jobs: Sequence[str] = ("service", "worker"), rules: Path = RULES
+    ) -> None:
         self.directory = directory
         self._drill = drill
+        self._jobs = jobs
+        self._rules = rules
         prometheus, alertmanager, receiver = free_ports(3)
         self.prometheus_url = f"http://127.0.0.1:{prometheus}"
         self.alertmanager_url = f"http://127.0.0.1:{alertmanager}"
@@ -59,6 +64,7 @@ class Monitoring:
                 f"--storage.tsdb.path={directory / 'prometheus-data'}",
                 f"--web.listen-address=127.0.0.1:{prometheus}",
                 "--web.enable-lifecycle",
+                "--enable-feature=exemplar-storage",
                 "--rules.alert.resend-delay=5s",  # the first alerts may be lost while it looks for Alertmanager
                 "--log.level=warn",
             ],
@@ -85,7 +91,11 @@ class Monitoring:
 
     def scrape(self, job: str, addresses: Sequence[str], **labels: str) -> None:
         """Let Prometheus scrape these addresses under the job, from about a second later on."""
-        groups = [{"targets": list(addresses), "labels": labels}] if addresses else []
+        self.scrape_each(job, dict.fromkeys(addresses, labels))
+
+    def scrape_each(self, job: str, targets: Mapping[str, Mapping[str, str]]) -> None:
+        """Do the same for addresses with labels of their own."""
+        groups = [{"targets": [address], "labels": dict(labels)} for address, labels in targets.items()]
         path = self._targets / f"{job}.json"
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(groups), "utf-8")
@@ -115,7 +125,7 @@ class Monitoring:
                     "evaluation_interval": f"{SCRAPE_S}s",
                     "external_labels": {"drill": self._drill},
                 },
-                "rule_files": [str(RULES / "rules" / "*.yml"), str(RULES / "alerts" / "*.yml")],
+                "rule_files": [str(self._rules / "rules" / "*.yml"), str(self._rules / "alerts" / "*.yml")],
                 "alerting": {
                     "alertmanagers": [
                         {"static_configs": [{"targets": [self.alertmanager_url.removeprefix("http://")]}]}
@@ -124,8 +134,7 @@ class Monitoring:
                 "scrape_configs": [
                     own("prometheus", self.prometheus_url),
                     own("alertmanager", self.alertmanager_url),
-                    discovered("service"),
-                    discovered("worker"),
+                    *map(discovered, self._jobs),
                 ],
             }
         )

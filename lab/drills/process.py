@@ -1,113 +1,78 @@
-"""One process of a drill: tethered to it, so that nothing outlives a drill that is killed."""
+"""A server of a drill: a process that can be killed, frozen and started again on the same ports."""
 
 import asyncio
 import os
-import shutil
-import signal
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import httpx
 import psutil
 
-from lab.drills.errors import MissingProgram, ProcessFailed
+from lab.drills.errors import ProcessFailed
+from lab.process import TetheredProcess
 
-START_S: Final = 30.0
-STOP_S: Final = 6.0
+START_S: Final = 90.0
+"""How long it may take on a busy machine."""
 POLL_S: Final = 0.05
-LOG_BYTES: Final = 4000
-PLACES: Final = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
-
-
-def program(name: str, *, package: str) -> str:
-    """Return the path of an installed program; raise `MissingProgram` naming its Debian package."""
-    found = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *PLACES]))
-    if found is None:
-        raise MissingProgram(name, package)
-    return found
 
 
 class Process:
-    """A command that can be started, frozen, killed and started again, on the same ports."""
+    """A command with its environment and the URL at which it answers when it is ready."""
 
     def __init__(
-        self, name: str, command: Sequence[str], *, ready_url: str = "", environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        ready_url: str = "",
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
     ) -> None:
         self.name = name
         self.command = list(command)
         self.environment = dict(environment or {})
+        self._directory = directory
         self._ready_url = ready_url
-        self._tether: asyncio.subprocess.Process | None = None
-        self._log: IO[bytes] | None = None
+        self._tethered: TetheredProcess | None = None
 
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._tether is not None and self._tether.returncode is None
+        return self._tethered is not None and self._tethered.running
 
     @property
     def own(self) -> psutil.Process:
         """The command's own process; raise `ProcessFailed` when it has ended."""
-        children = psutil.Process(self._tether.pid).children() if self._tether is not None and self.running else []
-        if not children:
+        own = self._tethered.own if self._tethered is not None else None
+        if own is None:
             raise ProcessFailed(self.name, "has ended", self.log())
-        return children[0]
+        return own
 
     async def start(self, *, remove: Path | None = None) -> None:
         """Start it and wait until it answers; the tether removes the directory when the starter is gone."""
-        self._log = self._log or tempfile.TemporaryFile()  # noqa: SIM115 closed by `stop`
-        self._tether = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lab.tether", *(("--remove", str(remove)) if remove else ()), "--", *self.command),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
-            env={**os.environ, **self.environment},
-            start_new_session=True,  # Ctrl-C is for the drill, which ends its processes in order
-        )
+        await self.stop()
+        self._tethered = TetheredProcess(self.name)
+        environment = {**os.environ, **self.environment}
+        await self._tethered.start(self.command, environment=environment, remove=remove, directory=self._directory)
         if self._ready_url:
             await self._wait_until_ready()
 
     async def kill(self) -> None:
         """End it at once, as a crash does."""
-        with suppress(ProcessFailed, psutil.NoSuchProcess):
-            self.own.kill()
-        await self._ended()
+        if self._tethered is not None:
+            await self._tethered.kill()
 
     async def stop(self) -> None:
         """End it in order; nothing to do where it never started."""
-        tether = self._tether
-        if tether is not None:
-            with suppress(ProcessFailed, psutil.NoSuchProcess):
-                self.own.resume()  # a frozen process hears no signal to end
-            if tether.stdin is not None:
-                tether.stdin.close()
-            await self._ended()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        tethered, self._tethered = self._tethered, None
+        if tethered is not None:
+            await tethered.stop()
 
     def log(self) -> str:
         """Return the end of what it wrote."""
-        if self._log is None:
-            return ""
-        size = os.fstat(self._log.fileno()).st_size
-        return os.pread(self._log.fileno(), LOG_BYTES, max(0, size - LOG_BYTES)).decode(errors="replace")
-
-    async def _ended(self) -> None:
-        tether, self._tether = self._tether, None
-        if tether is None:
-            return
-        try:
-            async with asyncio.timeout(STOP_S):
-                await tether.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                os.killpg(tether.pid, signal.SIGKILL)
-            await tether.wait()
+        return self._tethered.log() if self._tethered is not None else ""
 
     async def _wait_until_ready(self) -> None:
         async with httpx.AsyncClient(timeout=2.0) as client:

@@ -6,7 +6,8 @@ import psutil
 import pytest
 
 from lab.drills.errors import MissingProgram, ProcessFailed
-from lab.drills.process import Process, program
+from lab.drills.process import Process
+from lab.drills.program import program
 from lab.process import free_ports
 
 pytestmark = pytest.mark.anyio
