@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: drills rules help install demo test check format lock bench clean
+.PHONY: dashboards drills rules help install demo test check format lock bench clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,9 +41,13 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python -m prometheus.build --check
+	$(BIN)/python -m grafana.build --check
 
 rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.toml
 	$(BIN)/python -m prometheus.build
+
+dashboards: $(DEV_STAMP)  ## generate the Grafana dashboards from grafana/boards, slo.toml and the techniques
+	$(BIN)/python -m grafana.build
 
 drills: $(STAMP)  ## break the service in every known way, see each alert fire and resolve; writes docs/drills.md
 	$(BIN)/flightdeck data load

@@ -1,0 +1,1 @@
+"""Dashboards as code: Python in `boards/` becomes the committed JSON in `dashboards/`."""

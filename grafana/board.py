@@ -1,0 +1,97 @@
+"""A dashboard: its address, the question it answers, its rows; links, variables and alerts come with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Row
+from grafana_foundation_sdk.builders.dashboard import Dashboard as Builder
+from grafana_foundation_sdk.cog.builder import Builder as PanelBuilder
+from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardCursorSync, Panel
+
+from grafana.colours import BAD
+from grafana.links import to_all_boards, to_start
+from grafana.source import SOURCE
+from grafana.variables import VARIABLES
+
+TAG: Final = "flightdeck"
+"""On every board: the menu of boards lists what carries it."""
+EVERY_BOARD: Final = ("datasource", "arm", "handler", "window")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Panels under one heading, from left to right, 24 columns to a line."""
+
+    title: str
+    panels: Sequence[PanelBuilder[Panel]]
+    collapsed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """A board before it is built."""
+
+    uid: str
+    """Stable: alerts, links and bookmarks lead to it."""
+    title: str
+    question: str
+    """What its reader wants to know."""
+    sections: Sequence[Section]
+    """A section without a title stands at the top, without a heading."""
+    variables: Sequence[str] = EVERY_BOARD
+
+    def build(self) -> Dashboard:
+        """Return the dashboard as Grafana reads it; `to_json` and the library's encoder make the text."""
+        builder = (
+            Builder(self.title)
+            .uid(self.uid)
+            .description(self.question)
+            .tags([TAG])
+            .timezone("browser")
+            .time("now-30m", "now")
+            .refresh("10s")
+            .editable()
+            .tooltip(DashboardCursorSync.CROSSHAIR)
+            .links([to_start(), to_all_boards(TAG)])
+            .variables([VARIABLES[name]() for name in self.variables])
+            .annotations([_firing_alerts('arm=~"$arm|"' if "arm" in self.variables else "")])
+        )
+        for section in self.sections:
+            _place(builder, section)
+        dashboard = builder.build()
+        for number, panel in enumerate(_panels(dashboard), start=1):
+            panel.id_val = number
+        return dashboard
+
+
+def _place(builder: Builder, section: Section) -> None:
+    if section.collapsed:
+        row = Row(section.title).collapsed(True)
+        for panel in section.panels:
+            row.with_panel(panel)
+        builder.with_row(row)
+        return
+    if section.title:
+        builder.with_row(Row(section.title))
+    for panel in section.panels:
+        builder.with_panel(panel)
+
+
+def _panels(dashboard: Dashboard) -> list[Panel]:
+    found: list[Panel] = []
+    for one in dashboard.panels or []:
+        found.append(one)  # type: ignore[arg-type]  # rows have an id too
+        found.extend(getattr(one, "panels", None) or [])
+    return found
+
+
+def _firing_alerts(matcher: str) -> AnnotationQuery:
+    return (
+        AnnotationQuery()
+        .name("Alerts that fire")
+        .datasource(SOURCE)
+        .expr(f'ALERTS{{alertstate="firing", severity!="heartbeat", {matcher}}}')
+        .enable(True)
+        .icon_color(BAD)
+    )

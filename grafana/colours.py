@@ -1,0 +1,39 @@
+"""What each colour means, the same on every board; told apart also by people who see colours differently."""
+
+from typing import Final
+
+ARMS: Final = {
+    "baseline": "#9397a1",
+    "caching": "#3494f4",
+    "pooling": "#c08f05",
+    "compression": "#a153ad",
+    "optimized": "#168b62",
+}
+"""One per arm. Any two differ under every form of colour blindness, and each stands out on dark and on light ground."""
+
+RESULTS: Final = {
+    "hit": "#56a8f5",
+    "stale": "#8ad0e6",
+    "coalesced": "#b7a6e8",
+    "miss": "#f0a35e",
+    "error": "#e0566b",
+}
+"""Of cache lookups: cool colours were spared a computation, warm ones were not."""
+
+LEVELS: Final = {"local": "#5fc9c0", "shared": "#5b7fd6", "edge": "#d68fc0"}
+"""Of caches, from the process outwards."""
+
+ENCODINGS: Final = {
+    "identity": "#9397a1",
+    "gzip": "#d9a441",
+    "br": "#c76bb0",
+    "zstd": "#5b8ff0",
+    "deflate": "#b58a63",
+}
+"""Of response bodies; identity is grey like the arm that compresses nothing."""
+
+GOOD: Final = "#2f9e6e"
+WARNING: Final = "#dd9a1c"
+BAD: Final = "#d64550"
+QUIET: Final = "#8e929b"
+"""For what is neither good nor bad: totals, limits, explanations."""

@@ -1,0 +1,37 @@
+"""Links between boards: they carry the time and every variable along."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.dashboard import DashboardLink
+from grafana_foundation_sdk.models.dashboard import DashboardLinkType
+
+START: Final = "flightdeck-start"
+
+
+def to_board(uid: str, title: str) -> DashboardLink:
+    """Return a link to another board."""
+    return (
+        DashboardLink(title)
+        .type(DashboardLinkType.LINK)
+        .url(f"/d/{uid}")
+        .icon("dashboard")
+        .keep_time(True)
+        .include_vars(True)
+    )
+
+
+def to_start() -> DashboardLink:
+    """Return the link to the board that everybody begins with."""
+    return to_board(START, "Start here")
+
+
+def to_all_boards(tag: str) -> DashboardLink:
+    """Return the menu of all boards with this tag."""
+    return (
+        DashboardLink("Boards")
+        .type(DashboardLinkType.DASHBOARDS)
+        .tags([tag])
+        .as_dropdown(True)
+        .keep_time(True)
+        .include_vars(True)
+    )

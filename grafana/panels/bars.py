@@ -1,0 +1,42 @@
+"""Horizontal bars, one for each series at the end of the range."""
+
+from grafana_foundation_sdk.builders.bargauge import Panel
+from grafana_foundation_sdk.builders.common import ReduceDataOptions
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.models.common import (
+    BarGaugeDisplayMode,
+    BarGaugeNamePlacement,
+    BarGaugeValueMode,
+    VizOrientation,
+)
+
+from grafana.panels.colour import by_legend
+from grafana.panels.targets import lettered
+from grafana.source import SOURCE
+from grafana.thresholds import neutral
+
+
+def bars(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
+    """Return a bar from zero for each series, with its value in the series' colour."""
+    panel = (
+        Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .targets(lettered(queries))
+        .unit(unit)
+        .min(0)
+        .thresholds(neutral())
+        .height(8)
+        .span(8)
+        .reduce_options(ReduceDataOptions().calcs(["lastNotNull"]).values(False).fields(""))
+        .orientation(VizOrientation.HORIZONTAL)
+        .display_mode(BarGaugeDisplayMode.BASIC)
+        .value_mode(BarGaugeValueMode.COLOR)
+        .name_placement(BarGaugeNamePlacement.LEFT)
+        .show_unfilled(True)
+        .no_value("none")
+    )
+    for pattern, properties in by_legend():
+        panel.override_by_regexp(pattern, properties)
+    return panel

@@ -1,0 +1,95 @@
+"""Tables: one row for each value of a label, one column for each query."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.builders.table import Panel
+from grafana_foundation_sdk.models.common import TableCellHeight
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
+
+from grafana import colours
+from grafana.panels.colour import as_mapping
+from grafana.panels.targets import lettered
+from grafana.source import SOURCE
+from grafana.thresholds import neutral
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of numbers: its heading, its query, its unit."""
+
+    title: str
+    query: Dataquery
+    unit: str
+    decimals: int | None = None
+    thresholds: ThresholdsConfig | None = None
+    """Where numbers can be good or bad: they colour the cell's text."""
+    bar: bool = False
+    """Whether a bar in the cell shows the number beside the others."""
+
+
+def table(title: str, description: str, *columns: Column, key: Mapping[str, str]) -> Panel:
+    """Return a table; `key` maps the labels that a row stands for to their headings, in order.
+
+    Each query must give one series for each combination of those labels, and no other labels: `sum by (…)`.
+    """
+    panel = (
+        Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .targets(lettered([one.query for one in columns]))
+        .unit("short")
+        .thresholds(neutral())
+        .height(8)
+        .span(24)
+        .show_header(True)
+        .cell_height(TableCellHeight.MD)
+        .no_value("-")
+        .transformations(_joined(columns, key))
+    )
+    for column in columns:
+        panel.override_by_name(column.title, _properties(column))
+    for heading in key.values():
+        panel.override_by_name(heading, _key_properties())
+    return panel
+
+
+def _joined(columns: Sequence[Column], key: Mapping[str, str]) -> list[DataTransformerConfig]:
+    """Return what makes one row out of what each query says about the same labels."""
+    values = [
+        f"Value #{letter}" if len(columns) > 1 else "Value" for letter, _ in zip(ascii_uppercase, columns, strict=False)
+    ]
+    names = dict(zip(values, (one.title for one in columns), strict=True)) | dict(key)
+    order = {name: at for at, name in enumerate([*key, *values])}
+    organized = DataTransformerConfig(
+        id_val="organize",
+        options={"excludeByName": {"Time": True}, "indexByName": order, "renameByName": names},
+    )
+    return [DataTransformerConfig(id_val="merge", options={}), organized]
+
+
+def _properties(column: Column) -> list[DynamicConfigValue]:
+    properties = [DynamicConfigValue("unit", column.unit)]
+    if column.decimals is not None:
+        properties.append(DynamicConfigValue("decimals", column.decimals))
+    if column.thresholds is not None:
+        properties.append(DynamicConfigValue("thresholds", column.thresholds.build()))
+    if column.bar:
+        properties.append(DynamicConfigValue("custom.cellOptions", {"type": "gauge", "mode": "basic"}))
+        properties.append(DynamicConfigValue("min", 0))
+    elif column.thresholds is not None:
+        properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
+    return properties
+
+
+def _key_properties() -> list[DynamicConfigValue]:
+    words = colours.ARMS | colours.LEVELS | colours.ENCODINGS | colours.RESULTS
+    return [
+        DynamicConfigValue("unit", "string"),
+        DynamicConfigValue("mappings", [as_mapping(words)]),
+        DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
+    ]

@@ -1,0 +1,75 @@
+"""Lines over time."""
+
+from grafana_foundation_sdk.builders.common import (
+    GraphThresholdsStyleConfig,
+    StackingConfig,
+    VizLegendOptions,
+    VizTooltipOptions,
+)
+from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.builders.timeseries import Panel
+from grafana_foundation_sdk.models.common import (
+    GraphGradientMode,
+    GraphThresholdsStyleMode,
+    LegendDisplayMode,
+    LegendPlacement,
+    LineInterpolation,
+    SortOrder,
+    StackingMode,
+    TooltipDisplayMode,
+    VisibilityMode,
+)
+from grafana_foundation_sdk.models.dashboard import FieldColorModeId
+
+from grafana.panels.colour import by_legend
+from grafana.panels.targets import lettered
+from grafana.source import SOURCE
+
+
+def time_series(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
+    """Return lines from zero, with their last value in the legend."""
+    panel = (
+        Panel()
+        .title(title)
+        .description(description)
+        .datasource(SOURCE)
+        .targets(lettered(queries))
+        .unit(unit)
+        .min(0)
+        .height(8)
+        .span(12)
+        .line_width(2)
+        .line_interpolation(LineInterpolation.LINEAR)
+        .fill_opacity(6)
+        .gradient_mode(GraphGradientMode.NONE)
+        .show_points(VisibilityMode.NEVER)
+        .span_nulls(False)
+        .color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .legend(legend("lastNotNull"))
+        .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
+    )
+    for pattern, properties in by_legend():
+        panel.override_by_regexp(pattern, properties)
+    return panel
+
+
+def stacked(panel: Panel) -> Panel:
+    """Return the panel with its series as layers of one sum."""
+    return panel.stacking(StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(55).line_width(1)
+
+
+def lined(panel: Panel, limits: ThresholdsConfig) -> Panel:
+    """Return the panel with its limits drawn as dashed lines."""
+    return panel.thresholds(limits).thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+
+
+def legend(*values: str) -> VizLegendOptions:
+    """Return a legend below the lines with these values of each."""
+    return (
+        VizLegendOptions()
+        .display_mode(LegendDisplayMode.LIST)
+        .placement(LegendPlacement.BOTTOM)
+        .show_legend(True)
+        .calcs(list(values))
+    )

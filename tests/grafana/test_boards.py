@@ -1,0 +1,175 @@
+import math
+import re
+from pathlib import Path
+
+import promql_parser
+import pytest
+
+from docs.metrics_page import package_metrics, service_metrics
+from grafana.build import leftovers, stale
+from grafana.query import MOST_SERIES
+from prometheus.build import rule_files
+from prometheus.catalogue import every_alert
+from prometheus.rule import Recording
+from prometheus.slo import load
+from service.techniques import ARMS
+from tests.grafana.panel import Place, boards, expressions, panels
+from tests.prometheus.exposition import SUFFIXES, names_in
+
+OBJECTIVES = load()
+RECORDED = {
+    rule.record
+    for groups in rule_files(OBJECTIVES).values()
+    for group in groups
+    for rule in group.rules
+    if isinstance(rule, Recording)
+}
+MEASURED = {
+    one.name.removesuffix(suffix if one.kind == "counter" else "") + suffix
+    for one in (*package_metrics(), *service_metrics())
+    for suffix in SUFFIXES.get(one.kind, ("",))
+}
+OF_PROMETHEUS = {"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
+EXPORTERS = {
+    "pg_": "postgres_exporter",
+    "varnish_": "prometheus_varnish_exporter",
+    "redis_": "redis_exporter",
+    "rabbitmq_": "the RabbitMQ plugin",
+    "prometheus_": "Prometheus about itself",
+    "alertmanager_": "Alertmanager about itself",
+}
+"""Prefixes of metrics that other programs expose."""
+
+VALUES = {
+    "arm": len(ARMS),
+    "level": 3,
+    "result": 5,
+    "encoding": 5,
+    "state": 2,
+    "pool": 2,
+    "role": 2,
+    "limiter": 3,
+    "signal": 3,
+    "generation": 3,
+    "alertstate": 2,
+    "severity": 3,
+}
+"""How many values the labels of legends have at most; any other label can have more than a panel has room for."""
+
+TO_COME = {
+    f"flightdeck-{name}" for name in ("async", "compression", "database", "monitoring", "pooling", "runtime", "service")
+}
+
+UNITLESS = {"text", "row"}
+
+
+def series(place: Place) -> float:
+    """Return how many series a panel shows at most, going by its legends."""
+    total = 0.0
+    for target in place.targets:
+        if chosen := re.search(r"topk\((\d+)", target["expr"]):
+            total += int(chosen[1])
+        else:
+            labels = re.findall(r"\{\{\s*(\w+)\s*\}\}", target.get("legendFormat", ""))
+            total += math.prod(VALUES.get(label, math.inf) for label in labels)
+    return total
+
+
+@pytest.mark.parametrize("place", panels(), ids=lambda place: place.name)
+class TestPanel:
+    def test_says_how_to_read_it(self, place: Place) -> None:
+        assert len(place.panel["description"]) > 40
+        assert place.panel["description"].endswith((".", ")"))
+
+    def test_has_a_unit(self, place: Place) -> None:
+        assert place.panel["type"] in UNITLESS or place.panel["fieldConfig"]["defaults"]["unit"]
+
+    def test_shows_no_more_series_than_can_be_told_apart(self, place: Place) -> None:
+        assert place.panel["type"] in {"table", "heatmap"} or series(place) <= MOST_SERIES
+
+    def test_reads_the_data_source_that_is_chosen(self, place: Place) -> None:
+        for one in [place.panel, *place.targets] if place.targets else []:
+            assert one["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+    def test_asks_for_exemplars_where_there_are_any(self, place: Place) -> None:
+        for target in place.targets:
+            if target.get("range") and "_bucket" in target["expr"]:
+                assert target["exemplar"]
+
+    def test_lies_inside_the_grid(self, place: Place) -> None:
+        grid = place.panel["gridPos"]
+        assert grid["x"] + grid["w"] <= 24
+
+
+@pytest.mark.parametrize("expression", [pytest.param(one, id=where) for where, one in expressions()])
+class TestQuery:
+    def test_is_promql(self, expression: str) -> None:
+        promql_parser.parse(expression)
+
+    def test_reads_only_what_exists(self, expression: str) -> None:
+        unknown = names_in(expression) - RECORDED - MEASURED - OF_PROMETHEUS
+        assert {name for name in unknown if not name.startswith(tuple(EXPORTERS))} == set()
+
+
+@pytest.mark.parametrize("uid", boards())
+class TestBoard:
+    def test_says_what_it_answers(self, uid: str) -> None:
+        assert boards()[uid]["description"].endswith("?")
+
+    def test_has_the_same_variables_as_every_other(self, uid: str) -> None:
+        names = [one["name"] for one in boards()[uid]["templating"]["list"]]
+        assert names == [one for one in ("datasource", "arm", "handler", "window") if one in names]
+        assert names[0] == "datasource"
+
+    def test_uses_every_variable_that_it_offers(self, uid: str) -> None:
+        names = {one["name"] for one in boards()[uid]["templating"]["list"]} - {"datasource"}
+        text = str([place.panel for place in panels() if place.board == uid])
+        assert {name for name in names if f"${name}" not in text and f"${{{name}" not in text} == set()
+
+    def test_offers_every_variable_that_it_uses(self, uid: str) -> None:
+        names = {one["name"] for one in boards()[uid]["templating"]["list"]}
+        text = str([place.panel for place in panels() if place.board == uid])
+        assert set(re.findall(r"\$\{?([a-z]\w*)", text)) <= names
+
+    def test_numbers_its_panels_once(self, uid: str) -> None:
+        numbers = [place.panel["id"] for place in panels() if place.board == uid]
+        assert len(numbers) == len(set(numbers))
+
+    def test_has_no_two_panels_in_one_place(self, uid: str) -> None:
+        cells: set[tuple[int, int]] = set()
+        for panel in boards()[uid]["panels"]:
+            grid = panel["gridPos"]
+            own = {
+                (x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])
+            }
+            assert not cells & own, panel["title"]
+            cells |= own
+
+
+def test_the_committed_dashboards_are_current() -> None:
+    assert stale() == [], "run `make dashboards`"
+
+
+def test_a_dashboard_that_no_board_makes_is_found(tmp_path: Path) -> None:
+    (tmp_path / "grafana/dashboards").mkdir(parents=True)
+    (tmp_path / "grafana/dashboards/forgotten.json").touch()
+    assert leftovers(tmp_path, made=set()) == ["grafana/dashboards/forgotten.json"]
+
+
+def test_every_board_that_an_alert_leads_to_exists() -> None:
+    linked = {alert.dashboard.split("?", maxsplit=1)[0] for alert in every_alert(OBJECTIVES)}
+    assert linked - set(boards()) == TO_COME
+
+
+def test_every_variable_that_an_alert_sets_exists_on_its_board() -> None:
+    for alert in every_alert(OBJECTIVES):
+        uid, _, choice = alert.dashboard.partition("?")
+        if uid in TO_COME:
+            continue
+        offered = {one["name"] for one in boards()[uid]["templating"]["list"]}
+        assert set(re.findall(r"var-(\w+)=", choice)) <= offered, alert.name
+
+
+def test_every_link_leads_to_a_board() -> None:
+    text = str(boards())
+    assert set(re.findall(r"/d/([\w-]+)", text)) <= set(boards())
