@@ -3,7 +3,8 @@
 LabError
 ├── UnknownExperiment   a name that the lab has no experiment or sweep for
 ├── ArmFailed           an arm did not start, or ended while it was measured
-└── BadTarget           a URL or request line that cannot be driven
+├── BadTarget           a URL or request line that cannot be driven
+└── BadSetting          a variable or option with a value that it can not have
 """
 
 from collections.abc import Collection
@@ -31,3 +32,10 @@ class ArmFailed(LabError):
 
 class BadTarget(LabError):
     """A URL or request line that cannot be driven."""
+
+
+class BadSetting(LabError):
+    """A variable or option with a value that it can not have."""
+
+    def __init__(self, name: str, value: str, allowed: str) -> None:
+        super().__init__(f"{name}: {value!r} is not {allowed}")
