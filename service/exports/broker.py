@@ -8,8 +8,8 @@ from service.settings import Settings
 
 EXPORT_TASK: Final = "flightdeck.export"
 
-CONNECT_TIMEOUT_S: Final = 1.0
-ANSWER_TIMEOUT_S: Final = 2.0
+CONNECT_TIMEOUT_S: Final = 0.5
+ANSWER_TIMEOUT_S: Final = 1.0
 REDELIVER_AFTER_S: Final = 300
 """When Redis gives a message that nobody acknowledged to another worker; the job's row is quicker."""
 POLL_EVERY_S: Final = 0.2

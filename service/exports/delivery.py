@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flightdeck.exports")
 
-SEND_DEADLINE_S: Final = 5.0
-"""Longest wait for a broker that neither takes a message nor refuses it."""
+SEND_DEADLINE_S: Final = 1.5
+"""Longest wait for a broker that neither takes a message nor refuses it; with the job's row, an answer within 2 s."""
 SENDERS: Final = 4
 """Threads that wait for the broker at most; Celery's publishing blocks."""
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -58,12 +59,24 @@ class RabbitServer:
             self.process.wait(30)
             self.process = None
 
+    def freeze(self) -> None:
+        """Let the node hold its connections and answer nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen node go on."""
+        self._signal(signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop the node and its port mapper."""
         self.stop()
         epmd = shutil.which("epmd")
         if epmd is not None:
             subprocess.run([epmd, "-port", str(self.epmd_port), "-kill"], capture_output=True, check=False)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, number)  # the node, and the shell that may have started it
 
     @property
     def _node(self) -> str:

@@ -157,3 +157,30 @@ def test_while_the_broker_is_away_exports_are_refused_quickly_and_the_rest_goes_
     assert old.status_code == 200
     assert after.status_code == 202, "nothing was restarted, and the refused key is free"
     assert done["attempts"] == 1
+
+
+@pytest.mark.parametrize("how", ["dead", "hanging"])
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_an_export_is_refused_within_two_seconds_by_a_broker_that_is_dead_or_hangs(
+    data_dir: Path, request: pytest.FixtureRequest, kind: str, how: str
+) -> None:
+    broker: RedisServer | RabbitServer = request.getfixturevalue("own_redis" if kind == "redis" else "rabbitmq")
+    with service(data_dir, broker.url) as arm:
+        before = ask(arm, format="csv", carrier="ZZ")
+        broker.stop() if how == "dead" else broker.freeze()
+        refused = []
+        try:
+            for _ in range(3):
+                began = monotonic()
+                refused.append((ask(arm, key="mine", format="csv", carrier="ZZ"), monotonic() - began))
+        finally:
+            broker.start() if how == "dead" else broker.thaw()
+        deadline = monotonic() + 30
+        while (after := ask(arm, key="mine", format="csv", carrier="ZZ")).status_code == 503:
+            assert monotonic() < deadline
+            sleep(0.1)
+
+    assert before.status_code == 202
+    assert [answer.status_code for answer, _ in refused] == [503] * 3
+    assert max(seconds for _, seconds in refused) < 2
+    assert after.status_code == 202

@@ -1,0 +1,142 @@
+"""A TCP proxy between a client and a server, which lets a test break the network between the two."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+CHUNK_BYTES = 16_384
+
+
+@dataclass
+class Proxy:
+    """Where clients connect instead, and what the network does to them; every method may be called from any thread."""
+
+    target_port: int
+    port: int = 0
+    delay_s: float = 0.0
+    answer_bytes_left: int | None = None
+    """How much of the answers still gets through; at zero the connection is cut. None is no limit."""
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _server: asyncio.Server | None = None
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _flowing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stop(self) -> None:
+        """Refuse connections and break those that are open, as a host does whose server ended."""
+        self._run(self._stop_listening())
+
+    def pause(self) -> None:
+        """Let no byte through; connections stay open, and new ones are taken by nobody."""
+        self._loop.call_soon_threadsafe(self._flowing.clear)
+
+    def slow(self, delay_s: float) -> None:
+        """Delay every piece of data, both ways."""
+        self.delay_s = delay_s
+
+    def cut(self, after_bytes: int) -> None:
+        """Break connections in the middle of an answer, once this much of the answers has passed."""
+        self.answer_bytes_left = after_bytes
+
+    def restore(self) -> None:
+        """End whatever the proxy does to its clients."""
+        self.delay_s, self.answer_bytes_left = 0.0, None
+        self._run(self._listen())
+        self._loop.call_soon_threadsafe(self._flowing.set)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _listen(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self._break_all()
+
+    def _break_all(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._flowing.wait()
+            there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
+            return
+        both = {writer, back}
+        self._open |= both
+        try:
+            asked = asyncio.create_task(self._pump(reader, back, is_answer=False))
+            answered = asyncio.create_task(self._pump(there, writer, is_answer=True))
+            await asyncio.wait({asked, answered}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (asked, answered):
+                task.cancel()
+                with suppress(asyncio.CancelledError, OSError):
+                    await task
+        finally:
+            self._open -= both
+            for one in both:
+                one.close()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
+        while data := await source.read(CHUNK_BYTES):
+            await self._flowing.wait()
+            if self.delay_s:
+                await asyncio.sleep(self.delay_s)
+            if is_answer and self.answer_bytes_left is not None:
+                data, is_cut = data[: self.answer_bytes_left], len(data) >= self.answer_bytes_left
+                self.answer_bytes_left -= len(data)
+                sink.write(data)
+                if is_cut:
+                    await sink.drain()
+                    self.answer_bytes_left = 0
+                    sink.transport.abort()
+                    return
+            else:
+                sink.write(data)
+            await sink.drain()
+
+    def serve_forever(self, is_ready: threading.Event) -> None:
+        """Carry until `end`; a thread runs this."""
+        asyncio.set_event_loop(self._loop)
+        self._flowing.set()
+        self._loop.run_until_complete(self._listen())
+        is_ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._ended())
+        self._loop.close()
+
+    def end(self) -> None:
+        """Stop carrying."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _ended(self) -> None:
+        await self._stop_listening()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+@contextmanager
+def proxying(target_port: int) -> Iterator[Proxy]:
+    """Yield a proxy in front of a port of this host."""
+    proxy = Proxy(target_port)
+    is_ready = threading.Event()
+    thread = threading.Thread(target=proxy.serve_forever, args=[is_ready], daemon=True)
+    thread.start()
+    if not is_ready.wait(10):
+        raise RuntimeError("the proxy did not start")
+    try:
+        yield proxy
+    finally:
+        proxy.end()
+        thread.join(10)
