@@ -66,10 +66,13 @@ EFFECTS: Final = (
 )
 BASELINE: Final = "baseline"
 
+# The same by route, where a technique bites; a route that needs nothing any more has no ratio.
+HANDLER_EFFECTS: Final = ("latency_p50_seconds", "latency_p95_seconds", "response_bytes_per_request")
+
 
 def effect_rules() -> Group:
-    """Return the recording rules that dashboards read: `arm:*`, `handler:*`, `cache:*` and `effect:*`."""
-    return Group(name="effects", rules=[*_by_arm(), *_by_handler(), *_by_cache(), *_effects()])
+    """Return the recording rules that dashboards read: `arm:*`, `handler:*`, `cache:*` and effects."""
+    return Group(name="effects", rules=[*_by_arm(), *_by_handler(), *_by_cache(), *_effects(), *_handler_effects()])
 
 
 def _by_arm() -> Iterator[Recording]:
@@ -149,3 +152,23 @@ def _effects() -> Iterator[Recording]:
             expr=f'max({series}{{arm="{BASELINE}"}})\n/ on () group_right ()\n{series}',
             meaning=f"{series} of the arm `{BASELINE}` over this arm's; above 1 the arm is better.",
         )
+
+
+def _handler_effects() -> Iterator[Recording]:
+    for name in HANDLER_EFFECTS:
+        series = f"handler:{name}:5m"
+        yield Recording(
+            record=f"handler_effect:{name}:ratio",
+            expr=(f'max by (handler) ({series}{{arm="{BASELINE}"}})\n/ on (handler) group_right ()\n({series} > 0)'),
+            meaning=f"{series} of the arm `{BASELINE}` over this arm's, route by route; above 1 the arm is better.",
+        )
+    yield Recording(
+        record="arm:queries_avoided:rate5m",
+        expr=(
+            "sum by (job, arm) (\n"
+            f'  (max by (handler) (handler:queries_per_request:5m{{arm="{BASELINE}"}})\n'
+            "    - on (handler) group_right () handler:queries_per_request:5m)\n"
+            "  * on (job, arm, handler) handler:requests:rate5m\n)"
+        ),
+        meaning=f"Statements per second that this arm spares, against what `{BASELINE}` runs for the same requests.",
+    )

@@ -15,6 +15,7 @@ LABELS: Final = {
     "arm": "`job`, `arm`",
     "effect": "`job`, `arm`",
     "handler": "`job`, `arm`, `handler`",
+    "handler_effect": "`job`, `arm`, `handler`",
     "cache": "`job`, `arm`, `cache`, `level`",
 }
 """Of recorded series, by the first part of their name."""
