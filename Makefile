@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
 .PHONY: dashboards drills rules help install demo test check format lock bench clean
@@ -58,9 +59,10 @@ format: $(DEV_STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 
 lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --output-file requirements.txt pyproject.toml requirements-build.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.txt --group load --output-file requirements-load.txt pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --constraint requirements.txt --constraint requirements-load.txt --group dev --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --extra lab --output-file requirements.txt pyproject.toml requirements-build.in
+	$(COMPILE) --constraint requirements.txt --group queue --output-file requirements-service.txt pyproject.toml requirements-build.in
+	$(COMPILE) --extra lab --constraint requirements.txt --group load --output-file requirements-load.txt pyproject.toml
+	$(COMPILE) --extra lab --constraint requirements.txt --constraint requirements-load.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
 bench: $(DEV_STAMP)  ## time what must be fast, side by side
 	$(BIN)/python -m bench

@@ -1,0 +1,14 @@
+#!/usr/bin/env -S python3 -IS
+"""Ends with 0 where the URL answers with success: the health check of our containers.
+
+Without site packages, because it runs often: 30 ms instead of 90.
+"""
+
+import http.client
+import sys
+
+_, _, address, path = sys.argv[1].split("/", 3)
+connection = http.client.HTTPConnection(address, timeout=4)
+connection.request("GET", f"/{path}")
+status = connection.getresponse().status
+sys.exit(f"{sys.argv[1]} answers {status}" if status >= 400 else 0)

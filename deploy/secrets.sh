@@ -1,0 +1,33 @@
+#!/bin/sh
+# Makes every password, token and key of the stack, and the addresses that contain one. What is there is kept, so that
+# the databases that were made with it go on. One that is wanted can be given: NAME in capitals in the environment.
+set -eu
+umask 0222 # each container runs as another user: all may read, nobody may change
+cd "${SECRETS_DIR:-/run/flightdeck}"
+
+random() { # BYTES, in hexadecimal digits
+  od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'
+}
+
+secret() { # NAME, VALUE
+  [ -s "$1" ] && return
+  printf '%s' "$2" > "$1.new"
+  mv -f "$1.new" "$1"
+}
+
+secret postgres_password "$(random 24)"
+secret service_password "$(random 24)"
+secret metrics_password "$(random 24)"
+secret replication_password "$(random 24)"
+secret rabbitmq_password "$(random 24)"
+secret write_token "${WRITE_TOKEN:-$(random 24)}"
+secret grafana_password "${GRAFANA_PASSWORD:-$(random 12)}"
+secret bugsink_password "${BUGSINK_PASSWORD:-$(random 12)}"
+secret bugsink_secret_key "$(random 40)"
+secret bugsink_project_key "$(random 16)"
+
+secret database_url "postgresql://flightdeck:$(cat service_password)@postgres:5432/flightdeck"
+secret database_replica_url "postgresql://flightdeck:$(cat service_password)@replica:5432/flightdeck"
+secret celery_broker_url "amqp://flightdeck:$(cat rabbitmq_password)@rabbitmq:5672//"
+secret bugsink_superuser "admin@flightdeck.example:$(cat bugsink_password)"
+secret sentry_dsn "http://$(cat bugsink_project_key)@bugsink:8000/1"

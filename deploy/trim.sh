@@ -1,0 +1,10 @@
+#!/bin/sh
+# Takes out of a virtual environment what no process of ours runs, and compiles the rest: containers can not write it.
+set -eu
+cd "$1"/lib/python3*/site-packages
+
+find . -depth -type d \( -name tests -o -name test -o -name __pycache__ -o -name include \) -exec rm -rf {} +
+find . \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.h' -o -name '*.hpp' \) -delete
+# Of Arrow the exports use Parquet files, not its servers and object stores.
+rm -f pyarrow/libarrow_flight* pyarrow/_flight* pyarrow/libarrow_s3* pyarrow/_s3fs*
+"$1/bin/python" -m compileall -q -j 0 .

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Runs a command with secrets that come as files: NAME_FILE names the file whose content becomes NAME.
+set -eu
+
+for name in $(env | sed -n 's/^\([A-Z][A-Z0-9_]*\)_FILE=.*/\1/p'); do
+  eval "file=\$${name}_FILE"
+  if [ ! -r "$file" ]; then
+    echo "${name}_FILE names $file, which can not be read" >&2
+    exit 1
+  fi
+  export "$name=$(cat "$file")"
+  unset "${name}_FILE"
+done
+exec "$@"
