@@ -3,26 +3,27 @@
 import asyncio
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import httpx
 
+from lab.databases import DATABASES, borrow
 from lab.errors import ArmFailed
 from lab.process import FLIGHTDECK, TetheredProcess, free_ports
 from lab.scrape import Snapshot
 
+UNLIMITED: Final = {"MAX_CONCURRENT_REQUESTS": "0", "WRITE_RATE_LIMIT": "", "EXPORT_RATE_LIMIT": ""}
+"""What the service refuses under load would hide what a technique does to it; settings of an arm come before this."""
 START_S: Final = 60.0
 """How long an arm may take until it is ready."""
 POLL_S: Final = 0.05
 OWN_VARIABLES: Final = frozenset({"TECHNIQUES", "ARM", "OTEL_EXPORTER_PROMETHEUS_PORT", "WRITE_TOKEN", "DATA_DIR"})
 """What the lab sets for every arm; the rest of the environment is passed on."""
-DATABASES: Final = ("flightdeck.db", "flightdeck-unindexed.db")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class ArmSpec:
             "WRITE_TOKEN": token,
             "DATA_DIR": str(data_dir),
         }
-        return inherited | own | dict(self.settings)
+        return inherited | own | UNLIMITED | dict(self.settings)
 
 
 class Arm:
@@ -63,7 +64,7 @@ class Arm:
     ) -> None:
         self.spec = spec
         self.token = token
-        self.url = self.metrics_url = ""
+        self.url = self.metrics_url = self.worker_metrics_url = ""
         self._data_dir = data_dir
         self._writes = writes
         self._command = command
@@ -81,10 +82,12 @@ class Arm:
         """Start the process and wait until it is ready; whoever calls this calls `stop` in every case."""
         if self._writes:
             self._copies = Path(tempfile.mkdtemp(prefix="lab-", dir=self._data_dir))
-            await asyncio.to_thread(self._copy_databases, self._copies)
+            own = DATABASES[0] if "indexes" in self.spec.techniques else DATABASES[1]
+            await asyncio.to_thread(borrow, self._data_dir, self._copies, written=own)
         port, metrics_port, worker_port = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self.metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
+        self.worker_metrics_url = f"http://127.0.0.1:{worker_port}/metrics"
         data_dir = self._copies or self._data_dir
         await self._process.start(
             (*self._command, "--host", "127.0.0.1", "--port", str(port)),
@@ -134,16 +137,6 @@ class Arm:
         except httpx.TransportError:
             return False
         return ready.is_success and metrics.is_success
-
-    def _copy_databases(self, directory: Path) -> None:
-        """Give the arm a database of its own, so that nobody else sees its writes; the other one it never writes."""
-        own, other = DATABASES if "indexes" in self.spec.techniques else DATABASES[::-1]
-        with (
-            closing(sqlite3.connect(self._data_dir / own)) as original,
-            closing(sqlite3.connect(directory / own)) as copy,
-        ):
-            original.backup(copy)
-        (directory / other).symlink_to((self._data_dir / other).resolve())
 
 
 @asynccontextmanager

@@ -75,6 +75,7 @@ class Limits(_Table):
     task_failure_ratio: Share
     memory_growth_ratio: float = Field(gt=1)
     descriptor_ratio: Share
+    shed_ratio: Share
     restarts: int = Field(ge=1)
 
 

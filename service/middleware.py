@@ -6,6 +6,9 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from observability.compression import CompressionMetrics
+from service.admission.meter import AdmissionMetrics
+from service.admission.middleware import AdmissionMiddleware
+from service.admission.turnstile import Bounds, Turnstile
 from service.airlines import routes as airlines
 from service.airports import routes as airports
 from service.body_limit import BodyLimit
@@ -41,5 +44,16 @@ def add_middleware(
         app.add_middleware(CompressionMiddleware, meter=compression)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
     app.add_middleware(HeadOfGet)
+    if settings.max_concurrent_requests:
+        app.add_middleware(AdmissionMiddleware, turnstile=_turnstile(settings, registry))
     if isinstance(cache, LayeredCache):
         app.add_middleware(ReplayMiddleware, levels=cache.levels, compression=compression)
+
+
+def _turnstile(settings: Settings, registry: CollectorRegistry) -> Turnstile:
+    bounds = Bounds(
+        running=settings.max_concurrent_requests,
+        waiting=settings.max_waiting_requests,
+        wait_s=settings.admission_timeout_s,
+    )
+    return Turnstile(bounds, AdmissionMetrics(registry))

@@ -11,6 +11,7 @@ from service.errors import (
     DatabaseBusy,
     DatabaseUnreachable,
     InvalidRequest,
+    Overloaded,
     PoolExhausted,
     ServiceError,
     StatementTimeout,
@@ -45,6 +46,7 @@ EVERYWHERE: tuple[type[ServiceError], ...] = (
     ServiceError,
     DatabaseBusy,
     DatabaseUnreachable,
+    Overloaded,
     PoolExhausted,
     StatementTimeout,
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from observability import TelemetrySettings
 from service import database_url, techniques
 
 
@@ -109,6 +110,18 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=65_536, ge=1_024, le=16_777_216, description="Largest request body; larger ones are refused unread."
     )
+    max_concurrent_requests: int = Field(
+        default=32,
+        ge=0,
+        le=10_000,
+        description="Requests that are worked on at once; others wait for a turn. 0 is no limit, as in the lab's arms.",
+    )
+    max_waiting_requests: int = Field(
+        default=64, ge=0, le=10_000, description="Requests that wait for a turn at most; the next one is answered 503."
+    )
+    admission_timeout_s: float = Field(
+        default=0.1, gt=0, le=60, description="Longest wait for a turn; then the request is answered 503, not begun."
+    )
     grafana_url: str = Field(default="", description="Where Grafana is, for links on the landing page.")
     prometheus_url: str = Field(default="", description="Where Prometheus is, for links on the landing page.")
     traces_url: str = Field(default="", description="Where traces are explored, for links on the landing page.")
@@ -160,6 +173,12 @@ class Settings(BaseSettings):
                 for problem in error.errors()
             ]
             raise ConfigurationError("\n".join(lines)) from error
+
+    def naming(self, telemetry: TelemetrySettings) -> TelemetrySettings:
+        """Return telemetry settings by which every span and log names the arm, as every metric does."""
+        return telemetry.model_copy(
+            update={"resource_attributes": {"flightdeck.arm": self.arm, **telemetry.resource_attributes}}
+        )
 
     @property
     def export_path(self) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from prometheus.burn_rate import burn_alerts
+from prometheus.catalogue.admission import admission_alerts
 from prometheus.catalogue.cache import cache_alerts
 from prometheus.catalogue.database import database_alerts
 from prometheus.catalogue.delivery import delivery_alerts
@@ -20,6 +21,7 @@ def alert_files(objectives: Objectives) -> dict[str, list[Group]]:
     return {
         "budget": [burn_alerts(objectives)],
         "symptoms": [symptom_alerts(objectives)],
+        "admission": [admission_alerts(objectives)],
         "database": [database_alerts(objectives)],
         "cache": [cache_alerts(objectives)],
         "delivery": [delivery_alerts(objectives)],

@@ -22,6 +22,7 @@ ServiceError
     ├── DatabaseBusy
     ├── DatabaseUnreachable
     ├── NotReady
+    ├── Overloaded
     ├── PoolExhausted
     ├── StatementTimeout
     ├── TooManyWatchers
@@ -60,6 +61,7 @@ from service.errors.unavailable import (
     DatabaseBusy,
     DatabaseUnreachable,
     NotReady,
+    Overloaded,
     PoolExhausted,
     StatementTimeout,
     TooManyWatchers,
@@ -83,6 +85,7 @@ __all__ = [
     "NoReading",
     "NotFound",
     "NotReady",
+    "Overloaded",
     "PoolExhausted",
     "ServiceError",
     "StatementTimeout",

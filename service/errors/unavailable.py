@@ -74,6 +74,17 @@ class NotReady(Unavailable):
         )
 
 
+class Overloaded(Unavailable):
+    """The process works on as many requests as it may, and no turn came in time."""
+
+    slug = "overloaded"
+    title = "Overloaded"
+    meaning = "The process has more requests than it can answer in time; this one was not begun."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}; this request was not begun", hint="see docs/runbooks/requests-shed.md")
+
+
 class PoolExhausted(Unavailable):
     """No database connection became free in time."""
 
