@@ -32,6 +32,16 @@ ENCODINGS: Final = {
 }
 """Of response bodies; identity is grey like the arm that compresses nothing."""
 
+STATUSES: Final = {
+    "1xx": "#8e929b",
+    "2xx": "#4c9be8",
+    "3xx": "#7fc4e0",
+    "4xx": "#dd9a1c",
+    "5xx": "#d64550",
+    "gone": "#b7a6e8",
+}
+"""Of answers, by their first digit; gone is a client that did not wait."""
+
 GOOD: Final = "#2f9e6e"
 WARNING: Final = "#dd9a1c"
 BAD: Final = "#d64550"

@@ -10,6 +10,9 @@ from grafana.source import SOURCE
 ARM: Final = 'arm=~"$arm"'
 """Matches the arms that are chosen; with All also targets that have no such label."""
 ARM_AND_HANDLER: Final = f'{ARM}, handler=~"$handler"'
+JOB: Final = f'job="$job", {ARM}'
+"""Matches the targets of the chosen job, whoever's they are."""
+JOB_AND_HANDLER: Final = f'{JOB}, handler=~"$handler"'
 MOST_SERIES: Final = 12
 """More lines than that cannot be told apart."""
 
@@ -40,6 +43,11 @@ def top(series: str, *, number: int = MOST_SERIES) -> str:
     `series` is a selector. A plain `topk` chooses anew at every step: a panel then shows many more.
     """
     return f"{series} and topk({number}, avg_over_time({series}[$__range] @ end()))"
+
+
+def top_of(expr: str, *, number: int = MOST_SERIES) -> str:
+    """Return the same of any expression; dearer, because it is computed over the whole range a second time."""
+    return f"{expr}\nand topk({number}, avg_over_time(({expr})[$__range:$__rate_interval] @ end()))"
 
 
 def quantile(q: float, histogram: str, *, by: str, matching: str = ARM) -> str:

@@ -1,6 +1,7 @@
 """The variables at the top of boards: the same names everywhere, so that links carry the choice along."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import CustomVariable, DatasourceVariable, QueryVariable
@@ -8,6 +9,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import VariableModel, VariableOption, VariableRefresh, VariableSort
 
 from grafana.source import SOURCE
+from prometheus.slo import load
 
 ALL: Final = VariableOption(selected=True, text="All", value="$__all")
 WINDOWS: Final = ("1m", "5m", "15m", "1h", "6h")
@@ -23,14 +25,33 @@ def datasource() -> Builder[VariableModel]:
     )
 
 
-def arm() -> Builder[VariableModel]:
+def job() -> Builder[VariableModel]:
+    """Return the choice of one service by its Prometheus job; the promised one where there is one of that name."""
+    (promised, *_) = load().jobs
+    return (
+        QueryVariable("job")
+        .label("Service")
+        .datasource(SOURCE)
+        .query(_label_values("job", "http_response_last_byte_seconds_count", "job"))
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+        .current(VariableOption(selected=True, text=promised, value=promised))
+    )
+
+
+def jobs() -> Builder[VariableModel]:
+    """Return the choice of Prometheus jobs among those whose processes run Python."""
+    return _values("job", "Job", "python_info", all_value=None)
+
+
+def arm(of: str = "") -> Builder[VariableModel]:
     """Return the choice of arms; All matches targets without that label too."""
-    return _values("arm", "Arm", "label_values(http_requests_total, arm)")
+    return _values("arm", "Arm", f"http_requests_total{of}")
 
 
-def handler() -> Builder[VariableModel]:
+def handler(of: str = 'arm=~"$arm"') -> Builder[VariableModel]:
     """Return the choice of routes among those that the chosen arms have answered."""
-    return _values("handler", "Route", 'label_values(http_requests_total{arm=~"$arm"}, handler)')
+    return _values("handler", "Route", f"http_requests_total{{{of}}}")
 
 
 def window() -> Builder[VariableModel]:
@@ -44,24 +65,33 @@ def window() -> Builder[VariableModel]:
     )
 
 
-def _values(name: str, label: str, query: str) -> Builder[VariableModel]:
-    return (
+def _label_values(name: str, series: str, label: str) -> dict[str, object]:
+    return {"query": f"label_values({series}, {label})", "refId": name, "qryType": 1}
+
+
+def _values(name: str, label: str, series: str, *, all_value: str | None = ".*") -> Builder[VariableModel]:
+    variable = (
         QueryVariable(name)
         .label(label)
         .datasource(SOURCE)
-        .query({"query": query, "refId": name, "qryType": 1})
+        .query(_label_values(name, series, name))
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)
         .multi(True)
         .include_all(True)
-        .all_value(".*")
         .current(ALL)
     )
+    return variable if all_value is None else variable.all_value(all_value)
 
 
 VARIABLES: Final[Mapping[str, Callable[[], Builder[VariableModel]]]] = {
     "datasource": datasource,
+    "job": job,
+    "jobs": jobs,
     "arm": arm,
+    "arm of job": partial(arm, '{job="$job"}'),
     "handler": handler,
+    "handler of job": partial(handler, 'job="$job", arm=~"$arm"'),
     "window": window,
 }
+"""By how boards ask for them; the names that queries use are `datasource`, `job`, `arm`, `handler` and `window`."""

@@ -13,6 +13,7 @@ MEANINGS: Final[tuple[Mapping[str, str], ...]] = (
     colours.RESULTS,
     colours.LEVELS,
     colours.ENCODINGS,
+    colours.STATUSES,
 )
 
 

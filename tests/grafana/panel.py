@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from grafana.build import outputs
@@ -30,11 +31,13 @@ class Place:
         return list(self.panel.get("targets", []))
 
 
+@cache
 def boards() -> dict[str, dict[str, Any]]:
     """Return every board as JSON, by uid."""
     return {board["uid"]: board for board in (json.loads(text) for _, text in outputs())}
 
 
+@cache
 def panels() -> list[Place]:
     """Return every panel of every board, also of collapsed rows; rows themselves are none."""
     return [Place(uid, panel) for uid, board in boards().items() for panel in _of(board["panels"])]

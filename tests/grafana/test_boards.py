@@ -13,6 +13,7 @@ from prometheus.catalogue import every_alert
 from prometheus.rule import Recording
 from prometheus.slo import load
 from service.techniques import ARMS
+from tests.grafana.exporters import OF_EXPORTERS, WATCHERS
 from tests.grafana.panel import Place, boards, expressions, panels
 from tests.prometheus.exposition import SUFFIXES, names_in
 
@@ -30,16 +31,6 @@ MEASURED = {
     for suffix in SUFFIXES.get(one.kind, ("",))
 }
 OF_PROMETHEUS = {"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
-EXPORTERS = {
-    "pg_": "postgres_exporter",
-    "varnish_": "prometheus_varnish_exporter",
-    "redis_": "redis_exporter",
-    "rabbitmq_": "the RabbitMQ plugin",
-    "prometheus_": "Prometheus about itself",
-    "alertmanager_": "Alertmanager about itself",
-}
-"""Prefixes of metrics that other programs expose."""
-
 VALUES = {
     "arm": len(ARMS),
     "level": 3,
@@ -49,6 +40,7 @@ VALUES = {
     "pool": 2,
     "role": 2,
     "limiter": 3,
+    "reason": 5,
     "signal": 3,
     "generation": 3,
     "alertstate": 2,
@@ -56,9 +48,7 @@ VALUES = {
 }
 """How many values the labels of legends have at most; any other label can have more than a panel has room for."""
 
-TO_COME = {
-    f"flightdeck-{name}" for name in ("async", "compression", "database", "monitoring", "pooling", "runtime", "service")
-}
+TO_COME = {f"flightdeck-{name}" for name in ("compression", "pooling")}
 
 UNITLESS = {"text", "row"}
 
@@ -107,8 +97,8 @@ class TestQuery:
         promql_parser.parse(expression)
 
     def test_reads_only_what_exists(self, expression: str) -> None:
-        unknown = names_in(expression) - RECORDED - MEASURED - OF_PROMETHEUS
-        assert {name for name in unknown if not name.startswith(tuple(EXPORTERS))} == set()
+        unknown = names_in(expression) - RECORDED - MEASURED - OF_PROMETHEUS - OF_EXPORTERS
+        assert {name for name in unknown if not name.startswith(WATCHERS)} == set()
 
 
 @pytest.mark.parametrize("uid", boards())
@@ -118,7 +108,7 @@ class TestBoard:
 
     def test_has_the_same_variables_as_every_other(self, uid: str) -> None:
         names = [one["name"] for one in boards()[uid]["templating"]["list"]]
-        assert names == [one for one in ("datasource", "arm", "handler", "window") if one in names]
+        assert names == [one for one in ("datasource", "job", "arm", "handler", "window") if one in names]
         assert names[0] == "datasource"
 
     def test_uses_every_variable_that_it_offers(self, uid: str) -> None:

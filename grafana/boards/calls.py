@@ -1,0 +1,79 @@
+"""What the service calls over HTTP: how long it takes, how it ends, and whether connections are reused."""
+
+from grafana_foundation_sdk.builders.timeseries import Panel
+
+from grafana import units
+from grafana.panels.timeseries import lined, time_series
+from grafana.query import ARM, quantile, query, top_of
+from grafana.thresholds import above_is_bad
+from prometheus.slo import load
+
+
+def calls() -> list[Panel]:
+    """Return the panels about upstream calls, by arm."""
+    return [_durations(), _failures(), _connects(), _circuit(), _stale()]
+
+
+def _durations() -> Panel:
+    waited = quantile(0.95, "http_client_request_duration_seconds", by="arm, client")
+    return time_series(
+        "Upstream calls, p95",
+        "Time from sending a request until the head of its response, by arm and client. When it climbs on every arm, "
+        "the upstream is slow; on one arm only, look for connects on the right.",
+        query(top_of(waited), "{{arm}} {{client}}"),
+        unit=units.SECONDS,
+    ).span(8)
+
+
+def _failures() -> Panel:
+    limit = load().limits.upstream_failure_ratio
+    ended = f"sum by (arm, client) (rate(http_client_request_duration_seconds_count{{{ARM}}}[$window]))"
+    failed = (
+        "sum by (arm, client) (rate(http_client_request_duration_seconds_count"
+        f'{{{ARM}, status=~"5..|timeout|error"}}[$window]))'
+    )
+    return lined(
+        time_series(
+            "Upstream calls that fail",
+            "Share of calls that ended in 5xx, in a timeout or without an answer, by arm and client. Good is zero; "
+            f"from the dashed line on ({limit:.0%}) an alert fires.",
+            query(top_of(f"({failed} or {ended} * 0) / ({ended} > 0)"), "{{arm}} {{client}}"),
+            unit=units.SHARE,
+        ),
+        above_is_bad(limit),
+    ).span(8)
+
+
+def _connects() -> Panel:
+    return time_series(
+        "Connections opened to upstreams",
+        "New TCP connections per second, by arm. With connection reuse this is nearly zero; without, every call "
+        "opens one and waits for it.",
+        query(f"sum by (arm) (rate(http_client_connect_duration_seconds_count{{{ARM}}}[$window]))", "{{arm}}"),
+        unit=units.EVENTS_PER_SECOND,
+    ).span(8)
+
+
+def _circuit() -> Panel:
+    return time_series(
+        "Circuits that are not closed",
+        "1 while an upstream is left alone because it failed again and again, or gets one trial. Good is zero: calls "
+        "go through.",
+        query(
+            top_of(f'sum by (arm, upstream) (upstream_circuit_state{{{ARM}, state!="closed"}})'), "{{arm}} {{upstream}}"
+        ),
+        unit=units.COUNT,
+    ).max(1)
+
+
+def _stale() -> Panel:
+    return time_series(
+        "Answered with earlier answers",
+        "Requests per second that got what an upstream said before, because it says nothing now. It keeps users served "
+        "during a fault; without a fault it is zero.",
+        query(
+            top_of(f"sum by (arm, upstream) (rate(upstream_stale_answers_total{{{ARM}}}[$window]))"),
+            "{{arm}} {{upstream}}",
+        ),
+        unit=units.EVENTS_PER_SECOND,
+    )

@@ -1,0 +1,179 @@
+"""Database: how many statements a request makes, which routes repeat themselves, what is slow, and the replica."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
+from grafana_foundation_sdk.builders.table import Panel as Table
+from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import units
+from grafana.board import Board, Section
+from grafana.boards.postgres import indexes, replica
+from grafana.panels.heatmap import heatmap
+from grafana.panels.table import Column, table
+from grafana.panels.timeseries import lined, stacked, time_series
+from grafana.query import ARM, ARM_AND_HANDLER, heat, quantile, query, rows, top_of
+from grafana.thresholds import above_is_bad
+from prometheus.slo import load
+
+STATEMENT: Final = "db_client_operation_duration_seconds"
+LIMIT: Final = load().limits.queries_per_request
+SLOW_S: Final = 0.1
+"""A statement that takes longer holds its connection while others wait; a bucket of the histogram ends there."""
+
+
+def dashboard() -> Dashboard:
+    """Return the board about statements."""
+    return Board(
+        uid="flightdeck-database",
+        title="Database",
+        question="How much does a request ask of the database, which route asks again and again, and what is slow?",
+        sections=[
+            Section(title="", panels=[_per_request(), _busy()]),
+            Section(title="N+1 suspects", panels=[_routes(), _repeats()]),
+            Section(title="Slow statements", panels=[_durations(), _slowest(), _slow(), _operations(), _failures()]),
+            Section(title="What indexes change", panels=[_lists(), *indexes()]),
+            Section(title="Replica", panels=replica()),
+        ],
+    ).build()
+
+
+def _per_request() -> TimeSeries:
+    return lined(
+        time_series(
+            "Queries per request",
+            "Statements that the average request makes, by arm. Caching and eager loading push it down; above the "
+            f"dashed line ({LIMIT:g}) somebody wrote a query per row.",
+            query(f"arm:queries_per_request:5m{{{ARM}}}", "{{arm}}"),
+            unit=units.PER_REQUEST,
+        ),
+        above_is_bad(LIMIT),
+    )
+
+
+def _busy() -> TimeSeries:
+    return time_series(
+        "Connections that work",
+        "Seconds per second in which statements run: how many connections are busy on average, by arm. Below one, one "
+        "connection would do; near the size of the pool, requests begin to wait.",
+        query(f"sum by (arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))", "{{arm}}"),
+        unit=units.COUNT,
+    )
+
+
+def _routes() -> Table:
+    by = "by (arm, handler)"
+    suspected = f"sum {by} (rate(db_n_plus_one_suspected_total{{{ARM_AND_HANDLER}}}[$window]))"
+    asked = f"sum {by} (handler:requests:rate5m{{{ARM_AND_HANDLER}}})"
+    return (
+        table(
+            "Routes by queries per request",
+            "The twenty routes that ask the database most, by arm. A route whose queries grow with its rows is an "
+            "N+1; the last column counts statements that one request repeated. Compare an arm with eager loading.",
+            Column(
+                title="Queries per request",
+                query=rows(f"topk(20, max {by} (handler:queries_per_request:5m{{{ARM_AND_HANDLER}}}))"),
+                unit=units.COUNT,
+                decimals=1,
+                thresholds=above_is_bad(LIMIT),
+            ),
+            Column(title="Requests", query=rows(asked), unit=units.REQUESTS_PER_SECOND),
+            Column(
+                title="p95",
+                query=rows(f"max {by} (handler:latency_p95_seconds:5m{{{ARM_AND_HANDLER}}})"),
+                unit=units.SECONDS,
+            ),
+            Column(
+                title="Repeats",
+                query=rows(f"{suspected} or {asked} * 0"),
+                unit=units.EVENTS_PER_SECOND,
+                decimals=2,
+                thresholds=above_is_bad(0.001),
+            ),
+            key={"arm": "Arm", "handler": "Route"},
+        )
+        .height(11)
+        .span(14)
+    )
+
+
+def _repeats() -> TimeSeries:
+    repeats = f"sum by (arm, handler) (rate(db_n_plus_one_suspected_total{{{ARM_AND_HANDLER}}}[$window]))"
+    return (
+        time_series(
+            "Repeated statements",
+            "Statements that one request made so often that a loop over rows is the likely reason. Good is no line "
+            "at all; the trace of such a request shows the statement.",
+            query(top_of(repeats, number=8), "{{arm}} {{handler}}"),
+            unit=units.EVENTS_PER_SECOND,
+        )
+        .height(11)
+        .span(10)
+    )
+
+
+def _durations() -> Heatmap:
+    return heatmap(
+        "How long statements take",
+        "Each cell is how many statements took that long. Good is one dark band low down; a band far above it is a "
+        "scan of a whole table, or a wait for a lock. Dots are single statements: click one to open its trace.",
+        heat(f"sum by (le) (increase({STATEMENT}_bucket{{{ARM}}}[$__rate_interval]))"),
+        unit=units.SECONDS,
+    )
+
+
+def _slowest() -> TimeSeries:
+    return time_series(
+        "Statements, p95",
+        "All but one statement in twenty are quicker, by arm. Arms without indexes are slower from the first day on, "
+        "and get slower with every row.",
+        query(quantile(0.95, STATEMENT, by="arm"), "{{arm}}"),
+        unit=units.SECONDS,
+    ).height(9)
+
+
+def _slow() -> TimeSeries:
+    every = f"sum by (arm) (rate({STATEMENT}_count{{{ARM}}}[$window]))"
+    quick = f'sum by (arm) (rate({STATEMENT}_bucket{{{ARM}, le="{SLOW_S:g}"}}[$window]))'
+    return time_series(
+        f"Statements over {SLOW_S * 1000:g} ms",
+        "How many statements per second take longer than that, by arm. Each holds a connection that others wait for; "
+        "good is none.",
+        query(f"clamp_min({every} - {quick}, 0)", "{{arm}}"),
+        unit=units.EVENTS_PER_SECOND,
+    ).span(8)
+
+
+def _operations() -> TimeSeries:
+    return stacked(
+        time_series(
+            "Statements by kind",
+            "What the chosen arms ask the database for. More writes than users cause, or BEGIN and COMMIT around "
+            "single reads, are round trips to save.",
+            query(f"topk(8, sum by (operation) (rate({STATEMENT}_count{{{ARM}}}[$window])))", "{{operation}}"),
+            unit=units.OPERATIONS_PER_SECOND,
+        ).span(8)
+    )
+
+
+def _failures() -> TimeSeries:
+    failed = f"sum by (arm, error) (rate(db_client_operation_errors_total{{{ARM}}}[$window]))"
+    every = f"sum by (arm) (rate({STATEMENT}_count{{{ARM}}}[$window]))"
+    return time_series(
+        "Failed statements",
+        "Statements that failed or were cancelled, by the class of the error. Good is a line at zero; locks and "
+        "timeouts come before exhausted pools.",
+        query(f"topk(12, {failed} or {every} * 0)", "{{arm}} {{error}}"),
+        unit=units.EVENTS_PER_SECOND,
+    ).span(8)
+
+
+def _lists() -> TimeSeries:
+    return time_series(
+        "Flight list, p95",
+        "How long one list in twenty takes at least, by arm. This route filters and sorts the largest table: arms "
+        "without indexes read all of it, and arms without pages answer all of it.",
+        query(f'handler:latency_p95_seconds:5m{{{ARM}, handler="/flights"}}', "{{arm}}"),
+        unit=units.SECONDS,
+    ).span(8)

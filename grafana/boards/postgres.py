@@ -1,0 +1,112 @@
+"""What PostgreSQL says about itself, through its exporter; empty on the embedded database."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.timeseries import Panel
+
+from grafana import units
+from grafana.panels.timeseries import lined, stacked, time_series
+from grafana.query import ARM, query, top_of
+from grafana.thresholds import above_is_bad
+from prometheus.slo import load
+
+BY_TABLE: Final = "sum by (relname)"
+TABLES: Final = 8
+
+
+def indexes() -> list[Panel]:
+    """Return how tables are read: by index, or all of it."""
+    scans = {
+        kind: f"{BY_TABLE} (rate(pg_stat_user_tables_{kind}[$window]))"
+        for kind in ("seq_tup_read", "idx_tup_fetch", "seq_scan", "idx_scan")
+    }
+    by_index = f"{scans['idx_scan']} / ({scans['idx_scan']} + {scans['seq_scan']} > 0)"
+    return [
+        time_series(
+            "Rows read without an index",
+            "Rows that PostgreSQL read while it went through whole tables. A large table here lacks an index, or the "
+            "statement can not use it; small tables are cheaper to read whole.",
+            query(top_of(scans["seq_tup_read"], number=TABLES), "{{relname}}"),
+            unit=units.OPERATIONS_PER_SECOND,
+        ).span(8),
+        time_series(
+            "Reads by index",
+            "Share of the reads of a table that used an index. Good is near 100% for every large table.",
+            query(top_of(by_index, number=TABLES), "{{relname}}"),
+            unit=units.SHARE,
+        )
+        .max(1)
+        .span(8),
+    ]
+
+
+def replica() -> list[Panel]:
+    """Return how far the replica is behind, and who answers reads."""
+    limit_s = load().limits.replica_lag_s
+    return [
+        lined(
+            time_series(
+                "Replica lag",
+                "How old the data is that readers of the replica see. Good is below a second; from the dashed line on "
+                f"({limit_s:g} s) an alert fires, and long before that the service reads from the primary.",
+                query(f"max by (arm) (db_replication_lag_seconds{{{ARM}}})", "{{arm}}"),
+                unit=units.SECONDS,
+            ),
+            above_is_bad(limit_s),
+        ).span(8),
+        stacked(
+            time_series(
+                "Who answers reads, and why",
+                "Reads by the server that answered. On the replica they are fresh; on the primary because the "
+                "replica is down or behind, or because a client reads what it has just written.",
+                query(f"sum by (role, reason) (rate(db_reads_total{{{ARM}}}[$window]))", "{{role}} {{reason}}"),
+                unit=units.OPERATIONS_PER_SECOND,
+            )
+        ).span(8),
+        time_series(
+            "Replica answers",
+            "1 while the replica answers, 0 while it does not; then every read goes to the primary.",
+            query(f"min by (arm) (db_replica_up{{{ARM}}})", "{{arm}}"),
+            unit=units.COUNT,
+        )
+        .max(1)
+        .span(8),
+    ]
+
+
+def server() -> list[Panel]:
+    """Return what to look at first when PostgreSQL itself is slow."""
+    hits = "sum by (datname) (rate(pg_stat_database_blks_hit[$window]))"
+    reads = "sum by (datname) (rate(pg_stat_database_blks_read[$window]))"
+    used = "sum by (instance) (pg_stat_activity_count)"
+    return [
+        time_series(
+            "Connections of those allowed",
+            "Connections that the server has open, as a share of its limit. Every arm's pool counts; near 100% it "
+            "refuses new ones.",
+            query(f"topk(4, {used} / on (instance) pg_settings_max_connections)", "{{instance}}"),
+            unit=units.SHARE,
+        ),
+        time_series(
+            "Transactions",
+            "Commits and rollbacks per second. Rollbacks are failed requests, or readers that never commit.",
+            query('sum(rate(pg_stat_database_xact_commit{datname!~"template.*"}[$window]))', "committed"),
+            query('sum(rate(pg_stat_database_xact_rollback{datname!~"template.*"}[$window]))', "rolled back"),
+            unit=units.OPERATIONS_PER_SECOND,
+        ),
+        time_series(
+            "Reads from memory",
+            "Share of blocks that were in PostgreSQL's own cache. Good is above 99%; below, the disk decides how long "
+            "statements take.",
+            query(f"topk(4, {hits} / ({hits} + {reads} > 0))", "{{datname}}"),
+            unit=units.SHARE,
+        ).max(1),
+        time_series(
+            "Locks and deadlocks",
+            "Locks that are held, by mode, and deadlocks that the server had to end. Locks that pile up are a "
+            "transaction that somebody forgot.",
+            query("topk(8, sum by (mode) (pg_locks_count))", "{{mode}}"),
+            query("sum(rate(pg_stat_database_deadlocks[$window]))", "deadlocks per second"),
+            unit=units.COUNT,
+        ),
+    ]

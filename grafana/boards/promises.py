@@ -1,0 +1,67 @@
+"""Objectives: how much of each error budget is left, and how fast it burns."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.builders.table import Panel as Table
+from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
+
+from grafana import units
+from grafana.boards.now import LITTLE_LEFT
+from grafana.panels.table import Column, table
+from grafana.panels.timeseries import lined, time_series
+from grafana.query import JOB, query, rows, top
+from grafana.thresholds import above_is_bad, below_is_bad
+from prometheus.burn_rate import BURNS
+from prometheus.slo import load
+
+PAGE: Final = max(burn.rate for burn in BURNS)
+PAGE_SLOWLY: Final = min(burn.rate for burn in BURNS if burn.severity == "page")
+TICKET: Final = min(burn.rate for burn in BURNS)
+
+
+def promises() -> list[Table | TimeSeries]:
+    """Return the table of objectives, and the burn rates over time."""
+    return [_objectives(), _burn("1h", PAGE), _burn("6h", PAGE_SLOWLY)]
+
+
+def _objectives() -> Table:
+    def of_each(series: str) -> Dataquery:
+        return rows(f"max by (group, sli) ({series}{{{JOB}}})")
+
+    burning = above_is_bad(PAGE_SLOWLY, warning=TICKET)
+    promised = "max by (group, sli) (slo:objective:ratio) and on (group, sli) slo:requests:rate5m"
+    within = 'max by (group, sli) (slo:threshold:seconds) and on (group, sli) slo:requests:rate5m{sli="latency"'
+    return table(
+        "Promises",
+        f"One row for each promise of slo.toml. Budget is what is left for {load().window}; a burn rate of 1 spends it "
+        f"exactly by the end, {PAGE:g} over an hour wakes somebody. Routes that no group names are in the group rest.",
+        Column(title="Promised", query=rows(f"{promised}{{{JOB}}}"), unit=units.SHARE, decimals=1),
+        Column(title="Within", query=rows(f"{within}, {JOB}}}"), unit=units.SECONDS),
+        Column(
+            title="Budget left",
+            query=of_each("slo:error_budget:remaining"),
+            unit=units.SHARE,
+            decimals=1,
+            thresholds=below_is_bad(0, good=LITTLE_LEFT),
+        ),
+        Column(title="Burn 5 m", query=of_each("slo:burn_rate:5m"), unit=units.FACTOR, decimals=1, thresholds=burning),
+        Column(title="Burn 1 h", query=of_each("slo:burn_rate:1h"), unit=units.FACTOR, decimals=1, thresholds=burning),
+        Column(title="Burn 6 h", query=of_each("slo:burn_rate:6h"), unit=units.FACTOR, decimals=1, thresholds=burning),
+        Column(title="Burn 3 d", query=of_each("slo:burn_rate:3d"), unit=units.FACTOR, decimals=1, thresholds=burning),
+        Column(title="Requests", query=of_each("slo:requests:rate5m"), unit=units.REQUESTS_PER_SECOND),
+        key={"group": "Routes", "sli": "Promise"},
+    ).height(11)
+
+
+def _burn(window: str, limit: float) -> TimeSeries:
+    return lined(
+        time_series(
+            f"Burn rate over {window}",
+            f"How many times as fast as it may the budget is spent, the twelve worst promises. Below 1 it lasts; above "
+            f"the dashed line ({limit:g}) and as fast in the short window too, an alert wakes somebody.",
+            query(top(f"slo:burn_rate:{window}{{{JOB}}}"), "{{slo}} {{arm}}"),
+            unit=units.FACTOR,
+        ),
+        above_is_bad(limit),
+    )
