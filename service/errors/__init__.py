@@ -12,6 +12,7 @@ ServiceError
 ├── ConcurrentUpdate 409
 ├── ExportNotDone 409
 ├── ExportGone 410
+├── VersionMismatch 412
 ├── BodyTooLarge 413
 ├── UnsupportedMediaType 415
 ├── InvalidRequest 422
@@ -38,6 +39,7 @@ from service.errors.conflict import (
     ConcurrentUpdate,
     ExportGone,
     ExportNotDone,
+    VersionMismatch,
 )
 from service.errors.not_found import (
     NoReading,
@@ -97,6 +99,7 @@ __all__ = [
     "UnknownFlight",
     "UnsupportedMediaType",
     "UpstreamUnavailable",
+    "VersionMismatch",
     "Violation",
     "WatchersUnreachable",
     "WritesOff",

@@ -18,6 +18,22 @@ class ConcurrentUpdate(ServiceError):
         )
 
 
+class VersionMismatch(ServiceError):
+    """The flight is not in the version that the client means to change."""
+
+    status = 412
+    slug = "version-mismatch"
+    title = "Version mismatch"
+    meaning = "`If-Match` names another version than the flight has now; nothing was written."
+
+    def __init__(self, flight_id: int, *, etag: str) -> None:
+        super().__init__(
+            f"flight {flight_id} is not in the version that If-Match names; nothing was written",
+            hint="read the flight and repeat the change if it still makes sense",
+            headers={"ETag": etag},
+        )
+
+
 class ExportNotDone(ServiceError):
     """The file of an export that is still being made."""
 

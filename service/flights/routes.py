@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
 from service.answers import Answers
@@ -19,9 +19,11 @@ from service.errors import (
     Unauthenticated,
     UnknownFlight,
     UnsupportedMediaType,
+    VersionMismatch,
     WritesOff,
 )
 from service.flights.columns import Columns
+from service.flights.etag import flight_etag
 from service.flights.follow_up import FollowUp, Timing
 from service.flights.pages import Pages
 from service.flights.queries import flight_by_id, matching
@@ -56,10 +58,15 @@ WRITE_PROBLEMS = (
     WritesOff,
     UnknownFlight,
     ConcurrentUpdate,
+    VersionMismatch,
     BodyTooLarge,
     UnsupportedMediaType,
 )
 
+IfMatch = Annotated[
+    list[str] | None,
+    Header(description="The `ETag` of the version that is to be changed; a flight in another version is left alone."),
+]
 FlightId = Annotated[int, Path(description="The flight's id.", examples=[1])]
 
 
@@ -89,7 +96,7 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         tag_response(request, flight_tag(flight_id))
         async with database.reading() as session:
             flight = await flight_by_id(session, flight_id)
-        return answers.of(FlightDetail.model_validate(flight))
+        return _versioned(answers.of(FlightDetail.model_validate(flight)), flight.id, flight.version)
 
     @router.patch(
         "/flights/{flight_id}/status",
@@ -99,12 +106,21 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         dependencies=[Depends(writes.token)],
         openapi_extra=body_documentation(StatusUpdate),
     )
-    async def update_status(request: Request, flight_id: FlightId, _: Annotated[NoParameters, Query()]) -> Response:
+    async def update_status(
+        request: Request, flight_id: FlightId, _: Annotated[NoParameters, Query()], if_match: IfMatch = None
+    ) -> Response:
         """Write the next version of the flight, in any state after any other.
 
         A cancelled flight has no departure delay. No cache answers with the old flight once this has answered.
         """
-        updated = await writes.updates.apply(flight_id, await json_body(request, StatusUpdate))
-        return await writes.timing.respond(answers.of(updated.flight), lambda: writes.follow_up.run(updated.change))
+        change = await json_body(request, StatusUpdate)
+        updated = await writes.updates.apply(flight_id, change, if_match=if_match)
+        response = _versioned(answers.of(updated.flight), flight_id, updated.flight.version)
+        return await writes.timing.respond(response, lambda: writes.follow_up.run(updated.change))
 
     return router
+
+
+def _versioned(response: Response, flight_id: int, version: int) -> Response:
+    response.headers["ETag"] = flight_etag(flight_id, version)
+    return response

@@ -1,5 +1,6 @@
 """The write path of a flight's status."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -10,7 +11,8 @@ from sqlalchemy import update
 from observability.request import current_request
 from service.cache.null import Invalidates
 from service.database import Database
-from service.errors import ConcurrentUpdate
+from service.errors import ConcurrentUpdate, VersionMismatch
+from service.flights.etag import flight_etag, is_expected
 from service.flights.queries import flight_by_id
 from service.flights.schemas import FlightDetail, StatusUpdate
 from service.flights.status import Status
@@ -36,13 +38,14 @@ class StatusUpdates:
         self._database = database
         self._cache = cache
 
-    async def apply(self, flight_id: int, change: StatusUpdate) -> Updated:
+    async def apply(self, flight_id: int, change: StatusUpdate, *, if_match: Sequence[str] | None = None) -> Updated:
         """Return the flight as committed, when no cache can answer with the old one any more.
 
-        Raise `UnknownFlight`, or `ConcurrentUpdate` when others kept changing the flight in between.
+        Raise `UnknownFlight`, `VersionMismatch` when the flight is in none of the versions that `if_match` names, or
+        `ConcurrentUpdate` when others kept changing the flight in between.
         """
         for _ in range(ATTEMPTS):
-            written = await self._try(flight_id, change)
+            written = await self._try(flight_id, change, if_match)
             if written is not None:
                 updated, tags = written
                 await self._cache.invalidate(tags)
@@ -51,12 +54,17 @@ class StatusUpdates:
                 return updated
         raise ConcurrentUpdate(flight_id, attempts=ATTEMPTS)
 
-    async def _try(self, flight_id: int, change: StatusUpdate) -> tuple[Updated, tuple[str, ...]] | None:
+    async def _try(
+        self, flight_id: int, change: StatusUpdate, if_match: Sequence[str] | None
+    ) -> tuple[Updated, tuple[str, ...]] | None:
         """Write the next version of the flight; return nothing when another writer was faster."""
         record = current_request.get()
         async with self._database.writing() as session:
             flight = await flight_by_id(session, flight_id)
             before, version = Status(flight.status), flight.version
+            etag = flight_etag(flight_id, version)
+            if not is_expected(etag, if_match):
+                raise VersionMismatch(flight_id, etag=etag)
             written = await session.execute(
                 update(Flight)
                 .where(Flight.id == flight_id, Flight.version == version)
