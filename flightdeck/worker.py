@@ -30,7 +30,7 @@ def worker(
 
     try:
         settings = Settings.from_environ(**({"data_dir": data_dir} if data_dir else {}))
-        telemetry = TelemetrySettings.from_environ()
+        telemetry = settings.naming(TelemetrySettings.from_environ())
     except (ConfigurationError, TelemetryConfigurationError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

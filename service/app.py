@@ -95,6 +95,7 @@ def create_app(
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(no_repeated_parameters)],
     )
+    telemetry = settings.naming(telemetry or TelemetrySettings.from_environ())
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     upstream_calls = HttpClientMetrics(registry, tracer_provider=watched.tracing.provider)
     weather = weather_source(settings, registry, watch=partial(upstream_calls.attach, "weather"))
