@@ -1,0 +1,61 @@
+"""Stands in for the collector: takes OTLP over HTTP and says how many spans and log records came, from whom.
+
+It runs inside of the stack, in an image of the service, so it imports nothing of the tests.
+"""
+
+import gzip
+import json
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+spans: Counter[str] = Counter()
+log_records: Counter[str] = Counter()
+trace_ids: set[str] = set()
+
+
+def service_name(resource: Resource) -> str:
+    """Return who sent it."""
+    return next((pair.value.string_value for pair in resource.attributes if pair.key == "service.name"), "")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """OTLP at POST, the counts at GET."""
+
+    def do_POST(self) -> None:
+        """Count what came."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        if self.path == "/v1/traces":
+            for group in ExportTraceServiceRequest.FromString(body).resource_spans:
+                sent = [span for scope in group.scope_spans for span in scope.spans]
+                spans[service_name(group.resource)] += len(sent)
+                trace_ids.update(span.trace_id.hex() for span in sent)
+        else:
+            for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
+                log_records[service_name(logs.resource)] += sum(len(scope.log_records) for scope in logs.scope_logs)
+        self._answer(b"")
+
+    def do_GET(self) -> None:
+        """Say how many there are, or whether a trace came."""
+        if self.path.startswith("/traces/"):
+            self._answer(json.dumps(self.path.removeprefix("/traces/") in trace_ids).encode())
+        else:
+            self._answer(json.dumps({"spans": spans, "log_records": log_records}).encode())
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the name is the base class's
+        """Write nothing."""
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("", 4318), Handler).serve_forever()
