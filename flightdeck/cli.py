@@ -2,7 +2,7 @@
 
 import typer
 
-from flightdeck import data, demo, doctor, drill, lab, receiver, serve, upstream, worker
+from flightdeck import data, demo, doctor, drill, lab, load, receiver, serve, upstream, worker
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
 app.add_typer(data.commands, name="data")
@@ -10,6 +10,7 @@ app.add_typer(drill.commands, name="drill")
 app.add_typer(lab.commands, name="lab")
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.command()(load.load)
 app.command()(receiver.receiver)
 app.command()(serve.serve)
 app.command()(upstream.upstream)

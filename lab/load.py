@@ -24,6 +24,7 @@ SPIN_S: Final = 0.002
 MOST_CONNECTIONS: Final = 500
 RECONNECT_S: Final = 0.05
 """A closed loop asks no faster than this where nobody listens."""
+HELD_BACK: Final = "not sent, too many unanswered"
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -40,11 +41,11 @@ async def drive(
     address: Address, requests: Iterator[Request], pace: Pace, stretch: Stretch, *, memory: Memory, seed: int = 0
 ) -> Recording:
     """Return what driving the requests at the pace recorded; the seed decides the arrivals."""
-    driver = _Driver(address, requests, stretch, memory)
+    driver = Driver(address, requests, stretch, memory)
     cpu = process_time()
     try:
         if isinstance(pace, OpenLoop):
-            await driver.run_open(pace, seed)
+            await driver.run_open(pace.arrivals_within(stretch.warm_up_s + stretch.duration_s, seed))
         else:
             await driver.run_closed(pace)
     finally:
@@ -53,11 +54,20 @@ async def drive(
     return driver.recording
 
 
-class _Driver:
+class Driver:
     """One stretch of load: its connections, its clock, what it recorded."""
 
-    def __init__(self, address: Address, requests: Iterator[Request], stretch: Stretch, memory: Memory) -> None:
+    def __init__(
+        self,
+        address: Address,
+        requests: Iterator[Request],
+        stretch: Stretch,
+        memory: Memory,
+        *,
+        most_under_way: int | None = None,
+    ) -> None:
         self.recording = Recording(duration_s=stretch.duration_s)
+        self._most_under_way = most_under_way
         self._address = address
         self._requests = requests
         self._stretch = stretch
@@ -73,12 +83,21 @@ class _Driver:
         self._drained = asyncio.Event()
         self._is_closed_loop = False
 
-    async def run_open(self, pace: OpenLoop, seed: int) -> None:
-        """Send on the pace's schedule until the end, then wait for the last answers."""
+    @property
+    def under_way(self) -> int:
+        """Return how many requests wait for their answer."""
+        return len(self._pending)
+
+    def taken(self) -> Recording:
+        """Return what was recorded since the last time, and record anew."""
+        recording, self.recording = self.recording, Recording(duration_s=0)
+        return recording
+
+    async def run_open(self, arrivals: Iterator[float]) -> None:
+        """Send when requests are due, in seconds from now, until the end; then wait for the last answers."""
         started = self._loop.time()
-        seconds = self._end - started
-        arrivals = (started + due for due in pace.arrivals_within(seconds, seed))
-        self._tick(next(arrivals, None), arrivals)
+        due = (started + arrival for arrival in arrivals)
+        self._tick(next(due, None), due)
         await self._finish()
 
     async def run_closed(self, pace: ClosedLoop) -> None:
@@ -129,6 +148,9 @@ class _Driver:
             self._loop.call_soon(self._tick, due, arrivals)
 
     def _send(self, request: Request, intended: float) -> None:
+        if self._most_under_way is not None and len(self._pending) >= self._most_under_way:
+            self.recording.failures[HELD_BACK] += 1
+            return
         target = self._memory.target(request)
         sent = Sent(
             data=encode(request.method, self._address, target, self._memory.headers(request, target), request.body),

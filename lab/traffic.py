@@ -153,11 +153,15 @@ def seeded(*numbers: int) -> Generator:
 
 
 class Traffic:
-    """Requests of one mix; the same seed gives the same requests, for ever and for every arm."""
+    """Requests of one mix; the same seed gives the same requests, for ever and for every arm.
 
-    def __init__(self, mix: str, *, seed: int) -> None:
+    Where nobody writes, the writes are left out and everything else is asked for in the same order.
+    """
+
+    def __init__(self, mix: str, *, seed: int, writes: bool = True) -> None:
         shares = MIXES[mix]
         self.seed = seed
+        self.writes = writes
         self.kinds = Choice(list(shares), list(shares.values()))
         fixed = seeded(seed, 0)
         self.clients = population(fixed)
@@ -178,7 +182,10 @@ class Traffic:
 
     def requests(self, stream: int) -> Iterator[Request]:
         """Return the endless requests of a stream; equal streams are equal, different ones share what is popular."""
-        random = seeded(self.seed, 1, stream)
+        requests = self._drawn(seeded(self.seed, 1, stream))
+        return requests if self.writes else (request for request in requests if request.kind not in WRITES)
+
+    def _drawn(self, random: Generator) -> Iterator[Request]:
         draw: dict[Kind, Callable[[Client], Request]] = {
             "board": partial(self._board, random),
             "report": partial(self._report, random),

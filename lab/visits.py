@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from lab.errors import BadSetting, BadTarget
-from lab.traffic import MIXES, WRITES, Request, Traffic, seeded
+from lab.traffic import MIXES, Request, Traffic, seeded
 from lab.wire import Address
 
 FORGIVEN_S: Final = 5.0
@@ -45,8 +45,7 @@ class Visits:
 
     def requests(self, reader: int) -> Iterator[Request]:
         """Return the endless requests of a reader; the same for every arm."""
-        requests = Traffic(self.mix, seed=self.seed).requests(reader)
-        return requests if self.token else (request for request in requests if request.kind not in WRITES)
+        return Traffic(self.mix, seed=self.seed, writes=bool(self.token)).requests(reader)
 
     def gaps_s(self, reader: int) -> Iterator[float]:
         """Return the endless pauses between a reader's requests: irregular, as often as the rate says."""
