@@ -14,6 +14,11 @@ from service.app import create_app
 from service.settings import Settings as ServiceSettings
 
 SERVICE_LABELS = {
+    "outcome": (
+        f"{LABELS['outcome']}; of admission `admitted`, `waited`, `queue_full`, `too_late`; "
+        "of a rate limit `granted`, `refused`"
+    ),
+    "policy": "`writes`, `exports`",
     "upstream": "names of upstreams in the service",
     "role": "`primary`, `replica`",
     "reason": "why that role answered: `fresh`; `down`, `behind`, `own_write`, `retry`",

@@ -38,6 +38,7 @@ from service.middleware import add_middleware
 from service.parameters import no_repeated_parameters
 from service.problem_documentation import document_problems
 from service.problems import install_problems
+from service.rate_limit.limiter import RateLimiter
 from service.reports.routes import reports_router
 from service.settings import Settings
 from service.weather.composition import weather_source
@@ -67,13 +68,15 @@ def create_app(
     invalidated = told_edge(settings, cache, meter=cache_metrics)
     local_watchers = LocalWatchers()
     watchers = watchers_of(settings, local_watchers)
-    exports, keeping_up = exports_of(settings, database, registry=registry)
+    limiter = RateLimiter(settings.redis_url, registry=registry)
+    exports, keeping_up = exports_of(settings, database, limiter=limiter, registry=registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
             running.push_async_callback(database.close)
             await database.start()
+            running.push_async_callback(limiter.close)
             running.push_async_callback(weather.aclose)
             if isinstance(cache, LayeredCache):
                 await running.enter_async_context(cache)
@@ -101,7 +104,7 @@ def create_app(
     weather = weather_source(settings, registry, watch=partial(upstream_calls.attach, "weather"))
     answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
-    writes = writes_of(settings, database, cache=invalidated, watchers=watchers, registry=registry)
+    writes = writes_of(settings, database, cache=invalidated, watchers=watchers, limiter=limiter, registry=registry)
     app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
     app.include_router(health_router([database.check]))
     app.include_router(flights_router(database, lists=lists_of(settings), writes=writes, answers=answers))

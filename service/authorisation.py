@@ -1,7 +1,8 @@
-"""Who may write: the bearer of the token."""
+"""Who may write: the bearer of the token, or of the one before it while tokens are changed."""
 
 import hashlib
 import hmac
+from typing import Final
 
 from fastapi import Request
 from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
@@ -10,26 +11,40 @@ from pydantic import SecretStr
 
 from service.errors import Unauthenticated, WritesOff
 
+OWNER: Final = "flightdeck.owner"
+"""Where the owner is in the scope of a request that bears a token."""
+
 
 class WriteToken(SecurityBase):
-    """A dependency that lets a request pass if it bears the token; without a token nobody may write."""
+    """A dependency that lets a request pass if it bears a valid token; without a token nobody may write."""
 
-    def __init__(self, token: SecretStr) -> None:
+    def __init__(self, token: SecretStr, *, before: SecretStr | None = None) -> None:
         self.model = HTTPBearerModel(description="The service's `WRITE_TOKEN`.")
         self.scheme_name = "write token"
-        self._expected = token.get_secret_value().encode()
+        current = token.get_secret_value().encode()
+        former = before.get_secret_value().encode() if before is not None and current else b""
+        self._valid = tuple(one for one in (current, former) if one)
 
     @property
-    def digest(self) -> str:
-        """The SHA-256 of the token, which names its bearer where the token itself must not be kept."""
-        return hashlib.sha256(self._expected).hexdigest()
+    def owners(self) -> tuple[str, ...]:
+        """Who bears a valid token, by the SHA-256 of each, the current one first: what one asked for is the other's."""
+        return tuple(hashlib.sha256(one).hexdigest() for one in self._valid)
 
     async def __call__(self, request: Request) -> None:
         """Raise `WritesOff` or `Unauthenticated`; the comparison takes as long for a near miss as for any other."""
-        if not self._expected:
+        if not self._valid:
             raise WritesOff
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not sent.strip():
             raise Unauthenticated("no bearer token was sent", token_was_sent=False)
-        if not hmac.compare_digest(sent.strip().encode("latin-1"), self._expected):
+        token = sent.strip().encode("latin-1")
+        matches = [hmac.compare_digest(token, one) for one in self._valid]  # with each, whichever it is
+        if not any(matches):
             raise Unauthenticated("the bearer token is not the right one", token_was_sent=True)
+        request.scope[OWNER] = hashlib.sha256(token).hexdigest()
+
+
+def owner_of(request: Request) -> str:
+    """Return the owner that a request's token names; it has passed `WriteToken`."""
+    owner: str = request.scope[OWNER]
+    return owner

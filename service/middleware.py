@@ -22,6 +22,7 @@ from service.compression.middleware import CompressionMiddleware
 from service.head import HeadOfGet
 from service.http_cache import HttpCacheMiddleware
 from service.plain_errors import PlainErrorsAsProblems
+from service.rate_limit.spending import AllowanceHeaders
 from service.reports import routes as reports
 from service.settings import Settings
 
@@ -35,6 +36,7 @@ def add_middleware(
     """Add the middleware from the inside out: the last one added is the outermost."""
     compression = CompressionMetrics(registry)
     app.add_middleware(PlainErrorsAsProblems)
+    app.add_middleware(AllowanceHeaders)
     if isinstance(cache, LayeredCache):
         policies = policies_in_use(settings, POLICIES)
         app.add_middleware(ResponseCacheMiddleware, cache=cache, policies=policies)

@@ -52,7 +52,7 @@ EVERYWHERE: tuple[type[ServiceError], ...] = (
 )
 """What any route can answer with."""
 
-RESPONSE_HEADERS: dict[int, str] = {401: "WWW-Authenticate", 503: "Retry-After"}
+RESPONSE_HEADERS: dict[int, str] = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
 _, _DEFINITIONS = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
 SCHEMAS: dict[str, Any] = _DEFINITIONS["$defs"]

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from observability import TelemetrySettings
 from service import database_url, techniques
+from service.rate_limit.quota import Quota
 
 
 class ConfigurationError(ValueError):
@@ -122,6 +123,13 @@ class Settings(BaseSettings):
     admission_timeout_s: float = Field(
         default=0.1, gt=0, le=60, description="Longest wait for a turn; then the request is answered 503, not begun."
     )
+    write_rate_limit: str = Field(
+        default="6000/minute",
+        description="Status updates that a token may make, such as `100/second`; empty is no limit, as in the lab.",
+    )
+    export_rate_limit: str = Field(
+        default="60/minute", description="Exports that a token may ask for; empty is no limit, as in the lab."
+    )
     grafana_url: str = Field(default="", description="Where Grafana is, for links on the landing page.")
     prometheus_url: str = Field(default="", description="Where Prometheus is, for links on the landing page.")
     traces_url: str = Field(default="", description="Where traces are explored, for links on the landing page.")
@@ -129,11 +137,24 @@ class Settings(BaseSettings):
     write_token: SecretStr = Field(
         default=SecretStr(""), description="Bearer token of writes; without one, writes are off."
     )
+    write_token_before: SecretStr = Field(
+        default=SecretStr(""),
+        description="The token before `WRITE_TOKEN`, still taken while its bearers change to the new one.",
+    )
 
     @field_validator("techniques", mode="before")
     @classmethod
     def _parsed(cls, value: object) -> object:
         return techniques.parse(value) if isinstance(value, str) else value
+
+    @field_validator("write_rate_limit", "export_rate_limit")
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        try:
+            Quota.parsed(value, policy="")
+        except ValueError as error:
+            raise ValueError("a rate is a number of requests and a time, such as 60/minute") from error
+        return value
 
     @field_validator("database_url", "database_unindexed_url", "database_replica_url")
     @classmethod

@@ -18,6 +18,7 @@ ServiceError
 ├── InvalidRequest 422
 │   ├── BadCursor
 │   └── IdempotencyKeyReused
+├── TooManyRequests 429
 └── Unavailable 503
     ├── BrokerUnavailable
     ├── DatabaseBusy
@@ -54,6 +55,7 @@ from service.errors.refused import (
     IdempotencyKeyReused,
     InvalidRequest,
     MalformedBody,
+    TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
     WritesOff,
@@ -91,6 +93,7 @@ __all__ = [
     "PoolExhausted",
     "ServiceError",
     "StatementTimeout",
+    "TooManyRequests",
     "TooManyWatchers",
     "Unauthenticated",
     "Unavailable",

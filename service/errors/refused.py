@@ -107,3 +107,17 @@ class IdempotencyKeyReused(InvalidRequest):
         message = "was given before with another body"
         allowed = "a new key for a new request, the same body for the same key"
         super().__init__([Violation(location="header", name="Idempotency-Key", message=message, allowed=allowed)])
+
+
+class TooManyRequests(ServiceError):
+    """The owner's quota is spent."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many requests"
+    meaning = "The quota of the token is spent; `RateLimit` says how much it is, `Retry-After` when to try again."
+
+    def __init__(self, policy: str, *, retry_after_s: int) -> None:
+        super().__init__(
+            f"the quota for {policy} is spent; nothing was begun", headers={"Retry-After": str(retry_after_s)}
+        )

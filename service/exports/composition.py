@@ -14,6 +14,9 @@ from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
 from service.exports.routes import Exports
 from service.exports.upkeep import Upkeep
+from service.rate_limit.limiter import RateLimiter
+from service.rate_limit.quota import Quota
+from service.rate_limit.spending import Spending
 from service.settings import Settings
 
 
@@ -21,13 +24,19 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def exports_of(settings: Settings, database: Database, *, registry: CollectorRegistry) -> tuple[Exports, Upkeep]:
+def exports_of(
+    settings: Settings, database: Database, *, limiter: RateLimiter, registry: CollectorRegistry
+) -> tuple[Exports, Upkeep]:
     """Return the exports of a database and what keeps them going."""
     files = ExportFiles(settings.export_path)
     queue = _task_queue(settings, registry) if settings.uses("task_queue") else None
     delivery: Delivery = queue or _in_request(settings, database)
     exports = Exports(
-        token=WriteToken(settings.write_token), jobs=Jobs(database, clock=_now), files=files, delivery=delivery
+        token=WriteToken(settings.write_token, before=settings.write_token_before),
+        spending=Spending(limiter, Quota.parsed(settings.export_rate_limit, policy="exports")),
+        jobs=Jobs(database, clock=_now),
+        files=files,
+        delivery=delivery,
     )
     return exports, Upkeep(database, queue=queue, files=files, clock=_now)
 

@@ -1,7 +1,7 @@
 """The exports of an owner: asked for once, found, cancelled."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,27 +34,30 @@ class Jobs:
         self._database = database
         self._clock = clock
 
-    async def ask(self, request: ExportRequest, *, owner: str, key: str | None) -> Asked:
-        """Return the job for a request; raise `IdempotencyKeyReused` if the key was given with another one."""
-        try:
-            return await self._asked(request, owner=owner, key=key)
-        except IntegrityError:  # the same key, at the same moment: the other request's row is there now
-            return await self._asked(request, owner=owner, key=key)
+    async def ask(self, request: ExportRequest, *, owners: Sequence[str], key: str | None) -> Asked:
+        """Return the job for a request; raise `IdempotencyKeyReused` if the key was given with another one.
 
-    async def _asked(self, request: ExportRequest, *, owner: str, key: str | None) -> Asked:
+        A new job is the first owner's; a key counts for all of them.
+        """
+        try:
+            return await self._asked(request, owners=owners, key=key)
+        except IntegrityError:  # the same key, at the same moment: the other request's row is there now
+            return await self._asked(request, owners=owners, key=key)
+
+    async def _asked(self, request: ExportRequest, *, owners: Sequence[str], key: str | None) -> Asked:
         now = self._clock()
         async with self._database.writing() as session:
             if key is not None:
-                known = await session.scalar(
-                    select(ExportJob).where(ExportJob.owner == owner, ExportJob.idempotency_key == key)
+                earlier = await session.scalar(
+                    select(ExportJob).where(ExportJob.owner.in_(owners), ExportJob.idempotency_key == key)
                 )
-                if known is not None:
-                    if known.request != request.text():
+                if earlier is not None:
+                    if earlier.request != request.text():
                         raise IdempotencyKeyReused
-                    return Asked(job=known, is_new=False)
+                    return Asked(job=earlier, is_new=False)
             job = ExportJob(
                 id=secrets.token_urlsafe(18),
-                owner=owner,
+                owner=owners[0],
                 idempotency_key=key,
                 request=request.text(),
                 state=State.QUEUED.value,
@@ -65,19 +68,19 @@ class Jobs:
             session.add(job)
         return Asked(job=job, is_new=True)
 
-    async def of(self, owner: str, job_id: str) -> ExportJob:
-        """Return the owner's job; raise `UnknownExport`, also for somebody else's."""
+    async def of(self, owners: Collection[str], job_id: str) -> ExportJob:
+        """Return the owners' job; raise `UnknownExport`, also for somebody else's."""
         async with self._database.reading() as session:
-            job = await session.scalar(select(ExportJob).where(ExportJob.id == job_id, ExportJob.owner == owner))
+            job = await session.scalar(select(ExportJob).where(ExportJob.id == job_id, ExportJob.owner.in_(owners)))
         if job is None:
             raise UnknownExport(job_id)
         return job
 
-    async def cancel(self, owner: str, job_id: str) -> str | None:
-        """Cancel the owner's job, whatever its state; return the name of the file that has to go."""
+    async def cancel(self, owners: Collection[str], job_id: str) -> str | None:
+        """Cancel the owners' job, whatever its state; return the name of the file that has to go."""
         async with self._database.writing() as session:
             job = await session.scalar(
-                select(ExportJob).where(ExportJob.id == job_id, ExportJob.owner == owner).with_for_update()
+                select(ExportJob).where(ExportJob.id == job_id, ExportJob.owner.in_(owners)).with_for_update()
             )
             if job is None:
                 raise UnknownExport(job_id)

@@ -18,6 +18,7 @@ from service.errors import (
     ExportNotDone,
     IdempotencyKeyReused,
     MalformedBody,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnknownExport,
@@ -32,6 +33,7 @@ from service.exports.state import UNFINISHED, State
 from service.models import ExportJob
 from service.parameters import NoParameters
 from service.problem_documentation import plain_problem_documentation, problems
+from service.rate_limit.spending import Spending
 
 MEDIA_TYPES: Final = {Format.CSV: "text/csv; charset=utf-8", Format.PARQUET: "application/vnd.apache.parquet"}
 
@@ -54,6 +56,7 @@ class Exports:
     """How exports are asked for, made and kept."""
 
     token: WriteToken
+    spending: Spending
     jobs: Jobs
     files: ExportFiles
     delivery: Delivery
@@ -62,13 +65,14 @@ class Exports:
 def exports_router(exports: Exports) -> APIRouter:
     """Return the routes of exports; each is for bearers of the token, and for exports asked for with it."""
     router = APIRouter(prefix="/exports", tags=["exports"], dependencies=[Depends(exports.token)])
-    jobs, owner = exports.jobs, exports.token.digest
+    jobs, owners = exports.jobs, exports.token.owners
 
     @router.post(
         "",
         summary="Export flights",
         status_code=exports.delivery.status,
         response_model=ExportOut,
+        dependencies=[Depends(exports.spending)],
         openapi_extra=body_documentation(ExportRequest),
         responses=problems(
             *DENIED,
@@ -77,6 +81,7 @@ def exports_router(exports: Exports) -> APIRouter:
             UnsupportedMediaType,
             IdempotencyKeyReused,
             BrokerUnavailable,
+            TooManyRequests,
         )
         | {200: {"model": ExportOut, "description": "The export of an earlier request with the same idempotency key."}},
     )
@@ -88,7 +93,7 @@ def exports_router(exports: Exports) -> APIRouter:
         With the technique `task_queue` the answer is 202 and a worker makes the file. Without it the request makes the
         file itself and answers 201 when it is there.
         """
-        asked = await jobs.ask(await json_body(request, ExportRequest), owner=owner, key=idempotency_key)
+        asked = await jobs.ask(await json_body(request, ExportRequest), owners=owners, key=idempotency_key)
         if not asked.is_new:
             return _answer(asked.job)
         try:
@@ -96,20 +101,20 @@ def exports_router(exports: Exports) -> APIRouter:
         except Unavailable:
             await jobs.forget(asked.job.id)
             raise
-        return _answer(await jobs.of(owner, asked.job.id), status=exports.delivery.status)
+        return _answer(await jobs.of(owners, asked.job.id), status=exports.delivery.status)
 
     @router.get(
         "/{export_id}", summary="One export", response_model=ExportOut, responses=problems(*DENIED, UnknownExport)
     )
     async def one_export(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
-        return _answer(await jobs.of(owner, export_id))
+        return _answer(await jobs.of(owners, export_id))
 
     @router.delete(
         "/{export_id}", summary="Cancel an export", status_code=204, responses=problems(*DENIED, UnknownExport)
     )
     async def cancel(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
         """A worker that makes the file stops within seconds; a file that is there is deleted."""
-        file_name = await jobs.cancel(owner, export_id)
+        file_name = await jobs.cancel(owners, export_id)
         if file_name is not None:
             exports.files.remove(file_name)
         return Response(status_code=204)
@@ -128,7 +133,7 @@ def exports_router(exports: Exports) -> APIRouter:
     )
     async def file(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
         """The whole file, or the part that `Range` asks for."""
-        job = await jobs.of(owner, export_id)
+        job = await jobs.of(owners, export_id)
         if job.state in UNFINISHED:
             raise ExportNotDone(job.state)
         path = exports.files.path(job.file_name) if job.file_name is not None else None

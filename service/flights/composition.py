@@ -13,6 +13,9 @@ from service.flights.routes import FlightLists, FlightWrites
 from service.flights.shared_watchers import SharedWatchers
 from service.flights.updates import StatusUpdates
 from service.flights.watchers import LocalWatchers, Watchers
+from service.rate_limit.limiter import RateLimiter
+from service.rate_limit.quota import Quota
+from service.rate_limit.spending import Spending
 from service.settings import Settings
 
 
@@ -36,11 +39,18 @@ def watchers_of(settings: Settings, local: LocalWatchers) -> LocalWatchers | Sha
 
 
 def writes_of(
-    settings: Settings, database: Database, *, cache: Invalidates, watchers: Watchers, registry: CollectorRegistry
+    settings: Settings,
+    database: Database,
+    *,
+    cache: Invalidates,
+    watchers: Watchers,
+    limiter: RateLimiter,
+    registry: CollectorRegistry,
 ) -> FlightWrites:
     """Return how status updates are written, and what follows them."""
     return FlightWrites(
-        token=WriteToken(settings.write_token),
+        token=WriteToken(settings.write_token, before=settings.write_token_before),
+        spending=Spending(limiter, Quota.parsed(settings.write_rate_limit, policy="writes")),
         updates=StatusUpdates(database, cache=cache),
         follow_up=FollowUp(AuditTrail(database), watchers, registry=registry),
         timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),

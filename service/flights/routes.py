@@ -16,6 +16,7 @@ from service.errors import (
     BodyTooLarge,
     ConcurrentUpdate,
     MalformedBody,
+    TooManyRequests,
     Unauthenticated,
     UnknownFlight,
     UnsupportedMediaType,
@@ -32,6 +33,7 @@ from service.flights.tags import FLIGHT_LISTS, flight_tag
 from service.flights.updates import StatusUpdates
 from service.parameters import NoParameters
 from service.problem_documentation import problems
+from service.rate_limit.spending import Spending
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class FlightWrites:
     """How the status of a flight is written."""
 
     token: WriteToken
+    spending: Spending
     updates: StatusUpdates
     follow_up: FollowUp
     timing: Timing
@@ -61,6 +64,7 @@ WRITE_PROBLEMS = (
     VersionMismatch,
     BodyTooLarge,
     UnsupportedMediaType,
+    TooManyRequests,
 )
 
 IfMatch = Annotated[
@@ -103,7 +107,7 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         summary="Update the status of a flight",
         response_model=FlightDetail,
         responses=problems(*WRITE_PROBLEMS),
-        dependencies=[Depends(writes.token)],
+        dependencies=[Depends(writes.token), Depends(writes.spending)],
         openapi_extra=body_documentation(StatusUpdate),
     )
     async def update_status(

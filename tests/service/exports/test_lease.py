@@ -52,7 +52,7 @@ def jobs(database: Database, clock: Clock) -> Jobs:
 
 
 async def asked(jobs: Jobs) -> ExportJob:
-    return (await jobs.ask(ExportRequest(carrier="UA"), owner=OWNER, key=None)).job
+    return (await jobs.ask(ExportRequest(carrier="UA"), owners=[OWNER], key=None)).job
 
 
 async def claimed(leases: Leases, job: ExportJob) -> Claim:
@@ -99,7 +99,7 @@ async def test_the_result_of_an_attempt_that_lost_its_claim_does_not_count(
         await leases.finish(slow, MadeFile(name="late.csv", size_bytes=1, rows=1))
     with pytest.raises(LeaseLost):
         await leases.fail(slow, "late")
-    found = await jobs.of(OWNER, job.id)
+    found = await jobs.of({OWNER}, job.id)
     assert (found.state, found.file_name, found.expires_at) == (
         "done",
         "flights.csv",
@@ -118,7 +118,7 @@ async def test_a_finished_job_is_not_begun_again(jobs: Jobs, leases: Leases, clo
 async def test_a_cancelled_job_takes_the_claim_away_and_is_not_begun_again(jobs: Jobs, leases: Leases) -> None:
     job = await asked(jobs)
     claim = await claimed(leases, job)
-    await jobs.cancel(OWNER, job.id)
+    await jobs.cancel({OWNER}, job.id)
 
     with pytest.raises(LeaseLost):
         await leases.renew(claim, rows_done=1, rows_total=2)

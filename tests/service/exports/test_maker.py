@@ -28,7 +28,7 @@ def settings_of(database_url: str, folder: Path) -> Settings:
 
 
 async def asked(database: Database, chosen: Format) -> ExportJob:
-    return (await Jobs(database, clock=now).ask(ExportRequest(format=chosen), owner=OWNER, key=None)).job
+    return (await Jobs(database, clock=now).ask(ExportRequest(format=chosen), owners=[OWNER], key=None)).job
 
 
 @pytest.mark.parametrize("chosen", list(Format))
@@ -37,7 +37,7 @@ async def test_every_flight_is_in_the_file_once_and_in_order(database_url: str, 
     async with opened(database_url) as database:
         job = await asked(database, chosen)
         made = await attempt(settings_of(database_url, folder), job.id, resend_s=0)
-        found = await Jobs(database, clock=now).of(OWNER, job.id)
+        found = await Jobs(database, clock=now).of({OWNER}, job.id)
         async with database.reading() as session:
             flights = await count(session, FlightFilter())
 
@@ -70,6 +70,6 @@ async def test_a_disk_that_takes_nothing_leaves_the_job_to_the_next_attempt(data
         job = await asked(database, Format.CSV)
         with pytest.raises(Interrupted):
             await attempt(settings_of(database_url, folder), job.id, resend_s=0)
-        state = (await Jobs(database, clock=now).of(OWNER, job.id)).state
+        state = (await Jobs(database, clock=now).of({OWNER}, job.id)).state
 
     assert state == "queued"

@@ -51,10 +51,10 @@ class World:
         self.upkeep = Upkeep(database, queue=self.outbox, files=self.files, clock=self.clock)
 
     async def asked(self) -> ExportJob:
-        return (await self.jobs.ask(ExportRequest(carrier="UA"), owner=OWNER, key=None)).job
+        return (await self.jobs.ask(ExportRequest(carrier="UA"), owners=[OWNER], key=None)).job
 
     async def state(self, job: ExportJob) -> str:
-        return (await self.jobs.of(OWNER, job.id)).state
+        return (await self.jobs.of({OWNER}, job.id)).state
 
     async def done(self) -> tuple[ExportJob, Path]:
         job = await self.asked()

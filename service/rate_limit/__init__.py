@@ -1,0 +1,1 @@
+"""Rate limits: how often an owner may write or ask for exports."""

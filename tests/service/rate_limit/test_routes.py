@@ -1,0 +1,40 @@
+"""What an owner sees of its quotas, and which requests cost nothing."""
+
+from pathlib import Path
+
+from tests.servers.arm import BEARER, arm_settings, running_arm
+
+
+def test_a_write_tells_what_is_left_and_one_too_many_is_refused_and_not_begun(data_dir: Path) -> None:
+    with running_arm(arm_settings("all", data_dir, write_rate_limit="2/hour", export_rate_limit="")) as arm:
+        answers = [
+            arm.client.patch("/flights/1/status", json={"status": one}, headers=BEARER)
+            for one in ("boarding", "nonsense", "departed")
+        ]
+        unknown = arm.client.patch("/flights/1/status", json={"status": "departed"})
+        flight = arm.client.get("/flights/1")
+        exports = [arm.client.post("/exports", json={"carrier": "ZZ"}, headers=BEARER) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 422, 429]
+    assert [answer.headers["RateLimit-Policy"] for answer in answers] == ['"writes";q=2;w=3600'] * 3
+    assert [answer.headers["RateLimit"].split(";")[1] for answer in answers] == ["r=1", "r=0", "r=0"]
+    assert int(answers[2].headers["Retry-After"]) >= 1
+    assert answers[2].json()["type"] == "urn:problem-type:flightdeck:too-many-requests"
+    assert unknown.status_code == 401
+    assert "RateLimit" not in unknown.headers
+    assert flight.json()["status"] == "boarding"
+    assert "RateLimit" not in flight.headers
+    assert {answer.status_code for answer in exports} == {202}
+    assert "RateLimit" not in exports[0].headers
+
+
+def test_exports_have_a_quota_of_their_own(data_dir: Path) -> None:
+    with running_arm(arm_settings("all", data_dir, export_rate_limit="1/hour")) as arm:
+        answers = [arm.client.post("/exports", json={"carrier": "ZZ"}, headers=BEARER) for _ in range(2)]
+        address = answers[0].headers["Location"]
+        progress = [arm.client.get(address, headers=BEARER).status_code for _ in range(3)]
+        write = arm.client.patch("/flights/1/status", json={"status": "boarding"}, headers=BEARER)
+
+    assert [answer.status_code for answer in answers] == [202, 429]
+    assert progress == [200] * 3
+    assert write.status_code == 200
