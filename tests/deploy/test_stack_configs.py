@@ -1,0 +1,204 @@
+"""The files of what no test can start: only documented settings, and agreement with each other and with the code."""
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from observability.identity import DISTRIBUTION
+from observability.settings import TelemetrySettings
+from prometheus import slo
+from tests.deploy.stack_files import FILES, ROOT, content, environment, schema, seconds, services
+
+Config = dict[str, Any]
+COLLECTOR: Config = content(FILES["collector"])
+TEMPO: Config = content(FILES["tempo"])
+LOKI: Config = content(FILES["loki"])
+PIPELINES: dict[str, Config] = COLLECTOR["service"]["pipelines"]
+SAMPLING: Config = COLLECTOR["processors"]["tail_sampling"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_documented_settings_are_used(name: str) -> None:
+    wrong = jsonschema_rs.validator_for(schema(name)).iter_errors(content(FILES[name]))
+    assert [f"{'.'.join(map(str, error.instance_path))}: {error.message}" for error in wrong] == []
+
+
+def _with(path: str, value: object) -> Callable[[Config], None]:
+    *parents, last = path.split(" ")
+
+    def change(config: Config) -> None:
+        place: Any = config
+        for name in parents:
+            place = place[int(name) if name.isdigit() else name]
+        place[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        pytest.param("collector", _with("exporters otlphttp", {}), id="an exporter's old name"),
+        pytest.param("collector", _with("connectors spanmetrics", {}), id="a connector's old name"),
+        pytest.param("collector", _with("processors tail_sampling decision_waits", "3s"), id="a misspelt setting"),
+        pytest.param("collector", _with("processors tail_sampling decision_wait", 3), id="a duration without a unit"),
+        pytest.param("collector", _with("service telemetry metrics address", ":8888"), id="a removed setting"),
+        pytest.param("tempo", _with("ingester", {}), id="Tempo 2's ingester"),
+        pytest.param("tempo", _with("compactor", {"compaction": {}}), id="Tempo 2's compactor"),
+        pytest.param("tempo", _with("overrides metrics_generator_processors", []), id="Tempo 2's flat overrides"),
+        pytest.param("loki", _with("schema_config configs 0 schema", "v12"), id="a schema without OTLP"),
+        pytest.param("loki", _with("table_manager", {}), id="a removed section of Loki"),
+        pytest.param("loki", _with("compactor", {"retention_enabled": True}), id="retention without a store"),
+        pytest.param("datasources", _with("datasources 1 jsonData tracesToLogs", {}), id="the first traces to logs"),
+        pytest.param("datasources", _with("datasources 0 uid", ""), id="a data source without a uid"),
+        pytest.param("dashboards", _with("providers 0 options", {}), id="dashboards without a path"),
+    ],
+)
+def test_what_would_stop_a_server_is_found(name: str, change: Callable[[Config], None]) -> None:
+    config = copy.deepcopy(content(FILES[name]))
+    change(config)
+    assert not jsonschema_rs.validator_for(schema(name)).is_valid(config)
+
+
+@pytest.mark.parametrize("kind", ["receivers", "processors", "exporters"])
+def test_pipelines_use_what_is_defined_and_nothing_is_defined_in_vain(kind: str) -> None:
+    connectors = set(COLLECTOR["connectors"]) if kind != "processors" else set()
+    used = {name for pipeline in PIPELINES.values() for name in pipeline.get(kind, ())}
+    assert used == set(COLLECTOR[kind]) | connectors
+    assert COLLECTOR["service"]["extensions"] == list(COLLECTOR["extensions"])
+
+
+@pytest.mark.parametrize("name", [name for name, one in PIPELINES.items() if "otlp" in one["receivers"]])
+def test_memory_is_limited_before_anything_else(name: str) -> None:
+    assert PIPELINES[name]["processors"][0] == "memory_limiter"
+
+
+def test_spans_are_counted_before_any_is_dropped() -> None:
+    counting = [one for one in PIPELINES.values() if "span_metrics" in one["exporters"]]
+    assert [one["receivers"] for one in counting] == [["otlp"]]
+    assert "tail_sampling" not in counting[0]["processors"]
+    assert "exemplars" not in COLLECTOR["connectors"]["span_metrics"]  # they could point at what is dropped
+
+
+def test_only_sampled_traces_reach_tempo() -> None:
+    to_tempo = [one for one in PIPELINES.values() if "otlp_grpc/tempo" in one["exporters"]]
+    assert [one["processors"][-1] for one in to_tempo] == ["tail_sampling"]
+
+
+def _policy(kind: str) -> Config:
+    [found] = [one for one in SAMPLING["policies"] if one["type"] == kind]
+    return dict(found[kind])
+
+
+def test_failed_requests_are_kept() -> None:
+    assert _policy("status_code") == {"status_codes": ["ERROR"]}
+
+
+def test_requests_that_miss_an_objective_are_kept() -> None:
+    objectives = slo.load()
+    strictest_s = min(group.latency.threshold_s for group in objectives.groups.values() if group.latency)
+    assert _policy("latency")["threshold_ms"] <= strictest_s * 1000
+
+
+def test_whatever_an_exemplar_may_point_at_is_kept() -> None:
+    assert _policy("string_attribute") == {"key": DISTRIBUTION, "values": ["observability"]}
+
+
+def test_a_decision_waits_for_the_span_of_the_whole_request_but_not_for_long() -> None:
+    settings = TelemetrySettings.from_environ(
+        {"OTEL_BSP_SCHEDULE_DELAY": services()["optimized"]["environment"]["OTEL_BSP_SCHEDULE_DELAY"]}
+    )
+    assert settings.export_delay_ms / 1000 + 1 <= seconds(SAMPLING["decision_wait"])
+    assert 2 <= seconds(SAMPLING["decision_wait"]) <= 5
+
+
+def test_what_waits_for_a_backend_is_bounded() -> None:
+    sending = [one for name, one in COLLECTOR["exporters"].items() if name.startswith("otlp")]
+    assert len(sending) == 2
+    for exporter in sending:
+        assert exporter["sending_queue"]["queue_size"] <= 1000
+        assert seconds(exporter["retry_on_failure"]["max_elapsed_time"]) <= 300
+
+
+def _scraped() -> Iterator[tuple[str, int]]:
+    for job in content("prometheus/prometheus.yml")["scrape_configs"]:
+        for found in job.get("dns_sd_configs", ()):
+            yield from ((name, found["port"]) for name in found["names"])
+
+
+def _port(endpoint: str) -> int:
+    return int(endpoint.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
+
+
+def test_every_address_leads_to_a_port_that_is_listened_on() -> None:
+    protocols = COLLECTOR["receivers"]["otlp"]["protocols"]
+    reader = COLLECTOR["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
+    listens = {
+        "collector": {
+            _port(protocols["http"]["endpoint"]),
+            reader["port"],
+            _port(COLLECTOR["exporters"]["prometheus"]["endpoint"]),
+        },
+        "tempo": {
+            _port(TEMPO["distributor"]["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"]),
+            TEMPO["server"]["http_listen_port"],
+        },
+        "loki": {LOKI["server"]["http_listen_port"]},
+        "prometheus": {9090},
+        "alertmanager": {9093},
+        "grafana": {3000},
+    }
+    urls = [
+        services()["optimized"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"],
+        COLLECTOR["exporters"]["otlp_grpc/tempo"]["endpoint"],
+        COLLECTOR["exporters"]["otlp_http/loki"]["endpoint"],
+        *(one["url"] for one in TEMPO["metrics_generator"]["storage"]["remote_write"]),
+        *(one["url"] for one in content(FILES["datasources"])["datasources"]),
+    ]
+    wanted = [re.fullmatch(r"(?:http://)?([a-z]+):(\d+)(?:/.*)?", url) for url in urls]
+    addresses = [(found[1], int(found[2])) for found in wanted if found]
+    scraped = [(host, port) for host, port in _scraped() if host in listens]
+    assert len(addresses) == len(urls)
+    assert {host for host, _ in scraped} == {"collector", "tempo", "loki", "grafana"}
+    assert [(host, port) for host, port in [*addresses, *scraped] if port not in listens[host]] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("collector", "/etc/otelcol-contrib/config.yaml"),
+        ("tempo", "/etc/tempo/tempo.yaml"),
+        ("loki", "/etc/loki/loki.yaml"),
+    ],
+)
+def test_containers_get_the_files_that_are_checked_here(name: str, target: str) -> None:
+    service = services()[name]
+    assert f"./{FILES[name]}:{target}:ro" in service["volumes"]
+    command = service.get("command", [f"-config.file={target}"])  # the collector's image names its file itself
+    assert command == [f"-config.file={target}"]
+
+
+@pytest.mark.parametrize("path", [TEMPO["storage"]["trace"]["local"]["path"], LOKI["common"]["path_prefix"]])
+def test_what_is_kept_is_kept_in_a_volume(path: str) -> None:
+    name = "tempo" if "tempo" in path else "loki"
+    target = next(one.split(":")[1] for one in services()[name]["volumes"] if one.startswith(f"{name}:"))
+    assert path.startswith(target)
+
+
+def test_prometheus_takes_what_tempo_writes_with_its_exemplars() -> None:
+    flags = services()["prometheus"]["command"]
+    assert "--web.enable-remote-write-receiver" in flags
+    assert "--enable-feature=exemplar-storage" in flags
+    assert TEMPO["metrics_generator"]["storage"]["remote_write"][0]["send_exemplars"] is True
+
+
+def test_the_versions_in_the_files_are_the_versions_that_run() -> None:
+    images = environment()
+    for name in ("collector", "tempo", "loki", "datasources", "dashboards"):
+        image = images["GRAFANA_IMAGE" if name in {"datasources", "dashboards"} else f"{name.upper()}_IMAGE"]
+        first = (ROOT / FILES[name]).read_text("utf-8").splitlines()[0]
+        assert image.rsplit(":", 1)[1] in first
