@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,26 +24,39 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
     """List the experiments: what each compares, under which traffic, judged by what."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    from lab.experiments import EXPERIMENTS, NOT_EMBEDDED  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.experiments import BY_NAME  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.servers import Servers  # noqa: PLC0415
 
+    servers = Servers.from_environ(os.environ)
+    missing = {name: servers.missing(experiment.needs) for name, experiment in BY_NAME.items()}
     if as_json:
-        rows = [{"name": e.name, "question": e.question, "mix": e.mix, "headline": e.headline} for e in EXPERIMENTS]
+        rows = [
+            {
+                "name": each.name,
+                "techniques": sorted(each.techniques),
+                "question": each.question,
+                "mix": each.mix,
+                "headline": each.headline,
+                "missing": missing[each.name],
+            }
+            for each in BY_NAME.values()
+        ]
         typer.echo(json.dumps(rows, indent=2))
         return
     table = Table("experiment", "question", "traffic", "judged by", header_style="dim")
-    for experiment in EXPERIMENTS:
-        table.add_row(experiment.name, experiment.question, experiment.mix, experiment.headline)
-    for name, needed in NOT_EMBEDDED.items():
-        table.add_row(name, f"not run on the embedded service: needs {needed}", "", "", style="dim")
+    for name, each in BY_NAME.items():
+        question = Text(each.question)
+        if missing[name]:
+            question.append(f"\nto run it, set {' and '.join(missing[name])}: {each.needed}", style="yellow")
+        table.add_row(name, question, each.mix, each.headline)
     Console().print(table)
 
 
 @commands.command()
 def run(  # noqa: PLR0913, PLR0917 the options of a command
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Techniques, or the arms caching and optimized; all by default.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="Techniques, caching, together; all by default.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: wider intervals.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the traffic: the same seed asks for the same.")] = 1,
@@ -66,29 +80,31 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
     from lab.errors import LabError  # noqa: PLC0415
     from lab.experiments import chosen  # noqa: PLC0415
     from lab.live import watching  # noqa: PLC0415
-    from lab.run import QUICK, THOROUGH, RunOptions, not_embedded  # noqa: PLC0415
+    from lab.run import QUICK, THOROUGH, RunOptions  # noqa: PLC0415
     from lab.run import run as run_lab  # noqa: PLC0415
+    from lab.servers import Servers  # noqa: PLC0415
 
     plan = replace(QUICK if quick else THOROUGH, seed=seed)
     if budget_s is not None:
         plan = replace(plan, budget_s=budget_s)
-    skipped = not_embedded(names or [])
+    servers = Servers.from_environ(os.environ)
     try:
-        experiments = chosen([name for name in names or [] if name not in skipped] if names else ["all"])
+        experiments = chosen(names or ["all"])
     except LabError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    require_data(data_dir)
+    if servers.has_own_database:
+        require_data(data_dir)
     options = RunOptions(
         data_dir=data_dir,
         command=" ".join(["flightdeck", *sys.argv[1:]]),
         plan=plan,
+        servers=servers,
         leave_one_out=leave_one_out,
         elsewhere=elsewhere,
     )
     with watching(Console(stderr=True)) as watch:
         result = asyncio.run(run_lab(experiments, options, watch))
-    result.skipped |= skipped
     show(result, as_json=as_json, report=report)
     if result.is_interrupted:
         raise typer.Exit(130)
@@ -124,11 +140,13 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     from lab.errors import LabError  # noqa: PLC0415
     from lab.live import watching  # noqa: PLC0415
     from lab.run import QUICK, THOROUGH, RunOptions  # noqa: PLC0415
+    from lab.servers import Servers  # noqa: PLC0415
 
     plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate)
     if budget_s is not None:
         plan = replace(plan, budget_s=budget_s)
-    options = RunOptions(data_dir=Path(), command=" ".join(["flightdeck", *sys.argv[1:]]), plan=plan)
+    command = " ".join(["flightdeck", *sys.argv[1:]])
+    options = RunOptions(data_dir=Path(), command=command, plan=plan, servers=Servers({}))
     first = Service(name="A", url=url_a, metrics_url=metrics_a)
     second = Service(name="B", url=url_b, metrics_url=metrics_b)
     try:

@@ -9,6 +9,8 @@ from typing import Final
 import psutil
 from pydantic import BaseModel
 
+from lab.servers import Servers
+
 NAMED_PACKAGES: Final = (
     "fastapi",
     "starlette",
@@ -16,6 +18,9 @@ NAMED_PACKAGES: Final = (
     "pydantic",
     "sqlalchemy",
     "aiosqlite",
+    "asyncpg",
+    "redis",
+    "celery",
     "httptools",
     "uvloop",
 )
@@ -32,9 +37,11 @@ class Environment(BaseModel):
     load_average: float | None
     """Over the last minute, when the run began; above 0.5 per core somebody else was busy too."""
     packages: dict[str, str]
+    servers: dict[str, str] = {}
+    """What the arms used, by role: `database`, `replica`, `shared cache`, `task broker`."""
 
 
-def environment() -> Environment:
+def environment(servers: Servers) -> Environment:
     """Return what this process runs on."""
     return Environment(
         python=f"{platform.python_implementation()} {platform.python_version()}",
@@ -44,6 +51,7 @@ def environment() -> Environment:
         memory_bytes=psutil.virtual_memory().total,
         load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         packages={name: version(name) for name in NAMED_PACKAGES},
+        servers=servers.described(),
     )
 
 

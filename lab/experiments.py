@@ -33,6 +33,10 @@ class Experiment:
     """Options of the upstream weather service, where the experiment needs one."""
     has_worker: bool = False
     """Whether arms with a task queue need a worker."""
+    needs: tuple[str, ...] = ()
+    """The variables that name servers which the lab can not start by itself."""
+    needed: str = ""
+    """What those servers are, in words."""
 
     @property
     def title(self) -> str:
@@ -120,6 +124,17 @@ EXPERIMENTS: Final = (
         elsewhere="reports",
     ),
     Experiment(
+        name="read_replicas",
+        techniques=frozenset({"read_replicas"}),
+        question="How much of the primary's work does a replica take over?",
+        mix="everyday",
+        headline="primary_queries_per_request",
+        costs=("p95_s",),
+        elsewhere="updates",
+        needs=("DATABASE_URL", "DATABASE_REPLICA_URL"),
+        needed="PostgreSQL with a streaming replica, as docs/postgresql.md says",
+    ),
+    Experiment(
         name="slim_responses",
         techniques=frozenset({"slim_responses"}),
         question="How many bytes does it spare to leave out what is empty or was not asked for?",
@@ -201,19 +216,16 @@ TOGETHER: Final = Experiment(
     costs=("memory_bytes",),
 )
 
-NOT_EMBEDDED: Final = {"read_replicas": "PostgreSQL with a streaming replica"}
-"""Techniques whose effect needs more than the lab can start by itself, and what."""
-
-BY_NAME: Final = {experiment.name: experiment for experiment in EXPERIMENTS}
+BY_NAME: Final = {experiment.name: experiment for experiment in (*EXPERIMENTS, TOGETHER)}
 
 
 def chosen(names: Iterable[str]) -> list[Experiment]:
     """Return the experiments of these techniques, arms, or `all`; raise `UnknownExperiment` for any other name."""
     wanted = list(dict.fromkeys(names)) or ["all"]
     if "all" in wanted:
-        return [*EXPERIMENTS]
+        return [*BY_NAME.values()]
     aliases = BY_NAME | {"optimized": TOGETHER}
     unknown = set(wanted) - set(aliases)
     if unknown:
-        raise UnknownExperiment(unknown, ["all", *BY_NAME, "optimized"])
+        raise UnknownExperiment(unknown, ["all", *aliases])
     return [aliases[name] for name in wanted]

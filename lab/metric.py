@@ -151,6 +151,19 @@ METRICS: Final = (
 )
 """For all requests together."""
 
+SPECIAL: Final = (
+    Metric(
+        name="primary_queries_per_request",
+        title="queries to the primary per request",
+        unit="queries",
+        better="lower",
+        of=lambda slot: _per_answer(
+            slot.inside_opened.total("db_client_operation_duration_seconds_count", pool="primary"), slot.opened
+        ),
+    ),
+)
+"""Measured only where they decide: elsewhere they repeat another metric."""
+
 
 def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
     """Return the metrics of one kind of request; their names begin with it."""
@@ -182,5 +195,5 @@ def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
 def metric_named(name: str) -> Metric:
     """Return a metric of all requests, or with a kind before its name, of that kind; raise `KeyError` for any other."""
     kind, _, _ = name.rpartition(".")
-    known = {metric.name: metric for metric in (*METRICS, *metrics_of_kind(kind))}
+    known = {metric.name: metric for metric in (*METRICS, *SPECIAL, *metrics_of_kind(kind))}
     return known[name]

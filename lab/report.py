@@ -192,6 +192,7 @@ def _facts(result: LabResult) -> Iterator[tuple[str, str]]:
     yield "memory", figures.quantity(float(machine.memory_bytes), "bytes")
     yield "system", machine.system
     yield "Python", machine.python
+    yield from machine.servers.items()
     yield "packages", ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     if machine.load_average is not None:
         yield "load average at the start", f"{machine.load_average:.2f}"

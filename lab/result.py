@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.environment import Environment
 from lab.latencies import Latencies
-from lab.metric import METRICS, Metric, Slot, metrics_of_kind
+from lab.metric import METRICS, SPECIAL, Metric, Slot, metrics_of_kind
 from lab.rounds import Measured, Round
 from lab.statistics import Better, Effect, Verdict, paired_effect
 
@@ -140,7 +140,8 @@ def summarised(
     off, on = sides
     slots = [slot for round_ in measured.rounds for slot in round_.slots.values()]
     kinds = sorted({kind for slot in slots for kind in slot.opened.answers})
-    metrics = [*METRICS, *(metric for kind in kinds if len(kinds) > 1 for metric in metrics_of_kind(kind))]
+    special = [metric for metric in SPECIAL if metric.name == headline]
+    metrics = [*METRICS, *special, *(metric for kind in kinds if len(kinds) > 1 for metric in metrics_of_kind(kind))]
     results = {}
     for metric in metrics:
         confidence = DECIDING if metric.name == headline else ACCOMPANYING

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -13,11 +13,12 @@ from typing import Final, Literal
 from lab.arms import Arm, ArmSpec, running
 from lab.environment import environment
 from lab.errors import ArmFailed
-from lab.experiments import NOT_EMBEDDED, Experiment
+from lab.experiments import Experiment
 from lab.generator import Generator
 from lab.outcome import compared, is_tight
 from lab.result import LabResult
 from lab.rounds import Measured, Plan, Round, Watch, measure
+from lab.servers import EMBEDDED, Servers
 from lab.traffic import MIXES, WRITES
 from lab.upstream import upstream
 from service.techniques import NAMES, arm_name
@@ -48,6 +49,11 @@ class Job:
         return {arm_name(techniques): techniques for techniques in both}
 
     @property
+    def label(self) -> str:
+        """What it is called where it was not measured."""
+        return f"{self.experiment.name} ({PARTS[self.part]})"
+
+    @property
     def title(self) -> str:
         """What a person reads while it runs."""
         return f"{self.experiment.title}, {PARTS[self.part]}"
@@ -61,6 +67,7 @@ class RunOptions:
     command: str
     """As typed; the report repeats it."""
     plan: Plan
+    servers: Servers = field(default_factory=lambda: Servers(EMBEDDED))
     leave_one_out: bool = False
     elsewhere: bool = False
 
@@ -83,7 +90,7 @@ def empty_result(options: RunOptions) -> LabResult:
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_s=0.0,
         is_interrupted=False,
-        environment=environment(),
+        environment=environment(options.servers),
         techniques={},
     )
 
@@ -94,22 +101,20 @@ async def run(experiments: Sequence[Experiment], options: RunOptions, watch: Wat
     result = empty_result(options)
     async with Generator() as generator:
         for job in jobs(experiments, options):
+            if missing := options.servers.missing(job.experiment.needs):
+                result.skipped[job.label] = f"set {' and '.join(missing)}: {job.experiment.needed}"
+                continue
             watch.phase(job.title)
             measured = await _measured(job, options, generator, watch)
             if measured.rounds:
                 getattr(result, job.part)[job.experiment.name] = compared(job.experiment, measured, sides=job.sides)
             elif not measured.is_interrupted:
-                result.skipped[f"{job.experiment.name} ({PARTS[job.part]})"] = measured.failure
+                result.skipped[job.label] = measured.failure
             if measured.is_interrupted:
                 result.is_interrupted = True
                 break
     result.duration_s = monotonic() - begun
     return result
-
-
-def not_embedded(names: Sequence[str]) -> dict[str, str]:
-    """Return the techniques among these names that need more than the lab can start, and what."""
-    return {name: f"needs {NOT_EMBEDDED[name]}" for name in names if name in NOT_EMBEDDED}
 
 
 async def _measured(job: Job, options: RunOptions, generator: Generator, watch: Watch) -> Measured:
@@ -142,7 +147,7 @@ def _arms(job: Job, options: RunOptions, settings: Mapping[str, str]) -> list[Ar
             ArmSpec(name=name, techniques=techniques, settings=settings, has_worker=job.experiment.has_worker),
             data_dir=options.data_dir,
             token=token,
-            writes=not WRITES.isdisjoint(MIXES[job.experiment.mix]),
+            writes=options.servers.has_own_database and not WRITES.isdisjoint(MIXES[job.experiment.mix]),
         )
         for name, techniques in job.sides.items()
     ]

@@ -1,22 +1,24 @@
 """The experiments, read as the catalogue they are."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.errors import UnknownExperiment
-from lab.experiments import BY_NAME, EXPERIMENTS, NOT_EMBEDDED, TOGETHER, Experiment, chosen
-from lab.metric import metric_named
-from lab.run import QUICK, Job, RunOptions, jobs
+from lab.experiments import BY_NAME, TOGETHER, Experiment, chosen
+from lab.metric import Slot, metric_named
+from lab.run import QUICK, Job, RunOptions, jobs, run
+from lab.servers import Servers
 from lab.traffic import MIXES
 from service.techniques import ARMS, NAMES
 
-EVERY = pytest.mark.parametrize("experiment", [*EXPERIMENTS, TOGETHER], ids=lambda experiment: experiment.name)
+EVERY = pytest.mark.parametrize("experiment", BY_NAME.values(), ids=lambda experiment: experiment.name)
 
 
-def test_every_technique_has_an_experiment_or_a_reason_why_not() -> None:
-    assert set(NAMES) <= set(BY_NAME) | set(NOT_EMBEDDED)
-    assert not set(BY_NAME) & set(NOT_EMBEDDED)
+def test_every_technique_has_an_experiment() -> None:
+    assert set(BY_NAME) == {*NAMES, "caching", "together"}
 
 
 @EVERY
@@ -38,7 +40,7 @@ def test_the_arms_differ_in_exactly_what_is_examined(experiment: Experiment) -> 
 def test_techniques_arms_and_all_can_be_asked_for() -> None:
     assert [experiment.name for experiment in chosen(["pooling", "caching", "pooling"])] == ["pooling", "caching"]
     assert chosen(["optimized"]) == [TOGETHER]
-    assert chosen(["all"]) == list(EXPERIMENTS)
+    assert chosen(["all"]) == list(BY_NAME.values())
     assert chosen(["caching"])[0].techniques == ARMS["caching"]
 
 
@@ -51,3 +53,42 @@ def test_the_designs_that_are_asked_for_follow_each_experiment(tmp_path: Path) -
     options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, elsewhere=True)
     planned = [(job.part, job.experiment.mix) for job in jobs(chosen(["compression"]), options)]
     assert planned == [("techniques", "boards"), ("leave_one_out", "boards"), ("elsewhere", "updates")]
+
+
+def test_an_experiment_without_its_servers_is_skipped_and_says_what_to_set(tmp_path: Path) -> None:
+    plan = replace(QUICK, budget_s=0.0)
+    options = RunOptions(data_dir=tmp_path, command="", plan=plan, servers=Servers.from_environ(PRIMARY))
+    result = asyncio.run(run(chosen(["read_replicas"]), options, Unwatched()))
+    assert result.techniques == {}
+    assert result.skipped == {
+        "read_replicas (alone)": "set DATABASE_REPLICA_URL: "
+        "PostgreSQL with a streaming replica, as docs/postgresql.md says"
+    }
+
+
+PRIMARY = {"DATABASE_URL": "postgresql+asyncpg://someone:secret@db.example/flights", "REDIS_URL": ""}
+
+
+def test_servers_are_named_by_what_they_are_and_nothing_secret() -> None:
+    servers = Servers.from_environ(PRIMARY | {"CELERY_BROKER_URL": "amqp://guest:guest@127.0.0.1//"})
+    assert servers.described() == {
+        "database": "PostgreSQL",
+        "shared cache": "in the process",
+        "task broker": "RabbitMQ",
+    }
+    assert not servers.has_own_database
+    assert Servers.from_environ({}).has_own_database
+
+
+def test_nothing_is_missing_where_every_server_is_named() -> None:
+    every = PRIMARY | {"DATABASE_REPLICA_URL": "postgresql://replica.example/flights"}
+    assert Servers.from_environ(every).missing(BY_NAME["read_replicas"].needs) == []
+    assert Servers.from_environ({}).missing(BY_NAME["read_replicas"].needs) == ["DATABASE_URL", "DATABASE_REPLICA_URL"]
+
+
+class Unwatched:
+    def phase(self, text: str) -> None:
+        """Nobody looks."""
+
+    def measured(self, arm: str, round_: int, slot: Slot) -> None:
+        """Nobody looks."""

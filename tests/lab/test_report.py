@@ -19,6 +19,7 @@ from lab.recording import Recording
 from lab.report import html, write
 from lab.result import LabResult, MetricResult
 from lab.rounds import Measured, Round
+from lab.servers import EMBEDDED, Servers
 from lab.table import markdown, print_headlines, print_result
 
 ROUNDS = 6
@@ -54,7 +55,7 @@ def result(*, on_bytes: int = 20_000, rounds: int = ROUNDS) -> LabResult:
         started_at="2026-01-02T03:04:05+00:00",
         duration_s=61.0,
         is_interrupted=False,
-        environment=environment(),
+        environment=environment(Servers(EMBEDDED)),
         techniques={"compression": compared(BY_NAME["compression"], measured, sides=sides)},
         skipped={"pooling": "needs <a pool>"},
     )

@@ -1,0 +1,58 @@
+"""The real servers that the environment names; without them the arms use what is embedded."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+KINDS: Final = {
+    "postgresql": "PostgreSQL",
+    "postgres": "PostgreSQL",
+    "sqlite": "SQLite",
+    "redis": "Redis",
+    "rediss": "Redis",
+    "unix": "Redis",
+    "amqp": "RabbitMQ",
+    "amqps": "RabbitMQ",
+    "filesystem": "files",
+}
+"""What is behind a URL, by its scheme."""
+EMBEDDED: Final = {"DATABASE_URL": "SQLite", "REDIS_URL": "in the process", "CELERY_BROKER_URL": "files"}
+ROLES: Final = {
+    "DATABASE_URL": "database",
+    "DATABASE_REPLICA_URL": "replica",
+    "REDIS_URL": "shared cache",
+    "CELERY_BROKER_URL": "task broker",
+}
+"""What each variable chooses."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The kinds of the servers in use, by the variable that names them; no address and no password."""
+
+    kinds: Mapping[str, str]
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Return what the variables name."""
+        named = {variable: _kind(environ[variable]) for variable in ROLES if environ.get(variable)}
+        return cls(EMBEDDED | named)
+
+    @property
+    def has_own_database(self) -> bool:
+        """Whether arms read a file that the lab can copy for each of them, and not a server's database."""
+        return self.kinds["DATABASE_URL"] == "SQLite"
+
+    def missing(self, needed: Collection[str]) -> list[str]:
+        """Return the variables among these that name no server."""
+        return [variable for variable in needed if self.kinds.get(variable) == EMBEDDED.get(variable)]
+
+    def described(self) -> dict[str, str]:
+        """Return what each role is played by, for a report."""
+        return {role: self.kinds[variable] for variable, role in ROLES.items() if variable in self.kinds}
+
+
+def _kind(url: str) -> str:
+    scheme = urlsplit(url).scheme.partition("+")[0]
+    return KINDS.get(scheme, scheme or "unknown")
