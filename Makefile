@@ -50,9 +50,8 @@ rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.to
 dashboards: $(DEV_STAMP)  ## generate the Grafana dashboards from grafana/boards, slo.toml and the techniques
 	$(BIN)/python -m grafana.build
 
-drills: $(STAMP)  ## break the service in every known way, see each alert fire and resolve; writes docs/drills.md
-	$(BIN)/flightdeck data load
-	$(BIN)/flightdeck drill run all --report docs/drills.md
+drills: $(STAMP)  ## break the service in every known way, see each alert fire and resolve
+	$(BIN)/flightdeck drill run all $(DRILLS)
 
 format: $(DEV_STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff format .

@@ -48,8 +48,8 @@ async def redis_stopped(scene: Scene) -> AsyncIterator[None]:
             await server.start()
 
 
-async def updates(scene: Scene, path: str, *, pause_s: float) -> None:
-    """Update the flights of a board or list in turn, so that what was cached of them is no longer true."""
+async def updates(scene: Scene, path: str, *, pause_s: float, read: str = "") -> None:
+    """Update the flights of a list in turn, so that what was cached of them is no longer true; then read a page."""
     async with scene.client() as client:
         flights: list[int] = []
         while not flights:
@@ -59,20 +59,23 @@ async def updates(scene: Scene, path: str, *, pause_s: float) -> None:
         for flight in cycle(flights):
             with suppress(httpx.HTTPError):
                 await client.patch(f"/flights/{flight}/status", json={"status": "departed", "departure_delay_min": 5})
+                if read:
+                    await client.get(read)
             await asyncio.sleep(pause_s)
 
 
 @asynccontextmanager
 async def readers(scene: Scene) -> AsyncIterator[None]:
     """People who read a few boards, which are cached before long."""
-    async with scene.traffic(POPULAR, clients=4):
+    async with scene.traffic(POPULAR, clients=2, pause_s=0.3):
         yield
 
 
 @asynccontextmanager
 async def write_flood(scene: Scene) -> AsyncIterator[None]:
-    """Status updates of the flights that everybody reads about, as fast as they are answered."""
-    async with scene.working(*(updates(scene, f"{path}&limit=50", pause_s=0.0) for path in FLOODED)):
+    """Status updates of the flights that everybody reads about, and whoever sent one looks at the board after it."""
+    flood = (updates(scene, path, pause_s=0.0, read=board) for path, board in zip(FLOODED, POPULAR, strict=True))
+    async with scene.working(*flood):
         yield
 
 
@@ -86,9 +89,10 @@ async def stampede(scene: Scene) -> AsyncIterator[None]:
 
 
 FLOODED: Final = (
-    "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10",
-    "/flights?origin=EWR&date_from=2013-07-11&date_to=2013-07-11",
+    "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10&limit=50",
+    "/flights?origin=EWR&date_from=2013-07-11&date_to=2013-07-11&limit=50",
 )
+"""The flights of the popular boards."""
 
 CACHE_DRILLS: Final = (
     Drill(
@@ -106,6 +110,7 @@ CACHE_DRILLS: Final = (
         alerts=("CacheHitRatioCollapsed",),
         writes=True,
         warm_s=20.0,
+        needs=frozenset({"processor"}),
     ),
     Drill(
         name="stampede",
@@ -113,5 +118,6 @@ CACHE_DRILLS: Final = (
         fault=stampede,
         alerts=("CacheStampede",),
         writes=True,
+        needs=frozenset({"processor"}),
     ),
 )

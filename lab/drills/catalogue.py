@@ -7,7 +7,9 @@ from lab.drills.database_faults import DATABASE_DRILLS
 from lab.drills.drill import Drill
 from lab.drills.monitoring_faults import MONITORING_DRILLS
 from lab.drills.process_faults import PROCESS_DRILLS
+from lab.drills.replica_faults import REPLICA_DRILLS
 from lab.drills.task_faults import TASK_DRILLS
+from lab.drills.telemetry_faults import TELEMETRY_DRILLS
 from lab.drills.upstream_faults import UPSTREAM_DRILLS
 
 DRILLS: Final[dict[str, Drill]] = {
@@ -15,9 +17,11 @@ DRILLS: Final[dict[str, Drill]] = {
     for drill in (
         *PROCESS_DRILLS,
         *DATABASE_DRILLS,
+        *REPLICA_DRILLS,
         *CACHE_DRILLS,
         *UPSTREAM_DRILLS,
         *TASK_DRILLS,
+        *TELEMETRY_DRILLS,
         *MONITORING_DRILLS,
     )
 }

@@ -37,6 +37,7 @@ DATABASE_DRILLS: Final = (
             "POOL_MAX_OVERFLOW": "0",
             "POOL_TIMEOUT_S": "0.05",
         },
+        needs=frozenset({"processor"}),
     ),
     Drill(
         name="pool-wait",
@@ -49,6 +50,7 @@ DATABASE_DRILLS: Final = (
             "POOL_MAX_OVERFLOW": "0",
             "POOL_TIMEOUT_S": "30",
         },
+        needs=frozenset({"processor"}),
     ),
     Drill(
         name="n-plus-one",

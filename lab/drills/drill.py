@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from lab.drills.scene import Scene
 from service.techniques import NAMES
@@ -15,6 +16,9 @@ def without(*names: str) -> str:
 
 Fault = Callable[[Scene], AbstractAsyncContextManager[None]]
 """A block: the fault is there inside it, and is repaired when the block ends, however it does."""
+
+Shared = Literal["processor", "tasks", "prometheus"]
+"""What several drills need for themselves: the processor, alerts that name no arm, Prometheus' configuration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,14 @@ class Drill:
     """What the service needs beside it, started before it: a cache, an upstream."""
     writes: bool = False
     """Whether it changes data: then it works on a copy."""
+    needs: frozenset[Shared] = frozenset()
+    """Drills that need the same thing run one after the other."""
+    is_alone: bool = False
+    """Whether it takes away what the other drills are seen through: then no other one runs."""
+    is_heard: bool = True
+    """Whether the alerts can reach anybody: not while Alertmanager or the receiver is the one that is away."""
     warm_s: float = 8.0
     """Normal traffic before the fault."""
-    fires_within_s: float = 60.0
-    resolves_within_s: float = 90.0
+    fires_within_s: float = 120.0
+    resolves_within_s: float = 150.0
+    """Bounds for a busy machine; a drill goes on as soon as it has seen what it waits for."""

@@ -38,6 +38,8 @@ class Monitoring:
         self.receiver_url = f"http://127.0.0.1:{receiver}"
         self.prometheus_config = directory / "prometheus.yml"
         self.alertmanager_config = directory / "alertmanager" / "alertmanager.yml"
+        self.rules = directory / "rules"
+        """More rules, read at the next reload."""
         self._targets = directory / "targets"
         self.receiver = Process(
             "the receiver",
@@ -65,7 +67,7 @@ class Monitoring:
                 f"--web.listen-address=127.0.0.1:{prometheus}",
                 "--web.enable-lifecycle",
                 "--enable-feature=exemplar-storage",
-                "--rules.alert.resend-delay=5s",  # the first alerts may be lost while it looks for Alertmanager
+                "--rules.alert.resend-delay=1s",  # a minute on the compressed clock
                 "--log.level=warn",
             ],
             ready_url=f"{self.prometheus_url}/-/ready",
@@ -74,32 +76,41 @@ class Monitoring:
     def prepare(self) -> None:
         """Write the configurations; from here on, targets can be named."""
         self._targets.mkdir()
+        self.rules.mkdir()
         self.alertmanager_config.parent.mkdir()
         self.alertmanager_config.write_text(self._alertmanager_yml(), "utf-8")
         self.prometheus_config.write_text(self._prometheus_yml(), "utf-8")
 
     async def start(self) -> None:
-        """Start all three."""
-        await self.receiver.start()
-        await self.alertmanager.start()
-        await self.prometheus.start(remove=self.directory)
+        """Start all three; each sees to it that the directory does not outlive whoever started them."""
+        for process in (self.receiver, self.alertmanager, self.prometheus):
+            await process.start(remove=self.directory)
 
     async def stop(self) -> None:
         """End all three, the last started first."""
         for process in (self.prometheus, self.alertmanager, self.receiver):
             await process.stop()
 
-    def scrape(self, job: str, addresses: Sequence[str], **labels: str) -> None:
-        """Let Prometheus scrape these addresses under the job, from about a second later on."""
-        self.scrape_each(job, dict.fromkeys(addresses, labels))
+    def announced(self, job: str) -> Path:
+        """Return the directory in which processes of the job may announce themselves."""
+        return self._targets / job
 
-    def scrape_each(self, job: str, targets: Mapping[str, Mapping[str, str]]) -> None:
+    def scrape(self, job: str, addresses: Sequence[str], **labels: str) -> None:
+        """Let Prometheus scrape these addresses, instead of those with this arm, from about a second later on."""
+        self.scrape_each(job, dict.fromkeys(addresses, labels), arm=labels.get("arm", ""))
+
+    def scrape_each(self, job: str, targets: Mapping[str, Mapping[str, str]], *, arm: str = "") -> None:
         """Do the same for addresses with labels of their own."""
         groups = [{"targets": [address], "labels": dict(labels)} for address, labels in targets.items()]
-        path = self._targets / f"{job}.json"
+        path = self._targets / f"{job}.{arm}.json"
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(groups), "utf-8")
         unfinished.replace(path)
+
+    def forget(self, arm: str) -> None:
+        """Let Prometheus scrape nothing of this arm any more."""
+        for job in self._jobs:
+            self.scrape(job, [], arm=arm)
 
     async def reload(self, url: str) -> None:
         """Ask Prometheus or Alertmanager to read its configuration again, whether or not it can."""
@@ -115,7 +126,7 @@ class Monitoring:
             return {"job_name": job, "static_configs": [{"targets": [url.removeprefix("http://")]}]}
 
         def discovered(job: str) -> Mapping[str, Any]:
-            files = [str(self._targets / f"{job}.json")]
+            files = [str(self._targets / f"{job}.*.json"), str(self.announced(job) / "*.json")]
             return {"job_name": job, "file_sd_configs": [{"files": files, "refresh_interval": "1s"}]}
 
         return yaml.safe_dump(
@@ -125,7 +136,11 @@ class Monitoring:
                     "evaluation_interval": f"{SCRAPE_S}s",
                     "external_labels": {"drill": self._drill},
                 },
-                "rule_files": [str(self._rules / "rules" / "*.yml"), str(self._rules / "alerts" / "*.yml")],
+                "rule_files": [
+                    str(self._rules / "rules" / "*.yml"),
+                    str(self._rules / "alerts" / "*.yml"),
+                    str(self.rules / "*.yml"),
+                ],
                 "alerting": {
                     "alertmanagers": [
                         {"static_configs": [{"targets": [self.alertmanager_url.removeprefix("http://")]}]}

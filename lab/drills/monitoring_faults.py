@@ -1,17 +1,26 @@
-"""Faults of the monitoring: broken configurations, targets without metrics, a collector that is away."""
+"""Faults of Prometheus, Alertmanager and the receiver: what makes a quiet pager a lie."""
 
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import httpx
+
 from lab.drills.drill import Drill
-from lab.drills.scene import ARM, Scene
-from lab.process import free_ports
+from lab.drills.scene import Scene
 
 BROKEN: Final = "this is no configuration: [\n"
+MANY_TO_MANY: Final = """\
+groups:
+  - name: many to many
+    rules:
+      - record: drill:up:one
+        expr: up / on () up
+"""
+"""Valid to read; at evaluation it finds several targets where it needs one."""
 
 
 @asynccontextmanager
@@ -43,10 +52,22 @@ async def alertmanager_config(scene: Scene) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def not_instrumented(scene: Scene) -> AsyncIterator[None]:
-    """A process joins the service whose metrics are not the instrumentation's: Alertmanager stands in for it."""
-    stranger = scene.monitoring.alertmanager_url.removeprefix("http://")
-    scene.monitoring.scrape("service", [scene.metrics_address, stranger], arm=ARM)
+async def rule_that_fails(scene: Scene) -> AsyncIterator[None]:
+    """Prometheus gets a rule that it can read and not evaluate."""
+    rule = scene.monitoring.rules / "many-to-many.yml"
+    await asyncio.to_thread(rule.write_text, MANY_TO_MANY, "utf-8")
+    try:
+        await scene.monitoring.reload(scene.monitoring.prometheus_url)
+        yield
+    finally:
+        await asyncio.to_thread(rule.unlink)
+        await scene.monitoring.reload(scene.monitoring.prometheus_url)
+
+
+@asynccontextmanager
+async def no_targets(scene: Scene) -> AsyncIterator[None]:
+    """Discovery finds no process of the service any more."""
+    scene.monitoring.forget(scene.arm)
     try:
         yield
     finally:
@@ -54,107 +75,79 @@ async def not_instrumented(scene: Scene) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def second_target_down(scene: Scene) -> AsyncIterator[None]:
-    """One process of two is gone: the service still answers."""
-    (port,) = free_ports(1)
-    scene.monitoring.scrape("service", [scene.metrics_address, f"127.0.0.1:{port}"], arm=ARM)
+async def alertmanager_killed(scene: Scene) -> AsyncIterator[None]:
+    """Alertmanager is gone until somebody starts it again."""
+    await scene.monitoring.alertmanager.kill()
     try:
         yield
     finally:
-        scene.scraped()
-
-
-class _Collector:
-    """Accepts spans over OTLP/HTTP and forgets them."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._answer, "127.0.0.1", self._port)
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(
-                (
-                    int(line.split(b":")[1])
-                    for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length:")
-                ),
-                0,
-            )
-            await reader.readexactly(length)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        await scene.monitoring.alertmanager.start(remove=scene.monitoring.directory)
 
 
 @asynccontextmanager
-async def collector(scene: Scene) -> AsyncIterator[None]:
-    """A collector of spans of the drill's own."""
-    (port,) = free_ports(1)
-    server = _Collector(port)
-    await server.start()
-    scene.share(
-        "collector", server, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_BSP_SCHEDULE_DELAY="500"
-    )
+async def receiver_killed(scene: Scene) -> AsyncIterator[None]:
+    """The receiver is gone, and Alertmanager has an alert to deliver every second."""
+    await scene.monitoring.receiver.kill()
     try:
-        yield
+        async with scene.working(_alerts(scene)):
+            yield
     finally:
-        await server.stop()
+        await scene.monitoring.receiver.start(remove=scene.monitoring.directory)
 
 
-@asynccontextmanager
-async def collector_down(scene: Scene) -> AsyncIterator[None]:
-    """The collector is gone until somebody starts it again."""
-    server: _Collector = scene.shared("collector")
-    await server.stop()
-    try:
-        yield
-    finally:
-        await server.start()
+async def _alerts(scene: Scene) -> None:
+    async with httpx.AsyncClient(base_url=scene.monitoring.alertmanager_url, timeout=5.0) as client:
+        number = 0
+        while True:
+            number += 1
+            labels = {"alertname": "Undeliverable", "drill": scene.arm, "number": str(number), "severity": "ticket"}
+            with suppress(httpx.HTTPError):
+                await client.post("/api/v2/alerts", json=[{"labels": labels}])
+            await asyncio.sleep(1.0)
 
 
 MONITORING_DRILLS: Final = (
-    Drill(
-        name="target-down",
-        breaks="one process of two cannot be scraped",
-        fault=second_target_down,
-        alerts=("TargetDown",),
-    ),
-    Drill(
-        name="not-instrumented",
-        breaks="a process joins the service that lacks its metrics",
-        fault=not_instrumented,
-        alerts=("MetricsAbsent",),
-    ),
-    Drill(
-        name="collector-down",
-        breaks="the collector of spans is stopped",
-        prepare=collector,
-        fault=collector_down,
-        alerts=("TelemetryDropped",),
-    ),
     Drill(
         name="prometheus-config",
         breaks="Prometheus reloads a broken configuration",
         fault=prometheus_config,
         alerts=("PrometheusConfigBroken",),
+        needs=frozenset({"prometheus"}),
+    ),
+    Drill(
+        name="rule-fails",
+        breaks="Prometheus reloads with a rule that it cannot evaluate",
+        fault=rule_that_fails,
+        alerts=("PrometheusRulesFail",),
+        needs=frozenset({"prometheus"}),
     ),
     Drill(
         name="alertmanager-config",
         breaks="Alertmanager reloads a broken configuration",
         fault=alertmanager_config,
         alerts=("AlertmanagerConfigBroken",),
+    ),
+    Drill(
+        name="no-targets",
+        breaks="discovery finds no process of the service any more",
+        fault=no_targets,
+        alerts=("ServiceMissing",),
+        is_alone=True,
+    ),
+    Drill(
+        name="alertmanager-killed",
+        breaks="Alertmanager is killed; Prometheus says so, and nobody can be told",
+        fault=alertmanager_killed,
+        alerts=("AlertmanagerMissing", "AlertsNotSent"),
+        is_alone=True,
+        is_heard=False,
+    ),
+    Drill(
+        name="receiver-killed",
+        breaks="the receiver is killed while there is something to deliver",
+        fault=receiver_killed,
+        alerts=("NotificationsFail",),
+        is_alone=True,
+        is_heard=False,
     ),
 )

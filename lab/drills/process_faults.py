@@ -95,13 +95,13 @@ PROCESS_DRILLS: Final = (
         breaks="the service's process is killed each time that it is ready",
         fault=crash_loop,
         alerts=("RestartLoop",),
-        resolves_within_s=120,
     ),
     Drill(
         name="loop-blocked",
         breaks="a release searches itineraries on the event loop",
         fault=searches_on_the_loop,
         alerts=("EventLoopBlocked",),
+        needs=frozenset({"processor"}),
     ),
     Drill(
         name="threads-full",
@@ -109,6 +109,7 @@ PROCESS_DRILLS: Final = (
         fault=searches,
         alerts=("ThreadLimiterFull",),
         settings={"OFFLOAD_THREADS": "1"},
+        needs=frozenset({"processor"}),
     ),
     Drill(
         name="descriptors",

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import shutil
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -12,13 +11,12 @@ from typing import Any, Final
 
 import httpx
 
-from lab.arms import DATABASES
+from lab.databases import DATABASES, borrow
 from lab.drills.errors import DrillError
 from lab.drills.monitoring import Monitoring
 from lab.drills.process import Process
 from lab.process import free_ports
 
-ARM: Final = "drill"
 EVERYDAY: Final = (
     "/flights?origin=JFK&limit=20",
     "/airports/JFK/departures?date=2013-07-10",
@@ -32,43 +30,56 @@ EVERYDAY: Final = (
 """What the drill's own light traffic asks; it begins before the fault and goes on after it."""
 
 EVERYDAY_PAUSE_S: Final = 0.2
+EMBEDDED: Final = {
+    "OBSERVABILITY_ACCESS_LOG": "false",
+    "DATABASE_URL": "",
+    "DATABASE_UNINDEXED_URL": "",
+    "DATABASE_REPLICA_URL": "",
+    "REDIS_URL": "",
+    "EDGE_URL": "",
+    "CELERY_BROKER_URL": "filesystem://",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "",
+    "SENTRY_DSN": "",
+}
+"""A drill breaks nothing that the person who runs it uses, whatever the environment says."""
 
 
 class Scene:
-    """One service with its traffic, watched by the drill's monitoring."""
+    """One service with its traffic, which the monitoring knows under the name of its arm."""
 
-    def __init__(self, directory: Path, data_dir: Path, *, monitoring: Monitoring, settings: Mapping[str, str]) -> None:
+    def __init__(self, arm: str, data_dir: Path, *, monitoring: Monitoring, settings: Mapping[str, str]) -> None:
         if missing := [name for name in DATABASES if not (data_dir / name).exists()]:
             raise DrillError(f"no {' and '.join(missing)} in {data_dir}; load the data first: flightdeck data load")
-        self.directory = directory
+        self.arm = arm
+        self.directory = monitoring.directory / arm
         self.monitoring = monitoring
         self.token = secrets.token_urlsafe(16)
-        self.data_dir = directory / "data"
+        self.data_dir = self.directory / "data"
         self.original = data_dir
         self._settings = dict(settings)
         self._shared: dict[str, Any] = {}
         self._processes: list[Process] = []
         self.service = self._next({})
 
-    async def start(self, *, writes: bool) -> None:
-        """Give the service data of its own, start it, and let Prometheus scrape it."""
-        self.data_dir.mkdir()
-        for name in DATABASES:
-            if writes:
-                await asyncio.to_thread(shutil.copyfile, self.original / name, self.data_dir / name)
-            else:
-                (self.data_dir / name).symlink_to((self.original / name).resolve())
+    async def open(self, *, writes: bool) -> None:
+        """Make the scene's directory with data that the service may keep for itself."""
+        await asyncio.to_thread(self.data_dir.mkdir, parents=True)
+        await asyncio.to_thread(borrow, self.original, self.data_dir, written=DATABASES[0] if writes else "")
+
+    async def start(self) -> None:
+        """Start the service, and let Prometheus scrape it."""
         await self.service.start()
         self.scraped()
 
     async def stop(self) -> None:
-        """End every process that this scene started."""
+        """End every process that this scene started, after telling Prometheus not to miss them."""
+        self.monitoring.forget(self.arm)
         for process in reversed(self._processes):
             await process.stop()
 
     def scraped(self) -> None:
         """Let Prometheus scrape the service that is in use now, and nothing else under its job."""
-        self.monitoring.scrape("service", [self.metrics_address], arm=ARM)
+        self.monitoring.scrape("service", [self.metrics_address], arm=self.arm)
 
     async def release(self, settings: Mapping[str, str]) -> None:
         """Replace the service by one with other settings, without a moment in which nobody answers."""
@@ -123,8 +134,8 @@ class Scene:
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return what a process of the service reads, with these settings over the drill's."""
-        own = {"ARM": ARM, "TECHNIQUES": "all", "DATA_DIR": str(self.data_dir), "WRITE_TOKEN": self.token}
-        return own | {"OBSERVABILITY_ACCESS_LOG": "false"} | self._settings | dict(settings)
+        own = {"ARM": self.arm, "TECHNIQUES": "all", "DATA_DIR": str(self.data_dir), "WRITE_TOKEN": self.token}
+        return own | EMBEDDED | self._settings | dict(settings)
 
     async def _client(self, paths: Sequence[str], offset: int, pause_s: float) -> None:
         asked = cycle([*paths[offset % len(paths) :], *paths[: offset % len(paths)]])

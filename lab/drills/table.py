@@ -1,16 +1,20 @@
 """What a drill showed, for a reader: its timeline, what the notification said, and the table of all drills."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from lab.drills.run import Outcome
+from lab.drills.outcome import Outcome
+
+WIDTH: Final = 160
+"""Columns where no terminal says how many there are."""
 
 
 def show(outcome: Outcome) -> None:
     """Print the timeline of one drill and what a person would have seen."""
-    console = Console()
+    console = _console()
     timeline = Table("seconds", "what happened", title=f"Drill {outcome.drill}", title_justify="left")
     ready = [event for event in outcome.events if event.at_s >= 0]
     for event in ready or outcome.events:
@@ -33,7 +37,12 @@ def show_all(outcomes: Sequence[Outcome]) -> None:
             times = (alert.pending_s, alert.firing_s, alert.delivered_s, alert.resolved_s, alert.delivered_resolved_s)
             shown = [seconds(time) for time in times]
             table.add_row(outcome.drill, alert.alert, *shown, ", ".join(outcome.also_fired))
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def seconds(time: float | None) -> str:
@@ -44,10 +53,11 @@ def seconds(time: float | None) -> str:
 def report(outcomes: Sequence[Outcome]) -> str:
     """Return the page that keeps what the drills showed, as Markdown."""
     lines = [
-        "<!-- Written by `flightdeck drill run all --report docs/drills.md`. -->\n",
+        "<!-- Written by `make drills DRILLS='--report docs/drills.md'`. -->\n",
         "# Drills\n",
         "Each fault was caused for real on the embedded stack, with real Prometheus and Alertmanager on the compressed",
-        "clock (an hour lasts a minute). Firing and delivered count from the fault, resolved from the repair.\n",
+        "clock (an hour lasts a minute). Firing and delivered count from the fault, resolved from the repair. While",
+        "Alertmanager or the receiver is the one that is away, nothing is delivered.\n",
         "| drill | what was broken | alert | firing | delivered | resolved | said so |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]

@@ -1,21 +1,12 @@
-"""What was seen, and when: alerts in Prometheus, notifications at the receiver."""
+"""What was seen of one drill's alerts, and when: in Prometheus, and at the receiver."""
 
-import asyncio
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, Final
-
-import httpx
-
-from lab.drills.errors import NotSeen
-
-POLL_S: Final = 0.2
-QUIET: Final = ("Heartbeat",)
+from typing import Any
 
 
-def key(labels: dict[str, str]) -> str:
+def key(labels: Mapping[str, str]) -> str:
     """Return the alert's name, with its window where several windows share one."""
     return f"{labels['alertname']} {labels.get('window', '')}".strip()
 
@@ -31,79 +22,73 @@ class Event:
 
 @dataclass
 class Timeline:
-    """The events of a drill; `watch` fills it while the drill runs."""
+    """The events of one drill, in order: of the alerts on its arm, and of those that it waits for and name no arm."""
 
-    prometheus_url: str
-    receiver_url: str
+    arm: str
+    alerts: Collection[str]
     events: list[Event] = field(default_factory=list)
     received: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The first notification of each alert, as the receiver got it."""
-    heartbeat_at_s: float | None = None
     _started: float = field(default_factory=perf_counter)
     _states: dict[str, str] = field(default_factory=dict)
-    _arrived: set[tuple[str, str]] = field(default_factory=set)
+    _heard: dict[str, set[str]] = field(default_factory=dict)
+    """Which instances of an alert fire, as far as the receiver knows."""
+
+    def now_s(self) -> float:
+        """Return the seconds since the drill's clock began."""
+        return perf_counter() - self._started
 
     def note(self, what: str, alert: str = "") -> None:
         """Add an event that happens now."""
-        self.events.append(Event(perf_counter() - self._started, what, alert))
+        self.events.append(Event(self.now_s(), what, alert))
 
-    def at_s(self, what: str, alert: str = "") -> float | None:
-        """Return when something was first seen, or None."""
-        return next((event.at_s for event in self.events if (event.what, event.alert) == (what, alert)), None)
+    def at_s(self, what: str, alert: str = "", *, since_s: float = 0.0) -> float | None:
+        """Return when something was first seen since a moment, or None."""
+        return next(
+            (one.at_s for one in self.events if (one.what, one.alert) == (what, alert) and one.at_s >= since_s), None
+        )
 
-    def quiet_for_s(self, alerts: Collection[str]) -> float:
-        """Return for how long none of these alerts has been pending or firing, at most since the heartbeat."""
-        if any(self._states.get(alert, "inactive") != "inactive" for alert in alerts):
+    def quiet_for_s(self) -> float:
+        """Return for how long none of the drill's alerts has been pending or firing."""
+        if any(self._states.get(alert, "inactive") != "inactive" for alert in self.alerts):
             return 0.0
-        last = max((event.at_s for event in self.events if event.alert in alerts), default=0.0)
-        return perf_counter() - self._started - max(last, self.heartbeat_at_s or 0.0)
+        return self.now_s() - max((event.at_s for event in self.events if event.alert in self.alerts), default=0.0)
 
-    async def watch(self) -> None:
-        """Look at Prometheus and at the receiver until cancelled; a look that fails is repeated."""
-        async with httpx.AsyncClient(timeout=2.0) as client:
-            while True:
-                with suppress(httpx.HTTPError):
-                    self._look_at_alerts((await client.get(f"{self.prometheus_url}/api/v1/alerts")).json())
-                with suppress(httpx.HTTPError):
-                    self._look_at_notifications((await client.get(f"{self.receiver_url}/notifications")).json())
-                await asyncio.sleep(POLL_S)
+    def is_over(self, alert: str) -> bool:
+        """Whether the alert is not active, and the receiver does not think so either."""
+        return self.is_resolved(alert) and not self._heard.get(alert)
 
-    async def wait_for(self, what: str, alert: str, *, within_s: float) -> None:
-        """Wait until the alert has done this; raise `NotSeen` otherwise."""
-        await self.wait_until(lambda: self.at_s(what, alert) is not None, f"{alert} {what}", within_s=within_s)
+    def is_resolved(self, alert: str) -> bool:
+        """Whether the alert is not active in Prometheus."""
+        return self._states.get(alert, "inactive") == "inactive"
 
-    async def wait_until(self, seen: Callable[[], bool], what: str, *, within_s: float) -> None:
-        """Wait until `seen` says so; raise `NotSeen` otherwise."""
-        try:
-            async with asyncio.timeout(within_s):
-                while not seen():  # noqa: ASYNC110 what is waited for is in other processes
-                    await asyncio.sleep(POLL_S / 2)
-        except TimeoutError:
-            said = ", ".join(f"{event.alert} {event.what}".strip() for event in self.events[-8:])
-            raise NotSeen(what, waited_s=within_s, seen=said) from None
-
-    def _look_at_alerts(self, answer: dict[str, Any]) -> None:
+    def saw_alerts(self, alerts: Sequence[Mapping[str, Any]]) -> None:
+        """Note what changed since the last look at Prometheus; of several instances the firing one counts."""
         now: dict[str, str] = {}
-        for alert in answer["data"]["alerts"]:
+        for alert in alerts:
             name = key(alert["labels"])
-            if now.get(name) != "firing":
+            if self._concerns(alert["labels"]) and now.get(name) != "firing":
                 now[name] = alert["state"]
         for name in self._states.keys() | now.keys():
             state, before = now.get(name, "inactive"), self._states.get(name, "inactive")
             self._states[name] = state
-            if state != before and name not in QUIET:
+            if state != before:
                 # An alert that only was pending did not resolve: it thought better of it.
                 self.note("resolved" if (before, state) == ("firing", "inactive") else state, name)
-        for name in QUIET:
-            self._states.pop(name, None)
 
-    def _look_at_notifications(self, answer: dict[str, Any]) -> None:
-        if self.heartbeat_at_s is None and answer["heartbeat_age_s"] is not None:
-            self.heartbeat_at_s = perf_counter() - self._started
-        for arrival in answer["arrivals"]:
-            for alert in arrival["alerts"]:
-                name, status = key(alert["labels"]), alert["status"]
-                if name not in QUIET and (name, status) not in self._arrived:
-                    self._arrived.add((name, status))
-                    self.received.setdefault(name, alert)
-                    self.note("delivered" if status == "firing" else "delivered as resolved", name)
+    def saw_notifications(self, alerts: Sequence[Mapping[str, Any]]) -> None:
+        """Note what arrived at the receiver since the last look, in order."""
+        for alert in alerts:
+            if not self._concerns(alert["labels"]):
+                continue
+            name = key(alert["labels"])
+            firing = self._heard.setdefault(name, set())
+            was_firing = bool(firing)
+            instance = str(sorted(alert["labels"].items()))
+            (firing.add if alert["status"] == "firing" else firing.discard)(instance)
+            self.received.setdefault(name, dict(alert))
+            if bool(firing) != was_firing:
+                self.note("delivered" if firing else "delivered as resolved", name)
+
+    def _concerns(self, labels: Mapping[str, str]) -> bool:
+        return labels["arm"] == self.arm if "arm" in labels else key(labels) in self.alerts

@@ -61,6 +61,13 @@ async def upstream_slow(scene: Scene) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def upstream_uneven(scene: Scene) -> AsyncIterator[None]:
+    """One answer of the upstream in seven comes late."""
+    async with behaving(scene, median_ms=300.0, p99_ms=4500.0):
+        yield
+
+
 UPSTREAM_DRILLS: Final = (
     Drill(
         name="upstream-failing",
@@ -76,6 +83,14 @@ UPSTREAM_DRILLS: Final = (
         prepare=weather,
         fault=upstream_slow,
         alerts=("LatencyBudgetBurn 1h",),
+        settings={"TECHNIQUES": without("timeouts")},
+    ),
+    Drill(
+        name="route-slow",
+        breaks="one answer of the weather upstream in seven takes longer than a second, and the service waits for it",
+        prepare=weather,
+        fault=upstream_uneven,
+        alerts=("RouteSlow",),
         settings={"TECHNIQUES": without("timeouts")},
     ),
 )

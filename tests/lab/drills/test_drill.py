@@ -11,7 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from flightdeck.drill import commands
 from tests.servers.executable import executable
 
 PREFIX = "flightdeck-drill-"
@@ -70,7 +72,7 @@ def test_a_drill_sees_its_alert_arrive_and_resolve(few_flights: Path, temporary:
     assert alert["alert"] == "ServiceDown"
     assert 0 < alert["firing_s"] <= alert["delivered_s"]
     assert 0 < alert["resolved_s"] <= alert["delivered_resolved_s"]
-    assert alert["notification"]["annotations"]["summary"] == "drill is down"
+    assert alert["notification"]["annotations"]["summary"] == "service-down is down"
     assert alert["notification"]["annotations"]["runbook_url"].endswith("/runbooks/service-down")
     assert nothing_is_left_by(temporary)
 
@@ -95,9 +97,24 @@ def test_an_unknown_drill_is_refused_with_the_known_ones(temporary: Path) -> Non
     assert list(left_by(temporary)) == []
 
 
-def test_a_drill_without_data_says_what_to_do(temporary: Path, tmp_path: Path) -> None:
-    with started(tmp_path, temporary) as process:
-        out, _ = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert "load the data first: flightdeck data load" in " ".join(out.split())
-    assert nothing_is_left_by(temporary)
+def test_a_missing_server_is_named_with_its_package(
+    few_flights: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.drills.program.PLACES", ())
+    monkeypatch.setenv("PATH", str(temporary))
+    done = CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(few_flights)])
+    assert done.exit_code == 1
+    assert done.stderr.strip() == (
+        "prometheus-alertmanager is not installed; on Debian: apt-get install prometheus-alertmanager"
+    )
+
+
+def test_data_that_is_not_there_is_loaded_first(
+    few_flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+    monkeypatch.setattr("flightdeck.drill.data.load", lambda *, data_dir: loaded.append(data_dir))
+    monkeypatch.setattr("lab.drills.session.run_drills", lambda *_, **__: [])
+    for data_dir in (tmp_path / "new", few_flights):
+        CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(data_dir)])
+    assert loaded == [tmp_path / "new"]

@@ -1,26 +1,21 @@
 import asyncio
-from typing import Any
 
 import pytest
 
-from lab.drills.errors import NotSeen
 from lab.drills.timeline import Timeline, key
 
-pytestmark = pytest.mark.anyio
+
+def alert(name: str, state: str, **labels: str) -> dict[str, object]:
+    return {"labels": {"alertname": name, "arm": "drilled", **labels}, "state": state}
 
 
-def alerts(*states: tuple[str, str]) -> dict[str, Any]:
-    return {"data": {"alerts": [{"labels": {"alertname": name}, "state": state} for name, state in states]}}
-
-
-def arrivals(*statuses: tuple[str, str]) -> dict[str, Any]:
-    sent = [{"labels": {"alertname": name}, "status": status} for name, status in statuses]
-    return {"heartbeat_age_s": 1.0, "arrivals": [{"alerts": sent}]}
+def arrived(name: str, status: str, **labels: str) -> dict[str, object]:
+    return {"labels": {"alertname": name, "arm": "drilled", **labels}, "status": status}
 
 
 @pytest.fixture
 def timeline() -> Timeline:
-    return Timeline("http://prometheus", "http://receiver")
+    return Timeline(arm="drilled", alerts=("A", "Stuck"))
 
 
 def said(timeline: Timeline) -> list[str]:
@@ -28,33 +23,52 @@ def said(timeline: Timeline) -> list[str]:
 
 
 def test_an_alert_goes_from_pending_to_firing_to_resolved(timeline: Timeline) -> None:
-    for answer in (alerts(("A", "pending")), alerts(("A", "firing")), alerts(("A", "firing")), alerts()):
-        timeline._look_at_alerts(answer)
+    for look in ([alert("A", "pending")], [alert("A", "firing")], [alert("A", "firing")], []):
+        timeline.saw_alerts(look)
     assert said(timeline) == ["A pending", "A firing", "A resolved"]
 
 
 def test_an_alert_that_only_was_pending_did_not_resolve(timeline: Timeline) -> None:
-    timeline._look_at_alerts(alerts(("A", "pending")))
-    timeline._look_at_alerts(alerts())
+    timeline.saw_alerts([alert("A", "pending")])
+    timeline.saw_alerts([])
     assert said(timeline) == ["A pending", "A inactive"]
 
 
 def test_of_several_instances_the_firing_one_counts(timeline: Timeline) -> None:
-    timeline._look_at_alerts(alerts(("A", "firing"), ("A", "pending")))
+    timeline.saw_alerts([alert("A", "firing", pool="one"), alert("A", "pending", pool="two")])
     assert said(timeline) == ["A firing"]
 
 
-def test_the_heartbeat_is_no_event(timeline: Timeline) -> None:
-    timeline._look_at_alerts(alerts(("Heartbeat", "firing")))
-    timeline._look_at_notifications(arrivals(("Heartbeat", "firing")))
+def test_alerts_of_another_drill_are_not_seen(timeline: Timeline) -> None:
+    timeline.saw_alerts([alert("A", "firing", arm="other")])
+    timeline.saw_notifications([arrived("A", "firing", arm="other")])
     assert said(timeline) == []
-    assert timeline.heartbeat_at_s is not None
 
 
-def test_each_delivery_is_noted_once(timeline: Timeline) -> None:
-    for _ in range(2):
-        timeline._look_at_notifications(arrivals(("A", "firing"), ("A", "resolved")))
+def test_of_alerts_without_an_arm_those_are_seen_that_the_drill_waits_for(timeline: Timeline) -> None:
+    for name in ("Stuck", "Heartbeat"):
+        timeline.saw_alerts([{"labels": {"alertname": name}, "state": "firing"}])
+    assert said(timeline) == ["Stuck firing", "Stuck resolved"]
+
+
+def test_a_delivery_is_over_when_each_of_its_instances_is(timeline: Timeline) -> None:
+    timeline.saw_notifications([arrived("A", "firing", pool="one"), arrived("A", "firing", pool="two")])
+    timeline.saw_notifications([arrived("A", "resolved", pool="one")])
+    assert not timeline.is_over("A")
+    timeline.saw_notifications([arrived("A", "resolved", pool="two")])
+    assert timeline.is_over("A")
     assert said(timeline) == ["A delivered", "A delivered as resolved"]
+
+
+def test_an_alert_that_fires_again_is_not_over(timeline: Timeline) -> None:
+    timeline.saw_notifications([arrived("A", status) for status in ("firing", "resolved", "firing")])
+    assert not timeline.is_over("A")
+
+
+def test_what_happened_before_a_moment_does_not_count_after_it(timeline: Timeline) -> None:
+    timeline.saw_notifications([arrived("A", "firing"), arrived("A", "resolved")])
+    assert timeline.at_s("delivered", "A") is not None
+    assert timeline.at_s("delivered", "A", since_s=timeline.now_s()) is None
 
 
 def test_alerts_with_several_windows_are_told_apart() -> None:
@@ -62,16 +76,10 @@ def test_alerts_with_several_windows_are_told_apart() -> None:
     assert key({"alertname": "PoolExhausted"}) == "PoolExhausted"
 
 
-async def test_what_is_never_seen_is_an_error_that_says_what_was(timeline: Timeline) -> None:
-    timeline.note("pending", "A")
-    with pytest.raises(NotSeen, match=r"A firing was not seen within 0 s; seen so far: A pending"):
-        await timeline.wait_for("firing", "A", within_s=0.05)
-
-
-async def test_quiet_ends_when_an_alert_becomes_active(timeline: Timeline) -> None:
-    timeline._look_at_notifications(arrivals())
+@pytest.mark.anyio
+async def test_quiet_ends_when_one_of_the_alerts_becomes_active(timeline: Timeline) -> None:
     await asyncio.sleep(0.02)
-    assert timeline.quiet_for_s(["A"]) > 0
-    timeline._look_at_alerts(alerts(("A", "pending")))
-    assert timeline.quiet_for_s(["A"]) == 0.0
-    assert timeline.quiet_for_s(["B"]) > 0
+    timeline.saw_alerts([alert("Another", "firing")])
+    assert timeline.quiet_for_s() > 0
+    timeline.saw_alerts([alert("A", "pending")])
+    assert timeline.quiet_for_s() == 0.0
