@@ -79,7 +79,7 @@ def _replica(objectives: Objectives) -> list[Alert]:
             summary="{{ $labels.arm }} cannot reach its replica",
             description="The replica answers nothing (up is {{ $value }}); every read goes to the primary.",
             dashboard="flightdeck-database?var-arm={{ $labels.arm }}",
-            no_drill="the embedded database has no replica; the faults of a real one are tested with the service",
+            drill="replica-killed",
         ),
         Alert(
             name="ReplicaLag",
@@ -93,6 +93,6 @@ def _replica(objectives: Objectives) -> list[Alert]:
                 f"the limit is {limit_s:g} s, and beyond its own bound the service reads from the primary."
             ),
             dashboard="flightdeck-database?var-arm={{ $labels.arm }}",
-            no_drill="the embedded database has no replica; the faults of a real one are tested with the service",
+            drill="replica-lags",
         ),
     ]

@@ -36,7 +36,7 @@ def symptom_alerts(objectives: Objectives) -> Group:
                     "nobody knows whether the service works."
                 ),
                 dashboard="flightdeck-monitoring",
-                no_drill="it needs Prometheus without targets, which no fault of the service makes; promtool proves it",
+                drill="no-targets",
             ),
             *(_slow_route(objectives, group) for group in objectives.groups),
         ],
@@ -62,5 +62,5 @@ def _slow_route(objectives: Objectives, name: str) -> Alert:
             f"{{{{ $value | humanizeDuration }}}} over [5m]; the objective is {threshold_s:g} s."
         ),
         dashboard="flightdeck-service?var-arm={{ $labels.arm }}&var-handler={{ $labels.handler }}",
-        no_drill="it fires in the drill slow-answers too, where the page of its group silences it",
+        drill="route-slow",
     )

@@ -31,7 +31,7 @@ def task_alerts(objectives: Objectives) -> Group:
                     f"the limit is {limits.task_wait_s:g} s."
                 ),
                 dashboard=BOARD,
-                no_drill="its limit is a minute of real waiting, which no clock compresses; promtool proves the alert",
+                drill="worker-frozen",
             ),
             Alert(
                 name="TasksFailing",
@@ -45,7 +45,7 @@ def task_alerts(objectives: Objectives) -> Group:
                     f"the limit is {limits.task_failure_ratio:.0%}."
                 ),
                 dashboard=BOARD,
-                no_drill="it takes a full disk or a bug in the task; promtool proves the alert",
+                drill="tasks-failing",
             ),
             Alert(
                 name="WorkersMissing",
@@ -67,7 +67,7 @@ def task_alerts(objectives: Objectives) -> Group:
                 summary="{{ $labels.task }} is asked for and none finishes",
                 description='{{ $value | printf "%.0f" }} tasks were sent over [15m] and none came to an end.',
                 dashboard=BOARD,
-                no_drill="a hanging worker looks like a missing one, and takes longer to tell apart",
+                drill="worker-astray",
             ),
         ],
     )
