@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from flightdeck import data
-from flightdeck.lab import DataDir, write_report
+from flightdeck.lab import DataDir
+from flightdeck.results import write_report
 
 
 def demo(

@@ -5,12 +5,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from lab.result import LabResult
+from flightdeck import results
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -70,6 +69,13 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         bool, typer.Option("--elsewhere", help="Also measure where the technique should make no difference.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Where to write the HTML report.")] = None,
+    metrics_port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="Port of 127.0.0.1 where results can be scraped meanwhile; 0: none."),
+    ] = 0,
+    metrics_file: Annotated[
+        Path | None, typer.Option(help="Where to write the same as a Prometheus text file, which stays.")
+    ] = None,
     data_dir: DataDir = Path(".flightdeck"),
 ) -> None:
     """Measure techniques: the same traffic with and without each, in turn, until the intervals are tight."""
@@ -103,9 +109,16 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         leave_one_out=leave_one_out,
         elsewhere=elsewhere,
     )
-    with watching(Console(stderr=True)) as watch:
-        result = asyncio.run(run_lab(experiments, options, watch))
-    show(result, as_json=as_json, report=report)
+    try:
+        with (
+            watching(Console(stderr=True)) as watch,
+            results.audience(metrics_port, metrics_file, say=watch.phase) as audience,
+        ):
+            result = asyncio.run(run_lab(experiments, options, watch, audience))
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    results.show(result, as_json=as_json, report=report)
     if result.is_interrupted:
         raise typer.Exit(130)
     if not result.techniques:
@@ -156,7 +169,7 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     except LabError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    show(result, as_json=as_json, report=report)
+    results.show(result, as_json=as_json, report=report)
     if result.is_interrupted:
         raise typer.Exit(130)
     if not result.techniques:
@@ -193,60 +206,8 @@ def sweep(
         raise typer.Exit(130)
 
 
-@commands.command("report")
-def write_reports(
-    results: Annotated[list[Path], typer.Argument(help="Results as JSON, as `lab run --json` and reports leave them.")],
-    compare_runs: Annotated[
-        bool, typer.Option("--compare", help="Say what changed from the first result to the second.")
-    ] = False,
-    html: Annotated[Path | None, typer.Option(help="Where to write the HTML report of a result.")] = None,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
-) -> None:
-    """Make a report of a result, or compare two results; exit with 1 where an effect changed."""
-    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
-
-    from lab.drift import drift, read  # noqa: PLC0415
-    from lab.errors import LabError  # noqa: PLC0415
-    from lab.table import markdown, print_drift  # noqa: PLC0415
-
-    if len(results) != (2 if compare_runs else 1):
-        typer.echo("give one result, or with --compare two: the earlier and the later", err=True)
-        raise typer.Exit(2)
-    try:
-        read_results = [read(path) for path in results]
-    except LabError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    if compare_runs:
-        drifts = drift(*read_results)
-        print_drift(drifts, Console())
-        raise typer.Exit(1 if any(each.verdict == "changed" for each in drifts) else 0)
-    if as_markdown:
-        typer.echo(markdown(read_results[0]), nl=False)
-    else:
-        show(read_results[0], as_json=False, report=html)
-
-
-def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
-    """Print the result, and write the report where one is wanted."""
-    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
-
-    from lab.table import print_result  # noqa: PLC0415
-
-    if as_json:
-        typer.echo(result.model_dump_json(indent=2))
-    else:
-        print_result(result, Console())
-    if report is not None:
-        write_report(result, report)
-
-
-def write_report(result: "LabResult", path: Path) -> None:
-    """Write the report of what was measured, if anything was, and say where it is."""
-    from lab.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
-
-    if result.techniques or result.elsewhere:
-        typer.echo(f"report: {write(result, path).resolve()}", err=True)
+commands.command("report")(results.write_reports)
+commands.command("serve")(results.serve)
 
 
 def require_data(data_dir: Path) -> None:

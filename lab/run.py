@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Final, Literal
+from typing import Final
 
 from lab.arms import Arm, ArmSpec, running
+from lab.audience import Audience, Everyone, Part, Turn
 from lab.environment import environment
 from lab.errors import ArmFailed
 from lab.experiments import Experiment
@@ -23,12 +24,13 @@ from lab.traffic import MIXES, WRITES
 from lab.upstream import upstream
 from service.techniques import NAMES, arm_name
 
-Part = Literal["techniques", "leave_one_out", "elsewhere"]
 PARTS: Final[dict[Part, str]] = {
     "techniques": "alone",
     "leave_one_out": "left out of everything",
     "elsewhere": "where it should make no difference",
 }
+
+NOBODY: Final = Everyone()
 
 QUICK: Final = Plan(opened_s=1.6, closed_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0)
 THOROUGH: Final = Plan(opened_s=5.0, closed_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0)
@@ -47,6 +49,11 @@ class Job:
         everything, examined = frozenset(NAMES), self.experiment.techniques
         both = (everything - examined, everything) if self.part == "leave_one_out" else (frozenset[str](), examined)
         return {arm_name(techniques): techniques for techniques in both}
+
+    @property
+    def turn(self) -> Turn:
+        """What an audience is told."""
+        return Turn(experiment=self.experiment.name, part=self.part, title=self.title)
 
     @property
     def label(self) -> str:
@@ -95,26 +102,41 @@ def empty_result(options: RunOptions) -> LabResult:
     )
 
 
-async def run(experiments: Sequence[Experiment], options: RunOptions, watch: Watch) -> LabResult:
+async def run(
+    experiments: Sequence[Experiment], options: RunOptions, watch: Watch, audience: Audience = NOBODY
+) -> LabResult:
     """Return the result of all experiments; an interruption ends the run and keeps what was measured."""
     begun = monotonic()
     result = empty_result(options)
-    async with Generator() as generator:
-        for job in jobs(experiments, options):
-            if missing := options.servers.missing(job.experiment.needs):
-                result.skipped[job.label] = f"set {' and '.join(missing)}: {job.experiment.needed}"
-                continue
-            watch.phase(job.title)
-            measured = await _measured(job, options, generator, watch)
-            if measured.rounds:
-                getattr(result, job.part)[job.experiment.name] = compared(job.experiment, measured, sides=job.sides)
-            elif not measured.is_interrupted:
-                result.skipped[job.label] = measured.failure
-            if measured.is_interrupted:
-                result.is_interrupted = True
-                break
+    try:
+        async with Generator() as generator:
+            for job in jobs(experiments, options):
+                watch.phase(job.title)
+                await _add(job, options, generator, result, watch=watch, audience=audience)
+                if result.is_interrupted:
+                    break
+    except asyncio.CancelledError:
+        result.is_interrupted = True
     result.duration_s = monotonic() - begun
     return result
+
+
+async def _add(
+    job: Job, options: RunOptions, generator: Generator, result: LabResult, *, watch: Watch, audience: Audience
+) -> None:
+    """Measure one experiment and put what it found into the result."""
+    if missing := options.servers.missing(job.experiment.needs):
+        result.skipped[job.label] = f"set {' and '.join(missing)}: {job.experiment.needed}"
+        return
+    await audience.begins(job.turn)
+    measured = await _measured(job, options, generator, watch)
+    result.is_interrupted = measured.is_interrupted
+    found = compared(job.experiment, measured, sides=job.sides) if measured.rounds else None
+    if found is not None:
+        getattr(result, job.part)[job.experiment.name] = found
+    elif not measured.is_interrupted:
+        result.skipped[job.label] = measured.failure
+    await audience.ended(job.turn, found)
 
 
 async def _measured(job: Job, options: RunOptions, generator: Generator, watch: Watch) -> Measured:

@@ -23,6 +23,7 @@ class Asked:
     method: str
     target: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 Handler = Callable[[Asked], Awaitable[Answer]]
@@ -42,8 +43,8 @@ async def known_service(handler: Handler, *, port: int = 0, hangs_up: bool = Fal
                 while (header := (await reader.readline()).decode().strip()) != "":
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
-                await reader.readexactly(int(headers.get("content-length", 0)))
-                answer = await handler(Asked(method=method, target=target, headers=headers))
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                answer = await handler(Asked(method=method, target=target, headers=headers, body=body))
                 writer.write(_encoded(answer))
                 await writer.drain()
                 if hangs_up:

@@ -9,56 +9,12 @@ from rich.console import Console
 
 from lab import figures
 from lab.drift import drift, read
-from lab.environment import environment
 from lab.errors import BadTarget
-from lab.experiments import BY_NAME
 from lab.figures import TIMES
-from lab.metric import Slot
-from lab.outcome import compared
-from lab.recording import Recording
 from lab.report import html, write
-from lab.result import LabResult, MetricResult
-from lab.rounds import Measured, Round
-from lab.servers import EMBEDDED, Servers
+from lab.result import MetricResult
 from lab.table import markdown, print_headlines, print_result
-
-ROUNDS = 6
-
-
-def recording(latency_s: float, size_bytes: int) -> Recording:
-    recorded = Recording(duration_s=1.0)
-    for number in range(40):
-        recorded.latencies["board"].record(latency_s * (1 + number / 100))
-        recorded.count("board", status=200, received_bytes=size_bytes, error="")
-    return recorded
-
-
-def result(*, on_bytes: int = 20_000, rounds: int = ROUNDS) -> LabResult:
-    measured = Measured(
-        rate_per_s=40.0,
-        capacity_per_s={"baseline": 70.0, "compression": 65.0},
-        rounds=[
-            Round(
-                at_s=10.0 * number,
-                slots={
-                    "baseline": Slot(opened=recording(0.2 + number / 1000, 200_000)),
-                    "compression": Slot(opened=recording(0.2 - number / 1000, on_bytes + number)),
-                },
-            )
-            for number in range(rounds)
-        ],
-    )
-    sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
-    return LabResult(
-        command="flightdeck lab run compression <quick>",
-        seed=1,
-        started_at="2026-01-02T03:04:05+00:00",
-        duration_s=61.0,
-        is_interrupted=False,
-        environment=environment(Servers(EMBEDDED)),
-        techniques={"compression": compared(BY_NAME["compression"], measured, sides=sides)},
-        skipped={"pooling": "needs <a pool>"},
-    )
+from tests.lab.known_result import result
 
 
 class Outline(HTMLParser):

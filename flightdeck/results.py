@@ -1,0 +1,107 @@
+"""What becomes of results: printed, reported, compared, scraped."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lab.audience import Audience
+    from lab.result import LabResult
+
+
+def write_reports(
+    results: Annotated[list[Path], typer.Argument(help="Results as JSON, as `lab run --json` and reports leave them.")],
+    compare_runs: Annotated[
+        bool, typer.Option("--compare", help="Say what changed from the first result to the second.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Where to write the HTML report of a result.")] = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+) -> None:
+    """Make a report of a result, or compare two results; exit with 1 where an effect changed."""
+    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from lab.drift import drift, read  # noqa: PLC0415
+    from lab.errors import LabError  # noqa: PLC0415
+    from lab.table import markdown, print_drift  # noqa: PLC0415
+
+    if len(results) != (2 if compare_runs else 1):
+        typer.echo("give one result, or with --compare two: the earlier and the later", err=True)
+        raise typer.Exit(2)
+    try:
+        read_results = [read(path) for path in results]
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    if compare_runs:
+        drifts = drift(*read_results)
+        print_drift(drifts, Console())
+        raise typer.Exit(1 if any(each.verdict == "changed" for each in drifts) else 0)
+    if as_markdown:
+        typer.echo(markdown(read_results[0]), nl=False)
+    else:
+        show(read_results[0], as_json=False, report=html)
+
+
+def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
+    """Print the result, and write the report where one is wanted."""
+    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from lab.table import print_result  # noqa: PLC0415
+
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        print_result(result, Console())
+    if report is not None:
+        write_report(result, report)
+
+
+def write_report(result: "LabResult", path: Path) -> None:
+    """Write the report of what was measured, if anything was, and say where it is."""
+    from lab.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    if result.techniques or result.elsewhere:
+        typer.echo(f"report: {write(result, path).resolve()}", err=True)
+
+
+def serve(
+    result: Annotated[Path, typer.Argument(help="A result as JSON.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of 127.0.0.1.")] = 9475,
+) -> None:
+    """Serve a result as Prometheus metrics until Ctrl-C."""
+    from threading import Event  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from lab.drift import read  # noqa: PLC0415
+    from lab.errors import LabError  # noqa: PLC0415
+    from lab.scrapable import Scrapable  # noqa: PLC0415
+
+    try:
+        scrapable = Scrapable.of(read(result), finished_at=result.stat().st_mtime)
+        with scrapable.served(port):
+            typer.echo(f"http://127.0.0.1:{port}/metrics", err=True)
+            Event().wait()
+    except LabError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+
+
+@contextmanager
+def audience(port: int, path: Path | None, *, say: Callable[[str], None]) -> "Iterator[Audience]":
+    """Give whoever is told of a run: those who scrape it, and Grafana where the environment names one."""
+    import os  # noqa: PLC0415 `flightdeck --help` stays quick
+    from time import time  # noqa: PLC0415
+
+    from lab.annotations import Annotations, Grafana  # noqa: PLC0415
+    from lab.audience import Everyone  # noqa: PLC0415
+    from lab.scrapable import Scrapable  # noqa: PLC0415
+
+    scrapable = Scrapable(clock=time, path=path, say=say)
+    grafana = Grafana.from_environ(os.environ)
+    annotations = [Annotations(grafana, clock=time, say=say)] if grafana is not None else []
+    with scrapable.served(port):
+        yield Everyone([scrapable, *annotations])
