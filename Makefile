@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: dashboards drills rules help install demo test check format lock bench clean
+.PHONY: verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ dashboards: $(DEV_STAMP)  ## generate the Grafana dashboards from grafana/boards
 drills: $(STAMP)  ## break the service in every known way, see each alert fire and resolve
 	$(BIN)/flightdeck drill run all $(DRILLS)
 
+verify-stack: $(STAMP)  ## ask the running stack: does every server answer, does every signal arrive
+	$(BIN)/flightdeck stack verify $(VERIFY)
+
 format: $(DEV_STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -65,6 +68,9 @@ lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
 
 bench: $(DEV_STAMP)  ## time what must be fast, side by side
 	$(BIN)/python -m bench
+
+bench-overhead: $(DEV_STAMP)  ## time what instrumentation costs a small route; fails if it costs more than it did
+	$(BIN)/python -m bench.overhead $(if $(RECORD),--record)
 
 clean:  ## remove the virtual environment and everything made at run time
 	rm -rf $(VENV) .flightdeck .mypy_cache .ruff_cache .pytest_cache
