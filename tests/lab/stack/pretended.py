@@ -18,8 +18,9 @@ Answer = tuple[int, Any, dict[str, str]]
 Answers = Callable[[dict[str, str]], Answer]
 
 
-def said(body: Any, status: int = 200, **headers: str) -> Answers:
+def said(body: Any, status: int = 200, *, trace_id: str = "") -> Answers:
     """Return an answer that does not depend on the request."""
+    headers = {"X-Trace-Id": trace_id} if trace_id else {}
     return lambda _: (status, body, headers)
 
 
@@ -40,8 +41,8 @@ def _all_well(boards: frozenset[str]) -> dict[tuple[str, str], Answers]:
     grafana = "/api/datasources"
     return {
         **{(arm, "/readyz"): ok for arm in ("baseline", "caching", "pooling", "compression", "edge")},
-        ("baseline", "/airports/JFK/departures"): said({"flights": []}, **{"X-Trace-Id": READ}),
-        ("baseline", "/error"): said({"status": 500}, 500, **{"X-Trace-Id": FAILED}),
+        ("baseline", "/airports/JFK/departures"): said({"flights": []}, trace_id=READ),
+        ("baseline", "/error"): said({"status": 500}, 500, trace_id=FAILED),
         ("prometheus", "/-/ready"): ok,
         ("prometheus", "/api/v1/targets"): said({"data": {"activeTargets": [target]}}),
         ("prometheus", "/api/v1/rules"): said({"data": {"groups": rules}}),

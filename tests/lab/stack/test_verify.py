@@ -48,7 +48,7 @@ def _change(part: str, path: str, body: Any, status: int = 200) -> Callable[[Sta
 
 
 DOWN = {"data": {"activeTargets": [{"labels": {"job": "tempo"}, "scrapeUrl": "http://tempo", "health": "down"}]}}
-NO_VALUE = {"data": {"result": []}}
+NO_VALUE: dict[str, Any] = {"data": {"result": []}}
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,7 @@ def test_a_stack_that_is_not_there_is_no_crash() -> None:
 
 
 def test_the_profile_core_is_not_asked_for_what_it_lacks(stack: Stack) -> None:
-    for part in ("bugsink",):
-        stack.answers.pop((part, "/health/ready"))
+    stack.answers.pop(("bugsink", "/health/ready"))
     stack.answers["prometheus", "/api/v1/query"] = said(NO_VALUE)
     findings = found(stack, at=replace(stack.at, everything_runs=False))
     assert wrong(findings) == []
