@@ -17,6 +17,7 @@ from observability.http_clients import HttpClientMetrics
 from service.airlines.routes import airlines_router
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
+from service.answer_documentation import document_answers
 from service.answers import FullObjects, SlimObjects
 from service.cache.compose import cache_for, told_edge
 from service.cache.edge import PurgingCache
@@ -36,7 +37,6 @@ from service.itineraries.routes import itineraries_router
 from service.landing.routes import landing_router
 from service.middleware import add_middleware
 from service.parameters import no_repeated_parameters
-from service.problem_documentation import document_problems
 from service.problems import install_problems
 from service.rate_limit.limiter import RateLimiter
 from service.reports.routes import reports_router
@@ -117,7 +117,7 @@ def create_app(
     app.include_router(itineraries_router(database, work=work, answers=answers))
     app.include_router(exports_router(exports))
     install_problems(app)
-    document_problems(app, not_modified=settings.uses("http_cache"))
+    document_answers(app, settings)
     if "replica" in database.engines:
         app.add_middleware(ReadYourWrites)
     add_middleware(app, settings, cache=cache, registry=registry)

@@ -38,4 +38,16 @@ async def json_body(request: Request, model: type[Model]) -> Model:
 
 def body_documentation(model: type[BaseModel]) -> dict[str, Any]:
     """Return what `openapi_extra` says about a body that a route reads itself."""
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": model.model_json_schema()}}}}
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def complete(node: Any) -> Any:
+        """Put each definition where it is referred to: references lead nowhere inside of an OpenAPI document."""
+        if isinstance(node, list):
+            return [complete(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        referred = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else {}
+        return {key: complete(value) for key, value in (referred | node).items() if key != "$ref"}
+
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": complete(schema)}}}}

@@ -1,8 +1,10 @@
 """Embedded databases for tests: four real days, loaded once and copied for each test; or the whole year."""
 
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +45,16 @@ def few_flights(few_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A data directory with the flights of `DAYS`; for tests that only read."""
     directory = tmp_path_factory.mktemp("few-flights")
     embedded(directory).load(Source(few_files), Silence())
+    return directory
+
+
+@pytest.fixture(scope="session")
+def sparse_flights(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a tenth of the flights of four days, and all that are cancelled or diverted."""
+    directory = Path(shutil.copytree(few_flights, tmp_path_factory.mktemp("sparse-flights") / "data"))
+    for database in directory.glob("*.db"):
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("DELETE FROM flights WHERE id % 10 AND status = 'arrived'")
     return directory
 
 

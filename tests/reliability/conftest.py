@@ -1,0 +1,3 @@
+from tests.reliability.figures import effort
+
+__all__ = ["effort"]
