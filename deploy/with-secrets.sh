@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs a command with secrets that come as files: NAME_FILE names the file whose content becomes NAME.
+# Runs a command with secrets that come as files: NAME_FILE=/run/flightdeck/… names the file whose content becomes NAME.
+# Other variables that end so, such as SSL_CERT_FILE, are none of its business.
 set -eu
 
-for name in $(env | sed -n 's/^\([A-Z][A-Z0-9_]*\)_FILE=.*/\1/p'); do
+for name in $(env | sed -n 's|^\([A-Z][A-Z0-9_]*\)_FILE=/run/flightdeck/.*|\1|p'); do
   eval "file=\$${name}_FILE"
   if [ ! -r "$file" ]; then
     echo "${name}_FILE names $file, which can not be read" >&2

@@ -167,7 +167,7 @@ main() {
   local known=()
   for img in "${wanted[@]}"; do
     r=$(recipe_of "$img")
-    if [[ -z $r ]]; then say "$img: no recipe (a local build stage, or an image with no Debian package): skipped"; continue; fi
+    if [[ -z $r ]]; then [[ $img == */* ]] && say "$img: no recipe: skipped"; continue; fi
     [[ $img == *:* ]] || img=$img:latest
     guard "$img"; known+=("$img"); recipes+=("$r")
   done

@@ -4,7 +4,10 @@ recipe_bugsink() { # from its wheel on PyPI, with the configuration for containe
 FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1 PORT=8000
 WORKDIR /app
-RUN pip install --no-cache-dir bugsink==2.6.2 \
+# Any certifi will do: the one it asks for may be newer than what an index that lags behind has.
+RUN pip install --no-cache-dir --no-deps bugsink==2.6.2 \
+ && python -c 'from importlib.metadata import requires as r; print(*(x.split(">")[0] if "certifi" in x else x for x in r("bugsink") if "extra" not in x), sep="\n")' >/tmp/requirements.txt \
+ && pip install --no-cache-dir -r /tmp/requirements.txt \
  && package=$(python -c 'import bugsink; print(bugsink.__path__[0])') \
  && cp "$package/conf_templates/docker.py.template" bugsink_conf.py \
  && install -D "$package/gunicorn.docker.conf.py" bugsink/gunicorn.docker.conf.py
