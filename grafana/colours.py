@@ -23,6 +23,9 @@ RESULTS: Final = {
 LEVELS: Final = {"local": "#5fc9c0", "shared": "#5b7fd6", "edge": "#d68fc0"}
 """Of caches, from the process outwards."""
 
+CACHES: Final = {"report": "#b08ce0", "board": "#4fb6c9", "reference": "#c9a24f"}
+"""Of the service; caches of other applications get colours in turn."""
+
 ENCODINGS: Final = {
     "identity": "#9397a1",
     "gzip": "#d9a441",

@@ -12,6 +12,11 @@ def above_is_bad(limit: float, *, warning: float | None = None) -> ThresholdsCon
     return _steps([Threshold(value=None, color=GOOD), *between, Threshold(value=limit, color=BAD)])
 
 
+def above_is_warning(limit: float) -> ThresholdsConfig:
+    """Return good below the limit, and from there on what deserves a look but is no fault."""
+    return _steps([Threshold(value=None, color=GOOD), Threshold(value=limit, color=WARNING)])
+
+
 def below_is_bad(limit: float, *, good: float | None = None) -> ThresholdsConfig:
     """Return bad below the limit; good from there on, or only from `good` on."""
     if good is None:

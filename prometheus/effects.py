@@ -72,7 +72,9 @@ HANDLER_EFFECTS: Final = ("latency_p50_seconds", "latency_p95_seconds", "respons
 
 def effect_rules() -> Group:
     """Return the recording rules that dashboards read: `arm:*`, `handler:*`, `cache:*` and effects."""
-    return Group(name="effects", rules=[*_by_arm(), *_by_handler(), *_by_cache(), *_effects(), *_handler_effects()])
+    return Group(
+        name="effects", rules=[*_by_arm(), *_by_handler(), *_by_cache(), *_answers(), *_effects(), *_handler_effects()]
+    )
 
 
 def _by_arm() -> Iterator[Recording]:
@@ -141,6 +143,19 @@ def _by_cache() -> Iterator[Recording]:
             "/\n(cache:lookups:rate5m > 0)"
         ),
         meaning="Share of lookups that found an answer, stale ones included, by cache and level.",
+    )
+
+
+def _answers() -> Iterator[Recording]:
+    by = "sum by (job, arm, cache, result)"
+    yield Recording(
+        record="cache:answers:rate5m",
+        expr=(
+            f'{by} (rate(cache_requests_total{{result!="miss", level!="edge"}}[{WINDOW}]))\n'
+            f'or\n{by} (rate(cache_requests_total{{result="miss", level="shared"}}[{WINDOW}]))\n'
+            f'or\n{by} (rate(cache_requests_total{{result="miss", level="local"}}[{WINDOW}]))'
+        ),
+        meaning="Answers per second by how they came about; what one level lacked and the next one had is no miss.",
     )
 
 

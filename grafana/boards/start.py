@@ -1,12 +1,35 @@
 """Start here: what each technique buys, at one look, and where to go on."""
 
-from grafana_foundation_sdk.builders.text import Panel
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from typing import Final
 
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue, Panel
+
+from grafana import units
 from grafana.board import Board, Section
+from grafana.boards.headlines import headlines
 from grafana.links import START
+from grafana.panels.heatmap import heatmap
+from grafana.panels.stat import stat
+from grafana.panels.table import Column, table
 from grafana.panels.text import text
-from service.techniques import ARMS
+from grafana.panels.timeseries import logarithmic, time_series
+from grafana.query import heat, instant, query, rows
+from grafana.thresholds import above_is_bad, above_is_warning
+from service.techniques import ARMS, CATALOGUE
+
+GUIDE: Final = {
+    "caching": ("Caching", "what is found, what that saves, how stale it may be"),
+    "pooling": ("Connection pooling", "connects, waits, and who holds connections"),
+    "compression": ("Compression", "bytes by encoding and route, CPU, the link it pays on"),
+    "database": ("Database", "queries per request, N+1 suspects, slow statements"),
+    "async": ("Async and background", "what blocks the event loop, threads, tasks"),
+    "service": ("Service (RED and SLO)", "rate, errors, duration of any app, budget left"),
+    "runtime": ("Runtime and dependencies", "memory, garbage, upstreams"),
+    "monitoring": ("The monitoring itself", "who watches the watchers"),
+    "lab": ("Lab results", "effects with confidence intervals"),
+}
+"""Every other board, and the question it is opened with."""
 
 
 def dashboard() -> Dashboard:
@@ -15,11 +38,188 @@ def dashboard() -> Dashboard:
         uid=START,
         title="Start here",
         question="Which technique matters, by how much, and where can I see why?",
-        sections=[Section(title="", panels=[_arms()])],
+        sections=[
+            Section(title="", panels=[*headlines(), _effects(), _alerts(), _guide()]),
+            Section(title="The same over time", panels=_over_time()),
+            Section(
+                title="Why: click a dot, and its trace opens", panels=[_requests("baseline"), _requests("optimized")]
+            ),
+            Section(title="The arms", panels=[_arms()]),
+        ],
         variables=("datasource",),
     ).build()
 
 
-def _arms() -> Panel:
-    lines = [f"**{arm}** {', '.join(sorted(techniques)) or 'none'}" for arm, techniques in ARMS.items()]
-    return text("The arms", "Which techniques each arm has; all get the same traffic.", "\n\n".join(lines)).span(24)
+def _effects() -> Builder[Panel]:
+    def recorded(name: str) -> str:
+        return f'max by (arm) ({name}{{arm!=""}})'
+
+    return (
+        table(
+            "What each arm costs a request",
+            "All arms get the same requests at the same rate; they differ only in their techniques (listed at the "
+            "bottom). "
+            "Compare each row with baseline: p50, p95, CPU, queries and bytes are better when smaller. "
+            "One core could carry is 1 / CPU per request: the throughput at which a core is full.",
+            Column(title="p50", query=rows(recorded("arm:latency_p50_seconds:5m")), unit=units.SECONDS, bar=True),
+            Column(title="p95", query=rows(recorded("arm:latency_p95_seconds:5m")), unit=units.SECONDS, bar=True),
+            Column(
+                title="Requests",
+                query=rows(recorded("arm:requests:rate5m")),
+                unit=units.REQUESTS_PER_SECOND,
+                decimals=1,
+            ),
+            Column(
+                title="One core could carry",
+                query=rows(f"1 / {recorded('arm:cpu_seconds_per_request:5m')}"),
+                unit=units.REQUESTS_PER_SECOND,
+                decimals=1,
+            ),
+            Column(
+                title="CPU / request",
+                query=rows(recorded("arm:cpu_seconds_per_request:5m")),
+                unit=units.SECONDS,
+                bar=True,
+            ),
+            Column(
+                title="Queries / request",
+                query=rows(recorded("arm:queries_per_request:5m")),
+                unit=units.COUNT,
+                decimals=1,
+                bar=True,
+            ),
+            Column(
+                title="Bytes / response",
+                query=rows(recorded("arm:response_bytes_per_request:5m")),
+                unit=units.BYTES,
+                bar=True,
+            ),
+            Column(title="Memory", query=rows(recorded("arm:resident_memory_bytes:max")), unit=units.BYTES, bar=True),
+            key={"arm": "Arm"},
+        )
+        .span(24)
+        .height(8)
+    )
+
+
+def _alerts() -> Builder[Panel]:
+    def number(matchers: str) -> str:
+        return f'count(ALERTS{{severity!="heartbeat", {matchers}}}) or vector(0)'
+
+    return (
+        stat(
+            "Alerts",
+            "How many fire now: pages are about what users notice, tickets about a cause that can wait until morning; "
+            "pending ones have not held for long enough yet. All zero is good; the board about the monitoring lists "
+            "them.",
+            instant(number('alertstate="firing", severity="page"'), "pages"),
+            instant(number('alertstate="firing", severity="ticket"'), "tickets"),
+            instant(number('alertstate="pending"'), "pending"),
+            unit=units.COUNT,
+        )
+        .thresholds(above_is_bad(1))
+        .override_by_regexp("/tickets|pending/", [DynamicConfigValue("thresholds", above_is_warning(1).build())])
+        .span(8)
+        .height(5)
+    )
+
+
+def _guide() -> Builder[Panel]:
+    entries = [f"**[{title}](/d/flightdeck-{name})** {what}" for name, (title, what) in GUIDE.items()]
+    lines = [" · ".join(entries[at : at + 2]) for at in range(0, len(entries), 2)]
+    return text("Go on", "Every board, with the question it answers.", "  \n".join(lines)).span(16).height(5)
+
+
+def _over_time() -> list[Builder[Panel]]:
+    def by_arm(series: str) -> str:
+        return f'max by (arm) ({series}{{arm!=""}})'
+
+    return [
+        logarithmic(
+            "Latency, p50",
+            "Half of the requests are answered faster. The axis is logarithmic: one line's height above another is how "
+            "many "
+            "times slower it is. Gaps between baseline and the others are what their techniques buy.",
+            query(by_arm("arm:latency_p50_seconds:5m"), "{{arm}}"),
+            unit=units.SECONDS,
+        ),
+        logarithmic(
+            "Latency, p95",
+            "One request in twenty is slower. Caches show here less than in the median, because misses remain.",
+            query(by_arm("arm:latency_p95_seconds:5m"), "{{arm}}"),
+            unit=units.SECONDS,
+        ),
+        time_series(
+            "CPU per request",
+            "Seconds of processor for one request, everything included. Compression costs here what it saves in bytes.",
+            query(by_arm("arm:cpu_seconds_per_request:5m"), "{{arm}}"),
+            unit=units.SECONDS,
+        ).span(8),
+        time_series(
+            "Queries per request",
+            "Statements that a request sends to its database. Caching and eager loading bring it down.",
+            query(by_arm("arm:queries_per_request:5m"), "{{arm}}"),
+            unit=units.COUNT,
+        ).span(8),
+        time_series(
+            "Bytes per response",
+            "Body bytes as they go over the wire. Compression, pages and 304 answers bring it down.",
+            query(by_arm("arm:response_bytes_per_request:5m"), "{{arm}}"),
+            unit=units.BYTES,
+        ).span(8),
+        time_series(
+            "Requests",
+            "Answered requests per second. Equal lines mean that the comparison is fair; a lower line is an arm that "
+            "can not keep up.",
+            query(by_arm("arm:requests:rate5m"), "{{arm}}"),
+            unit=units.REQUESTS_PER_SECOND,
+        ).span(8),
+        time_series(
+            "Errors",
+            "Answers per second with a status of 500 or more. Anything above zero is worth a look.",
+            query(by_arm("arm:errors:rate5m"), "{{arm}}"),
+            unit=units.REQUESTS_PER_SECOND,
+        )
+        .axis_soft_max(1)
+        .span(8),
+        time_series(
+            "Memory",
+            "Resident memory of the arm's largest process: what caches and pools cost. It should level out.",
+            query(by_arm("arm:resident_memory_bytes:max"), "{{arm}}"),
+            unit=units.BYTES,
+        ).span(8),
+    ]
+
+
+def _requests(arm: str) -> Builder[Panel]:
+    return heatmap(
+        f"Departure boards on {arm}",
+        "How long boards took: the more requests, the stronger the cell. Dots are requests with a trace; click one to "
+        "see "
+        "what it did. A board on baseline runs hundreds of small queries, on optimized three or none.",
+        heat(
+            "sum by (le) (increase(http_response_last_byte_seconds_bucket"
+            f'{{arm="{arm}", handler="/airports/{{faa}}/departures"}}[$__rate_interval]))'
+        ),
+        unit=units.SECONDS,
+    )
+
+
+def _arms() -> Builder[Panel]:
+    titles = {technique.name: technique.title for technique in CATALOGUE}
+
+    def having(techniques: frozenset[str]) -> str:
+        if len(techniques) == len(titles):
+            return f"all {len(titles)} techniques"
+        return ", ".join(titles[name].lower() for name in titles if name in techniques) or "no technique"
+
+    lines = [f"- **{arm}**: {having(techniques)}" for arm, techniques in ARMS.items()]
+    return (
+        text(
+            "Who is who",
+            "Every arm is a process of the same service; these are the techniques that are switched on.",
+            "\n".join(lines),
+        )
+        .span(24)
+        .height(6)
+    )

@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.common import (
     VizOrientation,
 )
 
-from grafana.panels.colour import by_legend
+from grafana.panels.colour import coloured
 from grafana.panels.targets import lettered
 from grafana.source import SOURCE
 from grafana.thresholds import neutral
@@ -18,7 +18,7 @@ from grafana.thresholds import neutral
 
 def bars(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
     """Return a bar from zero for each series, with its value in the series' colour."""
-    panel = (
+    return coloured(
         Panel()
         .title(title)
         .description(description)
@@ -37,6 +37,3 @@ def bars(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
         .show_unfilled(True)
         .no_value("none")
     )
-    for pattern, properties in by_legend():
-        panel.override_by_regexp(pattern, properties)
-    return panel

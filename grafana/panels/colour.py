@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, Protocol, Self, TypeVar
 
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue, ValueMap, ValueMappingResult
 
@@ -12,9 +12,27 @@ MEANINGS: Final[tuple[Mapping[str, str], ...]] = (
     colours.ARMS,
     colours.RESULTS,
     colours.LEVELS,
+    colours.CACHES,
     colours.ENCODINGS,
     colours.STATUSES,
 )
+
+
+class Overridable(Protocol):
+    """A panel whose series can be told to look different."""
+
+    def override_by_regexp(self, regexp: str, properties: list[DynamicConfigValue]) -> Self:
+        """Give the series with such a name these properties."""
+
+
+Panel = TypeVar("Panel", bound=Overridable)
+
+
+def coloured(panel: Panel) -> Panel:
+    """Return the panel with the series that have a meaning in the colour of that meaning."""
+    for pattern, properties in by_legend():
+        panel.override_by_regexp(pattern, properties)
+    return panel
 
 
 def fixed(colour: str) -> DynamicConfigValue:

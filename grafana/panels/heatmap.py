@@ -19,6 +19,7 @@ def heatmap(title: str, description: str, buckets: Dataquery, *, unit: str) -> P
         .targets(lettered([buckets]))
         .unit(unit)
         .height(9)
+        .max_data_points(60)
         .span(12)
         .calculate(False)
         .cell_gap(1)

@@ -1,14 +1,19 @@
 """Tables: one row for each value of a label, one column for each query."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from string import ascii_uppercase
 
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.builders.table import Panel
 from grafana_foundation_sdk.models.common import TableCellHeight
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import (
+    DataTransformerConfig,
+    DynamicConfigValue,
+    ValueMap,
+    ValueMappingResult,
+)
 
 from grafana import colours
 from grafana.panels.colour import as_mapping
@@ -27,6 +32,8 @@ class Column:
     decimals: int | None = None
     thresholds: ThresholdsConfig | None = None
     """Where numbers can be good or bad: they colour the cell's text."""
+    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Instead of a number: for each value a word and its colour."""
     bar: bool = False
     """Whether a bar in the cell shows the number beside the others."""
 
@@ -51,8 +58,10 @@ def table(title: str, description: str, *columns: Column, key: Mapping[str, str]
         .no_value("-")
         .transformations(_joined(columns, key))
     )
+    # Bars of one unit share a scale, so that they compare between columns too.
+    is_alike = len({column.unit for column in columns if column.bar}) == 1
     for column in columns:
-        panel.override_by_name(column.title, _properties(column))
+        panel.override_by_name(column.title, _properties(column, is_alike=is_alike))
     for heading in key.values():
         panel.override_by_name(heading, _key_properties())
     return panel
@@ -72,7 +81,7 @@ def _joined(columns: Sequence[Column], key: Mapping[str, str]) -> list[DataTrans
     return [DataTransformerConfig(id_val="merge", options={}), organized]
 
 
-def _properties(column: Column) -> list[DynamicConfigValue]:
+def _properties(column: Column, *, is_alike: bool) -> list[DynamicConfigValue]:
     properties = [DynamicConfigValue("unit", column.unit)]
     if column.decimals is not None:
         properties.append(DynamicConfigValue("decimals", column.decimals))
@@ -80,7 +89,14 @@ def _properties(column: Column) -> list[DynamicConfigValue]:
         properties.append(DynamicConfigValue("thresholds", column.thresholds.build()))
     if column.bar:
         properties.append(DynamicConfigValue("custom.cellOptions", {"type": "gauge", "mode": "basic"}))
-        properties.append(DynamicConfigValue("min", 0))
+        properties += [DynamicConfigValue("min", 0), DynamicConfigValue("fieldMinMax", not is_alike)]
+    elif column.words:
+        words = {
+            value: ValueMappingResult(text=word, color=colour, index=at)
+            for at, (value, (word, colour)) in enumerate(column.words.items())
+        }
+        properties.append(DynamicConfigValue("mappings", [ValueMap(words)]))
+        properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     elif column.thresholds is not None:
         properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     return properties

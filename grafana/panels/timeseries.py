@@ -1,7 +1,10 @@
 """Lines over time."""
 
+from collections.abc import Sequence
+
 from grafana_foundation_sdk.builders.common import (
     GraphThresholdsStyleConfig,
+    ScaleDistributionConfig,
     StackingConfig,
     VizLegendOptions,
     VizTooltipOptions,
@@ -15,6 +18,7 @@ from grafana_foundation_sdk.models.common import (
     LegendDisplayMode,
     LegendPlacement,
     LineInterpolation,
+    ScaleDistribution,
     SortOrder,
     StackingMode,
     TooltipDisplayMode,
@@ -22,36 +26,42 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import FieldColorModeId
 
-from grafana.panels.colour import by_legend
+from grafana.panels.colour import coloured
 from grafana.panels.targets import lettered
 from grafana.source import SOURCE
 
 
 def time_series(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
-    """Return lines from zero, with their last value in the legend."""
-    panel = (
+    """Return lines from zero."""
+    return _lines(title, description, queries, unit).min(0)
+
+
+def logarithmic(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
+    """Return lines on a logarithmic axis, where the same distance is the same factor: for effects of ten and more."""
+    scale = ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
+    return _lines(title, description, queries, unit).scale_distribution(scale)
+
+
+def _lines(title: str, description: str, queries: Sequence[Dataquery], unit: str) -> Panel:
+    return coloured(
         Panel()
         .title(title)
         .description(description)
         .datasource(SOURCE)
         .targets(lettered(queries))
         .unit(unit)
-        .min(0)
         .height(8)
         .span(12)
         .line_width(2)
         .line_interpolation(LineInterpolation.LINEAR)
-        .fill_opacity(6)
+        .fill_opacity(0)
         .gradient_mode(GraphGradientMode.NONE)
         .show_points(VisibilityMode.NEVER)
         .span_nulls(False)
         .color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
-        .legend(legend("lastNotNull"))
+        .legend(legend())
         .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     )
-    for pattern, properties in by_legend():
-        panel.override_by_regexp(pattern, properties)
-    return panel
 
 
 def stacked(panel: Panel) -> Panel:

@@ -63,6 +63,18 @@ EXPORTERS: Final = {
         "otelcol_receiver_refused_log_records_total",
         "otelcol_receiver_refused_spans_total",
     },
+    "the lab": {
+        "lab_arm_value",
+        "lab_effect_deciding",
+        "lab_effect_ratio",
+        "lab_effect_ratio_high",
+        "lab_effect_ratio_low",
+        "lab_effect_verdict",
+        "lab_experiment_finished_timestamp_seconds",
+        "lab_experiment_rounds",
+        "lab_experiment_running",
+        "lab_experiment_valid",
+    },
 }
 OF_EXPORTERS: Final = frozenset().union(*EXPORTERS.values())
 

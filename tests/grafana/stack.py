@@ -32,7 +32,8 @@ from tests.servers.executable import executable
 
 PROMISED: Final = "optimized"
 """The arm that users are promised something about; the others are its comparison, as in the compose stack."""
-MIX: Final = "whole service"
+MIXES: Final = {"reading": 0.85, "whole service": 0.15}
+"""What is asked for, in shares: mostly reading, so that caches have something to keep; and a little of everything."""
 READY_S: Final = 30.0
 
 
@@ -68,7 +69,7 @@ async def running_stack(directory: Path, data_dir: Path, watching: Watching) -> 
             for name, techniques in ARMS.items()
         ]
         async with running(arms), _prometheus(directory, arms, watching) as url:
-            loads = [asyncio.create_task(_load(arm, watching)) for arm in arms]
+            loads = [asyncio.create_task(_load(arm, mix, watching)) for arm in arms for mix in MIXES]
             try:
                 yield url
             finally:
@@ -77,10 +78,10 @@ async def running_stack(directory: Path, data_dir: Path, watching: Watching) -> 
                 await asyncio.gather(*loads, return_exceptions=True)
 
 
-async def _load(arm: Arm, watching: Watching) -> None:
-    """Ask the arm what people ask the whole service, the same of every arm, until cancelled."""
-    requests = Traffic(MIX, seed=watching.seed).requests(0)
-    pace = OpenLoop(rate_per_s=watching.rate_per_s)
+async def _load(arm: Arm, mix: str, watching: Watching) -> None:
+    """Ask every arm the same until cancelled."""
+    requests = Traffic(mix, seed=watching.seed).requests(0)
+    pace = OpenLoop(rate_per_s=watching.rate_per_s * MIXES[mix])
     memory = Memory(token=arm.token)
     for part in range(10_000):
         await drive(Address.of(arm.url), requests, pace, Stretch(duration_s=30), memory=memory, seed=part)

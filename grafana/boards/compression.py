@@ -1,0 +1,202 @@
+"""Compression: bytes that are spared, CPU that is spent, and the link from which on it does not pay."""
+
+from typing import Final
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
+
+from grafana import units
+from grafana.board import Board, Section
+from grafana.panels.bars import bars
+from grafana.panels.colour import coloured
+from grafana.panels.stat import stat
+from grafana.panels.table import Column, table
+from grafana.panels.timeseries import lined, logarithmic, stacked, time_series
+from grafana.query import ARM, instant, query, rows
+from grafana.thresholds import below_is_bad
+from prometheus.slo import load
+
+LINKS_MBIT_S: Final = {"2 Mbit/s": 2, "10 Mbit/s": 10, "50 Mbit/s": 50, "100 Mbit/s": 100, "1 Gbit/s": 1000}
+"""From a phone at the edge of its cell to a data centre."""
+BOARD: Final = 'handler="/airports/{faa}/departures"'
+
+
+def dashboard() -> Dashboard:
+    """Return the board about compression."""
+    return Board(
+        uid="flightdeck-compression",
+        title="Compression",
+        question="How many bytes does compression spare, what CPU does it cost, and on which links does it pay?",
+        sections=[
+            Section(title="", panels=_at_one_look()),
+            Section(title="By encoding", panels=_by_encoding()),
+            Section(title="Does it pay?", panels=_worth()),
+        ],
+        variables=("datasource", "arm", "window"),
+    ).build()
+
+
+def _rate(metric: str, by: str = "encoding", matching: str = "") -> str:
+    return f"sum by ({by}) (rate(compression_{metric}{{{ARM}{matching}}}[$window]))"
+
+
+def _at_one_look() -> list[Builder[Panel]]:
+    return [
+        bars(
+            "A departure board on the wire",
+            "Bytes of an average board as it leaves each arm, for the same requests. Short bars are good: compression "
+            "sends "
+            "a fraction of what baseline sends.",
+            instant(f"max by (arm) (handler:response_bytes_per_request:5m{{{ARM}, {BOARD}}})", "{{arm}}"),
+            unit=units.BYTES,
+        )
+        .span(8)
+        .height(9),
+        table(
+            "Bytes by route",
+            "An average answer of each route on the arm without techniques and on the one that only compresses, the "
+            "ten "
+            "largest first. Small answers are left as they are: below the minimum size compressing costs more than it "
+            "spares.",
+            Column(
+                title="baseline",
+                query=rows('topk(10, max by (handler) (handler:response_bytes_per_request:5m{arm="baseline"}))'),
+                unit=units.BYTES,
+                bar=True,
+            ),
+            Column(
+                title="compression",
+                query=rows('max by (handler) (handler:response_bytes_per_request:5m{arm="compression"})'),
+                unit=units.BYTES,
+                bar=True,
+            ),
+            Column(
+                title="smaller by",
+                query=rows('max by (handler) (handler_effect:response_bytes_per_request:ratio{arm="compression"})'),
+                unit=units.FACTOR,
+                decimals=1,
+            ),
+            key={"handler": "Route"},
+        )
+        .span(11)
+        .height(9),
+        coloured(
+            stat(
+                "Ratio",
+                "How many bytes of a body became one on the wire, over every compressed answer of the arm. JSON gives "
+                "4 to "
+                "12; near 1 the bodies do not compress and the CPU is wasted.",
+                instant(f"max by (arm) (arm:compression_ratio:5m{{{ARM}}} > 1)", "{{arm}}"),
+                unit=units.FACTOR,
+            )
+        )
+        .decimals(1)
+        .span(5)
+        .height(9),
+    ]
+
+
+def _by_encoding() -> list[Builder[Panel]]:
+    answers = _rate("responses_total", "arm")
+    compressed = _rate("responses_total", "arm", ', encoding!="identity"')
+    reused = _rate("responses_total", "arm", ', reused="true"')
+    return [
+        stacked(
+            time_series(
+                "Before compression",
+                "Body bytes per second, by the encoding that the client was sent. Identity is what went out as it was: "
+                "small bodies, and clients that accept nothing else.",
+                query(_rate("before_bytes_total"), "{{encoding}}"),
+                unit=units.BYTES_PER_SECOND,
+            )
+        ).span(8),
+        stacked(
+            time_series(
+                "After compression",
+                "The same bodies as they went over the wire. Compare the height with the panel on the left.",
+                query(_rate("after_bytes_total"), "{{encoding}}"),
+                unit=units.BYTES_PER_SECOND,
+            )
+        ).span(8),
+        time_series(
+            "Ratio by encoding",
+            "How many bytes became one. br and zstd should lie above gzip; identity is one by definition.",
+            query(f"{_rate('before_bytes_total')}\n/\n({_rate('after_bytes_total')} > 0)", "{{encoding}}"),
+            unit=units.FACTOR,
+        ).span(8),
+        time_series(
+            "CPU for a megabyte",
+            "Seconds of compression for a megabyte of bodies. Bodies that were compressed before and sent again cost "
+            "nothing and are in the average: caches bring this down.",
+            query(f"{_rate('duration_seconds_sum')}\n/\n({_rate('before_bytes_total')} / 1e6 > 0)", "{{encoding}}"),
+            unit=units.SECONDS,
+        ).span(8),
+        logarithmic(
+            "Time to compress one body, p95",
+            "A body of the departure board takes a millisecond or less with zstd. Long ones leave the event loop, so "
+            "that "
+            "others need not wait. Dots lead to traces.",
+            query(
+                "histogram_quantile(0.95, sum by (encoding, le) "
+                f"(rate(compression_duration_seconds_bucket{{{ARM}}}[$window])))",
+                "{{encoding}}",
+            ),
+            unit=units.SECONDS,
+        ).span(8),
+        time_series(
+            "Compressed once, sent again",
+            "Share of compressed answers whose bytes were kept from an earlier one. It follows the hit ratio of the "
+            "cache; "
+            "an arm without a cache compresses every answer anew.",
+            query(
+                f"({reused} or {answers} * 0)\n/\n({compressed} > 0)",
+                "{{arm}}",
+            ),
+            unit=units.SHARE,
+        )
+        .max(1)
+        .span(8),
+    ]
+
+
+def _worth() -> list[Builder[Panel]]:
+    limit = load().limits.compression_link_mbit_s * 1e6
+    saved = f"({_rate('before_bytes_total')} - {_rate('after_bytes_total')})"
+
+    def on_link(mbit_s: int) -> str:
+        return (
+            f"max by (arm) (handler:latency_p50_seconds:5m{{{ARM}, {BOARD}}})"
+            f" + max by (arm) (handler:response_bytes_per_request:5m{{{ARM}, {BOARD}}}) * 8 / {mbit_s * 1e6:g}"
+        )
+
+    return [
+        table(
+            "Time to the last byte of a departure board, on modelled links",
+            "The median time that the service takes, as measured, plus the time that the bytes would take on a link of "
+            "this "
+            "speed, as calculated. On slow links bytes decide and compression wins; on fast ones only the service's "
+            "own "
+            "time remains.",
+            *(
+                Column(title=title, query=rows(on_link(mbit_s)), unit=units.SECONDS, bar=True)
+                for title, mbit_s in LINKS_MBIT_S.items()
+            ),
+            key={"arm": "Arm"},
+        )
+        .span(16)
+        .height(8),
+        lined(
+            logarithmic(
+                "Break-even link",
+                "On links slower than this, compressing takes less time than it saves; on faster ones it delays the "
+                "answer. "
+                f"Good is far above the dashed line ({limit / 1e6:g} Mbit/s, from slo.toml): below it the alert "
+                "CompressionCostsMore fires.",
+                query(f"{saved} * 8\n/\n({_rate('duration_seconds_sum')} > 0)", "{{encoding}}"),
+                unit=units.BITS_PER_SECOND,
+            ),
+            below_is_bad(limit),
+        )
+        .span(8)
+        .height(8),
+    ]
