@@ -1,81 +1,76 @@
 """`flightdeck drill`: break something on purpose, see its alert fire, repair it, see the alert resolve."""
 
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from flightdeck import data
 
 if TYPE_CHECKING:
+    from lab.drills.drill import Expectation
     from lab.drills.outcome import Outcome
+    from lab.drills.session import Work
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
+DATA_DIR: Final = Path(".flightdeck")
+OnCompose = Annotated[
+    bool,
+    typer.Option("--compose", help="On the running stack of the compose file here, instead of servers of its own."),
+]
+
 
 @commands.command("list")
-def list_drills() -> None:
+def list_drills(on_compose: OnCompose = False) -> None:
     """List the drills: what each breaks, and which alerts must fire."""
-    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
-    from rich.table import Table  # noqa: PLC0415
+    from lab.drills.table import show_list  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from lab.drills.catalogue import DRILLS  # noqa: PLC0415
-
-    table = Table("drill", "what is broken", "alerts that must fire")
-    for drill in DRILLS.values():
-        table.add_row(drill.name, drill.breaks, ", ".join(drill.alerts))
-    Console().print(table)
+    show_list(list(_known(on_compose=on_compose).values()))
 
 
 @commands.command()
 def run(
     names: Annotated[list[str], typer.Argument(help="Names of drills, or `all`.", metavar="NAME...")],
-    data_dir: Annotated[Path, typer.Option(help="Where the embedded databases are.", envvar="DATA_DIR")] = Path(
-        ".flightdeck"
-    ),
+    data_dir: Annotated[Path, typer.Option(help="Where the embedded databases are.", envvar="DATA_DIR")] = DATA_DIR,
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Drills at a time; by default two for each processor.")
     ] = None,
+    on_compose: OnCompose = False,
     report: Annotated[Path | None, typer.Option(help="Write the table of all drills to this Markdown file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
 ) -> None:
-    """Run drills, with a Prometheus and an Alertmanager of their own on the compressed clock."""
+    """Run drills: each breaks something for real, and Prometheus, Alertmanager and a receiver have to notice."""
     import json  # noqa: PLC0415 `flightdeck --help` stays quick
-    import sys  # noqa: PLC0415
-    from contextlib import redirect_stdout  # noqa: PLC0415
     from dataclasses import asdict  # noqa: PLC0415
 
-    from lab.databases import DATABASES  # noqa: PLC0415
-    from lab.drills.catalogue import DRILLS  # noqa: PLC0415
     from lab.drills.errors import DrillError  # noqa: PLC0415
-    from lab.drills.session import run_drills, usually_at_once  # noqa: PLC0415
+    from lab.drills.session import collected  # noqa: PLC0415
     from lab.drills.table import report as page  # noqa: PLC0415
     from lab.drills.table import show, show_all  # noqa: PLC0415
 
-    unknown = [name for name in names if name not in {*DRILLS, "all"}]
+    known = _known(on_compose=on_compose)
+    unknown = [name for name in names if name not in {*known, "all"}]
     if unknown:
-        typer.echo(f"no drill {', '.join(unknown)}; there are {', '.join(DRILLS)}, and all", err=True)
+        typer.echo(f"no drill {', '.join(unknown)}; there are {', '.join(known)}, and all", err=True)
         raise typer.Exit(2)
-    chosen = [DRILLS[name] for name in (DRILLS if "all" in names else dict.fromkeys(names))]
+    chosen = list(known) if "all" in names else list(dict.fromkeys(names))
 
     def seen(outcome: "Outcome") -> None:
         if not as_json:
             show(outcome)
 
-    if not all((data_dir / name).exists() for name in DATABASES):
-        with redirect_stdout(sys.stderr):
-            data.load(data_dir=data_dir)
+    work = _on_compose(chosen) if on_compose else _embedded(chosen, data_dir, at_once)
     try:
-        outcomes = run_drills(
-            chosen,
-            data_dir=data_dir,
-            at_once=at_once or usually_at_once(),
-            seen=seen,
-            say=lambda text: typer.echo(text, err=True),
-        )
+        by_name = collected(work, seen=seen, say=_say)
     except DrillError as error:
-        typer.echo(str(error), err=True)
+        _say(str(error))
         raise typer.Exit(1) from error
+    outcomes = [by_name[name] for name in chosen if name in by_name]
     is_complete = len(outcomes) == len(chosen)
     if report is not None and is_complete:
         report.write_text(page(outcomes), encoding="utf-8")
@@ -85,3 +80,33 @@ def run(
         show_all(outcomes)
     if not is_complete or any(outcome.failure for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _known(*, on_compose: bool) -> "Mapping[str, Expectation]":
+    from lab.drills.catalogue import DRILLS  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.drills.compose_catalogue import COMPOSE_DRILLS  # noqa: PLC0415
+
+    return COMPOSE_DRILLS if on_compose else DRILLS
+
+
+def _on_compose(names: list[str]) -> "Work":
+    from lab.drills.compose_catalogue import COMPOSE_DRILLS  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.drills.compose_run import run_on_compose  # noqa: PLC0415
+
+    return partial(run_on_compose, [COMPOSE_DRILLS[name] for name in names], say=_say)
+
+
+def _embedded(names: list[str], data_dir: Path, at_once: int | None) -> "Work":
+    from lab.databases import DATABASES  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.drills.catalogue import DRILLS  # noqa: PLC0415
+    from lab.drills.embedded import run_embedded, usually_at_once  # noqa: PLC0415
+
+    if not all((data_dir / name).exists() for name in DATABASES):
+        with redirect_stdout(sys.stderr):
+            data.load(data_dir=data_dir)
+    drills = [DRILLS[name] for name in names]
+    return partial(run_embedded, drills, data_dir=data_dir, at_once=at_once or usually_at_once(), say=_say)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

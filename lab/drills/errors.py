@@ -3,6 +3,7 @@
 DrillError
 ├── MissingProgram   a server that the drill needs is not installed
 ├── ProcessFailed    a process of the drill ended, or was not ready in time
+├── StackNotUp       a service of the compose stack does not run
 └── NotSeen          an alert did not do in time what the drill waits for
 """
 
@@ -23,6 +24,13 @@ class ProcessFailed(DrillError):
 
     def __init__(self, name: str, what: str, log: str) -> None:
         super().__init__(f"{name} {what}; the end of its log:\n{log.strip() or '(empty)'}")
+
+
+class StackNotUp(DrillError):
+    """A service of the compose stack does not run."""
+
+    def __init__(self, service: str, what: str) -> None:
+        super().__init__(f"{service} {what}; start the stack and wait until it is healthy: docker compose up -d --wait")
 
 
 class NotSeen(DrillError):

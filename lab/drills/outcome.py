@@ -1,9 +1,10 @@
 """What a drill showed: of each alert, how long it took."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lab.drills.drill import Drill
+from lab.drills.drill import Expectation
 from lab.drills.timeline import Event, Timeline
 
 
@@ -34,7 +35,11 @@ class Outcome:
     """Why it did not get to its end; empty when it did."""
 
 
-def outcome_of(drill: Drill, timeline: Timeline, failure: str) -> Outcome:
+Seen = Callable[[Outcome], None]
+"""What is done with each outcome as soon as there is one."""
+
+
+def outcome_of(drill: Expectation, timeline: Timeline, failure: str) -> Outcome:
     """Return what the timeline holds of the drill's alerts; `failure` says why it did not get to its end."""
     fault, repair = timeline.at_s("fault"), timeline.at_s("repair")
 

@@ -6,6 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from lab.drills.drill import Expectation
 from lab.drills.outcome import Outcome
 
 WIDTH: Final = 160
@@ -37,6 +38,14 @@ def show_all(outcomes: Sequence[Outcome]) -> None:
             times = (alert.pending_s, alert.firing_s, alert.delivered_s, alert.resolved_s, alert.delivered_resolved_s)
             shown = [seconds(time) for time in times]
             table.add_row(outcome.drill, alert.alert, *shown, ", ".join(outcome.also_fired))
+    _console().print(table)
+
+
+def show_list(drills: Sequence[Expectation]) -> None:
+    """Print what each drill breaks, and which alerts must fire."""
+    table = Table("drill", "what is broken", "alerts that must fire")
+    for drill in drills:
+        table.add_row(drill.name, drill.breaks, ", ".join(drill.alerts))
     _console().print(table)
 
 

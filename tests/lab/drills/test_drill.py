@@ -114,7 +114,7 @@ def test_data_that_is_not_there_is_loaded_first(
 ) -> None:
     loaded: list[Path] = []
     monkeypatch.setattr("flightdeck.drill.data.load", lambda *, data_dir: loaded.append(data_dir))
-    monkeypatch.setattr("lab.drills.session.run_drills", lambda *_, **__: [])
+    monkeypatch.setattr("lab.drills.session.collected", lambda *_, **__: {})
     for data_dir in (tmp_path / "new", few_flights):
         CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(data_dir)])
     assert loaded == [tmp_path / "new"]
