@@ -5,6 +5,7 @@ SDK is asked only when there is an exception; what a report says about the reque
 """
 
 import logging
+from functools import partial
 from typing import Any, Final, cast
 
 import sentry_sdk
@@ -54,7 +55,7 @@ class Errors:
                 release=settings.sentry_release or str(attributes.get("service.version", "")) or None,
                 server_name=str(attributes["service.instance.id"]),
                 transport=counting_transport(self._counts),
-                before_send=_before_send,
+                before_send=partial(_before_send, trace_url=settings.trace_url),
                 default_integrations=False,
                 auto_enabling_integrations=False,
                 integrations=[DedupeIntegration(), ExcepthookIntegration()],
@@ -99,13 +100,16 @@ class Errors:
         sentry_sdk.capture_event(cast("Event", {**event, **about}), hint)
 
 
-def _before_send(event: Event, hint: Hint) -> Event | None:
+def _before_send(event: Event, hint: Hint, *, trace_url: str) -> Event | None:
     """Put the trace into the report and take the secrets out of it; also of what the application reports itself."""
     record = current_request.get()
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         ids: dict[str, object] = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
         event["contexts"] = {**event.get("contexts", {}), "trace": ids}
+        if trace_url:
+            link = trace_url.replace("{trace_id}", f"{context.trace_id:032x}")
+            event["extra"] = {**event.get("extra", {}), "trace_url": link}
     error = (hint.get("exc_info") or (None, None, None))[1]
     # Of a body that was longer than what was kept of it nobody knows what is in it.
     keeps_locals = record is None or not record.body_is_cut

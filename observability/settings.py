@@ -185,6 +185,11 @@ class TelemetrySettings(BaseModel):
         default="", alias="SENTRY_ENVIRONMENT", description="The environment of reported errors."
     )
     sentry_release: str = Field(default="", alias="SENTRY_RELEASE", description="The release of reported errors.")
+    trace_url: str = Field(
+        default="",
+        alias="OBSERVABILITY_TRACE_URL",
+        description="Where a trace is shown, with `{trace_id}` in its place; error reports link to theirs.",
+    )
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         default="info", alias="LOG_LEVEL", description="The least severe log record that is written."
@@ -205,6 +210,13 @@ class TelemetrySettings(BaseModel):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("trace_url")
+    @classmethod
+    def _names_the_trace(cls, value: str) -> str:
+        if value and not (value.startswith(("http://", "https://")) and "{trace_id}" in value):
+            raise ValueError("expected a URL with {trace_id} in it")
+        return value
 
     @field_validator("latency_buckets_s", "slo_thresholds_s")
     @classmethod

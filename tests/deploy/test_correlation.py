@@ -179,6 +179,11 @@ def test_every_link_to_a_trace_sets_the_variable_of_its_board() -> None:
         assert re.findall(r"var-(\w+)=", link) in ([], variables)
 
 
+def test_from_an_error_report_to_its_trace() -> None:
+    link = TelemetrySettings.from_environ(services()["optimized"]["environment"]).trace_url
+    assert link == f"http://localhost:{environment()['GRAFANA_PORT']}/d/{BOARD['uid']}?var-trace={{trace_id}}"
+
+
 def test_the_board_of_one_trace_asks_sources_that_exist() -> None:
     asked = [target["datasource"] for panel in BOARD["panels"] for target in panel["targets"]]
     assert {(one["uid"], one["type"]) for one in asked} == {("tempo", "tempo"), ("loki", "loki")}

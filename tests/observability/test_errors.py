@@ -131,6 +131,18 @@ async def test_a_report_says_where_and_in_which_trace() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_report_links_to_its_trace_where_traces_are_shown() -> None:
+    with telemetry(errors=True, trace_url="http://grafana.test/d/trace?var-trace={trace_id}&x=1") as seen:
+        app = shop()
+        seen.instrument(app)
+        async with running(app) as client:
+            response = await client.post("/orders", json=PLANTED["json"])
+            (event,) = seen.events()
+    link = f"http://grafana.test/d/trace?var-trace={response.headers['x-trace-id']}&x=1"
+    assert event["extra"]["trace_url"] == link
+
+
+@pytest.mark.anyio
 async def test_what_the_application_reports_itself_has_the_trace_and_no_secrets_either() -> None:
     with telemetry(errors=True) as seen:
         app = shop()

@@ -52,6 +52,8 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("OTEL_RESOURCE_ATTRIBUTES", "team"),
         ("OBSERVABILITY_LATENCY_BUCKETS_S", "0.1,-1"),
         ("OBSERVABILITY_SLO_THRESHOLDS_S", "fast"),
+        ("OBSERVABILITY_TRACE_URL", "http://grafana.test/explore"),
+        ("OBSERVABILITY_TRACE_URL", "{trace_id}"),
         ("LOG_FORMAT", "xml"),
     ],
 )
