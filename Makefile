@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
+.PHONY: verify-files verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,11 @@ drills: $(STAMP)  ## break the service in every known way, see each alert fire a
 
 verify-stack: $(STAMP)  ## ask the running stack: does every server answer, does every signal arrive
 	$(BIN)/flightdeck stack verify $(VERIFY)
+
+verify-files:  ## let the collector, Tempo and Loki check their own files; pulls their images
+	docker compose run --rm --no-deps collector validate --config=/etc/otelcol-contrib/config.yaml
+	docker compose run --rm --no-deps tempo -config.file=/etc/tempo/tempo.yaml -config.verify=true
+	docker compose run --rm --no-deps loki -config.file=/etc/loki/loki.yaml -verify-config=true
 
 format: $(DEV_STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff format .

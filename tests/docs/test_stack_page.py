@@ -1,0 +1,38 @@
+"""The page of the stack says what the files say."""
+
+import re
+
+import pytest
+
+from lab.stack.verify import every_check
+from tests.deploy.stack_files import FILES, ROOT, environment, services
+
+PAGE = (ROOT / "docs/stack.md").read_text("utf-8")
+
+
+def test_every_published_port_is_listed_once_with_its_address() -> None:
+    listed = dict(re.findall(r"\| http://localhost:(\d+) \| `(\w+)` \|", PAGE))
+    ports = {name: port for name, port in environment().items() if name.endswith("_PORT")}
+    assert {name: port for port, name in listed.items()} == ports
+
+
+def test_every_published_port_is_named_in_the_environment() -> None:
+    published = {port.split(":")[1] for one in services().values() for port in one.get("ports", ())}
+    assert published == {port for name, port in environment().items() if name.endswith("_PORT")}
+
+
+def test_every_file_that_no_test_starts_is_listed_with_the_version_that_runs() -> None:
+    rows = dict(re.findall(r"^\| `([\w./-]+)` \| `([\w./:-]+)` \|", PAGE, re.MULTILINE))
+    assert set(FILES.values()) <= set(rows)
+    for path, image in rows.items():
+        assert (ROOT / path).is_file()
+        assert image in environment().values(), path
+
+
+def test_the_page_promises_as_many_claims_as_are_checked() -> None:
+    assert f"{len(every_check())} claims, all true" in PAGE
+
+
+@pytest.mark.parametrize("symptom", re.findall(r"^\| `WRONG ([^`]+)`", PAGE, re.MULTILINE))
+def test_a_symptom_is_printed_as_the_page_has_it(symptom: str) -> None:
+    assert symptom in {f"{check.part} {check.claim}" for check in every_check()}
