@@ -10,8 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from observability.durations import Durations, HistogramView, LabelValues
+from observability.durations import Durations, Example, HistogramView, LabelValues
 from observability.labels import BoundedValues
+from observability.request import current_request
 
 RESULTS: Final = ("hit", "stale", "miss", "coalesced", "error")
 """What a lookup can end with; `coalesced` waited for another request that was already computing the entry."""
@@ -51,21 +52,30 @@ class CacheMetrics(Collector):
 
     def observe(self, cache: str, *, level: str, result: str, seconds: float) -> None:
         """Count one lookup that took `seconds` and ended with one of `RESULTS`; say so on the current span."""
-        values = self._cache(cache), self._level(level), self._result(result)
-        span = trace.get_current_span()
-        example = None
-        if span is not trace.INVALID_SPAN:
-            context = span.get_span_context()
-            if context.trace_flags.sampled:
-                example = (f"{context.trace_id:032x}", time())
-            if span.is_recording():
-                names = ("cache.name", "cache.level", "cache.result")
-                span.add_event("cache", dict(zip(names, values, strict=True)))
-        durations = self._lookups.get(values)
-        if durations is None:
-            durations = self._lookups.setdefault(values, Durations(LOOKUP_BUCKETS_S))
+        request = current_request.get()
+        # Nobody looks at the trace of a request that is not sampled: not at its ids, and not at its events.
+        example = self._told_trace(cache, level, result) if request is None or request.sampled else None
+        durations = self._lookups.get((cache, level, result)) or self._durations(cache, level, result)
         with self._lock:
             durations.observe(max(seconds, 0.0), example)
+
+    def _durations(self, cache: str, level: str, result: str) -> Durations:
+        """Return the numbers under these labels, or under what is left of them."""
+        values = self._cache(cache), self._level(level), self._result(result)
+        return self._lookups.setdefault(values, Durations(LOOKUP_BUCKETS_S))
+
+    def _told_trace(self, cache: str, level: str, result: str) -> Example | None:
+        """Tell the current span of a lookup; return its trace if somebody keeps that."""
+        span = trace.get_current_span()
+        if span.is_recording():
+            values = {
+                "cache.name": self._cache(cache),
+                "cache.level": self._level(level),
+                "cache.result": self._result(result),
+            }
+            span.add_event("cache", values)
+        context = span.get_span_context()
+        return (f"{context.trace_id:032x}", time()) if context.trace_flags.sampled else None
 
     def resized(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
         """Set how many entries a level of the cache holds and how many bytes they take."""

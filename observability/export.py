@@ -5,13 +5,13 @@ from threading import Lock, Thread
 from typing import Final
 
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from observability.otlp import PlainSpanExporter
 from observability.settings import TelemetrySettings
 
 OUTCOMES: Final = ("exported", "failed", "dropped")
@@ -143,7 +143,7 @@ def otlp_span_processor(settings: TelemetrySettings, counts: ExportCounts) -> Bo
     )
     if not endpoint or settings.traces_exporter == "none":
         return None
-    exporter = OTLPSpanExporter(
+    exporter = PlainSpanExporter(
         endpoint=endpoint, headers=settings.otlp_headers or None, timeout=settings.otlp_timeout_s
     )
     return BoundedSpanProcessor(exporter, counts=counts, settings=settings)

@@ -3,7 +3,7 @@
 import re
 import traceback
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -72,23 +72,37 @@ def redacted_query(query: bytes) -> str:
     return _VALUES.sub(b"=REDACTED", query)[:LONGEST_TEXT].decode("latin-1")
 
 
-def describe(
-    span: Span, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None
-) -> None:
-    """Add what is known once the request is over."""
+class Outcome(NamedTuple):
+    """What a span learns once its request is over."""
+
+    name: str | None
+    """The span's name, if a route answered."""
+    attributes: dict[str, AttributeValue]
+    is_failure: bool
+
+
+def outcome_of(record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None) -> Outcome:
+    """Return what became of the request."""
     attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: record.status or 500}
+    name = None
     if handler != UNMATCHED:
         attributes[HTTP_ROUTE] = handler
         method = record.scope["method"]
-        span.update_name(f"{method if method in METHODS else 'HTTP'} {handler}")
+        name = f"{method if method in METHODS else 'HTTP'} {handler}"
     if error is not None:
         attributes[ERROR_TYPE] = type(error).__qualname__
-        add_exception(span, error, record)
     elif isinstance(status, str) or status >= 500:
         attributes[ERROR_TYPE] = str(status)
-    if isinstance(status, int) and status >= 500:
+    return Outcome(name, attributes, is_failure=isinstance(status, int) and status >= 500)
+
+
+def describe(span: Span, outcome: Outcome) -> None:
+    """Add what is known once the request is over."""
+    if outcome.name is not None:
+        span.update_name(outcome.name)
+    if outcome.is_failure:
         span.set_status(Status(StatusCode.ERROR))
-    span.set_attributes(attributes)
+    span.set_attributes(outcome.attributes)
 
 
 def add_exception(span: Span, error: BaseException, record: RequestRecord | None) -> None:

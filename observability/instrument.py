@@ -68,9 +68,21 @@ def instrument(  # noqa: PLR0913 one argument for each kind of thing that is wat
         telemetry.watch_tasks(celery)
     telemetry.watch_redis(redis)
     if telemetry.settings.enabled:
+        _silence_framework(app)
         _wrap_stack(app, telemetry)
     _wrap_lifespan(app, telemetry)
     return telemetry
+
+
+def _silence_framework(app: Starlette) -> None:
+    """Switch off FastAPI's own telemetry, as `FastAPI(telemetry=...)` can.
+
+    It stands back for the OpenTelemetry middleware in the stack, but finds that out anew for every request, which takes
+    as long as all of ours. Where FastAPI keeps its configuration elsewhere, it still stands back.
+    """
+    configuration = getattr(app, "_telemetry", None)
+    if isinstance(configuration, dict):
+        configuration.update(tracing=False, metrics=False, logs=False)
 
 
 def _wrap_stack(app: Starlette, telemetry: Telemetry) -> None:

@@ -16,26 +16,28 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, TracerProvider
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TracerProvider
+from opentelemetry.util.types import AttributeValue
 
-from observability.export import BorrowedSpanProcessor, ExportCounts, otlp_span_processor, within
+from observability.export import BorrowedSpanProcessor, BoundedSpanProcessor, ExportCounts, otlp_span_processor, within
 from observability.guard import guarded
 from observability.http_metrics import METHODS
-from observability.http_span import describe, request_attributes
+from observability.http_span import add_exception, describe, outcome_of, request_attributes
 from observability.propagation import Extractor
 from observability.provider import SwitchedProvider, foreign_provider, switch_off, switch_on
 from observability.rate import PerSecond
 from observability.request import RequestRecord
+from observability.request_span import RequestSpan, UnrecordedSpan, can_be_finished_by_itself
 from observability.sampling import DECIDED, HeadSampler, RequestIds
 from observability.settings import TelemetrySettings
 
 LATE_SPANS_PER_S: Final = 100
 """Spans after the fact in a second, at most: when everything is slow, tracing must not make it slower."""
 
-_NOT_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
-_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID | TraceFlags.SAMPLED)
+_NOTHING: Final[dict[str, AttributeValue]] = {}
+_AFTER_THE_FACT: Final[dict[str, AttributeValue]] = {"observability.after_the_fact": True}
 _CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 """Under which key a context holds its span; making the context by it saves a copy for every request."""
 _DECIDED: Final = Context({DECIDED: True})
@@ -58,6 +60,8 @@ class Tracing:
         self._extractor = Extractor()
         self._late = PerSecond(LATE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
+        self._alone: BoundedSpanProcessor | None = None
+        """The exporter, if nobody else hears of spans and none has to be cut: it can be given finished ones."""
         self._foreign = False
         self._switched: TracerProvider | None = None
         self.recording = False
@@ -86,6 +90,8 @@ class Tracing:
         for processor in processors:
             own.add_span_processor(processor)
         self._own, self.recording = own, bool(processors)
+        if not self._processors and can_be_finished_by_itself(SpanLimits()):
+            self._alone = exporting
         if processors:
             self.provider.switch_on(own)
         self._switched = own if processors else self.provider
@@ -93,7 +99,7 @@ class Tracing:
 
     def stop(self) -> None:
         """Export what is queued, but wait no longer than the shutdown timeout."""
-        own, self._own, self.recording, self._foreign = self._own, None, False, False
+        own, self._own, self._alone, self.recording, self._foreign = self._own, None, None, False, False
         if self._switched is not None:
             switch_off(self._switched)
             self._switched = None
@@ -109,14 +115,14 @@ class Tracing:
         record.span_number = self._random_bits(64) or 1
         if self.recording and (self._samples(trace_id, None) or self._is_wanted(headers)):
             return otel_context.attach(Context({_CURRENT_SPAN: self._decided_span(record, headers)}))
-        return otel_context.attach(Context({_CURRENT_SPAN: _UnrecordedSpan(record)}))
+        return otel_context.attach(Context({_CURRENT_SPAN: UnrecordedSpan(record)}))
 
     def _begin_called(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Begin a request whose caller says what it belongs to, or whose provider the process set itself."""
         base = self._extractor.context(headers)
         record.caller = caller = _span_context(base)
         if self._foreign:
-            span = self._span(record, headers, base)
+            span = self._foreign_span(record, headers, base)
             context = span.get_span_context()
             record.trace_number, record.span_number = context.trace_id, context.span_id
             record.sampled = context.trace_flags.sampled
@@ -128,7 +134,7 @@ class Tracing:
             else:
                 # Where nothing is kept the caller's decision is passed on: others may keep the trace.
                 record.sampled = caller is not None and caller.trace_flags.sampled and not self.recording
-                span = _UnrecordedSpan(record)
+                span = UnrecordedSpan(record)
         return otel_context.attach(trace.set_span_in_context(span, base))
 
     def finish(
@@ -143,60 +149,60 @@ class Tracing:
                 return
             if record.sampled or not self._late.admits():
                 return
-            span = self._decided_span(record, dict(record.scope["headers"]))
-            span.set_attribute("observability.after_the_fact", True)
+            span = self._decided_span(record, dict(record.scope["headers"]), _AFTER_THE_FACT)
         record.span = None
+        end_ns = _epoch_ns(record.started + seconds)
+        outcome = outcome_of(record, handler=handler, status=status, error=error)
+        if isinstance(span, RequestSpan):
+            if error is None and not record.notes and span.settled():
+                if self._alone is not None and self._own is not None:
+                    self._alone.on_end(span.finished(outcome, resource=self._own.resource, end_ns=end_ns))
+                return
+            span = span.full()
         with guarded("span"):
-            describe(span, record, handler=handler, status=status, error=error)
+            describe(span, outcome)
+            if error is not None:
+                add_exception(span, error, record)
             for name, attributes, at_ns in record.notes or ():
                 span.add_event(name, attributes, at_ns)
-        span.end(_epoch_ns(record.started + seconds))
+        span.end(end_ns)
 
     def _is_wanted(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether an authorised caller asks for a trace of this request."""
         given = headers.get(b"x-sample-token")
         return bool(given and self._sample_token) and hmac.compare_digest(given or b"", self._sample_token)
 
-    def _decided_span(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Span:
-        self._ids.preset(trace_id=record.trace_number, span_id=record.span_number)
+    def _decided_span(
+        self, record: RequestRecord, headers: Mapping[bytes, bytes], also: dict[str, AttributeValue] = _NOTHING
+    ) -> Span:
+        """Return a span that is recorded, whatever the trace id says."""
         record.sampled = True
-        caller = record.caller
-        base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
-        return self._span(record, headers, base)
+        name, attributes = _begun(record, headers)
+        started_ns = _epoch_ns(record.started)
 
-    def _span(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Span:
-        method = record.scope["method"]
-        span = self._tracer.start_span(
-            method if method in METHODS else "HTTP",
-            base,
-            SpanKind.SERVER,
-            request_attributes(record.scope, headers),
-            start_time=_epoch_ns(record.started),
+        def full() -> Span:
+            caller = record.caller
+            self._ids.preset(trace_id=record.trace_number, span_id=record.span_number)
+            base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
+            return self._tracer.start_span(name, base, SpanKind.SERVER, {**attributes, **also}, start_time=started_ns)
+
+        record.span = span = (
+            full() if self._alone is None else RequestSpan(record, name, {**attributes, **also}, started_ns, full)
         )
+        return span
+
+    def _foreign_span(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Span:
+        """Return the span that the process's own provider makes, if it samples the request."""
+        name, attributes = _begun(record, headers)
+        span = self._tracer.start_span(name, base, SpanKind.SERVER, attributes, start_time=_epoch_ns(record.started))
         record.span = span if span.is_recording() else None
         return span
 
 
-class _UnrecordedSpan(NonRecordingSpan):
-    """A span that carries the request's ids and records nothing; what it is asked for rarely, it makes then."""
-
-    _made: SpanContext | None = None
-
-    def __init__(self, record: RequestRecord) -> None:
-        self._record = record
-
-    def get_span_context(self) -> SpanContext:
-        """Return the request's ids, as outgoing calls and logs want them."""
-        if self._made is None:
-            record = self._record
-            self._made = SpanContext(
-                record.trace_number,
-                record.span_number,
-                is_remote=False,
-                trace_flags=_SAMPLED if record.sampled else _NOT_SAMPLED,
-                trace_state=record.caller.trace_state if record.caller else None,
-            )
-        return self._made
+def _begun(record: RequestRecord, headers: Mapping[bytes, bytes]) -> tuple[str, dict[str, AttributeValue]]:
+    """Return the name and the attributes of a span before its request is routed."""
+    method = record.scope["method"]
+    return method if method in METHODS else "HTTP", request_attributes(record.scope, headers)
 
 
 def _span_context(base: Context) -> SpanContext | None:

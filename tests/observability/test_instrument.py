@@ -196,3 +196,13 @@ async def test_the_application_can_start_again() -> None:
                     text = (await reader.get(f"http://127.0.0.1:{measured.metrics_port}/metrics")).text
                 assert f'http_requests_total{{handler="/hello",method="GET",status="200"}} {number}.0' in text
             assert measured.metrics_port is None
+
+
+@pytest.mark.anyio
+async def test_the_framework_s_own_telemetry_is_switched_off_and_not_only_passed_over() -> None:
+    app = FastAPI()
+    assert app._telemetry["tracing"]
+    with telemetry() as seen:
+        seen.instrument(app)
+        async with running(app):
+            assert not app._native_telemetry.enabled(), "else it looks through the middleware for every request"

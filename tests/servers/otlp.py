@@ -10,6 +10,7 @@ from time import monotonic, sleep
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Collector:
 
     endpoint: str
     spans: list[Span] = field(default_factory=list)
+    messages: list[ResourceSpans] = field(default_factory=list)
+    """The same as they were sent, by resource."""
 
     def named(self, name: str) -> list[Span]:
         """Return the spans with this name."""
@@ -62,6 +65,7 @@ def collecting() -> Iterator[Collector]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             for group in ExportTraceServiceRequest.FromString(body).resource_spans:
+                collector.messages.append(group)
                 resource = _texts(list(group.resource.attributes))
                 for scope in group.scope_spans:
                     collector.spans.extend(

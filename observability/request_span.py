@@ -1,0 +1,160 @@
+"""What stands for a request's span in the context: little more than its ids, until somebody asks for more."""
+
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.util.types import Attributes, AttributeValue
+
+from observability.http_span import Outcome
+from observability.request import RequestRecord
+
+MOST_ATTRIBUTES: Final = 24
+"""More than the instrumentation itself gives to a span."""
+
+_SCOPE: Final = InstrumentationScope("observability")
+_NOT_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID | TraceFlags.SAMPLED)
+_SAMPLED_BIT: Final = int(TraceFlags.SAMPLED)
+_UNSET: Final = Status()
+_FAILED: Final = Status(StatusCode.ERROR)
+_making: Final = Lock()
+
+
+class UnrecordedSpan(NonRecordingSpan):
+    """A span that carries the request's ids and records nothing; what it is asked for rarely, it makes then."""
+
+    _made: SpanContext | None = None
+
+    def __init__(self, record: RequestRecord) -> None:
+        self._record = record
+
+    def get_span_context(self) -> SpanContext:
+        """Return the request's ids, as outgoing calls and logs want them."""
+        if self._made is None:
+            record = self._record
+            self._made = SpanContext(
+                record.trace_number,
+                record.span_number,
+                is_remote=False,
+                trace_flags=_SAMPLED if record.sampled else _NOT_SAMPLED,
+                trace_state=record.caller.trace_state if record.caller else None,
+            )
+        return self._made
+
+
+class RequestSpan(Span):
+    """The span of a sampled request; the SDK's span is made only if somebody adds something to it.
+
+    Making, changing and ending a span of the SDK takes longer than answering a small request. Most requests add
+    nothing to their span; `finished` gives those to the exporter as the SDK would.
+    """
+
+    def __init__(
+        self,
+        record: RequestRecord,
+        name: str,
+        attributes: dict[str, AttributeValue],
+        start_ns: int,
+        make: Callable[[], Span],
+    ) -> None:
+        caller = record.caller
+        self._caller = caller
+        self._name = name
+        self._attributes = attributes
+        self._start_ns = start_ns
+        self._make = make
+        self._made: Span | None = None
+        self._context = SpanContext(
+            record.trace_number,
+            record.span_number,
+            is_remote=False,
+            trace_flags=_SAMPLED if caller is None else TraceFlags(caller.trace_flags & _NOT_SAMPLED | _SAMPLED_BIT),
+            trace_state=caller.trace_state if caller else None,
+        )
+
+    def full(self) -> Span:
+        """Return the SDK's span, made now if nobody needed it before."""
+        if self._made is None:
+            with _making:
+                self._made = self._made or self._make()
+        return self._made
+
+    def settled(self) -> bool:
+        """Return whether the SDK's span was never needed; then it never will be, and what is added later is lost."""
+        with _making:
+            if self._made is not None:
+                return False
+            self._made = NonRecordingSpan(self._context)
+        return True
+
+    def finished(self, outcome: Outcome, *, resource: Resource, end_ns: int) -> ReadableSpan:
+        """Return the span as exporters read it."""
+        return ReadableSpan(
+            outcome.name or self._name,
+            self._context,
+            self._caller,
+            resource,
+            {**self._attributes, **outcome.attributes},
+            kind=SpanKind.SERVER,
+            status=_FAILED if outcome.is_failure else _UNSET,
+            start_time=self._start_ns,
+            end_time=end_ns,
+            instrumentation_scope=_SCOPE,
+        )
+
+    def get_span_context(self) -> SpanContext:
+        """Return the request's ids, as outgoing calls and logs want them."""
+        return self._context
+
+    def is_recording(self) -> bool:
+        """Whether what is added now is kept."""
+        return self._made is None or self._made.is_recording()
+
+    def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Add attributes."""
+        self.full().set_attributes(attributes)
+
+    def set_attribute(self, key: str, value: AttributeValue) -> None:
+        """Add an attribute."""
+        self.full().set_attribute(key, value)
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """Add an event."""
+        self.full().add_event(name, attributes, timestamp)
+
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """Add a link."""
+        self.full().add_link(context, attributes)
+
+    def update_name(self, name: str) -> None:
+        """Take another name."""
+        self.full().update_name(name)
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """Take a status."""
+        self.full().set_status(status, description)
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """Add an exception as an event."""
+        self.full().record_exception(exception, attributes, timestamp, escaped)
+
+    def end(self, end_time: int | None = None) -> None:
+        """End the span, if somebody does that before the request is over."""
+        self.full().end(end_time)
+
+
+def can_be_finished_by_itself(limits: SpanLimits) -> bool:
+    """Return whether nothing of what the instrumentation gives to a span is cut by the configured limits."""
+    most = limits.max_span_attributes
+    return limits.max_span_attribute_length is None and (most is None or most >= MOST_ATTRIBUTES)
