@@ -50,6 +50,15 @@ def top_of(expr: str, *, number: int = MOST_SERIES) -> str:
     return f"{expr}\nand topk({number}, avg_over_time(({expr})[$__range:$__rate_interval] @ end()))"
 
 
+def called(expr: str) -> str:
+    """Return series by `job, arm, …` with the job's name as the arm of those that have none.
+
+    The legends of somebody else's application would be empty otherwise.
+    """
+    both = f'label_join({expr}, "called", ";", "arm", "job")'
+    return f'label_replace({both}, "arm", "$1", "called", ";(.+)")'
+
+
 def quantile(q: float, histogram: str, *, by: str, matching: str = ARM) -> str:
     """Return the quantile of a histogram by these labels; its exemplars come along."""
     return f"histogram_quantile({q:g}, sum by ({by}, le) (rate({histogram}_bucket{{{matching}}}[$window])))"

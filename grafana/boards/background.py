@@ -2,14 +2,16 @@
 
 from typing import Final
 
+from grafana_foundation_sdk.builders.bargauge import Panel as Bars
 from grafana_foundation_sdk.builders.timeseries import Panel
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards import tasks
+from grafana.panels.bars import bars
 from grafana.panels.timeseries import lined, time_series
-from grafana.query import ARM, quantile, query, top_of
+from grafana.query import ARM, called, instant, quantile, query, top_of
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -33,19 +35,20 @@ def dashboard() -> Dashboard:
     ).build()
 
 
-def _guilty() -> Panel:
-    blocked = f"sum by (arm, handler) (rate(event_loop_blocked_seconds_total{{{ARM}}}[$window]))"
-    return lined(
-        time_series(
+def _guilty() -> Bars:
+    blocked = f"sum by (job, arm, handler) (rate(event_loop_blocked_seconds_total{{{ARM}}}[$window]))"
+    return (
+        bars(
             "Who blocks the event loop",
-            "Share of the time in which a route kept the loop from doing anything else, the twelve worst. Every other "
-            f"request waits meanwhile. Good is near zero; from the dashed line on ({LIMITS.loop_blocked_ratio:.0%}) an "
-            "alert names the route.",
-            query(top_of(blocked), "{{arm}} {{handler}}"),
+            "Share of the time in which a route kept the loop from doing anything else, the twelve worst at this "
+            f"moment. Every other request waits meanwhile. Good is near zero; from {LIMITS.loop_blocked_ratio:.0%} on "
+            "an alert names the route.",
+            instant(f"sort_desc({called(f'topk(12, {blocked})')})", "{{arm}} {{handler}}"),
             unit=units.SHARE,
-        ),
-        above_is_bad(LIMITS.loop_blocked_ratio),
-    ).height(9)
+        )
+        .span(12)
+        .height(10)
+    )
 
 
 def _lag() -> Panel:
@@ -54,11 +57,11 @@ def _lag() -> Panel:
             "Event-loop lag, p99",
             "How late the loop runs a timer, one time in a hundred, by arm. Good is a few milliseconds; it is what "
             "every request pays for somebody else's blocking call.",
-            query(quantile(0.99, "event_loop_lag_seconds", by="arm"), "{{arm}}"),
+            query(called(quantile(0.99, "event_loop_lag_seconds", by="job, arm")), "{{arm}}"),
             unit=units.SECONDS,
         )
         .span(6)
-        .height(9)
+        .height(10)
     )
 
 
@@ -68,11 +71,11 @@ def _stall() -> Panel:
             "Longest stall",
             "How late the loop was at the worst moment, measured from outside of it, so that it shows also while the "
             "loop hangs. Above a second, health checks fail.",
-            query(f"max by (arm) (max_over_time(event_loop_stall_seconds{{{ARM}}}[$window]))", "{{arm}}"),
+            query(called(f"max by (job, arm) (max_over_time(event_loop_stall_seconds{{{ARM}}}[$window]))"), "{{arm}}"),
             unit=units.SECONDS,
         )
         .span(6)
-        .height(9)
+        .height(10)
     )
 
 
@@ -84,7 +87,7 @@ def _occupied() -> Panel:
             "Threads in use",
             "Of those that a limiter allows: `def` endpoints share the limiter default. At the dashed line "
             f"({limit:.0%}) blocking work stands in line.",
-            query(top_of(f"max by (arm, limiter) ({share})"), "{{arm}} {{limiter}}"),
+            query(called(top_of(f"max by (job, arm, limiter) ({share})")), "{{arm}} {{limiter}}"),
             unit=units.SHARE,
         ).max(1),
         above_is_bad(limit),
@@ -92,35 +95,43 @@ def _occupied() -> Panel:
 
 
 def _thread_wait() -> Panel:
-    waits = quantile(0.95, "thread_limiter_wait_seconds", by="arm, limiter")
+    waits = quantile(0.95, "thread_limiter_wait_seconds", by="job, arm, limiter")
     return time_series(
         "Wait for a thread, p95",
         "Time from asking for a thread until it works. Good is below a millisecond; more means that the limiter is too "
         "small for what is offloaded, or that the work is too long for threads.",
-        query(top_of(waits), "{{arm}} {{limiter}}"),
+        query(called(top_of(waits)), "{{arm}} {{limiter}}"),
         unit=units.SECONDS,
     ).span(8)
 
 
 def _thread_queue() -> Panel:
-    queued = f"sum by (arm, limiter) (rate(thread_limiter_queue_seconds_total{{{ARM}}}[$window]))"
-    return time_series(
-        "Tasks that wait for a thread",
-        "Average length of the line before each limiter. Good is zero: what waits here has a request waiting behind "
-        "it.",
-        query(top_of(queued), "{{arm}} {{limiter}}"),
-        unit=units.COUNT,
-    ).span(8)
+    queued = f"sum by (job, arm, limiter) (rate(thread_limiter_queue_seconds_total{{{ARM}}}[$window]))"
+    return (
+        time_series(
+            "Tasks that wait for a thread",
+            "Average length of the line before each limiter. Good is zero: what waits here has a request waiting "
+            "behind it.",
+            query(called(top_of(queued)), "{{arm}} {{limiter}}"),
+            unit=units.COUNT,
+        )
+        .axis_soft_max(1)
+        .span(8)
+    )
 
 
-def _background() -> Panel:
-    worked = f"sum by (arm, handler) (rate(http_background_seconds_sum{{{ARM}}}[$window]))"
-    return time_series(
-        "Work after the response",
-        "Seconds per second that requests go on working after their last byte. Nobody waits for it, but it takes the "
-        "same process; what takes longer than a request belongs into the task queue.",
-        query(top_of(worked), "{{arm}} {{handler}}"),
-        unit=units.SHARE,
+def _background() -> Bars:
+    worked = f"sum by (job, arm, handler) (rate(http_background_seconds_sum{{{ARM}}}[$window]))"
+    return (
+        bars(
+            "Work after the response",
+            "Seconds per second for which requests go on working after their last byte, the ten most. Nobody waits "
+            "for it, but it takes the same process; what takes longer than a request belongs into the task queue.",
+            instant(f"sort_desc({called(f'topk(10, {worked})')})", "{{arm}} {{handler}}"),
+            unit=units.SHARE,
+        )
+        .span(12)
+        .height(9)
     )
 
 
@@ -130,6 +141,6 @@ def _first_byte() -> Panel:
         "Status update until its response, p95",
         "What a client waits for when it reports a departure, by arm. Arms that do side effects before the response "
         "are slower here; arms that do them afterwards show the work on the left instead.",
-        query(quantile(0.95, "http_response_first_byte_seconds", by="arm", matching=updated), "{{arm}}"),
+        query(quantile(0.95, "http_response_first_byte_seconds", by="job, arm", matching=updated), "{{arm}}"),
         unit=units.SECONDS,
-    )
+    ).height(9)

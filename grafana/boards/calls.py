@@ -4,7 +4,7 @@ from grafana_foundation_sdk.builders.timeseries import Panel
 
 from grafana import units
 from grafana.panels.timeseries import lined, time_series
-from grafana.query import ARM, quantile, query, top_of
+from grafana.query import ARM, called, quantile, query, top_of
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -15,41 +15,57 @@ def calls() -> list[Panel]:
 
 
 def _durations() -> Panel:
-    waited = quantile(0.95, "http_client_request_duration_seconds", by="arm, client")
+    waited = quantile(0.95, "http_client_request_duration_seconds", by="job, arm, client")
     return time_series(
         "Upstream calls, p95",
         "Time from sending a request until the head of its response, by arm and client. When it climbs on every arm, "
         "the upstream is slow; on one arm only, look for connects on the right.",
-        query(top_of(waited), "{{arm}} {{client}}"),
+        query(called(top_of(waited)), "{{arm}} {{client}}"),
         unit=units.SECONDS,
     ).span(8)
 
 
 def _failures() -> Panel:
     limit = load().limits.upstream_failure_ratio
-    ended = f"sum by (arm, client) (rate(http_client_request_duration_seconds_count{{{ARM}}}[$window]))"
-    failed = (
-        "sum by (arm, client) (rate(http_client_request_duration_seconds_count"
-        f'{{{ARM}, status=~"5..|timeout|error"}}[$window]))'
+    by = "sum by (job, arm, client)"
+    own = f"http_client_request_duration_seconds_count{{{ARM}"
+    clients = _share(f"{by} (rate({own}}}[$window]))", f'{by} (rate({own}, status=~"5..|timeout|error"}}[$window]))')
+    upstreams = _share(
+        _by_client(f"upstream_requests_total{{{ARM}}}"),
+        _by_client(f'upstream_requests_total{{{ARM}, outcome=~"failed|timeout|refused"}}'),
     )
-    return lined(
+    panel = lined(
         time_series(
             "Upstream calls that fail",
-            "Share of calls that ended in 5xx, in a timeout or without an answer, by arm and client. Good is zero; "
+            "Share of calls that ended in 5xx, in a timeout or without an answer, by arm and upstream. Good is zero; "
             f"from the dashed line on ({limit:.0%}) an alert fires.",
-            query(top_of(f"({failed} or {ended} * 0) / ({ended} > 0)"), "{{arm}} {{client}}"),
+            query(called(top_of(f"({upstreams} or {clients})")), "{{arm}} {{client}}"),
             unit=units.SHARE,
         ),
         above_is_bad(limit),
-    ).span(8)
+    )
+    return panel.axis_soft_max(limit).span(8)
+
+
+def _share(every: str, failed: str) -> str:
+    return f"({failed} or {every} * 0) / ({every} > 0)"
+
+
+def _by_client(series: str) -> str:
+    """Return the rate of calls by upstream, whose name the metrics of clients have in another label."""
+    return f'sum by (job, arm, client) (label_replace(rate({series}[$window]), "client", "$1", "upstream", "(.*)"))'
 
 
 def _connects() -> Panel:
+    def of_each(metric: str) -> str:
+        return f"sum by (job, arm) (rate({metric}{{{ARM}}}[$window]))"
+
+    own = "http_client_connect_duration_seconds_count"
     return time_series(
         "Connections opened to upstreams",
         "New TCP connections per second, by arm. With connection reuse this is nearly zero; without, every call "
         "opens one and waits for it.",
-        query(f"sum by (arm) (rate(http_client_connect_duration_seconds_count{{{ARM}}}[$window]))", "{{arm}}"),
+        query(called(f"({of_each('upstream_connects_total')} or {of_each(own)})"), "{{arm}}"),
         unit=units.EVENTS_PER_SECOND,
     ).span(8)
 
@@ -60,20 +76,22 @@ def _circuit() -> Panel:
         "1 while an upstream is left alone because it failed again and again, or gets one trial. Good is zero: calls "
         "go through.",
         query(
-            top_of(f'sum by (arm, upstream) (upstream_circuit_state{{{ARM}, state!="closed"}})'), "{{arm}} {{upstream}}"
+            called(top_of(f'sum by (job, arm, upstream) (upstream_circuit_state{{{ARM}, state!="closed"}})')),
+            "{{arm}} {{upstream}}",
         ),
         unit=units.COUNT,
     ).max(1)
 
 
 def _stale() -> Panel:
-    return time_series(
+    panel = time_series(
         "Answered with earlier answers",
         "Requests per second that got what an upstream said before, because it says nothing now. It keeps users served "
         "during a fault; without a fault it is zero.",
         query(
-            top_of(f"sum by (arm, upstream) (rate(upstream_stale_answers_total{{{ARM}}}[$window]))"),
+            called(top_of(f"sum by (job, arm, upstream) (rate(upstream_stale_answers_total{{{ARM}}}[$window]))")),
             "{{arm}} {{upstream}}",
         ),
         unit=units.EVENTS_PER_SECOND,
     )
+    return panel.axis_soft_max(1)

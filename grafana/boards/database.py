@@ -2,18 +2,20 @@
 
 from typing import Final
 
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
 from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValue
 
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards.postgres import indexes, replica
 from grafana.panels.heatmap import heatmap
+from grafana.panels.legend import told_apart
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, stacked, time_series
-from grafana.query import ARM, ARM_AND_HANDLER, heat, quantile, query, rows, top_of
+from grafana.query import ARM, ARM_AND_HANDLER, called, heat, query, rows, top_of
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -32,9 +34,10 @@ def dashboard() -> Dashboard:
         sections=[
             Section(title="", panels=[_per_request(), _busy()]),
             Section(title="N+1 suspects", panels=[_routes(), _repeats()]),
-            Section(title="Slow statements", panels=[_durations(), _slowest(), _slow(), _operations(), _failures()]),
-            Section(title="What indexes change", panels=[_lists(), *indexes()]),
-            Section(title="Replica", panels=replica()),
+            Section(title="Slow statements", panels=[_durations(), _per_answer(), _slow(), _operations(), _failures()]),
+            Section(title="What indexes change", panels=[_lists(), _boards()]),
+            Section(title="Index use (PostgreSQL)", panels=indexes(), collapsed=True),
+            Section(title="Replica (PostgreSQL)", panels=replica(), collapsed=True),
         ],
     ).build()
 
@@ -45,7 +48,7 @@ def _per_request() -> TimeSeries:
             "Queries per request",
             "Statements that the average request makes, by arm. Caching and eager loading push it down; above the "
             f"dashed line ({LIMIT:g}) somebody wrote a query per row.",
-            query(f"arm:queries_per_request:5m{{{ARM}}}", "{{arm}}"),
+            query(called(f"arm:queries_per_request:5m{{{ARM}}}"), "{{arm}}"),
             unit=units.PER_REQUEST,
         ),
         above_is_bad(LIMIT),
@@ -57,7 +60,7 @@ def _busy() -> TimeSeries:
         "Connections that work",
         "Seconds per second in which statements run: how many connections are busy on average, by arm. Below one, one "
         "connection would do; near the size of the pool, requests begin to wait.",
-        query(f"sum by (arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))", "{{arm}}"),
+        query(called(f"sum by (job, arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))"), "{{arm}}"),
         unit=units.COUNT,
     )
 
@@ -72,7 +75,7 @@ def _routes() -> Table:
             "The twenty routes that ask the database most, by arm. A route whose queries grow with its rows is an "
             "N+1; the last column counts statements that one request repeated. Compare an arm with eager loading.",
             Column(
-                title="Queries per request",
+                title="Queries",
                 query=rows(f"topk(20, max {by} (handler:queries_per_request:5m{{{ARM_AND_HANDLER}}}))"),
                 unit=units.COUNT,
                 decimals=1,
@@ -95,17 +98,19 @@ def _routes() -> Table:
         )
         .height(11)
         .span(14)
+        .sort_by([TableSortByFieldState().display_name("Queries").desc(True)])
+        .override_by_regexp("/^(Arm|Queries|Requests|p95|Repeats)$/", [DynamicConfigValue("custom.width", 120)])
     )
 
 
 def _repeats() -> TimeSeries:
-    repeats = f"sum by (arm, handler) (rate(db_n_plus_one_suspected_total{{{ARM_AND_HANDLER}}}[$window]))"
+    repeats = f"sum by (job, arm, handler) (rate(db_n_plus_one_suspected_total{{{ARM_AND_HANDLER}}}[$window]))"
     return (
         time_series(
             "Repeated statements",
             "Statements that one request made so often that a loop over rows is the likely reason. Good is no line "
             "at all; the trace of such a request shows the statement.",
-            query(top_of(repeats, number=8), "{{arm}} {{handler}}"),
+            query(called(top_of(repeats, number=8)), "{{arm}} {{handler}}"),
             unit=units.EVENTS_PER_SECOND,
         )
         .height(11)
@@ -123,30 +128,32 @@ def _durations() -> Heatmap:
     )
 
 
-def _slowest() -> TimeSeries:
+def _per_answer() -> TimeSeries:
+    worked = f"sum by (job, arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))"
+    asked = f"sum by (job, arm) (rate(http_requests_total{{{ARM}}}[$window]))"
     return time_series(
-        "Statements, p95",
-        "All but one statement in twenty are quicker, by arm. Arms without indexes are slower from the first day on, "
-        "and get slower with every row.",
-        query(quantile(0.95, STATEMENT, by="arm"), "{{arm}}"),
+        "Time in the database per request",
+        "How long the statements of the average request take together, by arm. It is what indexes, eager loading and "
+        "caches save; many quick statements cost as much here as one slow one.",
+        query(called(f"{worked} / ({asked} > 0)"), "{{arm}}"),
         unit=units.SECONDS,
     ).height(9)
 
 
 def _slow() -> TimeSeries:
-    every = f"sum by (arm) (rate({STATEMENT}_count{{{ARM}}}[$window]))"
-    quick = f'sum by (arm) (rate({STATEMENT}_bucket{{{ARM}, le="{SLOW_S:g}"}}[$window]))'
+    every = f"sum by (job, arm) (rate({STATEMENT}_count{{{ARM}}}[$window]))"
+    quick = f'sum by (job, arm) (rate({STATEMENT}_bucket{{{ARM}, le="{SLOW_S:g}"}}[$window]))'
     return time_series(
         f"Statements over {SLOW_S * 1000:g} ms",
         "How many statements per second take longer than that, by arm. Each holds a connection that others wait for; "
         "good is none.",
-        query(f"clamp_min({every} - {quick}, 0)", "{{arm}}"),
+        query(called(f"clamp_min({every} - {quick}, 0)"), "{{arm}}"),
         unit=units.EVENTS_PER_SECOND,
     ).span(8)
 
 
 def _operations() -> TimeSeries:
-    return stacked(
+    panel = stacked(
         time_series(
             "Statements by kind",
             "What the chosen arms ask the database for. More writes than users cause, or BEGIN and COMMIT around "
@@ -155,18 +162,21 @@ def _operations() -> TimeSeries:
             unit=units.OPERATIONS_PER_SECOND,
         ).span(8)
     )
+    return told_apart(panel)
 
 
 def _failures() -> TimeSeries:
-    failed = f"sum by (arm, error) (rate(db_client_operation_errors_total{{{ARM}}}[$window]))"
-    every = f"sum by (arm) (rate({STATEMENT}_count{{{ARM}}}[$window]))"
-    return time_series(
+    failed = f"sum by (job, arm, error) (rate(db_client_operation_errors_total{{{ARM}}}[$window]))"
+    every = f"sum by (job, arm) (rate({STATEMENT}_count{{{ARM}}}[$window]))"
+    none = f'label_replace({every} * 0, "error", "none", "", "")'
+    panel = time_series(
         "Failed statements",
         "Statements that failed or were cancelled, by the class of the error. Good is a line at zero; locks and "
         "timeouts come before exhausted pools.",
-        query(f"topk(12, {failed} or {every} * 0)", "{{arm}} {{error}}"),
+        query(called(f"topk(12, {failed} or {none} unless on (job, arm) {failed})"), "{{arm}} {{error}}"),
         unit=units.EVENTS_PER_SECOND,
-    ).span(8)
+    )
+    return panel.axis_soft_max(1).span(8)
 
 
 def _lists() -> TimeSeries:
@@ -176,4 +186,14 @@ def _lists() -> TimeSeries:
         "without indexes read all of it, and arms without pages answer all of it.",
         query(f'handler:latency_p95_seconds:5m{{{ARM}, handler="/flights"}}', "{{arm}}"),
         unit=units.SECONDS,
-    ).span(8)
+    )
+
+
+def _boards() -> TimeSeries:
+    return time_series(
+        "Departure boards, p95",
+        "The same for departure boards: one airport on one day, found by an index or in all flights, and then one "
+        "query or three hundred.",
+        query(f'handler:latency_p95_seconds:5m{{{ARM}, handler="/airports/{{faa}}/departures"}}', "{{arm}}"),
+        unit=units.SECONDS,
+    )

@@ -161,9 +161,11 @@ def _queue() -> TimeSeries:
 
 def _where() -> TimeSeries:
     failures = "sum by (where) (rate(observability_errors_total[$window]))"
-    return time_series(
+    none = 'label_replace(vector(0), "where", "none", "", "")'
+    panel = time_series(
         "Errors of telemetry by place",
         "Failures of the code that measures, by the part that failed. Good is no line: each is a bug, logged once.",
-        query(top_of(f"{failures}", number=8), "{{where}}"),
+        query(f"{top_of(failures, number=8)}\nor {none} unless on () {failures}", "{{where}}"),
         unit=units.EVENTS_PER_SECOND,
-    ).span(8)
+    )
+    return panel.axis_soft_max(1).span(8)

@@ -28,7 +28,7 @@ def indexes() -> list[Panel]:
             "statement can not use it; small tables are cheaper to read whole.",
             query(top_of(scans["seq_tup_read"], number=TABLES), "{{relname}}"),
             unit=units.OPERATIONS_PER_SECOND,
-        ).span(8),
+        ).span(12),
         time_series(
             "Reads by index",
             "Share of the reads of a table that used an index. Good is near 100% for every large table.",
@@ -36,7 +36,7 @@ def indexes() -> list[Panel]:
             unit=units.SHARE,
         )
         .max(1)
-        .span(8),
+        .span(12),
     ]
 
 

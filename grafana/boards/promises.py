@@ -2,15 +2,17 @@
 
 from typing import Final
 
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from grafana import units
 from grafana.boards.now import LITTLE_LEFT
+from grafana.panels.legend import named_beside
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, time_series
-from grafana.query import JOB, query, rows, top
+from grafana.query import JOB, called, query, rows, top
 from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.burn_rate import BURNS
 from prometheus.slo import load
@@ -32,7 +34,7 @@ def _objectives() -> Table:
     burning = above_is_bad(PAGE_SLOWLY, warning=TICKET)
     promised = "max by (group, sli) (slo:objective:ratio) and on (group, sli) slo:requests:rate5m"
     within = 'max by (group, sli) (slo:threshold:seconds) and on (group, sli) slo:requests:rate5m{sli="latency"'
-    return table(
+    panel = table(
         "Promises",
         f"One row for each promise of slo.toml. Budget is what is left for {load().window}; a burn rate of 1 spends it "
         f"exactly by the end, {PAGE:g} over an hour wakes somebody. Routes that no group names are in the group rest.",
@@ -51,17 +53,19 @@ def _objectives() -> Table:
         Column(title="Burn 3 d", query=of_each("slo:burn_rate:3d"), unit=units.FACTOR, decimals=1, thresholds=burning),
         Column(title="Requests", query=of_each("slo:requests:rate5m"), unit=units.REQUESTS_PER_SECOND),
         key={"group": "Routes", "sli": "Promise"},
-    ).height(11)
+    )
+    return panel.height(11).sort_by([TableSortByFieldState().display_name("Budget left")])
 
 
 def _burn(window: str, limit: float) -> TimeSeries:
-    return lined(
+    panel = lined(
         time_series(
             f"Burn rate over {window}",
             f"How many times as fast as it may the budget is spent, the twelve worst promises. Below 1 it lasts; above "
             f"the dashed line ({limit:g}) and as fast in the short window too, an alert wakes somebody.",
-            query(top(f"slo:burn_rate:{window}{{{JOB}}}"), "{{slo}} {{arm}}"),
+            query(called(top(f"slo:burn_rate:{window}{{{JOB}}}")), "{{slo}} {{arm}}"),
             unit=units.FACTOR,
         ),
         above_is_bad(limit),
     )
+    return named_beside(panel).axis_soft_max(limit)

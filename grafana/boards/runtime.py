@@ -13,12 +13,12 @@ from grafana.boards.calls import calls
 from grafana.boards.servers import edge, host, redis
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import time_series
-from grafana.query import ARM, query, rows, top, top_of
+from grafana.query import ARM, called, query, rows, top, top_of
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
 PROCESS: Final = f'job=~"$job", {ARM}'
-EACH: Final = "{{job}} {{arm}} {{instance}}"
+EACH: Final = "{{arm}} {{instance}}"
 LIMITS: Final = load().limits
 
 
@@ -93,7 +93,7 @@ def _cpu() -> TimeSeries:
         "Processor",
         "Share of one core that each process uses, the twelve busiest. Python runs on one core at a time: near 100% "
         "requests wait, and another process is what helps.",
-        query(top_of(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])"), EACH),
+        query(called(top_of(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])")), EACH),
         unit=units.SHARE,
     ).span(8)
 
@@ -103,7 +103,7 @@ def _memory() -> TimeSeries:
         "Memory",
         "Resident memory, the twelve largest processes. It rises while caches fill and then stays; what rises for "
         f"hours is a leak, and an alert fires at {LIMITS.memory_growth_ratio:g} times of six hours before.",
-        query(top(f"process_resident_memory_bytes{{{PROCESS}}}"), EACH),
+        query(called(top(f"process_resident_memory_bytes{{{PROCESS}}}")), EACH),
         unit=units.BYTES,
     ).span(8)
 
@@ -113,7 +113,10 @@ def _pauses() -> TimeSeries:
         "Garbage collection",
         "Share of the time in which the garbage collector stopped the process, the twelve worst. Good is below 1%; "
         "more means many long-lived objects, often whole result sets.",
-        query(top_of(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))"), EACH),
+        query(
+            called(top_of(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))")),
+            EACH,
+        ),
         unit=units.SHARE,
     ).span(8)
 
@@ -123,7 +126,7 @@ def _descriptors() -> TimeSeries:
         "Open descriptors",
         "Files and sockets that each process holds, the twelve largest. They follow connections; what never falls "
         "again is a connection that nobody closes.",
-        query(top(f"process_open_fds{{{PROCESS}}}"), EACH),
+        query(called(top(f"process_open_fds{{{PROCESS}}}")), EACH),
         unit=units.COUNT,
     ).span(8)
 
@@ -132,16 +135,17 @@ def _under_way() -> TimeSeries:
     return time_series(
         "Requests under way",
         "Requests that each process is answering, the twelve busiest. Rate times duration: it grows when either does.",
-        query(top(f"http_requests_inprogress{{{PROCESS}}}"), EACH),
+        query(called(top(f"http_requests_inprogress{{{PROCESS}}}")), EACH),
         unit=units.COUNT,
     ).span(8)
 
 
 def _restarts() -> TimeSeries:
-    return time_series(
+    panel = time_series(
         "Restarts in half an hour",
         f"How often a process began anew. A release is one; from {LIMITS.restarts} on an alert fires, because "
         "something kills it again and again.",
-        query(top_of(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])"), EACH),
+        query(called(top_of(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])")), EACH),
         unit=units.COUNT,
-    ).span(8)
+    )
+    return panel.axis_soft_max(LIMITS.restarts).span(8)

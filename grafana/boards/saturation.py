@@ -59,7 +59,7 @@ def _over_time() -> TimeSeries:
             unit=units.SHARE,
         )
         .span(9)
-        .min(0)
+        .axis_soft_max(1)
     )
 
 

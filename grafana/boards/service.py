@@ -5,6 +5,7 @@ Nothing here assumes an arm or a group of routes: the variables find what there 
 
 from typing import Final
 
+from grafana_foundation_sdk.builders.common import TableSortByFieldState
 from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
 from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
@@ -16,6 +17,7 @@ from grafana.boards.now import at_a_glance
 from grafana.boards.promises import promises
 from grafana.boards.saturation import saturation
 from grafana.panels.heatmap import heatmap
+from grafana.panels.legend import named_beside, told_apart
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, stacked, time_series
 from grafana.query import JOB_AND_HANDLER, heat, query, rows, top_of
@@ -49,13 +51,14 @@ def dashboard() -> Dashboard:
 
 def _rate() -> TimeSeries:
     rate = f"sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
-    return time_series(
+    panel = time_series(
         "Requests by route",
         "How often each route is asked, the twelve busiest. A line that falls to zero while others go on is a route "
         "that clients can not reach any more.",
         query(top_of(rate), "{{handler}}"),
         unit=units.REQUESTS_PER_SECOND,
     )
+    return named_beside(panel)
 
 
 def _answers() -> TimeSeries:
@@ -89,7 +92,7 @@ def _quantiles() -> TimeSeries:
         buckets = f"sum by (le) (rate({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$window]))"
         return f"histogram_quantile({quantile:g}, {buckets})"
 
-    return time_series(
+    panel = time_series(
         "Duration",
         "Half of the requests are quicker than p50, all but one in twenty quicker than p95, all but one in a hundred "
         "quicker than p99. When p99 leaves the others behind, few requests wait for something that most do not need.",
@@ -98,25 +101,27 @@ def _quantiles() -> TimeSeries:
         query(at(0.99), "p99"),
         unit=units.SECONDS,
     )
+    return told_apart(panel).height(9)
 
 
 def _slowest() -> TimeSeries:
     buckets = f"sum by (handler, le) (rate({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$window]))"
     slowest = top_of(f"histogram_quantile(0.95, {buckets})", number=8)
-    return time_series(
+    panel = time_series(
         "Slowest routes, p95",
         "The eight slowest routes. Compare a route with its promise below; a route that climbs while its rate does "
         "not is doing more work per request.",
         query(slowest, "{{handler}}"),
         unit=units.SECONDS,
     )
+    return named_beside(panel)
 
 
 def _errors() -> TimeSeries:
     per_route = f"sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     failed = f'sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
     share = f"({failed} or {per_route} * 0) / ({per_route} > 0)"
-    return lined(
+    panel = lined(
         time_series(
             "Share of failed requests by route",
             "5xx answers of each route, the eight worst. Good is zero; the dashed line is what the strictest "
@@ -126,37 +131,46 @@ def _errors() -> TimeSeries:
         ),
         above_is_bad(1 - STRICTEST),
     )
+    return named_beside(panel).axis_soft_max(5 * (1 - STRICTEST))
 
 
 def _routes() -> Table:
     by = "by (handler)"
     asked = f"sum {by} (handler:requests:rate5m{{{JOB_AND_HANDLER}}})"
     failed = f'sum {by} (rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
-    return table(
-        "Every route",
-        "One row for each route over five minutes, the slowest first. Many queries or many bytes explain most slow "
-        "routes: the boards Database, Caching and Compression say what helps.",
-        Column(title="Requests", query=rows(asked), unit=units.REQUESTS_PER_SECOND, bar=True),
-        Column(
-            title="Failed",
-            query=rows(f"({failed} or {asked} * 0) / ({asked} > 0)"),
-            unit=units.SHARE,
-            decimals=2,
-            thresholds=above_is_bad(1 - STRICTEST),
-        ),
-        Column(title="p50", query=rows(f"max {by} (handler:latency_p50_seconds:5m{{{JOB_AND_HANDLER}}})"), unit="s"),
-        Column(title="p95", query=rows(f"max {by} (handler:latency_p95_seconds:5m{{{JOB_AND_HANDLER}}})"), unit="s"),
-        Column(
-            title="Queries per request",
-            query=rows(f"max {by} (handler:queries_per_request:5m{{{JOB_AND_HANDLER}}})"),
-            unit=units.COUNT,
-            decimals=1,
-            thresholds=above_is_bad(OBJECTIVES.limits.queries_per_request),
-        ),
-        Column(
-            title="Bytes per answer",
-            query=rows(f"max {by} (handler:response_bytes_per_request:5m{{{JOB_AND_HANDLER}}})"),
-            unit=units.BYTES,
-        ),
-        key={"handler": "Route"},
-    ).height(10)
+    return (
+        table(
+            "Every route",
+            "One row for each route over five minutes, the slowest first. Many queries or many bytes explain most slow "
+            "routes: the boards Database, Caching and Compression say what helps.",
+            Column(title="Requests", query=rows(asked), unit=units.REQUESTS_PER_SECOND, bar=True),
+            Column(
+                title="Failed",
+                query=rows(f"({failed} or {asked} * 0) / ({asked} > 0)"),
+                unit=units.SHARE,
+                decimals=2,
+                thresholds=above_is_bad(1 - STRICTEST),
+            ),
+            Column(
+                title="p50", query=rows(f"max {by} (handler:latency_p50_seconds:5m{{{JOB_AND_HANDLER}}})"), unit="s"
+            ),
+            Column(
+                title="p95", query=rows(f"max {by} (handler:latency_p95_seconds:5m{{{JOB_AND_HANDLER}}})"), unit="s"
+            ),
+            Column(
+                title="Queries per request",
+                query=rows(f"max {by} (handler:queries_per_request:5m{{{JOB_AND_HANDLER}}})"),
+                unit=units.COUNT,
+                decimals=1,
+                thresholds=above_is_bad(OBJECTIVES.limits.queries_per_request),
+            ),
+            Column(
+                title="Bytes per answer",
+                query=rows(f"max {by} (handler:response_bytes_per_request:5m{{{JOB_AND_HANDLER}}})"),
+                unit=units.BYTES,
+            ),
+            key={"handler": "Route"},
+        )
+        .height(10)
+        .sort_by([TableSortByFieldState().display_name("p95").desc(True)])
+    )

@@ -33,6 +33,7 @@ def _workers() -> Stat:
         )
         .thresholds(below_is_bad(1))
         .span(4)
+        .height(8)
     )
 
 
@@ -48,18 +49,23 @@ def _failing() -> Stat:
         )
         .thresholds(above_is_bad(limit))
         .span(4)
+        .height(8)
     )
 
 
 def _retried() -> Stat:
     ended = "sum(rate(tasks_total[$window]))"
-    return stat(
-        "Tasks that are retried",
-        "Executions that ended with another attempt. Some are good: a broken connection is worth one; a task that is "
-        "retried for ever hides a bug.",
-        instant(f'sum(rate(tasks_total{{state="retry"}}[$window])) or {ended} * 0', "retries"),
-        unit=units.EVENTS_PER_SECOND,
-    ).span(4)
+    return (
+        stat(
+            "Tasks that are retried",
+            "Executions that ended with another attempt. Some are good: a broken connection is worth one; a task "
+            "that is retried for ever hides a bug.",
+            instant(f'sum(rate(tasks_total{{state="retry"}}[$window])) or {ended} * 0', "retries"),
+            unit=units.EVENTS_PER_SECOND,
+        )
+        .span(4)
+        .height(8)
+    )
 
 
 def _sent_and_ended() -> TimeSeries:

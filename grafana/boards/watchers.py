@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from grafana import units
 from grafana.panels.bars import bars
+from grafana.panels.legend import named_beside
 from grafana.panels.timeseries import time_series
 from grafana.query import instant, query, top_of
 
@@ -18,12 +19,14 @@ def rules() -> list[TimeSeries]:
     """Return how rules are evaluated, what fires, and whether it is delivered."""
     took = "max by (rule_group) (prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds)"
     return [
-        time_series(
-            "Rule groups: share of their interval",
-            "How much of its interval the evaluation of a group takes, the twelve slowest. Good is a few percent; "
-            "near 100% evaluations are skipped and alerts come late.",
-            query(f"label_replace({top_of(took)}, {GROUP})", "{{group}}"),
-            unit=units.SHARE,
+        named_beside(
+            time_series(
+                "Rule groups: share of their interval",
+                "How much of its interval the evaluation of a group takes, the twelve slowest. Good is a few percent; "
+                "near 100% evaluations are skipped and alerts come late.",
+                query(f"label_replace({top_of(took)}, {GROUP})", "{{group}}"),
+                unit=units.SHARE,
+            )
         ),
         time_series(
             "Alerts",
@@ -40,10 +43,7 @@ def rules() -> list[TimeSeries]:
                 top_of("sum by (integration) (rate(alertmanager_notifications_total[$window])) > 0", number=6),
                 "{{integration}}",
             ),
-            query(
-                top_of("sum by (integration) (rate(alertmanager_notifications_failed_total[$window])) > 0", number=6),
-                "{{integration}} failed",
-            ),
+            query("sum(rate(alertmanager_notifications_failed_total[$window]))", "failed"),
             unit=units.EVENTS_PER_SECOND,
         ),
         time_series(
@@ -67,7 +67,9 @@ def cardinality() -> list[TimeSeries | Bars]:
             query("sum(prometheus_tsdb_head_series)", "in memory"),
             query("sum(rate(prometheus_tsdb_head_series_created_total[$window]))", "begin per second"),
             unit=units.COUNT,
-        ).span(8),
+        )
+        .span(8)
+        .height(9),
         bars(
             "Metrics with most series",
             "The ten largest metrics. Histograms lead, because every bucket is a series for each route.",

@@ -1,0 +1,81 @@
+"""Questions to a Prometheus, all as of one moment."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import promql_parser
+
+from tests.grafana.template import Range
+
+LIMITS = {"==", "!=", ">", "<", ">=", "<="}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A Prometheus and the range of time that questions are about; they end with it."""
+
+    client: httpx.Client
+    range: Range
+
+    def now(self, expression: str) -> list[dict[str, str]]:
+        """Return the labels of every series that has a number at the end of the range."""
+        found = self._data("query", query=expression, time=self.range.ends)
+        if found["resultType"] in {"scalar", "string"}:
+            return [{}]
+        return [one["metric"] for one in found["result"] if _has_number([one["value"]])]
+
+    def over_time(self, expression: str) -> list[dict[str, str]]:
+        """Return the labels of every series that has a number anywhere in the range."""
+        bounds = {"start": self.range.begins, "end": self.range.ends, "step": self.range.step_s}
+        found = self._data("query_range", query=expression, **bounds)
+        return [one["metric"] for one in found["result"] if _has_number(one["values"])]
+
+    def label_values(self, label: str, selector: str) -> list[str]:
+        """Return the values of a label on these series, sorted, as a variable offers them."""
+        return sorted(self._data(f"label/{label}/values", **{"match[]": selector}, **self._bounds()))
+
+    def exemplars(self, expression: str) -> list[dict[str, str]]:
+        """Return the labels of the exemplars of these series."""
+        found = self._data("query_exemplars", query=expression, **self._bounds())
+        return [one["labels"] for series in found for one in series["exemplars"]]
+
+    def names(self) -> set[str]:
+        """Return the names of all series."""
+        return set(self._data("label/__name__/values", **self._bounds()))
+
+    def has_what_is_watched(self, expression: str) -> bool:
+        """Whether there is data for everything that an alert compares: the expression without its limits."""
+        return self._watched(promql_parser.parse(expression))
+
+    def _watched(self, node: promql_parser.Expr) -> bool:
+        match node:
+            case promql_parser.ParenExpr():
+                return self._watched(node.expr)
+            case promql_parser.BinaryExpr() if str(node.op) == "or":
+                return self._watched(node.lhs) or self._watched(node.rhs)
+            case promql_parser.BinaryExpr() if str(node.op) == "unless":
+                return self._watched(node.lhs)
+            case promql_parser.BinaryExpr() if str(node.op) in {"and", *LIMITS}:
+                return self._watched(node.lhs) and self._watched(node.rhs)
+            case promql_parser.Call() if node.func.name == "absent":
+                return all(map(self._watched, node.args))
+        return bool(self.now(str(node)))
+
+    def _bounds(self) -> Mapping[str, float]:
+        return {"start": self.range.begins, "end": self.range.ends}
+
+    def _data(self, path: str, **parameters: str | float) -> Any:
+        url = f"/api/v1/{path}"
+        if path.startswith("query"):  # too long for an address, sometimes
+            body = self.client.post(url, data=parameters).json()
+        else:
+            body = self.client.get(url, params=parameters).json()
+        assert body["status"] == "success", f"{body.get('error')}: {parameters}"
+        return body["data"]
+
+
+def _has_number(points: Iterable[tuple[float, str]]) -> bool:
+    return any(math.isfinite(float(value)) for _, value in points)
