@@ -1,5 +1,6 @@
 """The walk over every alert: what a person who is woken by it needs is there, and works."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,11 @@ ALERTS = list(every_alert(load()))
 NAMES = sorted({alert.name for alert in ALERTS})
 RUNBOOKS = ROOT / "docs/runbooks"
 SECTIONS = ["Meaning", "Impact", "Queries to run", "Likely causes, in order", "What to do", "How to know it is over"]
-BOARDS = {"start", "caching", "pooling", "compression", "database", "async", "service", "runtime", "monitoring", "lab"}
+BOARDS = {
+    board["uid"]: {variable["name"] for variable in board.get("templating", {}).get("list", [])}
+    for board in (json.loads(path.read_text("utf-8")) for path in (ROOT / "grafana/dashboards").glob("*.json"))
+}
+"""The variables of each board, by its uid."""
 
 
 def described(alert: Alert) -> str:
@@ -47,9 +52,11 @@ def test_an_alert_has_everything_that_its_reader_needs(alert: Alert) -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=described)
-def test_an_alert_links_to_a_board_that_exists(alert: Alert) -> None:
-    uid = alert.dashboard.split("?", maxsplit=1)[0]
-    assert uid.removeprefix("flightdeck-") in BOARDS
+def test_an_alert_links_to_a_board_that_exists_and_understands_the_link(alert: Alert) -> None:
+    uid, _, query = alert.dashboard.partition("?")
+    asked = {one.partition("=")[0].removeprefix("var-") for one in query.split("&") if one}
+    assert uid in BOARDS
+    assert asked <= BOARDS[uid]
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=described)
