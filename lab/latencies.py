@@ -2,6 +2,7 @@
 
 from typing import Final, Self
 
+import numpy as np
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # ships no types
 
 LONGEST_US: Final = 3_600_000_000
@@ -42,11 +43,17 @@ class Latencies:
             return None
         return float(self._histogram.get_value_at_percentile(share * 100)) / 1e6
 
+    def counts(self) -> dict[int, int]:
+        """Return how often each duration was recorded, by microseconds, ascending."""
+        histogram = self._histogram
+        table = np.ctypeslib.as_array(histogram.counts)
+        return {
+            histogram.get_highest_equivalent_value(histogram.get_value_from_index(int(place))): int(table[place])
+            for place in np.flatnonzero(table)
+        }
+
     def distribution(self) -> tuple[list[float], list[float]]:
         """Return ascending durations in seconds and, for each, the share of all at or below it."""
-        seconds, shares, seen = [], [], 0
-        for item in self._histogram.get_recorded_iterator():
-            seen += item.count_added_in_this_iter_step
-            seconds.append(item.value_iterated_to / 1e6)
-            shares.append(seen / len(self))
-        return seconds, shares
+        counts = self.counts()
+        shares = np.cumsum(list(counts.values())) / len(self)
+        return [duration / 1e6 for duration in counts], shares.tolist()

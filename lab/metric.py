@@ -27,6 +27,14 @@ class Slot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quantile:
+    """A quantile of some of a slot's latencies."""
+
+    share: float
+    of: Callable[[Slot], Latencies]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A figure of a slot."""
 
@@ -37,16 +45,30 @@ class Metric:
     better: Better
     of: Callable[[Slot], float | None]
     """Takes a slot; gives None where the slot does not tell."""
+    quantile: "Quantile | None" = None
+    """Set where the figure is a quantile of latencies: the effect on it is that of all rounds together."""
     varies_by_round: bool = True
     """False: it belongs to the process, and many rounds of one process are still one observation."""
 
 
-def _quantile(share: float, slot: Slot) -> float | None:
-    return slot.opened.overall().quantile(share)
+def _latency(name: str, title: str, share: float, of: Callable[[Slot], Latencies]) -> Metric:
+    """Return the metric of a quantile of latencies."""
+    return Metric(
+        name=name,
+        title=title,
+        unit="s",
+        better="lower",
+        of=lambda slot: of(slot).quantile(share),
+        quantile=Quantile(share=share, of=of),
+    )
 
 
-def _kind_quantile(kind: str, share: float, slot: Slot) -> float | None:
-    return slot.opened.latencies.get(kind, Latencies()).quantile(share)
+def _overall(slot: Slot) -> Latencies:
+    return slot.opened.overall()
+
+
+def _of_kind(kind: str, slot: Slot) -> Latencies:
+    return slot.opened.latencies.get(kind, Latencies())
 
 
 def _per_answer(total: float | None, recording: Recording | None) -> float | None:
@@ -83,9 +105,9 @@ def _error_share(slot: Slot) -> float | None:
 
 
 METRICS: Final = (
-    Metric(name="p50_s", title="latency, p50", unit="s", better="lower", of=partial(_quantile, 0.5)),
-    Metric(name="p95_s", title="latency, p95", unit="s", better="lower", of=partial(_quantile, 0.95)),
-    Metric(name="p99_s", title="latency, p99", unit="s", better="lower", of=partial(_quantile, 0.99)),
+    _latency("p50_s", "latency, p50", 0.5, _overall),
+    _latency("p95_s", "latency, p95", 0.95, _overall),
+    _latency("p99_s", "latency, p99", 0.99, _overall),
     Metric(
         name="throughput_per_s",
         title="throughput",
@@ -140,13 +162,7 @@ METRICS: Final = (
         of=lambda slot: slot.inside_after.total("process_resident_memory_bytes"),
         varies_by_round=False,
     ),
-    Metric(
-        name="slow_link_p50_s",
-        title="latency on a slow link, p50",
-        unit="s",
-        better="lower",
-        of=lambda slot: slot.opened.slow_link.quantile(0.5),
-    ),
+    _latency("slow_link_p50_s", "latency on a slow link, p50", 0.5, lambda slot: slot.opened.slow_link),
     Metric(name="error_share", title="answers that are errors", unit="share", better="lower", of=_error_share),
 )
 """For all requests together."""
@@ -168,20 +184,8 @@ SPECIAL: Final = (
 def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
     """Return the metrics of one kind of request; their names begin with it."""
     return (
-        Metric(
-            name=f"{kind}.p50_s",
-            title=f"{kind}: latency, p50",
-            unit="s",
-            better="lower",
-            of=partial(_kind_quantile, kind, 0.5),
-        ),
-        Metric(
-            name=f"{kind}.p95_s",
-            title=f"{kind}: latency, p95",
-            unit="s",
-            better="lower",
-            of=partial(_kind_quantile, kind, 0.95),
-        ),
+        _latency(f"{kind}.p50_s", f"{kind}: latency, p50", 0.5, partial(_of_kind, kind)),
+        _latency(f"{kind}.p95_s", f"{kind}: latency, p95", 0.95, partial(_of_kind, kind)),
         Metric(
             name=f"{kind}.bytes_per_response",
             title=f"{kind}: bytes on the wire",

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from lab.effects import effect_of
 from lab.experiments import Experiment
 from lab.metric import metric_named
+from lab.pooled import requests_needed
 from lab.result import ExperimentResult, summarised
 from lab.rounds import Measured, Round
-from lab.statistics import MIN_ROUNDS, paired_effect
+from lab.statistics import MIN_ROUNDS
 
 TIGHT_FACTOR: Final = 1.1
 """An interval that ends within a tenth of the ratio is tight enough."""
@@ -17,12 +19,9 @@ TIGHT_POWER: Final = 0.25
 
 def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bool:
     """Return whether the headline's interval is narrow enough to stop."""
-    metric = metric_named(headline)
-    pairs = [(metric.of(round_.slots[off]), metric.of(round_.slots[on])) for round_ in rounds]
-    kept = [(before, after) for before, after in pairs if before is not None and after is not None]
-    effect = paired_effect([before for before, _ in kept], [after for _, after in kept], better=metric.better)
+    effect = effect_of(metric_named(headline), rounds, off=off, on=on)
     if effect.ratio is None or effect.interval is None:
-        return effect.on == 0  # nothing left to measure more precisely
+        return effect.on == 0 and effect.interval is not None  # nothing left to measure more precisely
     whole = max(effect.ratio, 1 / effect.ratio)
     return effect.interval.widest_factor(effect.ratio) <= max(TIGHT_FACTOR, float(whole**TIGHT_POWER))
 
@@ -49,11 +48,11 @@ def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, 
         late_rounds=measured.late_rounds,
         is_valid=not (measured.late_rounds or measured.is_saturated),
         is_complete=not (measured.is_interrupted or measured.failure),
-        notes=list(_notes(measured, off=off, on=on)),
+        notes=list(_notes(measured, experiment.headline, off=off, on=on)),
     )
 
 
-def _notes(measured: Measured, *, off: str, on: str) -> Iterator[str]:
+def _notes(measured: Measured, headline: str, *, off: str, on: str) -> Iterator[str]:
     rounds = len(measured.rounds)
     if measured.is_interrupted:
         yield f"Interrupted after {rounds} rounds; the figures are of those."
@@ -68,6 +67,12 @@ def _notes(measured: Measured, *, off: str, on: str) -> Iterator[str]:
         )
     if measured.discarded:
         yield f"Rounds measured again because the load generator was late in them: {measured.discarded}."
+    metric = metric_named(headline)
+    if rounds >= MIN_ROUNDS and metric.quantile is not None:
+        pooled = effect_of(metric, measured.rounds, off=off, on=on)
+        if pooled.ratio is not None and pooled.interval is None:
+            needed = requests_needed(metric.quantile.share)
+            yield f"Too few requests for an interval of the {metric.title}: it takes {needed} to each arm."
     if rounds < MIN_ROUNDS:
         yield f"Fewer than {MIN_ROUNDS} rounds give no interval, and without one nothing is claimed."
     for name in (off, on):

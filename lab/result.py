@@ -5,11 +5,12 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from lab.effects import effect_of
 from lab.environment import Environment
 from lab.latencies import Latencies
 from lab.metric import METRICS, SPECIAL, Metric, Slot, metrics_of_kind
-from lab.rounds import Measured, Round
-from lab.statistics import Better, Effect, Verdict, paired_effect
+from lab.rounds import Measured
+from lab.statistics import Better, Effect, Verdict
 
 DECIDING: Final = 0.95
 """Confidence of the interval of the metric that decides an experiment."""
@@ -145,7 +146,7 @@ def summarised(
     results = {}
     for metric in metrics:
         confidence = DECIDING if metric.name == headline else ACCOMPANYING
-        effect = _effect(metric, measured.rounds, off=off, on=on, confidence=confidence)
+        effect = effect_of(metric, measured.rounds, off=off, on=on, confidence=confidence)
         if effect.rounds:
             results[metric.name] = MetricResult.of(metric, effect, confidence=confidence)
     rounds = [
@@ -154,34 +155,6 @@ def summarised(
     ]
     before, after = (_arm(measured, name, sorted(techniques)) for name, techniques in sides.items())
     return before, after, results, rounds
-
-
-def _effect(metric: Metric, rounds: list[Round], *, off: str, on: str, confidence: float) -> Effect:
-    """Return the effect from the rounds in which both arms tell; without an interval where rounds tell nothing new."""
-    pairs = [(metric.of(r.slots[off]), metric.of(r.slots[on])) for r in rounds]
-    both = [(before, after) for before, after in pairs if before is not None and after is not None]
-    if metric.varies_by_round and (both or not pairs):
-        requests = float(sum(r.slots[on].opened.answers.total() for r in rounds))
-        return paired_effect(
-            [before for before, _ in both],
-            [after for _, after in both],
-            better=metric.better,
-            confidence=confidence,
-            trials_on=requests,
-        )
-    befores, afters = ([value for value in values if value is not None] for values in zip(*pairs, strict=True))
-    before = sum(befores) / len(befores) if befores else None
-    after = sum(afters) / len(afters) if afters else None
-    better, worse = (before, after) if metric.better == "lower" else (after, before)
-    return Effect(
-        off=before,
-        on=after,
-        ratio=better / worse if better and worse else None,
-        interval=None,
-        detectable=None,
-        rounds=max(len(befores), len(afters)),
-        verdict="no difference seen",
-    )
 
 
 def _values(metrics: list[Metric], slot: Slot) -> dict[str, float]:

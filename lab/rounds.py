@@ -18,10 +18,8 @@ UTILISATION: Final = 0.6
 FASTEST_PER_S: Final = 400.0
 """The generator keeps its promises up to here beside an arm on two cores."""
 SLOWEST_PER_S: Final = 1.0
-FEWEST_REQUESTS: Final = 6
-"""A stretch lasts until this many requests were due, however slow the arm, ..."""
 LONGEST_FACTOR: Final = 4.0
-"""... but not longer than so many times what was planned."""
+"""A stretch that is too short for the fewest requests is not made longer than so many times what was planned."""
 WARM_UP_STEP_S: Final = 1.0
 STILL_WARMING: Final = 1.2
 """An arm that answers this many times as fast as a step before has caches to fill yet."""
@@ -81,6 +79,8 @@ class Plan:
     opened_s: float = 5.0
     closed_s: float = 2.0
     """0: no closed loop."""
+    fewest_requests: int = 6
+    """A stretch of the open loop lasts until so many requests were due, however slow the arm."""
     clients: int = 4
     """Of the closed loop."""
     warm_up_s: float = 15.0
@@ -215,7 +215,9 @@ class _Measuring:
         plan = self._plan
         opened_loop = OpenLoop(rate_per_s=self.result.rate_per_s)
         before = await arm.snapshot()
-        opened_s = min(max(plan.opened_s, FEWEST_REQUESTS / opened_loop.rate_per_s), LONGEST_FACTOR * plan.opened_s)
+        opened_s = min(
+            max(plan.opened_s, plan.fewest_requests / opened_loop.rate_per_s), LONGEST_FACTOR * plan.opened_s
+        )
         opened = await self._drive(arm, opened_loop, Stretch(duration_s=opened_s), stream=stream)
         between = await arm.snapshot()
         if not plan.closed_s:

@@ -32,8 +32,12 @@ PARTS: Final[dict[Part, str]] = {
 
 NOBODY: Final = Everyone()
 
-QUICK: Final = Plan(opened_s=1.6, closed_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0)
-THOROUGH: Final = Plan(opened_s=5.0, closed_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0)
+QUICK: Final = Plan(
+    opened_s=1.6, fewest_requests=16, closed_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0
+)
+THOROUGH: Final = Plan(
+    opened_s=5.0, fewest_requests=40, closed_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -79,7 +79,7 @@ def paired_effect(
         raise ValueError(f"{len(off)} rounds off and {len(on)} rounds on are not pairs")
     before, after = np.asarray(off, dtype=float), np.asarray(on, dtype=float)
     if not len(before):
-        return _effect(None, None, None, None, rounds=0)
+        return judged(None, None, None, None, rounds=0)
     if better == "higher":
         before, after = after, before
     if (before > 0).all() and (after > 0).all():
@@ -87,7 +87,7 @@ def paired_effect(
     else:
         effect = _from_totals(before, after, confidence, trials_on)
     if better == "higher":
-        return _effect(effect.on, effect.off, effect.ratio, effect.interval, effect.detectable, rounds=effect.rounds)
+        return judged(effect.on, effect.off, effect.ratio, effect.interval, effect.detectable, rounds=effect.rounds)
     return effect
 
 
@@ -122,11 +122,7 @@ def verdict_of(ratio: float | None, interval: Interval | None) -> Verdict:
     return "no difference seen"
 
 
-def _resamples(tail: float) -> int:
-    return round(RESAMPLES_IN_TAIL / tail)
-
-
-def _effect(
+def judged(
     off: float | None,
     on: float | None,
     ratio: float | None,
@@ -135,6 +131,7 @@ def _effect(
     *,
     rounds: int,
 ) -> Effect:
+    """Return the effect with its verdict."""
     return Effect(
         off=off,
         on=on,
@@ -146,6 +143,10 @@ def _effect(
     )
 
 
+def _resamples(tail: float) -> int:
+    return round(RESAMPLES_IN_TAIL / tail)
+
+
 def _from_logs(before: NDArray[np.float64], after: NDArray[np.float64], confidence: float) -> Effect:
     logs = np.log(before) - np.log(after)
     rounds = len(logs)
@@ -154,7 +155,7 @@ def _from_logs(before: NDArray[np.float64], after: NDArray[np.float64], confiden
     if rounds >= MIN_ROUNDS:
         reach = stdtrit(rounds - 1, (1 + confidence) / 2) + stdtrit(rounds - 1, 0.8)
         detectable = float(np.exp(reach * logs.std(ddof=1) / np.sqrt(rounds)))
-    return _effect(
+    return judged(
         float(np.exp(np.log(before).mean())),
         float(np.exp(np.log(after).mean())),
         float(np.exp(logs.mean())),
@@ -171,7 +172,7 @@ def _from_totals(
     rounds = len(before)
     off, on = float(before.mean()), float(after.mean())
     if off == 0 and on == 0:
-        return _effect(off, on, None, None, rounds=rounds)
+        return judged(off, on, None, None, rounds=rounds)
     tail = (1 - confidence) / 2
     picks = np.random.default_rng(0).integers(0, rounds, (_resamples(tail), rounds))
     befores, afters = before[picks].mean(axis=1), after[picks].mean(axis=1)
@@ -182,4 +183,4 @@ def _from_totals(
         low = float(np.quantile(befores, tail)) / (RULE_OF_THREE / trials_after) if trials_after > 0 else 0.0
     enough = rounds >= MIN_ROUNDS
     interval = Interval(low=low, high=high if np.isfinite(high) else None) if enough else None
-    return _effect(off, on, off / on if off and on else None, interval, rounds=rounds)
+    return judged(off, on, off / on if off and on else None, interval, rounds=rounds)
