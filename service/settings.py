@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     prometheus_url: str = Field(default="", description="Where Prometheus is, for links on the landing page.")
     traces_url: str = Field(default="", description="Where traces are explored, for links on the landing page.")
     errors_url: str = Field(default="", description="Where the error server is, for links on the landing page.")
+    alerts_url: str = Field(default="", description="Where delivered alerts are shown, for links on the landing page.")
     write_token: SecretStr = Field(
         default=SecretStr(""), description="Bearer token of writes; without one, writes are off."
     )

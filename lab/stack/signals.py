@@ -110,9 +110,8 @@ def _trace(wanted: Callable[[Visit], str]) -> Callable[[Visit], str]:
         trace_id = wanted(visit)
         if not trace_id:
             raise Wrong("no arm answered with an X-Trace-Id")
-        answer = visit.json(f"{visit.at['grafana']}/api/datasources/proxy/uid/tempo/api/v2/traces/{trace_id}")
-        groups = answer.get("trace", {}).get("resourceSpans", [])
-        number = sum(len(scope.get("spans", [])) for group in groups for scope in group.get("scopeSpans", []))
+        answer = visit.get(f"{visit.at['grafana']}/api/datasources/proxy/uid/tempo/api/v2/traces/{trace_id}")
+        number = answer.text.count('"spanId"')  # in whatever groups this version of Tempo answers
         if not number:
             raise Wrong(f"it knows no span of {trace_id}")
         return f"{trace_id}: {number} spans"

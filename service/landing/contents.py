@@ -83,5 +83,6 @@ def places(settings: Settings, *, metrics_url: str | None) -> list[Place]:
         Place("Prometheus", settings.prometheus_url, "Queries and alerts"),
         Place("Traces", settings.traces_url, "One request, step by step"),
         Place("Errors", settings.errors_url, "What went wrong, by trace id"),
+        Place("Alerts", settings.alerts_url, "What was delivered, with its runbook"),
     )
     return [place for place in candidates if place.url]

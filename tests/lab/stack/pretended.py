@@ -25,7 +25,7 @@ def said(body: Any, status: int = 200, *, trace_id: str = "") -> Answers:
 
 
 def _trace(*_: object) -> Any:
-    return {"trace": {"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "GET /x"}, {"name": "SELECT"}]}]}]}}
+    return {"trace": {"resourceSpans": [{"scopeSpans": [{"spans": [{"spanId": "YQ=="}, {"spanId": "Yg=="}]}]}]}}
 
 
 def _lines(query: dict[str, str]) -> Answer:

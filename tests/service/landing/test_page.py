@@ -22,6 +22,7 @@ def arm(few_flights: Path) -> Iterator[Arm]:
         few_flights,
         arm="nearly-all",
         grafana_url="http://grafana.test/",
+        alerts_url="http://alerts.test/",
         weather_url="http://127.0.0.1:9",  # nobody serves there: the discard port
     )
     with running_arm(settings) as running:
@@ -92,6 +93,7 @@ def test_the_page_links_to_what_is_configured(arm: Arm) -> None:
     text = page(arm)
 
     assert 'href="http://grafana.test/"' in text
+    assert 'href="http://alerts.test/"' in text
     assert "Prometheus</strong>" not in text
     for address in ("/docs", "/openapi.json", "/readyz"):
         assert f'href="{address}"' in text
