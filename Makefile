@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: verify-files verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
+.PHONY: up down verify-files verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,13 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/python -m prometheus.build --check
 	$(BIN)/python -m grafana.build --check
 
+up:  ## start the whole stack in containers, wait until it is healthy, say where everything is; CORE=1 for less
+	docker compose $(if $(CORE),--profile core) up --detach --build --wait --wait-timeout 600
+	@python3 -m deploy.up
+
+down:  ## end the stack, with its data
+	docker compose --profile all down --volumes
+
 rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.toml
 	$(BIN)/python -m prometheus.build
 
@@ -54,7 +61,7 @@ drills: $(STAMP)  ## break the service in every known way, see each alert fire a
 	$(BIN)/flightdeck drill run all $(DRILLS)
 
 verify-stack: $(STAMP)  ## ask the running stack: does every server answer, does every signal arrive
-	$(BIN)/flightdeck stack verify $(VERIFY)
+	$(if $(CORE),COMPOSE_PROFILES=core) $(BIN)/flightdeck stack verify $(VERIFY)
 
 verify-files:  ## let the collector, Tempo and Loki check their own files; pulls their images
 	docker compose run --rm --no-deps collector validate --config=/etc/otelcol-contrib/config.yaml
@@ -72,7 +79,7 @@ lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
 	$(COMPILE) --extra lab --constraint requirements.txt --constraint requirements-load.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
 bench: $(DEV_STAMP)  ## time what must be fast, side by side
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(if $(RECORD),--record)
 
 bench-overhead: $(DEV_STAMP)  ## time what instrumentation costs a small route; fails if it costs more than it did
 	$(BIN)/python -m bench.overhead $(if $(RECORD),--record)

@@ -1,0 +1,111 @@
+"""The stack of docker-compose.yml, as the tests bring it up and talk to it."""
+
+import json
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, Final
+
+import httpx
+
+from tests.servers.executable import free_port
+
+ROOT: Final = Path(__file__).parents[2]
+LEFT_OUT: Final = frozenset({"grafana", "tempo", "loki"})
+"""No Debian package has them: no image without a registry. What counts OTLP replaces the collector."""
+
+PORTS: Final = {
+    "edge": "EDGE_PORT",
+    "baseline": "BASELINE_PORT",
+    "caching": "CACHING_PORT",
+    "pooling": "POOLING_PORT",
+    "compression": "COMPRESSION_PORT",
+    "locust": "LOCUST_PORT",
+    "bugsink": "BUGSINK_PORT",
+    "flower": "FLOWER_PORT",
+    "rabbitmq": "RABBITMQ_PORT",
+    "grafana": "GRAFANA_PORT",
+    "prometheus": "PROMETHEUS_PORT",
+    "alertmanager": "ALERTMANAGER_PORT",
+    "receiver": "RECEIVER_PORT",
+    "collector": "COLLECTOR_PORT",
+}
+
+
+@dataclass
+class Stack:
+    """One project of Compose, on free ports, apart from any other that runs here."""
+
+    environment: dict[str, str]
+    project: str
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in PORTS})
+
+    def __post_init__(self) -> None:
+        """Complete what Compose reads."""
+        self.environment |= {variable: str(self.ports[name]) for name, variable in PORTS.items()}
+        self.environment |= {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": "all"}
+
+    def compose(self, *arguments: str, timeout_s: float = 120, check: bool = True) -> str:
+        """Return what `docker compose` printed; raise with what it complained about."""
+        command = ["docker", "compose", "--file=docker-compose.yml", "--file=tests/deploy/compose.test.yml", *arguments]
+        return self._run(command, timeout_s=timeout_s, check=check)
+
+    def docker(self, *arguments: str) -> str:
+        """Return what `docker` printed."""
+        return self._run(["docker", *arguments], timeout_s=60, check=True)
+
+    def _run(self, command: Sequence[str], *, timeout_s: float, check: bool) -> str:
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, text=True, capture_output=True, timeout=timeout_s, check=False
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}:\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def up(self, *, seconds: int = 400) -> None:
+        """Start what there are images for, and wait until all of it is healthy."""
+        names = sorted(set(self.compose("config", "--services").split()) - LEFT_OUT)
+        wanted = ["up", "--detach", "--build", "--wait", f"--wait-timeout={seconds}"]
+        try:
+            self.compose(*wanted, *names, timeout_s=seconds + 600)
+        except AssertionError as error:
+            states = self.compose("ps", "--all", check=False)
+            raise AssertionError(f"{error}\n{states}\n{self.compose('logs', '--tail=15', check=False)}") from error
+
+    def containers(self) -> list[Mapping[str, Any]]:
+        """Return every container that runs or ended, as `docker compose ps` tells it."""
+        return [json.loads(line) for line in self.compose("ps", "--all", "--format=json").splitlines()]
+
+    def url(self, service: str, path: str = "") -> str:
+        """Return where a service is published."""
+        return f"http://127.0.0.1:{self.ports[service]}{path}"
+
+    def query(self, promql: str) -> dict[str, float]:
+        """Return the values of an instant query, by arm."""
+        answer = httpx.get(self.url("prometheus", "/api/v1/query"), params={"query": promql}, timeout=10).json()
+        return {one["metric"].get("arm", ""): float(one["value"][1]) for one in answer["data"]["result"]}
+
+    def targets(self) -> list[Mapping[str, Any]]:
+        """Return what Prometheus scrapes."""
+        answer = httpx.get(self.url("prometheus", "/api/v1/targets"), params={"state": "active"}, timeout=10).json()
+        found: list[Mapping[str, Any]] = answer["data"]["activeTargets"]
+        return found
+
+    def left_over(self) -> list[str]:
+        """Return the names of containers, volumes and networks that carry the project's label."""
+        mine = f"--filter=label=com.docker.compose.project={self.project}"
+        return [
+            *self.docker("ps", "--all", "--quiet", mine).split(),
+            *self.docker("volume", "ls", "--quiet", mine).split(),
+            *self.docker("network", "ls", "--quiet", mine).split(),
+        ]
+
+
+def eventually(claim: Callable[[], Any], *, seconds: float = 60.0) -> Any:
+    """Return what the claim returns once it is true; fail with its last value after so many seconds."""
+    deadline = monotonic() + seconds
+    while not (found := claim()):
+        assert monotonic() < deadline, f"still {found!r} after {seconds} s"
+        sleep(0.5)
+    return found

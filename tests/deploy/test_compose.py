@@ -1,0 +1,257 @@
+"""The compose file, brought up with a real Docker engine: every service that there is an image for."""
+
+import json
+import os
+from collections.abc import Iterator
+from itertools import count
+from threading import Thread
+from time import sleep
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from service.techniques import ARMS
+from tests.deploy.stack import LEFT_OUT, Stack, eventually
+
+pytest_plugins = ["tests.servers.docker"]
+pytestmark = [pytest.mark.server("docker"), pytest.mark.timeout(1800)]
+
+BOARD: Final = "/airports/JFK/departures?date=2013-07-04"
+HANDLER: Final = 'handler="/airports/{faa}/departures"'
+EDGE: Final = "/tmp/edge/varnish"  # noqa: S108 in the container, in memory
+ONE_SHOTS: Final = {"secrets", "migrations", "data"}
+# What counts OTLP takes the collector's name, and answers no scrape.
+NOT_SCRAPED: Final = {"collector", "spans"}
+
+
+@pytest.fixture(scope="module")
+def stack(docker_environment: dict[str, str]) -> Iterator[Stack]:
+    stack = Stack(docker_environment, project=f"flightdeck-test-{os.getpid()}")
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.compose("down", "--volumes", "--timeout=5", check=False)
+
+
+@pytest.fixture(scope="module")
+def boards(stack: Stack) -> None:
+    """A few boards from every arm, beside the traffic that Locust sends anyway."""
+    for _ in range(5):
+        for arm in ("baseline", "caching", "pooling", "compression", "edge"):
+            answer = httpx.get(stack.url(arm, BOARD), headers={"accept-encoding": "zstd"}, timeout=30)
+            assert answer.status_code == 200
+
+
+def test_every_service_that_has_an_image_is_healthy(stack: Stack) -> None:
+    names = set(stack.compose("config", "--services").split()) - LEFT_OUT
+    states = {one["Service"]: (one["State"], one["Health"] or one["ExitCode"]) for one in stack.containers()}
+    assert states == {name: ("exited", 0) if name in ONE_SHOTS else ("running", "healthy") for name in names}
+
+
+def test_every_process_runs_without_root(stack: Stack) -> None:
+    for container in stack.containers():
+        if container["State"] == "running":
+            users = set(stack.docker("top", container["ID"], "-eo", "uid").split()[1:])
+            assert "0" not in users, container["Service"]
+
+
+def test_prometheus_sees_every_target_up(stack: Stack) -> None:
+    jobs = {
+        "service": 1,
+        "comparison": 4,
+        "worker": 2,
+        "prometheus": 1,
+        "alertmanager": 1,
+        "postgres": 1,
+        "replica": 1,
+        "redis": 1,
+        "rabbitmq": 1,
+        "flower": 1,
+        "host": 1,
+    }
+
+    def up() -> bool:
+        healths = [(target["labels"]["job"], target["health"]) for target in stack.targets()]
+        return sorted(health for health in healths if health[0] not in NOT_SCRAPED) == sorted(
+            (job, "up") for job, number in jobs.items() for _ in range(number)
+        )
+
+    eventually(up, seconds=90)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_arm_answers_with_its_techniques(stack: Stack, arm: str) -> None:
+    url = stack.url("edge" if arm == "optimized" else arm, "/")
+    landing = httpx.get(url, headers={"accept": "application/json"}, timeout=10).json()
+    assert landing["arm"] == arm
+    assert {name for name, is_on in landing["techniques"].items() if is_on} == ARMS[arm]
+    assert landing["places"]["Errors"] == stack.url("bugsink").replace("127.0.0.1", "localhost")
+
+
+@pytest.mark.usefixtures("boards")
+def test_compression_sends_a_fraction_of_the_bytes(stack: Stack) -> None:
+    bytes_per_board = f"sum by (arm) (http_response_size_bytes_sum{{{HANDLER}}} / http_response_size_bytes_count)"
+
+    def claim() -> bool:
+        found = stack.query(bytes_per_board)
+        return {"baseline", "compression"} <= found.keys() and found["compression"] < found["baseline"] / 4
+
+    eventually(claim)
+
+
+@pytest.mark.usefixtures("boards")
+def test_pooling_spares_a_connect_per_request(stack: Stack) -> None:
+    connects = "sum by (arm) (db_client_connection_create_time_seconds_count) / sum by (arm) (http_requests_total)"
+
+    def claim() -> bool:
+        found = stack.query(connects)
+        return {"baseline", "pooling"} <= found.keys() and found["pooling"] < found["baseline"] / 3
+
+    eventually(claim)
+
+
+@pytest.mark.usefixtures("boards")
+def test_caching_answers_without_the_database(stack: Stack) -> None:
+    hits = 'sum by (arm) (cache_requests_total{result="hit"})'
+    queries = f"sum by (arm) (db_queries_per_request_sum{{{HANDLER}}} / db_queries_per_request_count)"
+
+    def claim() -> bool:
+        by_hits, by_queries = stack.query(hits), stack.query(queries)
+        return by_hits.get("caching", 0) > 0 and by_queries["caching"] < by_queries["baseline"] / 2
+
+    eventually(claim)
+    assert "baseline" not in stack.query(hits)
+
+
+def test_the_edge_answers_what_it_holds_and_its_counters_are_scraped(stack: Stack) -> None:
+    path = "/airports/LGA/departures?date=2013-07-05"
+    answers = [httpx.get(stack.url("edge", path), timeout=10) for _ in range(2)]
+    assert "edge; hit" in answers[1].headers["cache-status"]
+    eventually(lambda: stack.query("varnish_main_cache_hit > 0"))
+
+
+def test_reads_of_the_optimized_arm_go_to_the_streaming_replica(stack: Stack) -> None:
+    eventually(lambda: stack.query("db_replica_up == 1").get("optimized"))
+    eventually(lambda: stack.query('sum by (arm) (db_reads_total{role="replica"}) > 0').get("optimized"))
+    following = "SELECT state FROM pg_stat_replication WHERE application_name = 'replica'"
+    asked = ["exec", "-T", "postgres", "psql", "-U", "postgres", "-Atc", following]
+    assert stack.compose(*asked).strip() == "streaming"
+
+
+def test_traces_and_logs_of_every_process_leave_it(stack: Stack) -> None:
+    answer = httpx.get(stack.url("baseline", "/flights/1"), timeout=10)
+    trace_id = answer.headers["x-trace-id"]
+    eventually(lambda: httpx.get(stack.url("collector", f"/traces/{trace_id}")).json())
+
+    def senders() -> bool:
+        counts = httpx.get(stack.url("collector", "/")).json()
+        arms = {f"flightdeck-{arm}" for arm in ARMS}
+        return all(arms <= {name for name, number in kind.items() if number} for kind in counts.values())
+
+    eventually(senders)
+
+
+def test_locust_sends_every_arm_the_same_traffic(stack: Stack) -> None:
+    def sent() -> dict[str, int]:
+        rows = httpx.get(stack.url("locust", "/stats/requests"), timeout=10).json()["stats"]
+        arms = {**dict.fromkeys(ARMS, 0), "edge": 0}
+        for row in rows:
+            arm = row["name"].partition(" ")[0]
+            if arm in arms:
+                arms[arm] += row["num_requests"]
+        return arms
+
+    eventually(lambda: min(sent().values()) > 10)
+
+
+def test_an_error_reaches_bugsink_with_its_trace_id(stack: Stack) -> None:
+    failed = httpx.post(stack.url("baseline", "/error"), timeout=10)
+    assert failed.status_code == 500
+    token = stack.compose("exec", "-T", "bugsink", "/with-secrets.sh", "bugsink-manage", "create_auth_token").split()[
+        -1
+    ]
+    api = httpx.Client(base_url=stack.url("bugsink", "/api/canonical/0"), headers={"authorization": f"Bearer {token}"})
+
+    def event() -> Any:
+        for issue in api.get("/issues/", params={"project": 1}).json()["results"]:
+            for each in api.get("/events/", params={"issue": issue["id"]}).json()["results"]:
+                found = api.get(f"/events/{each['id']}/").json()["data"]
+                if found["contexts"]["trace"]["trace_id"] == failed.headers["x-trace-id"]:
+                    return found
+        return None
+
+    with api:
+        found = eventually(event)
+    assert found["exception"]["values"][-1]["type"] == "RaisedOnPurpose"
+    assert found["environment"] == "compose"
+
+
+def test_an_export_is_made_by_the_worker_and_downloaded_through_the_edge(stack: Stack) -> None:
+    token = stack.compose("exec", "-T", "optimized", "cat", "/run/flightdeck/write_token").strip()
+    wanted = {"format": "csv", "date_from": "2013-07-01", "date_to": "2013-07-02"}
+    with httpx.Client(base_url=stack.url("edge"), headers={"authorization": f"Bearer {token}"}, timeout=10) as client:
+        asked = client.post("/exports", json=wanted)
+        assert asked.status_code == 202
+        job = eventually(lambda: (found := client.get(asked.headers["location"]).json())["state"] == "done" and found)
+        rows = client.get(job["links"]["file"]).text.splitlines()
+    assert len(rows) == job["rows"] + 1
+
+
+def test_more_replicas_are_found_by_prometheus_and_the_edge(stack: Stack) -> None:
+    stack.compose("up", "--detach", "--no-recreate", "--wait", "--scale=optimized=2", "optimized", timeout_s=180)
+
+    def backends() -> int:
+        listed = stack.compose("exec", "-T", "edge", "varnishadm", "-n", EDGE, "backend.list", "-j")
+        replicas = [one for name, one in json.loads(listed)[3].items() if ".replica_" in name]
+        return sum(one["probe_message"][2] == "healthy" for one in replicas)
+
+    def scraped() -> bool:
+        healths = [target["health"] for target in stack.targets() if target["labels"]["job"] == "service"]
+        return healths == ["up", "up"]
+
+    eventually(lambda: backends() == 2, seconds=30)
+    eventually(scraped, seconds=90)
+
+
+def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
+    """What the service began, its log says; the client must have got all of it."""
+    answered: set[str] = set()
+    numbers = count()
+    stopping = False
+
+    def ask() -> None:
+        with httpx.Client(base_url=stack.url("pooling"), timeout=30) as client:
+            while not stopping:
+                number = f"stop-{next(numbers)}"
+                try:
+                    answer = client.get(BOARD, headers={"x-request-id": number})
+                except httpx.TransportError:
+                    continue  # not accepted, or lost: the log of the service says which
+                if answer.status_code == 200 and len(answer.content) == int(answer.headers["content-length"]):
+                    answered.add(number)
+
+    clients = [Thread(target=ask, daemon=True) for _ in range(4)]
+    for client in clients:
+        client.start()
+    eventually(lambda: len(answered) > 20, seconds=30)
+    stack.compose("stop", "pooling")
+    sleep(0.5)
+    stopping = True
+    for client in clients:
+        client.join(timeout=30)
+    [ended] = [one for one in stack.containers() if one["Service"] == "pooling"]
+    assert ended["ExitCode"] == 0, "killed after the grace period"
+    logged = [
+        json.loads(line) for line in stack.compose("logs", "--no-log-prefix", "pooling").splitlines() if "stop-" in line
+    ]
+    begun = {line["request_id"] for line in logged if line.get("request_id", "").startswith("stop-")}
+    assert len(begun) > 20
+    assert begun - answered == set()
+
+
+def test_taking_it_down_leaves_nothing(stack: Stack) -> None:
+    assert stack.left_over()
+    stack.compose("down", "--volumes", "--timeout=10")
+    assert stack.left_over() == []

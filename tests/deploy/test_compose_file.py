@@ -1,0 +1,199 @@
+"""What can be said about the compose file without starting it."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from service.techniques import ARMS, parse
+
+ROOT: Final = Path(__file__).parents[2]
+
+# Their images answer as root, or their user's name and number are the image's own affair: none of ours to set.
+RUNS_AS_THE_IMAGES_USER: Final = {
+    "edge",
+    "collector",
+    "tempo",
+    "loki",
+    "prometheus",
+    "alertmanager",
+    "grafana",
+    "bugsink",
+    "postgres-exporter",
+    "replica-exporter",
+    "redis-exporter",
+    "node-exporter",
+}
+# RabbitMQ completes its configuration when it starts.
+WRITES_ITS_ROOT: Final = {"rabbitmq"}
+ONE_SHOTS: Final = {"secrets", "migrations", "data", "lab"}
+# Images without a shell or a client: nothing in them can ask.
+WITHOUT_A_HEALTH_CHECK: Final = {"collector", "tempo", "loki"}
+
+
+@cache
+def variables() -> Mapping[str, str]:
+    lines = (ROOT / ".env").read_text("utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+@cache
+def services() -> Mapping[str, dict[str, Any]]:
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    known = variables()
+    document = yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda found: known[found[1]], text))
+    found: dict[str, dict[str, Any]] = document["services"]
+    return found
+
+
+def each(*, without: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
+    return sorted(services().keys() - without)
+
+
+def environment(name: str) -> dict[str, str]:
+    given = services()[name].get("environment", {})
+    return given if isinstance(given, dict) else dict.fromkeys(given, "")
+
+
+def mebibytes(text: str) -> int:
+    number, unit = text[:-1], text[-1]
+    return int(number) * {"m": 1, "g": 1024}[unit]
+
+
+def test_every_version_of_an_image_is_pinned_in_one_place() -> None:
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    images = re.findall(r"^\s+image: (.+)$", text, flags=re.MULTILINE)
+    assert images
+    for image in images:
+        assert re.fullmatch(r"flightdeck/\w+:\$\{FLIGHTDECK_VERSION\}|\$\{[A-Z_]+_IMAGE\}", image), image
+
+
+def test_our_images_carry_the_version_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert variables()["FLIGHTDECK_VERSION"] == project["version"]
+
+
+@pytest.mark.parametrize("name", [name for name in variables() if name.endswith("_IMAGE")])
+def test_an_image_has_a_tag_that_says_its_version(name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9/_-]+:v?\d+(\.\d+)+[a-z0-9-]*", variables()[name])
+
+
+def test_every_variable_of_the_environment_file_is_used_and_every_used_one_is_there() -> None:
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == variables().keys() - {"COMPOSE_PROFILES"}
+
+
+@pytest.mark.parametrize("name", each())
+def test_ports_are_published_on_loopback_only(name: str) -> None:
+    for port in services()[name].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)
+
+
+def test_no_port_is_published_twice() -> None:
+    ports = [port.split(":")[1] for name in each() for port in services()[name].get("ports", [])]
+    assert sorted(ports) == sorted(set(ports))
+
+
+@pytest.mark.parametrize("name", each())
+def test_a_container_has_no_privilege_and_a_read_only_root(name: str) -> None:
+    service = services()[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is (name not in WRITES_ITS_ROOT)
+    assert (
+        not service.keys() & {"privileged", "cap_add", "pid", "network_mode"} or service.get("network_mode") == "none"
+    )
+
+
+@pytest.mark.parametrize("name", each(without=RUNS_AS_THE_IMAGES_USER))
+def test_no_container_runs_as_root(name: str) -> None:
+    service = services()[name]
+    assert service["image"].startswith("flightdeck/") or service["user"] not in {"root", "0", 0}
+
+
+def test_our_images_run_as_a_user_of_their_own() -> None:
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+    final_stages = [stage for stage in re.split(r"^FROM ", dockerfile, flags=re.MULTILINE) if " AS base" in stage]
+    assert len(final_stages) == 1
+    assert re.findall(r"^USER (.+)$", dockerfile, flags=re.MULTILINE) == ["flightdeck"]
+
+
+def secrets_in(text: str) -> Iterator[str]:
+    """Yield what looks like a secret: a value beside such a name, or credentials in an address."""
+    named = r"^\s*\w*(?:password|passwd|secret|token|_key|dsn)\w*[ \t]*[:=][ \t]*([^\s{\[#$].*)$"
+    yield from re.findall(named, text, flags=re.MULTILINE | re.IGNORECASE)
+    yield from re.findall(r"\w+://[^/\s:@]*:[^/\s@$]+@\S+", text)
+
+
+@pytest.mark.parametrize("file", ["docker-compose.yml", ".env"])
+def test_no_secret_is_in_the_file(file: str) -> None:
+    found = [
+        value for value in secrets_in((ROOT / file).read_text("utf-8")) if not value.startswith("/run/flightdeck/")
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["POSTGRES_PASSWORD: hunter2", "WRITE_TOKEN=abc", "url: amqp://me:mine@rabbitmq", "SENTRY_DSN: http://k@h/1"],
+)
+def test_a_secret_in_the_file_would_be_found(line: str) -> None:
+    assert list(secrets_in(line))
+
+
+def test_the_limits_of_memory_fit_into_six_gigabytes() -> None:
+    limits = {name: mebibytes(services()[name]["mem_limit"]) for name in each(without=ONE_SHOTS)}
+    assert sum(limits.values()) <= 6 * 1024
+
+
+@pytest.mark.parametrize("name", each())
+def test_a_container_is_restarted_and_stops_within_ten_seconds(name: str) -> None:
+    service = services()[name]
+    assert service["stop_grace_period"] == "10s"
+    if name not in ONE_SHOTS:
+        assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", each(without=ONE_SHOTS | WITHOUT_A_HEALTH_CHECK))
+def test_a_service_says_whether_it_is_healthy(name: str) -> None:
+    assert services()[name]["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_arm_has_the_techniques_of_the_catalogue(arm: str) -> None:
+    given = environment(arm)
+    assert given["ARM"] == arm
+    assert parse(given["TECHNIQUES"]) == ARMS[arm]
+
+
+def test_traffic_goes_to_every_arm() -> None:
+    targets = dict(part.split("=", 1) for part in environment("locust")["FLIGHTDECK_ARMS"].split(","))
+    assert targets == {arm: f"http://{arm}:8000" for arm in ARMS} | {"edge": "http://edge:8080"}
+
+
+def test_the_smaller_profile_needs_nothing_that_only_the_larger_has() -> None:
+    core = {name for name in each() if "core" in services()[name]["profiles"]}
+    for name in core:
+        assert set(services()[name].get("depends_on", {})) <= core
+    assert {"grafana", "prometheus", "locust", *ARMS} <= core
+
+
+def test_files_that_are_mounted_exist() -> None:
+    for name in each():
+        for volume in services()[name].get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).exists(), f"{name} mounts {source}"
+
+
+def test_the_linter_of_compose_files_finds_nothing_that_is_not_reasoned() -> None:
+    linter = [sys.executable, "-m", "compose_lint", "check", "--fail-on", "low", "--config", ".compose-lint.yml"]
+    done = subprocess.run([*linter, "docker-compose.yml"], cwd=ROOT, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,55 @@
+"""A Docker engine with Compose: the one that answers, or one from Debian packages that the tests start and stop."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+STANDINS = Path(__file__).parents[2] / "deploy" / "standins"
+ENGINE = Path(os.environ.get("FLIGHTDECK_ENGINE", "~/.cache/flightdeck/engine")).expanduser()
+"""Where `engine.sh install` unpacked an engine, and where that one keeps its images."""
+
+
+def answers(environment: dict[str, str]) -> bool:
+    """Return whether an engine and Compose v2 answer in this environment."""
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        try:
+            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
+        except (OSError, subprocess.SubprocessError):
+            return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def docker_environment() -> Iterator[dict[str, str]]:
+    """The environment in which `docker` works, with every image that the stack needs and this machine can get.
+
+    An engine that answers pulls its images. One that the tests start is for machines without a registry: its images
+    are built from Debian packages.
+    """
+    environment = dict(os.environ)
+    if answers(environment):
+        yield environment
+        return
+    if not (ENGINE / "unpacked").exists():
+        missing = f"no Docker engine answers; on Debian, as root: deploy/standins/engine.sh install {ENGINE}"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    subprocess.run([STANDINS / "engine.sh", "start", ENGINE], check=True, capture_output=True, timeout=60)
+    try:
+        environment |= {
+            "DOCKER_HOST": f"unix://{ENGINE}/docker.sock",
+            "DOCKER_CONFIG": str(ENGINE / "config"),
+            "PATH": f"{ENGINE}/bin:{environment['PATH']}",
+        }
+        subprocess.run(
+            [STANDINS / "standins.sh", "--compose", "docker-compose.yml"],
+            env=environment,
+            cwd=STANDINS.parents[1],
+            check=True,
+            timeout=1500,
+        )
+        yield environment
+    finally:
+        subprocess.run([STANDINS / "engine.sh", "stop", ENGINE], check=True, timeout=90)
