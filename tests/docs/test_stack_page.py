@@ -36,3 +36,11 @@ def test_the_page_promises_as_many_claims_as_are_checked() -> None:
 @pytest.mark.parametrize("symptom", re.findall(r"^\| `WRONG ([^`]+)`", PAGE, re.MULTILINE))
 def test_a_symptom_is_printed_as_the_page_has_it(symptom: str) -> None:
     assert symptom in {f"{check.part} {check.claim}" for check in every_check()}
+
+
+def test_every_make_target_and_file_that_the_page_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in set(re.findall(r"make ([a-z]+(?:-[a-z]+)?)\b", PAGE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for path in re.findall(r"`((?:tests|deploy|grafana|prometheus)/[\w./-]+)`", PAGE):
+        assert (ROOT / path).exists(), path
