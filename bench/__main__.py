@@ -1,30 +1,50 @@
-"""`python -m bench [NAME...]`: run the named measurements, or all; exit with 1 if one misses its goals."""
+"""`python -m bench [--record] [NAME...]`: run the named measurements, or all; exit with 1 if one misses its goals.
 
+With `--record` it also writes `docs/benchmarks.md`, which publishes what all of them printed.
+"""
+
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import cache, compression
+from rich.console import Console
 
-MEASUREMENTS: Final[dict[str, Callable[[Path], bool]]] = {
+from bench import cache, compression, list_page
+from bench.page import page
+
+MEASUREMENTS: Final[dict[str, Callable[[Path, Console], bool]]] = {
     "cache": cache.main,
     "compression": compression.main,
+    "list-page": list_page.main,
 }
 
 DATA_DIR: Final = Path(".flightdeck")
+PAGE: Final = Path("docs/benchmarks.md")
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the measurements; return the exit code."""
+    names = [argument for argument in arguments if argument != "--record"]
     unknown = set(names) - set(MEASUREMENTS)
-    if unknown:
-        sys.stderr.write(f"no measurement {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}\n")
+    records = "--record" in arguments
+    if unknown or (records and names):
+        sys.stderr.write(f"usage: python -m bench [--record | NAME...]; names are {', '.join(MEASUREMENTS)}\n")
         return 2
     flightdeck = str(Path(sys.executable).with_name("flightdeck"))
     subprocess.run([flightdeck, "data", "load", "--data-dir", str(DATA_DIR)], check=True)  # noqa: S603 our own program
-    results = [MEASUREMENTS[name](DATA_DIR) for name in names or MEASUREMENTS]
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # the workers have another one
+    printed: dict[str, str] = {}
+    results = []
+    for name in names or MEASUREMENTS:
+        console = Console(record=True, width=110)
+        results.append(MEASUREMENTS[name](DATA_DIR, console))
+        printed[name] = console.export_text()
+    if records:
+        PAGE.write_text(page(printed))
     return 0 if all(results) else 1
 
 

@@ -4,11 +4,7 @@ One worker each, the same client, rounds in turn; what is compared is the worker
 throughput is the inverse as long as the worker is what limits it. Every ratio is a median over rounds.
 """
 
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -17,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cached_board import PATH, QUERY
-from bench.load import CONNECTIONS, Client, client
+from bench.contestant import Entry, contestants, in_turn
 
 ROUNDS: Final = 9
 REQUESTS: Final = 600
@@ -28,92 +24,56 @@ OF_BARE: Final = 0.85
 TIMES_USUAL: Final = 3.0
 
 
-@dataclass
-class Contestant:
-    """One worker, asked in one way, and the CPU seconds that each round's requests took."""
-
-    title: str
-    worker: "subprocess.Popen[str]"
-    client: Client
-    requests: int
-    seconds: list[float] = field(default_factory=list)
-
-    def round(self) -> None:
-        """Send the requests of one round."""
-        before = self._cpu_s()
-        self.client.send(self.requests)
-        self.seconds.append((self._cpu_s() - before) / (self.requests + CONNECTIONS))
-
-    def _cpu_s(self) -> float:
-        if self.worker.stdin is None or self.worker.stdout is None:
-            raise RuntimeError("the worker has no pipes")
-        self.worker.stdin.write("\n")
-        self.worker.stdin.flush()
-        return float(self.worker.stdout.readline())
-
-
-@contextmanager
-def contestant(way: str, title: str, *, accept_encoding: str, data_dir: Path) -> Iterator[Contestant]:
-    """Give a running worker that answers in that way, warm."""
-    command = [sys.executable, "-m", "bench.cached_board", way, str(data_dir)]
-    worker = subprocess.Popen(  # noqa: S603 our own program
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        if worker.stdout is None:
-            raise RuntimeError("the worker has no pipes")
-        port = int(worker.stdout.readline())
-        requests = FEW_REQUESTS if way == "fastapi-cache2" else REQUESTS
-        with client(port, f"{PATH}?{QUERY}", accept_encoding=accept_encoding) as sending:
-            sending.send(requests // 4)
-            yield Contestant(title, worker, sending, requests)
-    finally:
-        worker.communicate()
-
-
-def main(data_dir: Path) -> bool:
+def main(data_dir: Path, console: Console) -> bool:
     """Print the table; return whether the goals are met."""
-    with ExitStack() as running:
-
-        def enter(way: str, title: str, coding: str) -> Contestant:
-            entered = contestant(way, title, accept_encoding=coding, data_dir=data_dir)
-            return running.enter_context(entered)
-
-        bare = {coding: enter(f"bare-{coding}", "bare Starlette route", coding) for coding in ("identity", "zstd")}
-        ours = {coding: enter("ours", "cached board, all instrumentation", coding) for coding in bare}
-        uninstrumented = {
-            coding: enter("ours-uninstrumented", "the same without instrumentation", coding) for coding in bare
-        }
-        usual = enter("fastapi-cache2", "fastapi-cache2 in memory, uninstrumented", "identity")
-        everybody = [*bare.values(), *uninstrumented.values(), *ours.values(), usual]
-        for number in range(ROUNDS):
-            for one in everybody if number % 2 == 0 else reversed(everybody):
-                one.round()
+    wanted = {
+        (way, coding): _entry(way, title, coding, data_dir)
+        for coding in ("identity", "zstd")
+        for way, title in (
+            (f"bare-{coding}", "bare Starlette route"),
+            ("ours-uninstrumented", "cached board without instrumentation"),
+            ("ours", "the same with all instrumentation"),
+        )
+    } | {
+        ("fastapi-cache2", "identity"): _entry(
+            "fastapi-cache2", "fastapi-cache2 in memory, uninstrumented", "identity", data_dir
+        )
+    }
+    with contestants(list(wanted.values())) as everybody:
+        in_turn(everybody, ROUNDS)
+    found = dict(zip(wanted, everybody, strict=True))
+    bare = {coding: found[f"bare-{coding}", coding] for coding in ("identity", "zstd")}
+    ours = {coding: found["ours", coding] for coding in bare}
+    usual = found["fastapi-cache2", "identity"]
 
     table = Table(title="A departure board from the cache of the process")
     for column in ("answered by", "coding", "CPU per request", "throughput of the bare route kept"):
         table.add_column(column, justify="left" if column in {"answered by", "coding"} else "right")
     for coding, reference in bare.items():
-        others = [uninstrumented[coding], ours[coding], *([usual] if coding == "identity" else [])]
+        others = [found["ours-uninstrumented", coding], ours[coding], *([usual] if coding == "identity" else [])]
         for one in (reference, *others):
-            microseconds = f"{median(one.seconds) * 1e6:,.0f} µs"
-            table.add_row(one.title, coding, microseconds, f"{_ratio(reference, one):.3f}")
-    console = Console()
+            share = median(one.kept(reference))
+            table.add_row(one.title, coding, f"{one.microseconds:,.0f} µs", f"{share:.3f}")
     console.print(table)
     met = []
     for coding, reference in bare.items():
-        share = _ratio(reference, ours[coding])
+        share = median(ours[coding].kept(reference))
         met.append(share >= OF_BARE)
         console.print(f"{share:.2f} of the bare route's throughput, {coding}; goal {OF_BARE:.2f}: {_verdict(met[-1])}")
-    times = _ratio(usual, ours["identity"])
+    times = median(ours["identity"].kept(usual))
     met.append(times >= TIMES_USUAL)
     console.print(f"{times:,.0f} times fastapi-cache2's throughput; goal {TIMES_USUAL:.0f}: {_verdict(met[-1])}")
     return all(met)
 
 
-def _ratio(one: Contestant, other: Contestant) -> float:
-    """Return how many times as long the first takes as the second."""
-    return median(first / second for first, second in zip(one.seconds, other.seconds, strict=True))
+def _entry(way: str, title: str, coding: str, data_dir: Path) -> Entry:
+    return Entry(
+        title=title,
+        command=[sys.executable, "-m", "bench.cached_board", way, str(data_dir)],
+        path=f"{PATH}?{QUERY}",
+        requests=FEW_REQUESTS if way == "fastapi-cache2" else REQUESTS,
+        accept_encoding=coding,
+    )
 
 
 def _verdict(is_met: bool) -> str:

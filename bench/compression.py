@@ -98,9 +98,8 @@ def through(app: ASGIApp, coding: str, runner: asyncio.Runner) -> Callable[[int]
     return lambda times: runner.run(asked(times))
 
 
-def main(data_dir: Path) -> bool:
+def main(data_dir: Path, console: Console) -> bool:
     """Print the tables; return whether the goals are met."""
-    console = Console()
     meter = CompressionMetrics(CollectorRegistry())
     theirs: list[Subject] = []
     ours: dict[str, list[Subject]] = {coding: [] for coding in CURVE}

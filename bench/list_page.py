@@ -1,0 +1,140 @@
+"""A page of the flight list over a tenth of the flights and over all of them: flat, or ten times as long.
+
+`python -m bench.list_page WAY DATA_DIR` serves one way over one data set, as `bench.arms` serves an arm.
+"""
+
+import asyncio
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import httpx
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+from rich.table import Table
+
+from bench.arms import Arm, serve
+from bench.cached_board import INSTRUMENTED, UNINSTRUMENTED
+from bench.contestant import Entry, contestants, in_turn
+from service.app import create_app
+from service.dataset import schema
+from service.settings import Settings
+from service.techniques import NAMES
+
+ROUNDS: Final = 9
+QUERY: Final = "origin=JFK&destination=LAX&sort=-scheduled_departure"
+PAGE: Final = "&limit=50"
+DEEP: Final = 15
+"""Which page is a deep one."""
+
+WAYS: Final = {
+    "keyset and indexes": frozenset(NAMES),
+    "keyset without indexes": frozenset(NAMES) - {"indexes"},
+    "all rows, with indexes": frozenset(NAMES) - {"pagination"},
+}
+REQUESTS: Final = {"keyset and indexes": 200, "keyset without indexes": 8, "all rows, with indexes": 8}
+FLAT: Final = 1.25
+"""How much longer a page may take over ten times the data, and still be called flat."""
+
+
+def tenth(data_dir: Path) -> Path:
+    """Return a directory with the same databases, but only every tenth flight; make it if it is not there."""
+    target = data_dir / "bench-tenth"
+    target.mkdir(exist_ok=True)
+    for name, statements in (
+        ("flightdeck.db", schema.index_statements(schema.SQLITE)),
+        ("flightdeck-unindexed.db", []),
+    ):
+        path = target / name
+        if path.exists():
+            continue
+        draft = path.with_suffix(".draft")
+        draft.unlink(missing_ok=True)
+        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("ATTACH ? AS whole", (str(data_dir / name),))
+            for statement in schema.table_statements(schema.SQLITE):
+                connection.execute(statement)
+            for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+                some = " WHERE id % 10 = 0" if table == "flights" else ""
+                connection.execute(f"INSERT INTO main.{table} SELECT * FROM whole.{table}{some}")  # noqa: S608 our names
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {schema.embedded_version()}")
+            connection.execute("ANALYZE")
+            connection.execute("DETACH whole")
+            connection.execute("PRAGMA journal_mode = WAL")
+        draft.replace(path)
+    return target
+
+
+def paths(data_dir: Path) -> dict[str, str]:
+    """Return the first page's path and a deep one's, as a client finds it by following `next`."""
+
+    async def followed() -> str:
+        settings = Settings.model_validate({"techniques": frozenset(NAMES), "data_dir": data_dir})
+        app = create_app(settings, registry=CollectorRegistry(), telemetry=UNINSTRUMENTED)
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://bench", timeout=60) as client,
+        ):
+            path = first
+            for _ in range(DEEP - 1):
+                cursor = (await client.get(path)).raise_for_status().json()["next"]
+                path = f"{first}&cursor={cursor}"
+            return path
+
+    first = f"/flights?{QUERY}{PAGE}"
+    return {"first page": first, f"page {DEEP}": asyncio.run(followed())}
+
+
+def main(data_dir: Path, console: Console) -> bool:
+    """Print the table; return whether a page by keyset and indexes is flat."""
+    sizes = {"a tenth": tenth(data_dir), "all": data_dir}
+    pages = {size: paths(directory) for size, directory in sizes.items()}
+    entries: dict[tuple[str, str, str], Entry] = {}
+    for way in WAYS:
+        for size, directory in sizes.items():
+            asked = pages[size] if way != "all rows, with indexes" else {"no limit": f"/flights?{QUERY}"}
+            for page, path in asked.items():
+                entries[way, page, size] = Entry(
+                    title=way,
+                    command=[sys.executable, "-m", "bench.list_page", way, str(directory)],
+                    path=path,
+                    requests=REQUESTS[way],
+                )
+    with contestants(list(entries.values())) as everybody:
+        in_turn(everybody, ROUNDS)
+    found = dict(zip(entries, everybody, strict=True))
+    table = Table(title="The flight list over a tenth of the flights, and over all 336,776")
+    for column in ("way", "page", "a tenth", "all", "times"):
+        table.add_column(column, justify="left" if column in {"way", "page"} else "right")
+    times: dict[tuple[str, str], float] = {}
+    for way, page, size in entries:
+        if size == "all":
+            small, whole = found[way, page, "a tenth"], found[way, page, size]
+            times[way, page] = median(small.kept(whole))
+            cells = (f"{one.microseconds / 1000:,.2f} ms" for one in (small, whole))
+            table.add_row(way, page, *cells, f"{times[way, page]:.2f}")
+    console.print(table)
+    worst = max(value for (way, _), value in times.items() if way == "keyset and indexes")
+    is_flat = worst <= FLAT
+    verdict = "met" if is_flat else "missed"
+    console.print(f"keyset and indexes: {worst:.2f} times the time over ten times the data; goal {FLAT}: {verdict}")
+    return is_flat
+
+
+if __name__ == "__main__":
+    name, directory = sys.argv[1:]
+    settings = Settings.model_validate({"techniques": WAYS[name], "data_dir": Path(directory)})
+    serve(
+        Arm(
+            name=name,
+            title=name,
+            build=lambda: create_app(settings, registry=CollectorRegistry(), telemetry=INSTRUMENTED),
+        )
+    )
