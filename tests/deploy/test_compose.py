@@ -53,8 +53,8 @@ def test_every_service_that_has_an_image_is_healthy(stack: Stack) -> None:
 def test_every_process_runs_without_root(stack: Stack) -> None:
     for container in stack.containers():
         if container["State"] == "running":
-            users = set(stack.docker("top", container["ID"], "-eo", "uid").split()[1:])
-            assert "0" not in users, container["Service"]
+            processes = stack.docker("top", container["ID"], "-eo", "pid,uid").splitlines()[1:]
+            assert "0" not in {process.split()[1] for process in processes}, container["Service"]
 
 
 def test_prometheus_sees_every_target_up(stack: Stack) -> None:
