@@ -45,6 +45,16 @@ STATUSES: Final = {
 }
 """Of answers, by their first digit; gone is a client that did not wait."""
 
+OPERATIONS: Final = {
+    "SELECT": "#5b8ff0",
+    "INSERT": "#7fbf7f",
+    "UPDATE": "#d9a441",
+    "DELETE": "#d68fc0",
+    "BEGIN": "#8e929b",
+    "COMMIT": "#b5b8bf",
+}
+"""Of statements: what reads is blue, what opens and closes transactions is grey."""
+
 GOOD: Final = "#2f9e6e"
 WARNING: Final = "#dd9a1c"
 BAD: Final = "#d64550"

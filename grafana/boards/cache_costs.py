@@ -38,7 +38,9 @@ def costs() -> list[Builder[Panel]]:
                 unit=units.COUNT,
             ),
             above_is_bad(limits.stampede_ratio),
-        ).span(8),
+        )
+        .axis_soft_max(1.2 * limits.stampede_ratio)
+        .span(8),
         time_series(
             "Invalidations",
             "Entries per second that were dropped because a write changed what they depend on. Each will be a miss. It "

@@ -7,8 +7,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from grafana import units
 from grafana.board import Board, Section
+from grafana.colours import ARMS
 from grafana.panels.bars import bars
-from grafana.panels.colour import coloured
+from grafana.panels.colour import coloured, fixed
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, logarithmic, stacked, time_series
@@ -38,6 +39,10 @@ def dashboard() -> Dashboard:
 
 def _rate(metric: str, by: str = "encoding", matching: str = "") -> str:
     return f"sum by ({by}) (rate(compression_{metric}{{{ARM}{matching}}}[$window]))"
+
+
+def _total(metric: str) -> str:
+    return f"sum(rate(compression_{metric}{{{ARM}}}[$window]))"
 
 
 def _at_one_look() -> list[Builder[Panel]]:
@@ -101,19 +106,23 @@ def _by_encoding() -> list[Builder[Panel]]:
     compressed = _rate("responses_total", "arm", ', encoding!="identity"')
     reused = _rate("responses_total", "arm", ', reused="true"')
     return [
+        time_series(
+            "Bytes before and after",
+            "Body bytes per second as the application made them, and as they went over the wire. The distance between "
+            "the "
+            "lines is what compression spares.",
+            query(_total("before_bytes_total"), "before"),
+            query(_total("after_bytes_total"), "after"),
+            unit=units.BYTES_PER_SECOND,
+        )
+        .override_by_name("before", [fixed(ARMS["baseline"])])
+        .override_by_name("after", [fixed(ARMS["compression"])])
+        .span(8),
         stacked(
             time_series(
-                "Before compression",
-                "Body bytes per second, by the encoding that the client was sent. Identity is what went out as it was: "
-                "small bodies, and clients that accept nothing else.",
-                query(_rate("before_bytes_total"), "{{encoding}}"),
-                unit=units.BYTES_PER_SECOND,
-            )
-        ).span(8),
-        stacked(
-            time_series(
-                "After compression",
-                "The same bodies as they went over the wire. Compare the height with the panel on the left.",
+                "What clients were sent",
+                "The same bytes on the wire, by their encoding. Identity is what went out as it was: small bodies, and "
+                "clients that accept nothing else.",
                 query(_rate("after_bytes_total"), "{{encoding}}"),
                 unit=units.BYTES_PER_SECOND,
             )

@@ -38,9 +38,9 @@ HEADLINES: Final = (
         number=_handler_effect("latency_p50_seconds", "caching", "/reports/delays"),
         unit=units.FACTOR,
         description="Median time of a delay report on baseline, divided by the same on the arm with caches. Above 1 is "
-        "faster.",
+        "faster. Times below the smallest bucket of the histogram are taken as larger than they are: it is no less.",
         claim="Reports are this much faster: most are found, not computed.",
-        price="Answers may be a little old, and take memory.",
+        price="answers may be a little old, and take memory.",
     ),
     Headline(
         arm="pooling",
@@ -53,7 +53,7 @@ HEADLINES: Final = (
         description="Share of the connects per request on baseline that the arm with a pool does without. 100 % is all "
         "of them.",
         claim="Of all connects are gone: requests find a connection open.",
-        price="Connections are held, and may be waited for.",
+        price="connections are held, and may be waited for.",
     ),
     Headline(
         arm="compression",

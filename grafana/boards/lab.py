@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from grafana_foundation_sdk.builders.common import VizTextDisplayOptions
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.common import BigValueTextMode
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
@@ -72,7 +73,6 @@ def _effects() -> Builder[Panel]:
             "was "
             "not valid.",
             *_interval(ALONE),
-            Column(title="Rounds", query=rows(of_experiment("rounds")), unit=units.COUNT, decimals=0),
             Column(title="Load valid", query=rows(of_experiment("valid")), unit=units.COUNT, words=ANSWERS),
             Column(
                 title="Finished", query=rows(of_experiment("finished_timestamp_seconds", " * 1000")), unit=units.WHEN
@@ -81,7 +81,7 @@ def _effects() -> Builder[Panel]:
         )
         .no_value(ABSENT)
         .span(16)
-        .height(17)
+        .height(15)
     )
 
 
@@ -97,9 +97,10 @@ def _ranked() -> Builder[Panel]:
             unit=units.FACTOR,
         )
         .decimals(1)
+        .text(VizTextDisplayOptions().title_size(14).value_size(18))
         .no_value(ABSENT)
         .span(8)
-        .height(17)
+        .height(15)
     )
 
 
@@ -111,18 +112,19 @@ def _values() -> list[Builder[Panel]]:
         table(
             title,
             "The metric that decides, on the arm without the technique and on the one with it: what the effect is the "
-            "ratio of. Smaller is better.",
+            "ratio of. Smaller is better, except for throughput.",
             Column(title="without", query=rows(side("off", metrics)), unit=unit, bar=True),
             Column(title="with", query=rows(side("on", metrics)), unit=unit, bar=True),
             key=BY_METRIC,
         )
-        .no_value(ABSENT)
-        .span(8)
-        .height(9)
+        .no_value("none was measured")
+        .span(12)
+        .height(7)
         for title, metrics, unit in (
-            ("Times", ".*_s", units.SECONDS),
+            ("Times", "(.*[.])?(p50|p95|p99|cpu_per_request)_s", units.SECONDS),
             ("Bytes", ".*bytes.*", units.BYTES),
             ("Counts for a request", "(.*[.])?(queries|connects|upstream_connects)_per_request", units.COUNT),
+            ("Throughput", "(.*[.])?throughput_per_s", units.REQUESTS_PER_SECOND),
         )
     ]
 

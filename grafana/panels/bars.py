@@ -35,5 +35,6 @@ def bars(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
         .value_mode(BarGaugeValueMode.COLOR)
         .name_placement(BarGaugeNamePlacement.LEFT)
         .show_unfilled(True)
+        .max_viz_height(56)
         .no_value("none")
     )

@@ -15,6 +15,7 @@ MEANINGS: Final[tuple[Mapping[str, str], ...]] = (
     colours.CACHES,
     colours.ENCODINGS,
     colours.STATUSES,
+    colours.OPERATIONS,
 )
 
 

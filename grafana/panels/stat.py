@@ -45,5 +45,4 @@ def headline(title: str, description: str, number: Dataquery, *, unit: str, colo
         .thresholds(neutral(colour))
         .text(VizTextDisplayOptions().value_size(56))
         .justify_mode(BigValueJustifyMode.CENTER)
-        .decimals(1)
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from string import ascii_uppercase
+from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.builders.prometheus import Dataquery
@@ -20,6 +21,9 @@ from grafana.panels.colour import as_mapping
 from grafana.panels.targets import lettered
 from grafana.source import SOURCE
 from grafana.thresholds import neutral
+
+WIDTHS: Final = {"handler": 200, "experiment": 150, "metric": 200}
+"""In pixels, of keys that would not fit otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ def table(title: str, description: str, *columns: Column, key: Mapping[str, str]
         .height(8)
         .span(24)
         .show_header(True)
+        .min_width(80)
         .cell_height(TableCellHeight.MD)
         .no_value("-")
         .transformations(_joined(columns, key))
@@ -62,8 +67,8 @@ def table(title: str, description: str, *columns: Column, key: Mapping[str, str]
     is_alike = len({column.unit for column in columns if column.bar}) == 1
     for column in columns:
         panel.override_by_name(column.title, _properties(column, is_alike=is_alike))
-    for heading in key.values():
-        panel.override_by_name(heading, _key_properties())
+    for label, heading in key.items():
+        panel.override_by_name(heading, _key_properties(label))
     return panel
 
 
@@ -82,7 +87,7 @@ def _joined(columns: Sequence[Column], key: Mapping[str, str]) -> list[DataTrans
 
 
 def _properties(column: Column, *, is_alike: bool) -> list[DynamicConfigValue]:
-    properties = [DynamicConfigValue("unit", column.unit)]
+    properties = [DynamicConfigValue("unit", column.unit), DynamicConfigValue("noValue", "-")]
     if column.decimals is not None:
         properties.append(DynamicConfigValue("decimals", column.decimals))
     if column.thresholds is not None:
@@ -102,9 +107,11 @@ def _properties(column: Column, *, is_alike: bool) -> list[DynamicConfigValue]:
     return properties
 
 
-def _key_properties() -> list[DynamicConfigValue]:
+def _key_properties(label: str) -> list[DynamicConfigValue]:
     words = colours.ARMS | colours.LEVELS | colours.ENCODINGS | colours.RESULTS
+    width = [DynamicConfigValue("custom.width", WIDTHS[label])] if label in WIDTHS else []
     return [
+        *width,
         DynamicConfigValue("unit", "string"),
         DynamicConfigValue("mappings", [as_mapping(words)]),
         DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
