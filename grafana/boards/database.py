@@ -12,7 +12,6 @@ from grafana import units
 from grafana.board import Board, Section
 from grafana.boards.postgres import indexes, replica
 from grafana.panels.heatmap import heatmap
-from grafana.panels.legend import told_apart
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, stacked, time_series
 from grafana.query import ARM, ARM_AND_HANDLER, called, heat, query, rows, top_of
@@ -153,7 +152,7 @@ def _slow() -> TimeSeries:
 
 
 def _operations() -> TimeSeries:
-    panel = stacked(
+    return stacked(
         time_series(
             "Statements by kind",
             "What the chosen arms ask the database for. More writes than users cause, or BEGIN and COMMIT around "
@@ -162,7 +161,6 @@ def _operations() -> TimeSeries:
             unit=units.OPERATIONS_PER_SECOND,
         ).span(8)
     )
-    return told_apart(panel)
 
 
 def _failures() -> TimeSeries:

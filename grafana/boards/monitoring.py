@@ -103,7 +103,7 @@ def _targets() -> Table:
         "One row for each target. Up is 1 while it answers; samples are what one scrape brings, new ones are series "
         "that were not there before.",
         Column(title="Up", query=rows(f"min {by} (up)"), unit=units.COUNT, thresholds=below_is_bad(1)),
-        Column(title="Scrape takes", query=rows(f"max {by} (scrape_duration_seconds)"), unit=units.SECONDS, bar=True),
+        Column(title="Scrape takes", query=rows(f"max {by} (scrape_duration_seconds)"), unit=units.SECONDS),
         Column(title="Samples", query=rows(f"max {by} (scrape_samples_scraped)"), unit=units.COUNT),
         Column(
             title="New series",
