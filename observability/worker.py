@@ -114,19 +114,24 @@ class _Worker:
         self._made_by = 0
         self._runs = False
 
-    def start(self, *, traces: bool = True) -> None:
-        """Start this process's telemetry, unless it runs."""
+    def start(self, *, traces: bool = True, ports_left: int = 0) -> None:
+        """Start this process's telemetry, unless it runs; `ports_left` are free for others before its own."""
         if self._telemetry is not None and self._made_by != os.getpid():
             self._telemetry.abandon()
             self._telemetry = None
             self._options["registry"] = CollectorRegistry()  # the copy of the parent's may be locked for ever
             self._runs = False
         if self._telemetry is None:
-            self._telemetry = WorkerTelemetry(self._app, **self._options)
+            self._telemetry = WorkerTelemetry(self._app, **self._options | {"settings": self._settings(ports_left)})
             self._made_by = os.getpid()
         if not self._runs:
             self._runs = True
             self._telemetry.start(traces=traces)
+
+    def _settings(self, ports_left: int) -> TelemetrySettings:
+        settings: TelemetrySettings = self._options["settings"]
+        port = settings.metrics_port
+        return settings.model_copy(update={"metrics_port": min(port + ports_left, 65535)}) if port else settings
 
     def failed(self, task: "Task[Any, Any]", task_id: str, error: BaseException) -> None:
         """Report a task's exception, unless the task is meant to raise it."""
@@ -183,10 +188,12 @@ def _process_begins(**_: Any) -> None:
 
 def _worker_ready(sender: Consumer, **_: Any) -> None:
     forks = isinstance(sender.pool, PreforkPool)
+    # The children do the work, and may be ready later: the ports that Prometheus is told are theirs.
+    children = int(sender.pool.limit) if forks else 0
     for app, worker in list(_workers.items()):
         if app is sender.app:
             with guarded("worker"):
-                worker.start(traces=not forks)
+                worker.start(traces=not forks, ports_left=children)
 
 
 def _process_ends(**_: Any) -> None:
