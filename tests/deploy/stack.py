@@ -30,7 +30,7 @@ PORTS: Final = {
     "prometheus": "PROMETHEUS_PORT",
     "alertmanager": "ALERTMANAGER_PORT",
     "receiver": "RECEIVER_PORT",
-    "collector": "COLLECTOR_PORT",
+    "collector": "OTLP_PORT",
 }
 
 
