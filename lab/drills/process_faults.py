@@ -1,6 +1,7 @@
 """Faults of the service's own process."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -9,12 +10,15 @@ import psutil
 
 from lab.drills.drill import Drill, without
 from lab.drills.scene import Scene
+from lab.process import free_ports
 
 SEARCHES: Final = tuple(
     f"/itineraries?origin={origin}&destination={destination}&date=2013-07-{day:02}"
     for day in range(1, 29)
     for origin, destination in (("BOS", "LAX"), ("ORD", "MIA"), ("SFO", "BOS"))
 )
+SCRAPED_S: Final = 1.5
+"""Longer than from one scrape to the next."""
 HELD: Final = 200
 """Connections that are opened and not closed."""
 
@@ -31,22 +35,28 @@ async def crash(scene: Scene) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def crash_loop(scene: Scene) -> AsyncIterator[None]:
-    """The process is killed again each time that it is ready."""
+    """A process beside the service's is killed each time that it was scraped.
+
+    It starts in an instant, so that even a busy machine restarts it often enough within the alert's half minute.
+    """
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    command = [sys.executable, "-m", "lab.drills.short_lived", str(port)]
+    process = scene.helper("the process that crashes", command, ready_url=f"http://{address}/metrics")
+    scene.monitoring.scrape("service", [scene.metrics_address, address], arm=scene.arm)
 
     async def again_and_again() -> None:
         while True:
-            await scene.service.kill()
-            await scene.service.start()
-            await asyncio.sleep(2.0)  # long enough to be scraped
+            await process.start()
+            await asyncio.sleep(SCRAPED_S)
+            await process.kill()
 
-    looping = asyncio.create_task(again_and_again())
     try:
-        yield
+        async with scene.working(again_and_again()):
+            yield
     finally:
-        looping.cancel()
-        await asyncio.gather(looping, return_exceptions=True)
-        await scene.service.stop()
-        await scene.service.start()
+        scene.scraped()
+        await process.stop()
 
 
 @asynccontextmanager
@@ -92,7 +102,7 @@ PROCESS_DRILLS: Final = (
     ),
     Drill(
         name="restart-loop",
-        breaks="the service's process is killed each time that it is ready",
+        breaks="a process beside the service's is killed each time that it is ready",
         fault=crash_loop,
         alerts=("RestartLoop",),
     ),
