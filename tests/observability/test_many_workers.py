@@ -45,13 +45,17 @@ def process(command: list[str | Path], **environment: str) -> Iterator[subproces
                 os.killpg(started.pid, signal.SIGKILL)
 
 
+SERVERS = {
+    "uvicorn": ["--port", "{port}", "--workers", str(WORKERS), "--log-level", "warning"],
+    "gunicorn": ["--bind", "127.0.0.1:{port}", "--workers", str(WORKERS), "-k", "uvicorn_worker.UvicornWorker"],
+}
+
+
 @contextmanager
-def workers(collector: Collector, targets: Path) -> Iterator[str]:
+def workers(server: str, collector: Collector, targets: Path) -> Iterator[str]:
     port = free_port()
-    command: list[str | Path] = [
-        sys.executable, "-m", "uvicorn", "tests.observability.many_workers:app",
-        "--port", str(port), "--workers", str(WORKERS), "--log-level", "warning",
-    ]  # fmt: skip
+    arguments = [argument.format(port=port) for argument in SERVERS[server]]
+    command: list[str | Path] = [sys.executable, "-m", server, "tests.observability.many_workers:app", *arguments]
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "100",
@@ -98,9 +102,10 @@ def prometheus(targets: Path, directory: Path) -> Iterator[Callable[..., Any]]:
 
 
 @pytest.mark.server("prometheus")
-def test_prometheus_finds_every_worker_and_the_totals_and_traces_are_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", SERVERS)
+def test_prometheus_finds_every_worker_and_the_totals_and_traces_are_right(server: str, tmp_path: Path) -> None:
     targets, started = tmp_path / "targets", time()
-    with collecting() as collector, workers(collector, targets) as url, prometheus(targets, tmp_path) as ask:
+    with collecting() as collector, workers(server, collector, targets) as url, prometheus(targets, tmp_path) as ask:
 
         def value(query: str) -> float:
             result = ask("query", query=query)["result"]
