@@ -73,12 +73,14 @@ class Place:
 
 def places(settings: Settings, *, metrics_url: str | None) -> list[Place]:
     """Return the pages that exist for this process."""
+    # A Prometheus that is linked has the metrics; their port may be one that only Prometheus can reach.
+    metrics = "" if settings.prometheus_url else metrics_url or ""
     candidates = (
         Place("API documentation", "/docs", "Every route, with examples"),
         Place("OpenAPI", "/openapi.json", "The same for programs"),
         Place("Readiness", "/readyz", "What is missing, if anything is"),
         Place("Events of flight 1", "/flights/1/events", "Its status updates as they happen: a stream that stays open"),
-        Place("Metrics", metrics_url or "", "What Prometheus scrapes from this process"),
+        Place("Metrics", metrics, "What Prometheus scrapes from this process"),
         Place("Grafana", settings.grafana_url, "The dashboards"),
         Place("Prometheus", settings.prometheus_url, "Queries and alerts"),
         Place("Traces", settings.traces_url, "One request, step by step"),

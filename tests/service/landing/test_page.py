@@ -8,8 +8,9 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import compile_path
 
-from service.landing.contents import HEADERS, TRIES
+from service.landing.contents import HEADERS, TRIES, places
 from service.landing.routes import prefers_json
+from service.settings import Settings
 from service.techniques import CATALOGUE, NAMES
 from tests.servers.arm import Arm, arm_settings, running_arm
 
@@ -134,3 +135,10 @@ def test_a_long_arm_name_and_markup_in_it_do_no_harm(few_flights: Path) -> None:
         text = page(arm)
 
     assert '<h1 class="name mono">compression+indexes+pooling</h1>' in text
+
+
+@pytest.mark.parametrize(("prometheus_url", "named"), [("", {"Metrics"}), ("http://prometheus.test", {"Prometheus"})])
+def test_metrics_are_linked_where_no_prometheus_is(prometheus_url: str, named: set[str]) -> None:
+    settings = Settings(prometheus_url=prometheus_url)
+    found = {place.name for place in places(settings, metrics_url="http://127.0.0.1:9464/metrics")}
+    assert found & {"Metrics", "Prometheus"} == named
