@@ -39,13 +39,14 @@ class Inbox:
         self.arrivals.append(Arrival(self._now(), receiver, notification))
 
     def firing(self) -> list[ReceivedAlert]:
-        """Return the alerts whose last notification said that they fire, the newest first."""
+        """Return the alerts whose last notification said that they fire, pages first, the newest of each first."""
         last: dict[str, ReceivedAlert] = {}
         for arrival in self.arrivals:
             for alert in arrival.notification.alerts:
                 last.pop(key := alert.fingerprint or str(sorted(alert.labels.items())), None)
                 last[key] = alert
-        return [alert for alert in reversed(last.values()) if alert.status == "firing"]
+        firing = [alert for alert in reversed(last.values()) if alert.status == "firing"]
+        return sorted(firing, key=lambda alert: alert.labels.get("severity") != "page")
 
     def heartbeat_age_s(self) -> float | None:
         """Return the seconds since the last heartbeat, or None before the first."""
