@@ -207,7 +207,8 @@ def sweep(
 
 
 commands.command("report")(results.write_reports)
-commands.command("serve")(results.serve)
+commands.command()(results.schema)
+commands.command()(results.serve)
 
 
 def require_data(data_dir: Path) -> None:

@@ -90,6 +90,15 @@ def serve(
         typer.echo("stopped", err=True)
 
 
+def schema() -> None:
+    """Print the JSON schema of results."""
+    import json  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from lab.result import LabResult  # noqa: PLC0415
+
+    typer.echo(json.dumps(LabResult.model_json_schema(), indent=2))
+
+
 @contextmanager
 def audience(port: int, path: Path | None, *, say: Callable[[str], None]) -> "Iterator[Audience]":
     """Give whoever is told of a run: those who scrape it, and Grafana where the environment names one."""

@@ -59,7 +59,7 @@ VERDICT_COLOURS: Final = {"helps": GOOD, "hurts": BAD, "no difference seen": FAI
 def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
     """Return how latencies spread: for each arm the share of requests answered within a time."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure, axes = _axes(2.5)
+        figure, axes = figure_and_axes(2.5)
         colours = _colours(list(arms))
         for arm, latencies in arms.items():
             if not len(latencies):
@@ -75,13 +75,13 @@ def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
         axes.set_yticks([0, 0.5, 0.95], ["0", "50 %", "95 %"])
         _time_axis(axes)
         axes.set_title("answered within", loc="left", fontsize=9, color=FAINT)
-        return _svg(figure, "Share of requests answered within a time, for each arm")
+        return svg_text(figure, "Share of requests answered within a time, for each arm")
 
 
 def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
     """Return a metric of both arms, round after round: what drifts or jumps shows here."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure, axes = _axes(2.5)
+        figure, axes = figure_and_axes(2.5)
         for side, colour in (("off", OFF), ("on", ON)):
             points = [(r.at_s, getattr(r, side).get(metric)) for r in experiment.rounds]
             known = [(at, value) for at, value in points if value]
@@ -94,13 +94,13 @@ def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
             _unit_axis(axes, result.unit)
         axes.set_xlabel("seconds into the run")
         axes.set_title(f"{result.title}, round by round", loc="left", fontsize=9, color=FAINT)
-        return _svg(figure, f"{result.title} of both arms, round by round")
+        return svg_text(figure, f"{result.title} of both arms, round by round")
 
 
 def forest(rows: Sequence[tuple[str, MetricResult]], *, name: str) -> str:
     """Return the effects with their intervals under each other, on one scale."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}):
-        figure, axes = _axes(0.62 + 0.34 * len(rows))
+        figure, axes = figure_and_axes(0.62 + 0.34 * len(rows))
         ends = [1.0]
         for position, (_, metric) in enumerate(reversed(rows)):
             colour = VERDICT_COLOURS[metric.verdict]
@@ -121,10 +121,11 @@ def forest(rows: Sequence[tuple[str, MetricResult]], *, name: str) -> str:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title("times better, with its 95 % interval", loc="left", fontsize=9, color=FAINT)
-        return _svg(figure, "Effect of each technique with its interval")
+        return svg_text(figure, "Effect of each technique with its interval")
 
 
-def _axes(height_in: float) -> tuple[Figure, Axes]:
+def figure_and_axes(height_in: float) -> tuple[Figure, Axes]:
+    """Return a drawing of the report's width, and where to draw."""
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, figure.add_subplot()
 
@@ -142,7 +143,7 @@ def _time_axis(axes: Axes) -> None:
     steps = decades if high / low > 100 else [factor * decade for decade in decades for factor in (1, 2, 5)]
     axes.xaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, "s")))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value, "s")))
 
 
 def _unit_axis(axes: Axes, unit: str) -> None:
@@ -154,10 +155,10 @@ def _unit_axis(axes: Axes, unit: str) -> None:
     steps = decades if high / low > 100 else [step * decade for decade in decades for step in (1, 2, 5)]
     axes.yaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, unit)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value, unit)))
 
 
-def _short(value: float, unit: str) -> str:
+def short(value: float, unit: str) -> str:
     """Return a round value without the zeros of a measured one."""
     return _without_zeros(quantity(value, unit))
 
@@ -166,7 +167,8 @@ def _without_zeros(text: str) -> str:
     return re.sub(r"\.0+(?=\D|$)|(\.\d*[1-9])0+(?=\D|$)", r"\1", text)
 
 
-def _svg(figure: Figure, description: str) -> str:
+def svg_text(figure: Figure, description: str) -> str:
+    """Return the drawing as an element of a page, coloured by the page's variables."""
     drawn = StringIO()
     figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = drawn.getvalue()

@@ -12,6 +12,8 @@ from lab import charts, figures
 from lab.latencies import Latencies
 from lab.result import ExperimentResult, LabResult, MetricResult
 from lab.table import SECTIONS
+from lab.trace import TraceResult
+from lab.waterfall import waterfall
 
 PARTS: Final = {"techniques": "", "leave_one_out": "left out of everything", "elsewhere": "elsewhere"}
 
@@ -100,6 +102,16 @@ class Page:
         ]
 
     @property
+    def traces(self) -> Chart | None:
+        """One request in both arms, where both sent their spans."""
+        arms = (self.experiment.off, self.experiment.on)
+        traces = [(arm.name, arm.trace) for arm in arms if arm.trace is not None]
+        if len(traces) < len(arms):
+            return None
+        told = "; ".join(f"{arm}: {_counted(trace)}" for arm, trace in traces)
+        return Chart(svg=waterfall(traces, name=f"{self.anchor} traces"), caption=told)
+
+    @property
     def charts(self) -> list[Chart]:
         """How latencies spread, and how the deciding metric went round by round."""
         experiment = self.experiment
@@ -153,6 +165,14 @@ def _pages(result: LabResult) -> Iterator[Page]:
     for section in SECTIONS:
         for name, experiment in getattr(result, section).items():
             yield Page(anchor=f"{section}-{name}", part=PARTS[section], experiment=experiment)
+
+
+def _counted(trace: TraceResult) -> str:
+    """Return how many spans a trace has, and what most of them are."""
+    total = sum(trace.spans_by_name.values())
+    name, most = next(iter(trace.spans_by_name.items()))
+    share = f", {most} of them “{name}”" if most > 1 else ""
+    return f"{total} {'span' if total == 1 else 'spans'}{share}"
 
 
 def _label(page: Page) -> str:

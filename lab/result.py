@@ -11,6 +11,7 @@ from lab.latencies import Latencies
 from lab.metric import METRICS, SPECIAL, Metric, Slot, metrics_of_kind
 from lab.rounds import Measured
 from lab.statistics import Better, Effect, Verdict
+from lab.trace import TraceResult
 
 DECIDING: Final = 0.95
 """Confidence of the interval of the metric that decides an experiment."""
@@ -67,6 +68,8 @@ class ArmResult(BaseModel):
     """Answers per second under the closed loop that set the rate."""
     latencies: dict[str, str]
     """By kind of request, in HdrHistogram's text form, in microseconds."""
+    trace: TraceResult | None = None
+    """One request after the rounds, the same for both arms, as the arm's own spans tell it."""
 
     def all_latencies(self) -> Latencies:
         """Return the latencies of all kinds together."""
@@ -174,4 +177,5 @@ def _arm(measured: Measured, name: str, techniques: list[str]) -> ArmResult:
         server_errors=sum(slot.opened.server_errors for slot in slots),
         capacity_per_s=measured.capacity_per_s.get(name),
         latencies={kind: recorded.encode() for kind, recorded in latencies.items()},
+        trace=measured.traces.get(name),
     )

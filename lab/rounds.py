@@ -12,6 +12,7 @@ from lab.metric import Slot, metric_named
 from lab.pace import ClosedLoop, OpenLoop, Pace, Stretch
 from lab.recording import LATE_S, Recording
 from lab.scrape import Snapshot
+from lab.trace import TraceResult
 
 UTILISATION: Final = 0.6
 """Share of the slowest arm's throughput that the open loop asks for: busy, not overrun."""
@@ -118,6 +119,8 @@ class Measured:
     is_saturated: bool = False
     failure: str = ""
     """Why it ended early, if it did."""
+    traces: dict[str, TraceResult] = field(default_factory=dict)
+    """One request to each arm, by its name, where arms send spans."""
 
 
 TightEnough = Callable[[Sequence[Round]], bool]

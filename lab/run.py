@@ -20,7 +20,8 @@ from lab.outcome import compared, is_tight
 from lab.result import LabResult
 from lab.rounds import Measured, Plan, Round, Watch, measure
 from lab.servers import EMBEDDED, Servers
-from lab.traffic import MIXES, WRITES
+from lab.span_inbox import SpanInbox, span_inbox
+from lab.traffic import MIXES, WRITES, Request, typical_request
 from lab.upstream import upstream
 from service.techniques import NAMES, arm_name
 
@@ -152,18 +153,34 @@ async def _measured(job: Job, options: RunOptions, generator: Generator, watch: 
 
     try:
         async with AsyncExitStack() as stack:
-            settings = {}
+            inbox = stack.enter_context(span_inbox())
+            settings = dict(inbox.settings)
             if experiment.upstream is not None:
                 weather = upstream(experiment.upstream, data_dir=options.data_dir)
                 settings["WEATHER_URL"] = await stack.enter_async_context(weather)
             arms = _arms(job, options, settings)
             await stack.enter_async_context(running(arms))
             plan = replace(options.plan, mix=experiment.mix)
-            return await measure(arms, plan, generator, watch=watch, tight_enough=tight_enough)
+            measured = await measure(arms, plan, generator, watch=watch, tight_enough=tight_enough)
+            if measured.rounds and not (measured.is_interrupted or measured.failure):
+                watch.phase(f"{job.title}: one request to each arm, traced")
+                await _trace(inbox, arms, typical_request(plan.mix, seed=plan.seed), into=measured)
+            return measured
     except ArmFailed as error:
         return Measured(failure=str(error))
     except asyncio.CancelledError:
         return Measured(is_interrupted=True)
+
+
+async def _trace(inbox: SpanInbox, arms: Sequence[Arm], request: Request, *, into: Measured) -> None:
+    """Add what the arms' spans tell of the request; an interruption keeps what was measured before."""
+    try:
+        for arm in arms:
+            trace = await inbox.trace_of(arm, request)
+            if trace is not None:
+                into.traces[arm.name] = trace
+    except asyncio.CancelledError:
+        into.is_interrupted = True
 
 
 def _arms(job: Job, options: RunOptions, settings: Mapping[str, str]) -> list[Arm]:

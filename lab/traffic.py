@@ -281,3 +281,9 @@ class Traffic:
         until = self.days.draw(random)
         wanted = {"format": "csv", "date_from": str(until - timedelta(days=29)), "date_to": str(until)}
         return Request("export", "POST", "/exports", client, body=json.dumps(wanted).encode())
+
+
+def typical_request(mix: str, *, seed: int) -> Request:
+    """Return the first request of the kind that the mix names first."""
+    kind = next(iter(MIXES[mix]))
+    return next(request for request in Traffic(mix, seed=seed).requests(1) if request.kind == kind)

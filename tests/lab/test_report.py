@@ -1,5 +1,6 @@
 """The report and the tables, made of a small result."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ from lab.drift import drift, read
 from lab.errors import BadTarget
 from lab.figures import TIMES
 from lab.report import html, write
-from lab.result import MetricResult
+from lab.result import LabResult, MetricResult
 from lab.table import markdown, print_headlines, print_result
 from tests.lab.known_result import result
 
@@ -103,6 +104,11 @@ def test_tables_and_markdown_show_the_same_effect() -> None:
     assert text.count(f"10.0{TIMES}") >= 2
     assert "pooling was not measured: needs <a pool>" in text
     assert f"| Compression | bytes on the wire | 200 kB | 20.0 kB | 10.0{TIMES} |" in markdown(result())
+
+
+def test_the_published_schema_is_that_of_the_results() -> None:
+    published = Path(__file__).parents[2] / "docs" / "lab-result.schema.json"
+    assert json.loads(published.read_text()) == LabResult.model_json_schema()
 
 
 def test_two_runs_that_agree_show_no_change_and_two_that_do_not_show_one() -> None:
