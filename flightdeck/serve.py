@@ -1,5 +1,6 @@
 """`flightdeck serve`: one arm of the service under uvicorn."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -32,6 +33,7 @@ def serve(
     """Serve the flights with the techniques that TECHNIQUES switches on; docs/settings.md lists every variable."""
     import uvicorn  # noqa: PLC0415 `flightdeck --help` stays quick
 
+    from flightdeck.leaving_server import LeavingServer  # noqa: PLC0415
     from observability import TelemetryConfigurationError, TelemetrySettings  # noqa: PLC0415
     from service.app import create_app  # noqa: PLC0415
     from service.settings import ConfigurationError, Settings  # noqa: PLC0415
@@ -43,7 +45,7 @@ def serve(
         _refuse(str(error))
     if metrics_port is not None:
         telemetry = telemetry.model_copy(update={"metrics_port": metrics_port})
-    _require_data(settings)
+    missing = _missing(settings)
     listener = _listening(host, port)
     app = create_app(settings, telemetry=telemetry)
     address, taken_port = listener.getsockname()[:2]
@@ -53,34 +55,60 @@ def serve(
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
     )
-    server = uvicorn.Server(config)
+    server = LeavingServer(config, leaving=app.state.leaving, leave_s=settings.leave_s)
+    if missing:
+        server.required = partial(_given_up, settings)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
+    if server.gave_up:
+        _refuse(server.gave_up)
 
 
-def _require_data(settings: "Settings") -> None:
-    """Refuse the start without flights. A database server that can not be reached may come: /readyz says so."""
+def _missing(settings: "Settings") -> str:
+    """Return what is missing and may still come; refuse the start without flights, which nobody will bring."""
     import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from service.database import Database  # noqa: PLC0415
     from service.database_url import is_embedded, parsed  # noqa: PLC0415
     from service.errors import DatabaseUnreachable, NotReady  # noqa: PLC0415
 
-    async def check() -> None:
-        database = Database(settings)
-        try:
-            await database.check()
-        finally:
-            await database.close()
-
     try:
-        asyncio.run(check())
+        asyncio.run(_check(settings))
     except NotReady as error:
         if is_embedded(parsed(settings.database_url)) or not isinstance(error.__cause__, DatabaseUnreachable):
             _refuse(str(error))
-        typer.echo(f"{error}; serving, but not ready", err=True)
+        typer.echo(f"{error}; serving, but not ready, for {settings.start_timeout_s:g} s at most", err=True)
+        return str(error)
+    return ""
+
+
+async def _given_up(settings: "Settings") -> str:
+    """Return why the start is given up, or nothing as soon as what was missing is there."""
+    import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    from service.errors import NotReady  # noqa: PLC0415
+
+    deadline = asyncio.get_running_loop().time() + settings.start_timeout_s
+    while True:
+        try:
+            await _check(settings)
+        except NotReady as error:
+            if asyncio.get_running_loop().time() >= deadline:
+                return f"gave up after {settings.start_timeout_s:g} s: {error}"
+            await asyncio.sleep(min(1.0, settings.start_timeout_s / 4))
+        else:
+            return ""
+
+
+async def _check(settings: "Settings") -> None:
+    from service.database import Database  # noqa: PLC0415 `flightdeck --help` stays quick
+
+    database = Database(settings)
+    try:
+        await database.check()
+    finally:
+        await database.close()
 
 
 def _listening(host: str, port: int) -> "socket":

@@ -35,6 +35,7 @@ from service.health import health_router
 from service.itineraries.offload import cpu_work
 from service.itineraries.routes import itineraries_router
 from service.landing.routes import landing_router
+from service.leaving import Leaving
 from service.middleware import add_middleware
 from service.parameters import no_repeated_parameters
 from service.problems import install_problems
@@ -99,6 +100,7 @@ def create_app(
         dependencies=[Depends(no_repeated_parameters)],
     )
     telemetry = settings.naming(telemetry or TelemetrySettings.from_environ())
+    leaving = app.state.leaving = Leaving()
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     upstream_calls = HttpClientMetrics(registry, tracer_provider=watched.tracing.provider)
     weather = weather_source(settings, registry, watch=partial(upstream_calls.attach, "weather"))
@@ -106,7 +108,7 @@ def create_app(
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
     writes = writes_of(settings, database, cache=invalidated, watchers=watchers, limiter=limiter, registry=registry)
     app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
-    app.include_router(health_router([database.check]))
+    app.include_router(health_router([leaving.check, database.check]))
     app.include_router(flights_router(database, lists=lists_of(settings), writes=writes, answers=answers))
     app.include_router(events_router(database, local_watchers))
     app.include_router(airports_router(database, loading=loading, columns=columns_of(settings), answers=answers))
@@ -120,7 +122,7 @@ def create_app(
     document_answers(app, settings)
     if "replica" in database.engines:
         app.add_middleware(ReadYourWrites)
-    add_middleware(app, settings, cache=cache, registry=registry)
+    add_middleware(app, settings, cache=cache, leaving=leaving, registry=registry)
     return app
 
 

@@ -19,8 +19,10 @@ from service.cache.null import NullCache
 from service.cache.policy import CachePolicy, PolicyTable
 from service.cache.replay import ReplayMiddleware
 from service.compression.middleware import CompressionMiddleware
+from service.every_answer import EveryAnswer
 from service.head import HeadOfGet
 from service.http_cache import HttpCacheMiddleware
+from service.leaving import Leaving
 from service.plain_errors import PlainErrorsAsProblems
 from service.rate_limit.spending import AllowanceHeaders
 from service.reports import routes as reports
@@ -31,7 +33,12 @@ POLICIES: Final[dict[str, CachePolicy]] = {**airlines.CACHED, **airports.CACHED,
 
 
 def add_middleware(
-    app: FastAPI, settings: Settings, *, cache: LayeredCache | NullCache, registry: CollectorRegistry
+    app: FastAPI,
+    settings: Settings,
+    *,
+    cache: LayeredCache | NullCache,
+    leaving: Leaving,
+    registry: CollectorRegistry,
 ) -> None:
     """Add the middleware from the inside out: the last one added is the outermost."""
     compression = CompressionMetrics(registry)
@@ -50,6 +57,7 @@ def add_middleware(
         app.add_middleware(AdmissionMiddleware, turnstile=_turnstile(settings, registry))
     if isinstance(cache, LayeredCache):
         app.add_middleware(ReplayMiddleware, levels=cache.levels, compression=compression)
+    app.add_middleware(EveryAnswer, leaving=leaving)
 
 
 def _turnstile(settings: Settings, registry: CollectorRegistry) -> Turnstile:

@@ -130,6 +130,18 @@ class Settings(BaseSettings):
     export_rate_limit: str = Field(
         default="60/minute", description="Exports that a token may ask for; empty is no limit, as in the lab."
     )
+    start_timeout_s: float = Field(
+        default=300.0,
+        gt=0,
+        le=86_400,
+        description="How long a start waits for a database server, not ready meanwhile, before it gives up.",
+    )
+    leave_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=600,
+        description="After SIGTERM, how long `/readyz` says no while requests are still taken.",
+    )
     grafana_url: str = Field(default="", description="Where Grafana is, for links on the landing page.")
     prometheus_url: str = Field(default="", description="Where Prometheus is, for links on the landing page.")
     traces_url: str = Field(default="", description="Where traces are explored, for links on the landing page.")

@@ -60,11 +60,7 @@ def landing_router(settings: Settings, *, metrics_port: Callable[[], int | None]
             base_url = str(request.base_url).rstrip("/")
             response = HTMLResponse(
                 page.render(base_url=base_url, places=found),
-                headers={
-                    "Content-Security-Policy": page.content_security_policy,
-                    "X-Content-Type-Options": "nosniff",
-                    "Referrer-Policy": "no-referrer",
-                },
+                headers={"Content-Security-Policy": page.content_security_policy},
             )
         response.headers["Vary"] = "Accept"
         return response

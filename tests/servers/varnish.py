@@ -26,15 +26,18 @@ backend service {{
 
 
 @contextmanager
-def varnish(program: Path, directory: Path, *, service_url: str, port: int = 0) -> Iterator[str]:
-    """Yield the URL of an edge in front of the service, on the port or a free one."""
-    (directory / "backend.vcl").write_text(BACKEND.format(port=service_url.rpartition(":")[2]))
+def varnish(
+    program: Path, directory: Path, *, service_url: str = "", backend: str = "", port: int = 0
+) -> Iterator[str]:
+    """Yield the URL of an edge in front of the service, or of what `backend` configures, on the port or a free one."""
+    (directory / "backend.vcl").write_text(backend or BACKEND.format(port=service_url.rpartition(":")[2]))
     port = port or free_port()
     parameters = {
         "vcl_path": f"{directory}:{CONFIGURATION}",
         "http_gzip_support": "off",
         "vsl_space": "1M",
         "thread_pool_min": "10",
+        "vcc_err_unref": "off" if backend else "on",  # a backend of one's own may have a probe of its own
     }
     command = [str(program), "-F", "-j", "none", "-n", str(directory / "run"), "-s", "malloc,32m"]
     command += ["-a", f"127.0.0.1:{port}", "-f", str(CONFIGURATION / "default.vcl")]

@@ -1,0 +1,140 @@
+"""A crowd of clients on a schedule, and what each of them saw."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import cycle
+from random import Random
+from typing import Final
+
+from lab.wire import UNANSWERED, Address, Connection, Exchange, encode
+from tests.servers.requests import DAYS
+
+MOST_CONNECTIONS: Final = 300
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One answer, or none: its status, when it was due since the crowd began, and how long it took from then."""
+
+    status: int
+    due_s: float
+    seconds: float
+    retry_after: str
+
+
+def lists(seed: int) -> Iterator[str]:
+    """Yield lists of flights for ever, hardly ever the same twice: no cache helps."""
+    random = Random(seed)
+    while True:
+        day, origin = random.choice(DAYS), random.choice(("JFK", "EWR", "LGA"))
+        delay = random.randrange(-20, 60)
+        yield f"/flights?origin={origin}&date_from={day}&date_to={day}&min_delay_min={delay}&limit=100"
+
+
+class Crowd:
+    """Clients of one service that share connections, as those behind one edge do."""
+
+    def __init__(self, url: str, targets: Iterable[str]) -> None:
+        self._address = Address.of(url)
+        self._targets = iter(targets) if not isinstance(targets, list) else cycle(targets)
+        self._idle: deque[Connection] = deque()
+        self._connections = 0
+        self._waiting: deque[Exchange] = deque()
+        self._seen: list[Seen] = []
+        self._pending = 0
+        self._closed_until = 0.0
+        self._began = 0.0
+
+    async def on_schedule(self, rate_per_s: float, *, seconds: float, drain_s: float = 10.0) -> list[Seen]:
+        """Return what the clients saw whose requests were due at this rate, whatever the service did."""
+        loop = asyncio.get_running_loop()
+        self._begin(loop.time())
+        for number in range(round(rate_per_s * seconds)):
+            due = self._began + number / rate_per_s
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            elif number % 50 == 0:
+                await asyncio.sleep(0)
+            self._ask(due)
+        return await self._drained(drain_s)
+
+    async def one_after_the_other(self, clients: int, *, seconds: float) -> list[Seen]:
+        """Return what clients saw that each waited for an answer before asking again."""
+        loop = asyncio.get_running_loop()
+        self._begin(loop.time())
+        self._closed_until = loop.time() + seconds
+        for _ in range(clients):
+            self._ask(loop.time())
+        await asyncio.sleep(seconds)
+        return await self._drained(10)
+
+    def _begin(self, now: float) -> None:
+        self._began, self._closed_until, self._seen = now, 0.0, []
+
+    def _ask(self, due: float) -> None:
+        self._pending += 1
+        exchange = Exchange(data=encode("GET", self._address, next(self._targets)), intended=due)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                connection.start(exchange)
+                return
+            self._connections -= 1
+        if self._connections >= MOST_CONNECTIONS:
+            self._waiting.append(exchange)
+            return
+        self._connections += 1
+        asyncio.get_running_loop().create_task(self._connect(exchange))
+
+    async def _connect(self, exchange: Exchange) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_connection(
+                lambda: Connection(self._finished), self._address.host, self._address.port
+            )
+        except OSError:
+            self._connections -= 1
+            self._note(exchange)
+            return
+        connection.start(exchange)
+
+    def _finished(self, connection: Connection, exchange: Exchange) -> None:
+        if not connection.is_open:
+            self._connections -= 1
+        elif self._waiting:
+            connection.start(self._waiting.popleft())
+        else:
+            self._idle.append(connection)
+        self._note(exchange)
+
+    def _note(self, exchange: Exchange) -> None:
+        now = asyncio.get_running_loop().time()
+        self._pending -= 1
+        retry_after = exchange.headers.get(b"retry-after", b"").decode("latin-1")
+        self._seen.append(Seen(exchange.status, exchange.intended - self._began, now - exchange.intended, retry_after))
+        if now < self._closed_until:
+            self._ask(now)
+
+    async def _drained(self, seconds: float) -> list[Seen]:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self._pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 a crowd ends once
+            await asyncio.sleep(0.02)
+        self._seen += [Seen(UNANSWERED, 0.0, seconds, "") for _ in range(self._pending)]
+        self._pending = 0
+        while self._idle:
+            self._idle.pop().close()
+            self._connections -= 1
+        return self._seen
+
+
+def statuses(seen: Iterable[Seen]) -> Counter[int]:
+    """Return how often each status was seen; 0 is no answer."""
+    return Counter(one.status for one in seen)
+
+
+def quantile_s(seen: Iterable[Seen], share: float) -> float:
+    """Return the time within which this share of the answers came."""
+    times = sorted(one.seconds for one in seen)
+    return times[min(len(times) - 1, int(share * len(times)))] if times else 0.0

@@ -1,0 +1,153 @@
+"""More requests than one process can answer, and nearly as many as it can for a long time."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, median
+from time import monotonic
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from prometheus.slo import load
+from tests.reliability.crowd import Crowd, lists, quantile_s, statuses
+from tests.reliability.figures import Effort
+from tests.servers.process import ServiceProcess, service_process
+
+FLIGHTS: Final = load().groups["flights"].latency
+RECOVERY_S: Final = 10.0
+PROBE_EVERY_S: Final = 0.25
+
+
+@pytest.fixture
+def service(few_flights: Path, tmp_path: Path) -> Iterator[ServiceProcess]:
+    data_dir = Path(shutil.copytree(few_flights, tmp_path / "data"))
+    with service_process(data_dir, log=tmp_path / "log") as running:
+        yield running
+
+
+async def capacity_per_s(service: ServiceProcess, seconds: float) -> float:
+    """Return how many lists the process answers per second when it always has some to do."""
+    await Crowd(service.url, lists(0)).one_after_the_other(8, seconds=1.0)
+    seen = await Crowd(service.url, lists(1)).one_after_the_other(8, seconds=seconds)
+    return statuses(seen)[200] / seconds
+
+
+async def probed(service: ServiceProcess, until: asyncio.Event) -> list[tuple[str, int, float]]:
+    """Return what probes and scrapes saw meanwhile: the address, the status, the seconds it took."""
+    seen = []
+    async with httpx.AsyncClient(timeout=10) as client:
+        while not until.is_set():
+            for url in (f"{service.url}/livez", f"{service.url}/readyz", service.metrics_url):
+                began = monotonic()
+                answer = await client.get(url)
+                seen.append((url.rpartition("/")[2], answer.status_code, monotonic() - began))
+            await asyncio.sleep(PROBE_EVERY_S)
+    return seen
+
+
+@pytest.mark.timeout(600)
+async def test_three_times_the_capacity_is_shed_and_the_admitted_are_served_in_time(
+    service: ServiceProcess, effort: Effort
+) -> None:
+    seconds = effort.choose(4.0, 30.0)
+    capacity = await capacity_per_s(service, effort.choose(2.0, 10.0))
+    over = asyncio.Event()
+    probes = asyncio.create_task(probed(service, over))
+    crowd = await Crowd(service.url, lists(2)).on_schedule(3 * capacity, seconds=seconds)
+    over.set()
+    probe_times = await probes
+    ended = monotonic()
+    recovered_s = None
+    while recovered_s is None and monotonic() - ended < RECOVERY_S:
+        after = await Crowd(service.url, lists(3)).on_schedule(0.5 * capacity, seconds=1.0)
+        if statuses(after).keys() == {200} and quantile_s(after, 0.95) < FLIGHTS.threshold_s:
+            recovered_s = monotonic() - ended
+
+    found = statuses(crowd)
+    admitted = [one for one in crowd if one.status == 200]
+    in_time = sum(one.seconds <= FLIGHTS.threshold_s for one in admitted) / len(admitted)
+    refused = [one for one in crowd if one.status == 503]
+    effort.record(
+        "overload",
+        "three times the capacity",
+        capacity_per_s=round(capacity),
+        asked_per_s=round(3 * capacity),
+        seconds=seconds,
+        admitted=len(admitted),
+        refused=len(refused),
+        unanswered=found[0],
+        admitted_in_time_percent=round(100 * in_time, 2),
+        admitted_p99_ms=round(1000 * quantile_s(admitted, 0.99)),
+        refused_p99_ms=round(1000 * quantile_s(refused, 0.99)),
+        slowest_probe_ms=round(1000 * max(took for _, _, took in probe_times)),
+        recovered_s=recovered_s and round(recovered_s, 1),
+    )
+    assert found.keys() == {200, 503}
+    assert len(admitted) > effort.choose(0.1, 0.5) * capacity * seconds, (
+        "shedding leaves the capacity to those who are admitted"
+    )
+    assert {one.retry_after for one in refused} == {"1"}
+    if effort.is_full:  # elsewhere other tests take the machine
+        assert in_time >= FLIGHTS.objective, quantile_s(admitted, 0.99)
+    assert {status for _, status, _ in probe_times} == {200}
+    assert service.metric("admission_requests_total", outcome="queue_full") > 0
+    assert recovered_s is not None
+    assert service.metric("admission_running_requests") == service.metric("admission_waiting_requests") == 0
+
+
+@pytest.mark.timeout(7200)
+async def test_at_four_fifths_of_the_capacity_nothing_grows_and_nothing_fails(
+    service: ServiceProcess, effort: Effort
+) -> None:
+    capacity = await capacity_per_s(service, effort.choose(1.5, 10.0))
+    samples: list[tuple[int, float]] = []
+    over = asyncio.Event()
+
+    async def watched() -> None:
+        while not over.is_set():
+            used = await asyncio.to_thread(service.metric, "db_client_connection_count", state="used")
+            samples.append((service.resident_bytes, used))
+            await asyncio.sleep(max(0.25, effort.soak_s / 400))
+
+    watch = asyncio.create_task(watched())
+    crowd = Crowd(service.url, lists(5))
+    totals: dict[int, int] = {}
+    slowest: list[float] = []
+    descriptors: list[int] = []
+    remaining = effort.soak_s
+    while remaining > 0:  # in stretches: a long run keeps no list of all answers, and leaks show between them
+        stretch = min(effort.choose(2.0, 30.0), remaining)
+        seen = await crowd.on_schedule(0.8 * capacity, seconds=stretch)
+        remaining -= stretch
+        slowest.append(quantile_s(seen, 0.99))
+        for status, count in statuses(seen).items():
+            totals[status] = totals.get(status, 0) + count
+        await asyncio.sleep(0.3)  # until the process has noticed that its clients are gone
+        descriptors.append(service.descriptors)
+    over.set()
+    await watch
+
+    quarter = len(samples) // 4  # the caches are full after the first
+    early, late = samples[quarter : 2 * quarter], samples[3 * quarter :]
+    memory = [median(resident for resident, _ in part) for part in (early, late)]
+    pool_used = [mean(used for _, used in part) for part in (early, late)]
+    left = service.metric("db_client_connection_count", state="used")
+    figures: dict[str, Any] = {
+        "seconds": effort.soak_s,
+        "rate_per_s": round(0.8 * capacity),
+        "requests": sum(totals.values()),
+        "failures": sum(totals.values()) - totals.get(200, 0),
+        "p99_ms": round(1000 * median(slowest)),
+        "memory_mb": [round(value / 1e6, 1) for value in memory],
+        "descriptors": [descriptors[0], descriptors[-1]],
+        "pool_used": [round(value, 1) for value in pool_used],
+        "pool_used_afterwards": left,
+    }
+    effort.record("soak", "four fifths of the capacity", **figures)
+    assert totals.keys() == {200}, figures
+    assert memory[1] < 1.1 * memory[0] + 5e6, figures
+    assert descriptors[-1] <= descriptors[0] + 5, figures
+    assert left == 0

@@ -1,0 +1,214 @@
+"""The service is started before what it needs, told to stop under traffic, and replaced one process at a time."""
+
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import pytest
+from sqlalchemy import URL
+
+from tests.reliability.figures import Effort
+from tests.servers.executable import free_port
+from tests.servers.postgres import PostgresServer
+from tests.servers.process import ServiceProcess, is_ready, service_process, starting
+from tests.servers.proxy import proxying
+from tests.servers.varnish import varnish
+
+PAIR = """
+import directors;
+probe service_is_ready {{ .url = "/readyz"; .interval = 100ms; .timeout = 1s; .window = 2; .threshold = 2; }}
+backend one {{ .host = "127.0.0.1"; .port = "{one}"; .probe = service_is_ready; }}
+backend two {{ .host = "127.0.0.1"; .port = "{two}"; .probe = service_is_ready; }}
+sub vcl_init {{
+    new services = directors.round_robin();
+    services.add_backend(one);
+    services.add_backend(two);
+}}
+sub vcl_recv {{ set req.backend_hint = services.backend(); }}
+"""
+
+
+@dataclass
+class Traffic:
+    """Clients that ask one after the other, and what they saw."""
+
+    url: str
+    keeps_connections: bool
+    seen: Counter[str] = field(default_factory=Counter)
+    _is_over: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def end(self) -> None:
+        """Let every client finish what it does."""
+        self._is_over.set()
+
+    def run(self, number: int) -> None:
+        """Ask until the end; a thread runs this."""
+        limits = httpx.Limits(max_keepalive_connections=None if self.keeps_connections else 0)
+        with httpx.Client(base_url=self.url, timeout=15, limits=limits) as client:
+            asked = 0
+            while not self._is_over.is_set():
+                asked += 1
+                try:
+                    answer = client.get(f"/flights?min_delay_min={-20 + (7 * number + asked) % 60}&limit=50")
+                    what = str(answer.status_code)
+                except httpx.TransportError as error:
+                    what = type(error).__name__
+                with self._lock:
+                    self.seen[what] += 1
+
+    def wait_for(self, what: str, number: int) -> None:
+        """Return when this was seen so often."""
+        deadline = monotonic() + 30
+        while self.seen[what] < number:
+            assert monotonic() < deadline, self.seen
+            sleep(0.01)
+
+
+@contextmanager
+def asking(url: str, *, clients: int = 6, keeps_connections: bool) -> Iterator[Traffic]:
+    """Yield traffic until the block ends."""
+    traffic = Traffic(url, keeps_connections)
+    threads = [threading.Thread(target=traffic.run, args=[number]) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield traffic
+    finally:
+        traffic.end()
+        for thread in threads:
+            thread.join(30)
+
+
+def until_it_gets_traffic(service: ServiceProcess) -> None:
+    """Return when the edge has noticed a new process, as whoever replaces the next one has to."""
+    deadline = monotonic() + 30
+    while service.metric("http_requests_total", handler="/flights") < 20:
+        assert monotonic() < deadline
+        sleep(0.1)
+
+
+@pytest.fixture
+def data(few_flights: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(few_flights, tmp_path / "data"))
+
+
+@pytest.mark.parametrize("keeps_connections", [True, False], ids=["kept connections", "new connections"])
+def test_a_process_that_is_told_to_stop_loses_no_request_and_is_first_not_ready(
+    data: Path, tmp_path: Path, effort: Effort, keeps_connections: bool
+) -> None:
+    log = tmp_path / "log"
+    with (
+        service_process(data, log=log, LEAVE_S="1.5") as service,
+        asking(service.url, keeps_connections=keeps_connections) as traffic,
+    ):
+        traffic.wait_for("200", 20)
+        service.process.send_signal(signal.SIGTERM)
+        told = monotonic()
+        while is_ready(service):
+            assert monotonic() - told < 1
+        not_ready_s = monotonic() - told
+        traffic.wait_for("200", traffic.seen["200"] + 20)  # whoever has not noticed yet is served
+        traffic.end()
+        service.process.wait(20)
+        stopped_s = monotonic() - told
+
+    effort.record(
+        "stop",
+        "SIGTERM, " + ("kept" if keeps_connections else "new") + " connections",
+        answered=traffic.seen["200"],
+        lost=traffic.seen.total() - traffic.seen["200"],
+        not_ready_after_ms=round(1000 * not_ready_s),
+        stopped_after_s=round(stopped_s, 1),
+    )
+    assert traffic.seen.keys() == {"200"}
+    assert 1.5 <= stopped_s < 15
+
+
+def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
+    with service_process(data, log=tmp_path / "log", LEAVE_S="600") as service:
+        service.process.send_signal(signal.SIGTERM)
+        while is_ready(service):
+            sleep(0.01)
+        service.process.send_signal(signal.SIGTERM)
+        service.process.wait(20)
+
+
+@pytest.mark.server("varnish")
+def test_two_processes_are_replaced_one_after_the_other_and_no_client_behind_the_edge_notices(
+    data: Path, tmp_path: Path, varnish_program: Path, effort: Effort
+) -> None:
+    ports = (free_port(), free_port())
+
+    def started(stack: ExitStack, port: int) -> ServiceProcess:
+        return stack.enter_context(service_process(data, log=tmp_path / "log", port=port, LEAVE_S="1"))
+
+    with ExitStack() as stack:
+        running = [started(stack, port) for port in ports]
+        (tmp_path / "edge").mkdir()
+        configuration = PAIR.format(one=ports[0], two=ports[1])
+        edge = stack.enter_context(varnish(varnish_program, tmp_path / "edge", backend=configuration))
+        with asking(edge, keeps_connections=True) as traffic:
+            traffic.wait_for("200", 50)
+            for number, port in enumerate(ports):
+                running[number].process.send_signal(signal.SIGTERM)
+                running[number].process.wait(20)
+                running[number] = started(stack, port)
+                until_it_gets_traffic(running[number])
+
+    effort.record(
+        "stop",
+        "two processes replaced behind Varnish",
+        answered=traffic.seen["200"],
+        lost=traffic.seen.total() - traffic.seen["200"],
+    )
+    assert traffic.seen.keys() == {"200"}
+
+
+@pytest.mark.server("postgresql")
+def test_a_start_before_the_database_waits_says_for_what_and_is_ready_when_it_comes(
+    postgres_url: URL, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    with proxying(postgres_server.port) as proxy:
+        proxy.stop()
+        url = postgres_url.set(port=proxy.port).render_as_string(hide_password=False)
+        port, metrics_port = free_port(), free_port()
+        log = tmp_path / "log"
+        environment = {"DATABASE_URL": url, "START_TIMEOUT_S": "60"}
+        with starting(tmp_path, log=log, port=port, metrics_port=metrics_port, **environment) as service:
+            deadline = monotonic() + 30
+            while True:
+                try:
+                    answer = httpx.get(f"{service.url}/readyz")
+                    break
+                except httpx.TransportError:
+                    assert monotonic() < deadline, log.read_text()
+                    sleep(0.05)
+            proxy.restore()
+            while not is_ready(service):
+                assert monotonic() < deadline
+                sleep(0.05)
+            assert service.process.poll() is None
+
+    assert answer.status_code == 503
+    assert "can not be reached" in answer.json()["detail"]
+    assert "serving, but not ready, for 60 s at most" in log.read_text()
+
+
+def test_a_start_whose_database_never_comes_is_given_up_and_says_why(tmp_path: Path) -> None:
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/flights"
+    port, metrics_port = free_port(), free_port()
+    log = tmp_path / "log"
+    environment = {"DATABASE_URL": url, "START_TIMEOUT_S": "1"}
+    with starting(tmp_path, log=log, port=port, metrics_port=metrics_port, **environment) as service:
+        assert service.process.wait(60) == 2
+
+    assert "gave up after 1 s" in log.read_text()
+    assert "can not be reached" in log.read_text()

@@ -1,0 +1,59 @@
+"""Headers that every answer has, and what a process does that was told to stop."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
+
+
+@pytest.fixture(scope="module", params=["none", "all"])
+def arm(request: pytest.FixtureRequest, few_flights: Path) -> Iterator[Arm]:
+    with running_arm(arm_settings(request.param, few_flights)) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/airlines", "/flights?limit=1", "/nowhere", "/flights?limit=0", "/docs"]
+)
+def test_no_browser_guesses_types_or_tells_where_it_came_from(arm: Arm, path: str) -> None:
+    answer = arm.client.get(path)
+
+    assert answer.headers.get_list("X-Content-Type-Options") == ["nosniff"]
+    assert answer.headers.get_list("Referrer-Policy") == ["no-referrer"]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
+def test_every_page_has_one_policy_for_what_it_may_load(arm: Arm, path: str) -> None:
+    answer = arm.client.get(path, headers={"Accept": "text/html"})
+    [policy] = answer.headers.get_list("Content-Security-Policy")
+
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert policy.startswith("default-src 'none'; ")
+    assert "frame-ancestors 'none'" in policy
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PATCH"])
+def test_no_other_origin_is_let_in(arm: Arm, method: str) -> None:
+    asked = {"Origin": "https://example.org", "Access-Control-Request-Method": "PATCH"}
+    answer = arm.client.request(
+        method, "/flights/1/status" if method != "GET" else "/flights/1", headers=asked | BEARER
+    )
+
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    assert (answer.status_code, method) in {(200, "GET"), (405, "OPTIONS"), (415, "PATCH")}
+
+
+def test_a_process_that_leaves_says_so_and_serves_what_still_comes(few_flights: Path) -> None:
+    with running_arm(arm_settings("all", few_flights)) as arm:
+        before = [arm.client.get(path) for path in ("/readyz", "/airlines", "/airlines")]
+        arm.app.state.leaving.begin()
+        ready, alive, board = (arm.client.get(path) for path in ("/readyz", "/livez", "/airlines"))
+
+    assert [answer.status_code for answer in before] == [200] * 3
+    assert not any(answer.headers.get("Connection") == "close" for answer in before)
+    assert ready.status_code == 503
+    assert ready.json()["errors"][0]["name"] == "process"
+    assert (alive.status_code, board.status_code) == (200, 200)
+    assert {answer.headers["Connection"] for answer in (ready, alive, board)} == {"close"}
