@@ -23,8 +23,6 @@ class Asked:
     def now(self, expression: str) -> list[dict[str, str]]:
         """Return the labels of every series that has a number at the end of the range."""
         found = self._data("query", query=expression, time=self.range.ends)
-        if found["resultType"] in {"scalar", "string"}:
-            return [{}]
         return [one["metric"] for one in found["result"] if _has_number([one["value"]])]
 
     def over_time(self, expression: str) -> list[dict[str, str]]:
@@ -47,7 +45,7 @@ class Asked:
         return set(self._data("label/__name__/values", **self._bounds()))
 
     def has_what_is_watched(self, expression: str) -> bool:
-        """Whether there is data for everything that an alert compares: the expression without its limits."""
+        """Whether there is data for everything that an alert compares, at some time: the expression without limits."""
         return self._watched(promql_parser.parse(expression))
 
     def _watched(self, node: promql_parser.Expr) -> bool:
@@ -62,7 +60,7 @@ class Asked:
                 return self._watched(node.lhs) and self._watched(node.rhs)
             case promql_parser.Call() if node.func.name == "absent":
                 return all(map(self._watched, node.args))
-        return bool(self.now(str(node)))
+        return bool(self.over_time(str(node)))
 
     def _bounds(self) -> Mapping[str, float]:
         return {"start": self.range.begins, "end": self.range.ends}

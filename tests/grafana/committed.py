@@ -24,9 +24,13 @@ class Query:
     expression: str
     is_instant: bool = False
 
-    def series(self, asked: Asked) -> list[dict[str, str]]:
-        """Return the labels of the series that it brings."""
-        return asked.now(self.expression) if self.is_instant else asked.over_time(self.expression)
+    def has_data(self, asked: Asked) -> bool:
+        """Whether it brings a number at any time of the range, so that one quiet moment does not matter."""
+        return bool(asked.over_time(self.expression))
+
+    def shown(self, asked: Asked) -> int:
+        """Return how many series it shows."""
+        return len(asked.now(self.expression) if self.is_instant else asked.over_time(self.expression))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The whole picture without containers: five arms under the same light traffic, watched by a real Prometheus.
 
-The contract test asks it every query of every panel. Run by hand it draws the same boards as any Grafana:
+It is there to be looked at; the contract test has a stack with faults and somebody else's application instead
+(`tests/servers/stack.py`). Run by hand it draws the same boards as any Grafana:
 `python -m tests.grafana.stack --keep DIRECTORY --seconds 600` leaves a time series database to look at.
 """
 

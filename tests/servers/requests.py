@@ -1,0 +1,70 @@
+"""What the stack is asked: every kind of request that some panel, rule or runbook wants to see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.servers.arm import BEARER
+
+DAYS: Final = ("2013-01-01", "2013-01-02", "2013-02-01", "2013-07-01")
+"""The days of the small data set."""
+
+ENCODINGS: Final = ("zstd", "br", "gzip", "identity")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One request; `at_once` clients send it at the same moment."""
+
+    path: str
+    method: str = "GET"
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    at_once: int = 1
+
+
+def reads(number: int) -> list[Asked]:
+    """Return the reads of a round; rounds differ in day, route and content coding."""
+    day, origin = DAYS[number % len(DAYS)], ("JFK", "EWR", "LGA")[number % 3]
+    report = f"/reports/delays?by=carrier&origin={origin}&month={day[:7]}"
+    wanted = {"Accept-Encoding": ENCODINGS[number % len(ENCODINGS)]}
+    paths = (
+        f"/airports/{origin}/departures?date={day}",
+        f"/flights?origin={origin}&date_from={day}&date_to={day}&limit=100",
+        "/airlines",
+        f"/airports/{origin}",
+        f"/airports/{origin}/nearest?limit=5",
+        report,
+        f"/reports/routes?origin={origin}&month={day[:7]}",
+        f"/weather/{origin}?at={day}T{number % 24:02}:00Z",
+        f"/itineraries?origin={origin}&destination=LAX&date={day}",
+        "/",
+        "/nowhere",
+        "/flights?limit=0",
+    )
+    crowd = Asked(path=f"/reports/delays?by=hour&origin={origin}&month={day[:7]}", at_once=8)
+    return [*(Asked(path=path, headers=wanted) for path in paths), crowd]
+
+
+def update(flight_id: int, number: int) -> Asked:
+    """Return a write that makes cached answers stale."""
+    body = {"status": "departed", "departure_delay_min": number % 60}
+    return Asked(path=f"/flights/{flight_id}/status", method="PATCH", body=body, headers=BEARER)
+
+
+EXPORT: Final = Asked(
+    path="/exports",
+    method="POST",
+    body={"format": "csv", "origin": "JFK", "date_from": "2013-07-01", "date_to": "2013-07-01"},
+    headers=BEARER,
+)
+
+SHOP: Final = (
+    Asked(path="/authors"),
+    Asked(path="/authors?eager=true"),
+    Asked(path="/books/1"),
+    Asked(path="/books/2/orders", method="POST"),
+    Asked(path="/books/999"),
+    Asked(path=f"/books/{2**63}"),  # more than the driver takes: its error is counted, and the answer is a 500
+)
+"""What somebody else's application is asked."""

@@ -1,0 +1,227 @@
+"""The whole embedded stack under traffic: five arms, a worker, the upstream, somebody else's app, a real Prometheus.
+
+Prometheus outlives the traffic, so that everything asked of it is asked as of the same moment.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from lab.drills.monitoring import RULES, Monitoring
+from lab.drills.process import Process
+from lab.process import FLIGHTDECK, free_ports
+from service.techniques import ARMS
+from tests.servers.arm import WRITE_TOKEN
+from tests.servers.otlp import collecting
+from tests.servers.requests import EXPORT, SHOP, Asked, reads, update
+
+ROOT: Final = Path(__file__).parents[2]
+PROMISED: Final = "optimized"
+"""The arm whose job is alerted on; the others are there for comparison."""
+
+SHOP_JOB: Final = "bookshop"
+SHOP_COMMAND: Final = (
+    *(sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--log-level", "warning"),
+    *("--factory", "examples.bookshop:create_app"),
+)
+AWAY_JOB: Final = "away"
+"""Of a target at which nobody listens: somebody must notice."""
+JOBS: Final = ("service", "comparison", "worker", SHOP_JOB, AWAY_JOB)
+
+PAUSE_S: Final = 0.05
+"""Between two requests to the same process."""
+
+ROUNDS: Final = 5
+"""Of requests to each arm at least, however slow the machine is: by then every kind of answer was given."""
+
+SETTLE_S: Final = 2.0
+"""After the traffic, until its end has been scraped and recorded."""
+
+SHORT_POOL: Final = {"POOL_SIZE": "1", "POOL_MAX_OVERFLOW": "0", "POOL_TIMEOUT_S": "0.01"}
+"""Small enough that crowds wait for connections, and some in vain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A Prometheus that has seen the traffic."""
+
+    prometheus_url: str
+    begun: float
+    ended: float
+    """When the traffic ended, in seconds since 1970; by then everything that should move has moved."""
+    expositions: tuple[str, ...]
+    """What each process that is scraped said about itself then."""
+    trace_ids: frozenset[str]
+    """Of the traces that reached the collector."""
+
+
+class _Processes:
+    """Everything that is scraped, by the job under which Prometheus knows it."""
+
+    def __init__(self, data_dir: Path, *, collector: str, workers: Path) -> None:
+        self._data_dir = data_dir
+        self._collector = collector
+        upstream, shop, self._shop_metrics = free_ports(3)
+        self.urls: dict[str, str] = {}
+        self.metrics: dict[str, str] = {}
+        self.shop_url = f"http://127.0.0.1:{shop}"
+        self.upstream_url = f"http://127.0.0.1:{upstream}"
+        self.every = [
+            Process(
+                "the upstream",
+                [*FLIGHTDECK, "upstream", "--port", str(upstream), "--data-dir", str(data_dir)],
+                ready_url=f"{self.upstream_url}/livez",
+            ),
+            *(self._arm(name, techniques) for name, techniques in ARMS.items()),
+            Process(
+                "the worker",
+                [*FLIGHTDECK, "worker", "--metrics-port", "0"],
+                environment=self._environment(PROMISED, ARMS[PROMISED])
+                | {"OBSERVABILITY_METRICS_TARGETS_DIR": str(workers)},
+            ),
+            Process(
+                "the book shop",
+                [*SHOP_COMMAND, "--port", str(shop)],
+                ready_url=f"{self.shop_url}/books/1",
+                environment={
+                    "OTEL_EXPORTER_PROMETHEUS_PORT": str(self._shop_metrics),
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
+                    "OBSERVABILITY_ACCESS_LOG": "false",
+                },
+                directory=data_dir,
+            ),
+        ]
+
+    async def start(self) -> None:
+        """Start them at the same time."""
+        async with asyncio.TaskGroup() as starting:
+            for process in self.every:
+                starting.create_task(process.start())
+
+    async def stop(self) -> None:
+        """End them at the same time."""
+        await asyncio.gather(*(process.stop() for process in self.every))
+
+    def scraped_by(self, monitoring: Monitoring) -> None:
+        """Let Prometheus scrape them under the jobs that they have in the compose stack."""
+        monitoring.scrape_each("service", {self.metrics[PROMISED]: {"arm": PROMISED}})
+        others = {address: {"arm": name} for name, address in self.metrics.items() if name != PROMISED}
+        monitoring.scrape_each("comparison", others)
+        monitoring.scrape(SHOP_JOB, [f"127.0.0.1:{self._shop_metrics}"])
+        monitoring.scrape(AWAY_JOB, ["127.0.0.1:9"])
+
+    def _arm(self, name: str, techniques: frozenset[str]) -> Process:
+        port, metrics_port = free_ports(2)
+        self.urls[name] = f"http://127.0.0.1:{port}"
+        self.metrics[name] = f"127.0.0.1:{metrics_port}"
+        return Process(
+            name,
+            [*FLIGHTDECK, "serve", "--port", str(port), "--metrics-port", str(metrics_port)],
+            ready_url=f"{self.urls[name]}/readyz",
+            environment=self._environment(name, techniques),
+        )
+
+    def _environment(self, name: str, techniques: frozenset[str]) -> dict[str, str]:
+        return {
+            "ARM": name,
+            "TECHNIQUES": ",".join(sorted(techniques)) or "none",
+            "DATA_DIR": str(self._data_dir),
+            "WRITE_TOKEN": WRITE_TOKEN,
+            "WEATHER_URL": self.upstream_url,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self._collector,
+            "OBSERVABILITY_ACCESS_LOG": "false",
+            **(SHORT_POOL if name == "pooling" else {}),
+        }
+
+
+class _Traffic:
+    """Requests to every process, round after round, until the time is over."""
+
+    def __init__(self, processes: _Processes, *, seconds: float, pause_s: float) -> None:
+        self._processes = processes
+        self._deadline = time.monotonic() + seconds
+        self._pause_s = pause_s
+
+    async def run(self) -> None:
+        """Ask everybody at the same time."""
+        async with asyncio.TaskGroup() as asking:
+            for url in self._processes.urls.values():
+                asking.create_task(self._ask_arm(url))
+            asking.create_task(self._ask_shop())
+
+    async def _ask_arm(self, url: str) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=10.0) as client:
+            flights = (await client.get("/flights?date_from=2013-07-01&date_to=2013-07-01&limit=40")).json()["items"]
+            number = 0
+            while time.monotonic() < self._deadline or number < ROUNDS:
+                flight_id = flights[number % len(flights)]["id"]
+                for asked in (*reads(number), Asked(path=f"/flights/{flight_id}"), update(flight_id, number)):
+                    await self._send(client, asked)
+                if number % 2 == 0:
+                    await self._send(client, EXPORT)
+                number += 1
+
+    async def _ask_shop(self) -> None:
+        async with httpx.AsyncClient(base_url=self._processes.shop_url, timeout=10.0) as client:
+            while time.monotonic() < self._deadline:
+                for asked in SHOP:
+                    await self._send(client, asked)
+
+    async def _send(self, client: httpx.AsyncClient, asked: Asked) -> None:
+        await asyncio.gather(*(self._answered(client, asked) for _ in range(asked.at_once)))
+        await asyncio.sleep(self._pause_s)
+
+    @staticmethod
+    async def _answered(client: httpx.AsyncClient, asked: Asked) -> None:
+        with suppress(httpx.HTTPError):  # refusals are wanted too
+            await client.request(asked.method, asked.path, json=asked.body, headers=asked.headers)
+
+
+async def _expositions(prometheus_url: str) -> tuple[str, ...]:
+    """Return what every target says that Prometheus knows and reaches."""
+    async with httpx.AsyncClient(timeout=10.0) as client:
+        targets = (await client.get(f"{prometheus_url}/api/v1/targets")).json()["data"]["activeTargets"]
+        reached = [target["scrapeUrl"] for target in targets if target["health"] == "up"]
+        return tuple([(await client.get(url)).text for url in reached])
+
+
+@contextmanager
+def running_stack(
+    directory: Path, data_dir: Path, *, seconds: float, pause_s: float = PAUSE_S, rules: Path = RULES
+) -> Iterator[Stack]:
+    """Run the traffic, end everything but Prometheus and its companions, and yield what Prometheus has seen."""
+    with collecting() as collector, asyncio.Runner() as runner:
+        monitoring = Monitoring(directory, drill="stack", jobs=JOBS, rules=rules)
+        processes = _Processes(data_dir, collector=collector.endpoint, workers=monitoring.announced("worker"))
+        monitoring.prepare()
+        processes.scraped_by(monitoring)
+
+        async def under_traffic() -> Stack:
+            await asyncio.gather(monitoring.start(), processes.start())
+            begun = time.time()
+            await _Traffic(processes, seconds=seconds, pause_s=pause_s).run()
+            ended = time.time()
+            await asyncio.sleep(SETTLE_S)
+            return Stack(
+                prometheus_url=monitoring.prometheus_url,
+                begun=begun,
+                ended=ended,
+                expositions=await _expositions(monitoring.prometheus_url),
+                trace_ids=frozenset(),
+            )
+
+        try:
+            try:
+                stack = runner.run(under_traffic())
+            finally:
+                runner.run(processes.stop())  # which exports what is left
+            yield replace(stack, trace_ids=frozenset(span.trace_id for span in collector.spans))
+        finally:
+            runner.run(monitoring.stop())
