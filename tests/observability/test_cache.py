@@ -1,10 +1,12 @@
 import pytest
+from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
 from observability.cache import RESULTS, CacheMetrics
+from observability.testing import running, telemetry
 
 
 @pytest.mark.parametrize("result", RESULTS)
@@ -76,3 +78,23 @@ def test_inside_a_sampled_trace_a_lookup_leaves_an_event_and_an_exemplar() -> No
     )
     exemplars = [sample.exemplar for family in registry.collect() for sample in family.samples if sample.exemplar]
     assert [link.labels for link in exemplars] == [{"trace_id": f"{span.get_span_context().trace_id:032x}"}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("sampler", "events"), [("always_on", 1), ("always_off", 0)])
+async def test_a_lookup_of_a_request_is_told_to_its_trace_if_somebody_keeps_that(sampler: str, events: int) -> None:
+    with telemetry(traces_sampler=sampler) as seen:
+        app = FastAPI()
+        metrics = CacheMetrics(seen.registry)
+
+        @app.get("/reports")
+        async def reports() -> None:
+            metrics.observe("report", level="local", result="hit", seconds=0.001)
+
+        seen.instrument(app)
+        async with running(app) as client:
+            await client.get("/reports")
+        told = [event.name for span in seen.spans() for event in span.events]
+        linked = [sample for sample in seen.samples("cache_request_duration_seconds_bucket") if sample.exemplar]
+        assert (told, len(linked)) == (["cache"] * events, events)
+        assert seen.value("cache_requests_total", cache="report", level="local", result="hit") == 1
