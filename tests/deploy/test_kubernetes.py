@@ -1,0 +1,125 @@
+"""The manifests are valid, and say what the service, its metrics and the rules say."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]  # has no types
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+from observability import TelemetrySettings
+from service.app import create_app
+from service.settings import Settings
+from tests.deploy.stack_files import ROOT, content, environment
+from tests.servers.arm import QUIET, arm_settings
+
+FOLDER = ROOT / "deploy/kubernetes"
+KUSTOMIZATION = content("deploy/kubernetes/kustomization.yaml")
+MANIFESTS: dict[str, Any] = {
+    name: yaml.safe_load((FOLDER / name).read_text("utf-8")) for name in KUSTOMIZATION["resources"]
+}
+DEPLOYMENT: dict[str, Any] = MANIFESTS["deployment.yaml"]["spec"]["template"]
+JOB: dict[str, Any] = MANIFESTS["data.yaml"]["spec"]["template"]
+SERVICE: dict[str, Any] = DEPLOYMENT["spec"]["containers"][0]
+NOT_KUBERNETES_OWN = {"podmonitor.yaml"}
+"""Of the Prometheus Operator, whose schema is not among those of Kubernetes."""
+
+
+@pytest.mark.parametrize("name", sorted(set(MANIFESTS) - NOT_KUBERNETES_OWN))
+def test_a_manifest_is_valid(name: str) -> None:
+    kubernetes_validate.validate(MANIFESTS[name], "1.30", strict=True)
+
+
+def test_a_manifest_with_a_mistake_is_not() -> None:
+    wrong = yaml.safe_load((FOLDER / "deployment.yaml").read_text("utf-8"))
+    wrong["spec"]["template"]["spec"]["containers"][0]["readinessProb"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, "1.30", strict=True)
+
+
+def test_no_manifest_is_forgotten() -> None:
+    assert {path.name for path in FOLDER.glob("*.yaml")} == {*MANIFESTS, "kustomization.yaml"}
+    [image] = KUSTOMIZATION["images"]
+    assert image["newTag"] == environment()["FLIGHTDECK_VERSION"]
+    assert {one["image"] for one in _containers()} == {image["name"]}
+
+
+def _containers() -> list[dict[str, Any]]:
+    return [*DEPLOYMENT["spec"]["containers"], *JOB["spec"]["initContainers"], *JOB["spec"]["containers"]]
+
+
+def test_every_setting_exists_and_every_secret_is_explained() -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    known |= {field.alias for field in TelemetrySettings.model_fields.values() if field.alias}
+    variables = [variable for container in _containers() for variable in container["env"]]
+    assert {one["name"] for one in variables} <= known
+    keys = {one["valueFrom"]["secretKeyRef"]["key"] for one in variables if "valueFrom" in one}
+    page = (ROOT / "docs/kubernetes.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == keys
+    given = {one["name"]: one["value"] for one in variables if "value" in one}
+    assert TelemetrySettings.from_environ(given).metrics_host == "0.0.0.0"  # noqa: S104 Prometheus is in another pod
+
+
+def test_probes_ask_routes_that_exist_and_liveness_asks_no_database(few_flights: Path) -> None:
+    app = create_app(arm_settings("all", few_flights), registry=CollectorRegistry(), telemetry=QUIET)
+    paths = {name: SERVICE[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    assert set(paths.values()) <= set(app.openapi()["paths"])
+    assert paths["livenessProbe"] == "/livez"
+    assert {SERVICE[name]["httpGet"]["port"] for name in paths} == {"http"}
+
+
+def test_metrics_are_scraped_and_not_published() -> None:
+    ports = {one["name"]: one["containerPort"] for one in SERVICE["ports"]}
+    assert ports["metrics"] == TelemetrySettings().metrics_port
+    [endpoint] = MANIFESTS["podmonitor.yaml"]["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] == "metrics"
+    assert [one["targetPort"] for one in MANIFESTS["service.yaml"]["spec"]["ports"]] == ["http"]
+    job = next(one for one in content("prometheus/prometheus.yml")["scrape_configs"] if one["job_name"] == "service")
+    labels = {one["targetLabel"]: one["replacement"] for one in endpoint["relabelings"]}
+    assert labels == {"job": "service", "arm": job["relabel_configs"][0]["replacement"]}
+
+
+def test_everything_selects_the_pods_of_the_deployment() -> None:
+    labels = {"app.kubernetes.io/component": "service"}
+    assert DEPLOYMENT["metadata"]["labels"] == labels
+    assert MANIFESTS["service.yaml"]["spec"]["selector"] == labels
+    for name in ("deployment.yaml", "disruption.yaml", "podmonitor.yaml"):
+        assert MANIFESTS[name]["spec"]["selector"]["matchLabels"] == labels
+    assert JOB["metadata"]["labels"] != labels
+
+
+def test_the_autoscaler_acts_before_requests_have_to_wait(few_flights: Path) -> None:
+    registry = CollectorRegistry()
+    create_app(arm_settings("all", few_flights), registry=registry, telemetry=QUIET)
+    [pods] = [one["pods"] for one in MANIFESTS["autoscaler.yaml"]["spec"]["metrics"] if one["type"] == "Pods"]
+    assert registry.get_sample_value(pods["metric"]["name"]) is not None
+    limit = Settings.model_fields["max_concurrent_requests"].default
+    assert int(pods["target"]["averageValue"]) == limit * 3 // 4
+    target = MANIFESTS["autoscaler.yaml"]["spec"]["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == ("Deployment", MANIFESTS["deployment.yaml"]["metadata"]["name"])
+    assert "replicas" not in MANIFESTS["deployment.yaml"]["spec"]
+
+
+@pytest.mark.parametrize("pod", [DEPLOYMENT, JOB], ids=["service", "data"])
+def test_a_pod_has_no_rights_that_it_does_not_need(pod: dict[str, Any]) -> None:
+    spec = pod["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    user = re.search(r"--uid (\d+)", (ROOT / "deploy/Dockerfile").read_text("utf-8"))
+    assert user
+    assert spec["securityContext"]["runAsUser"] == int(user[1])
+    for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"] == container["resources"]["requests"]["memory"]
+
+
+def test_a_pod_that_stops_has_time_for_what_is_under_way() -> None:
+    pause_s = SERVICE["lifecycle"]["preStop"]["sleep"]["seconds"]
+    unready_s = SERVICE["readinessProbe"]["periodSeconds"]
+    assert pause_s >= unready_s
+    assert DEPLOYMENT["spec"]["terminationGracePeriodSeconds"] >= pause_s + 10
