@@ -178,7 +178,7 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
 
 @commands.command()
 def sweep(
-    name: Annotated[str, typer.Argument(help="pool-size, threads or page-size.")],
+    name: Annotated[str, typer.Argument(help="pool-size, threads, page-size or compression.")],
     seconds: Annotated[float, typer.Option(min=0.5, help="Of every measured point.")] = 3.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
     data_dir: DataDir = Path(".flightdeck"),
@@ -186,14 +186,21 @@ def sweep(
     """Try a setting over its range: a curve, and which value to choose."""
     from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
 
+    from lab.compression_sweep import compression_sweep  # noqa: PLC0415
     from lab.errors import LabError  # noqa: PLC0415
     from lab.live import watching  # noqa: PLC0415
+    from lab.servers import Servers  # noqa: PLC0415
     from lab.sweep import sweep_named, sweep_over  # noqa: PLC0415
-    from lab.table import print_sweep  # noqa: PLC0415
+    from lab.table import print_compression, print_sweep  # noqa: PLC0415
 
-    require_data(data_dir)
+    if Servers.from_environ(os.environ).has_own_database:
+        require_data(data_dir)
     try:
         with watching(Console(stderr=True)) as watch:
+            if name == "compression":
+                curve = asyncio.run(compression_sweep(data_dir=data_dir, watch=watch))
+                typer.echo(curve.model_dump_json(indent=2)) if as_json else print_compression(curve, Console())
+                return
             result = asyncio.run(sweep_over(sweep_named(name), data_dir=data_dir, seconds=seconds, watch=watch))
     except LabError as error:
         typer.echo(str(error), err=True)

@@ -100,7 +100,7 @@ def sweep_named(name: str) -> Sweep:
     """Return the sweep; raise `UnknownExperiment` for any other name."""
     known = {sweep.name: sweep for sweep in SWEEPS}
     if name not in known:
-        raise UnknownExperiment({name}, list(known))
+        raise UnknownExperiment({name}, [*known, "compression"])
     return known[name]
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lab.compression_sweep import CompressionResult
 from lab.drift import Drift
 from lab.figures import effect, interval, quantity
 from lab.live import VERDICT_STYLES
@@ -126,6 +127,30 @@ def print_sweep(result: SweepResult, console: Console) -> None:
         console.print(f"{result.variable} {result.recommendation}: {result.reason}.", style="bold", markup=False)
     else:
         console.print(f"Nothing to recommend: {result.reason}.", style="yellow", markup=False)
+
+
+def print_compression(result: CompressionResult, console: Console) -> None:
+    """Print what each coding and level costs and how long an answer takes with it, then what to choose and why."""
+    sizes = ", ".join(f"{name} ({quantity(size, 'bytes')})" for name, size in result.bodies.items())
+    table = Table(
+        title="Which coding and level?", title_justify="left", title_style="bold", header_style="dim", box=SIMPLE
+    )
+    for column in ("", "bytes left", "CPU per MB", *result.points[0].total_s):
+        table.add_column(column, justify="left" if not column else "right")
+    for point in result.points:
+        totals = [
+            Text(quantity(seconds, "s"), style="bold green" if result.best_by_link[link] == point.name else "")
+            for link, seconds in point.total_s.items()
+        ]
+        table.add_row(
+            Text(point.name, style="bold" if point.name == result.recommendation else ""),
+            quantity(point.bytes_share, "share"),
+            quantity(point.cpu_per_mb_s, "s"),
+            *totals,
+        )
+    console.print(table)
+    console.print(f"Bodies: {sizes}. Times are CPU and transfer together, in the geometric mean.", markup=False)
+    console.print(f"{result.recommendation}: {result.reason}.", style="bold", markup=False)
 
 
 def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from lab.compression_sweep import CODINGS, LINKS_BIT_PER_S, CompressionPoint
+from lab.compression_sweep import recommended as recommended_coding
 from lab.errors import UnknownExperiment
+from lab.memory import DECODERS
 from lab.scalability import ScalabilityLaw, fitted
 from lab.sweep import Point, recommended, sweep_named
 
@@ -65,5 +68,37 @@ def test_a_value_with_failing_requests_is_not_recommended() -> None:
 
 
 def test_an_unknown_sweep_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownExperiment, match="pool-size, threads, page-size"):
+    with pytest.raises(UnknownExperiment, match="pool-size, threads, page-size, compression"):
         sweep_named("nonsense")
+
+
+def coding(name: str, level: int, *, share: float, cpu_s: float) -> CompressionPoint:
+    """Return a coding of a body of 100 kB."""
+    totals = {link: cpu_s + 800_000 * share / rate for link, rate in LINKS_BIT_PER_S.items()}
+    return CompressionPoint(coding=name, level=level, bytes_share=share, cpu_per_mb_s=cpu_s * 10, total_s=totals)
+
+
+def test_the_coding_is_recommended_that_is_never_far_from_the_quickest_on_any_link() -> None:
+    slow_and_small = coding("br", 9, share=0.10, cpu_s=0.050)
+    between = coding("zstd", 3, share=0.15, cpu_s=0.0005)
+    nothing = coding("identity", 0, share=1.0, cpu_s=0.0)
+    best, chosen, reason = recommended_coding([slow_and_small, between, nothing])
+    assert best == {"1 Mbit/s": "zstd 3", "10 Mbit/s": "zstd 3", "100 Mbit/s": "zstd 3", "1000 Mbit/s": "zstd 3"}
+    assert chosen == "zstd 3"
+    assert "15% of the bytes for 5.0 ms of CPU per MB" in reason
+
+
+def test_a_slow_link_is_worth_more_cpu_than_a_fast_one() -> None:
+    small = coding("br", 9, share=0.10, cpu_s=0.020)
+    quick = coding("zstd", 1, share=0.14, cpu_s=0.0002)
+    best, _, _ = recommended_coding([small, quick])
+    assert best["1 Mbit/s"] == "br 9"
+    assert best["1000 Mbit/s"] == "zstd 1"
+
+
+def test_every_coding_can_be_undone() -> None:
+    body = b'{"items": [1, 2, 3]}' * 50
+    for name, (made, levels) in CODINGS.items():
+        decoded = DECODERS[name.partition(" ")[0]]
+        for level in levels:
+            assert decoded(made(level)(body)) == body
