@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, Row
+from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, AnnotationTarget, Row
 from grafana_foundation_sdk.builders.dashboard import Dashboard as Builder
 from grafana_foundation_sdk.cog.builder import Builder as PanelBuilder
-from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardCursorSync, Panel
+from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardCursorSync, DataSourceRef, Panel
 
-from grafana.colours import BAD
+from grafana.colours import BAD, QUIET
 from grafana.links import to_all_boards, to_start
 from grafana.source import SOURCE
 from grafana.variables import VARIABLES
@@ -55,7 +55,7 @@ class Board:
             .tooltip(DashboardCursorSync.CROSSHAIR)
             .links([to_start(), to_all_boards(TAG)])
             .variables([VARIABLES[name]() for name in self.variables])
-            .annotations([_firing_alerts('arm=~"$arm|"' if "arm" in self.variables else "")])
+            .annotations([_experiments(), _firing_alerts(has_arms="arm" in self.variables)])
         )
         for section in self.sections:
             _place(builder, section)
@@ -86,12 +86,26 @@ def _panels(dashboard: Dashboard) -> list[Panel]:
     return found
 
 
-def _firing_alerts(matcher: str) -> AnnotationQuery:
+def _experiments() -> AnnotationQuery:
+    """Return the regions in which the lab measured something; it writes them to Grafana with these tags."""
+    return (
+        AnnotationQuery()
+        .name("Experiments of the lab")
+        .datasource(DataSourceRef(type_val="grafana", uid="-- Grafana --"))
+        .target(AnnotationTarget().type("tags").tags([TAG, "lab"]).match_any(False).limit(100))
+        .enable(True)
+        .icon_color(QUIET)
+    )
+
+
+def _firing_alerts(*, has_arms: bool) -> AnnotationQuery:
+    """Return the moments at which an alert fired: one of the chosen arms, or of no arm in particular."""
+    matchers = 'alertstate="firing", severity!="heartbeat"' + (', arm=~"$arm|"' if has_arms else "")
     return (
         AnnotationQuery()
         .name("Alerts that fire")
         .datasource(SOURCE)
-        .expr(f'ALERTS{{alertstate="firing", severity!="heartbeat", {matcher}}}')
+        .expr(f"ALERTS{{{matchers}}}")
         .enable(True)
         .icon_color(BAD)
     )

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValu
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards.headlines import headlines
-from grafana.links import START
+from grafana.links import START, to_board
 from grafana.panels.heatmap import heatmap
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table
@@ -117,6 +117,7 @@ def _alerts() -> Builder[Panel]:
             instant(number('alertstate="pending"'), "pending"),
             unit=units.COUNT,
         )
+        .links([to_board("flightdeck-monitoring", "Which ones")])
         .thresholds(above_is_bad(1))
         .override_by_regexp("/tickets|pending/", [DynamicConfigValue("thresholds", above_is_warning(1).build())])
         .span(8)
@@ -221,5 +222,5 @@ def _arms() -> Builder[Panel]:
             "\n".join(lines),
         )
         .span(24)
-        .height(6)
+        .height(5)
     )

@@ -61,7 +61,8 @@ def expressions() -> Iterator[tuple[str, str]]:
                 name, _ = variable["query"]["query"].removeprefix("label_values(").rsplit(",", 1)
                 yield f"{uid}: variable {variable['name']}", filled(name)
         for annotation in board["annotations"]["list"]:
-            yield f"{uid}: annotation {annotation['name']}", filled(annotation["expr"])
+            if "expr" in annotation:
+                yield f"{uid}: annotation {annotation['name']}", filled(annotation["expr"])
 
 
 def filled(expression: str) -> str:
