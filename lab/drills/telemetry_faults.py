@@ -58,6 +58,13 @@ async def collector_down(scene: Scene) -> AsyncIterator[None]:
         await server.start()
 
 
+@asynccontextmanager
+async def nowhere_to_announce(scene: Scene) -> AsyncIterator[None]:
+    """A release that is told to announce its metrics in a directory that cannot be."""
+    async with scene.released(OBSERVABILITY_METRICS_TARGETS_DIR="/dev/null/targets"):
+        yield
+
+
 TELEMETRY_DRILLS: Final = (
     Drill(
         name="target-down",
@@ -77,5 +84,11 @@ TELEMETRY_DRILLS: Final = (
         prepare=collector,
         fault=collector_down,
         alerts=("TelemetryDropped",),
+    ),
+    Drill(
+        name="telemetry-fails",
+        breaks="a release is told to announce its metrics in a directory that cannot be",
+        fault=nowhere_to_announce,
+        alerts=("TelemetryFails",),
     ),
 )

@@ -70,7 +70,7 @@ def _targets(objectives: Objectives) -> list[Alert]:
                 "requests did not notice, but what it measures is incomplete."
             ),
             dashboard=BOARD,
-            no_drill="it takes a bug in the instrumentation; promtool proves the alert",
+            drill="telemetry-fails",
         ),
     ]
 
