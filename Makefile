@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: up down verify-files verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
+.PHONY: reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,13 @@ lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
 	$(COMPILE) --constraint requirements.txt --group queue --output-file requirements-service.txt pyproject.toml requirements-build.in
 	$(COMPILE) --extra lab --constraint requirements.txt --group load --output-file requirements-load.txt pyproject.toml
 	$(COMPILE) --extra lab --constraint requirements.txt --constraint requirements-load.txt --group dev --output-file requirements-dev.txt pyproject.toml
+
+reliability: $(DEV_STAMP)  ## load, faults, bad input at full length; SOAK=1800 seconds; writes docs/reliability.md
+	RELIABILITY=1 SOAK=$(SOAK) CASES=$(CASES) $(BIN)/python -m pytest tests/reliability $(RELIABILITY)
+	$(BIN)/python -m docs.reference
+
+audit: $(DEV_STAMP)  ## ask the Python advisory database about every pinned requirement; needs the network
+	$(BIN)/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.txt
 
 bench: $(DEV_STAMP)  ## time what must be fast, side by side
 	$(BIN)/python -m bench $(if $(RECORD),--record)

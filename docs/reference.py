@@ -1,8 +1,9 @@
 """The reference pages that are generated from the code: `python -m docs.reference [--check]`.
 
 `docs/techniques.md` comes from the catalogue, `docs/settings.md` and `docs/telemetry-settings.md` from the settings
-classes, `docs/metrics.md` from the registries of an application with everything switched on, and `docs/doctor.md` from
-the doctor's checks.
+classes, `docs/metrics.md` from the registries of an application with everything switched on, `docs/doctor.md` from the
+doctor's checks, `docs/licences.md` from the installed packages, and `docs/reliability.md` from the figures that
+`make reliability` kept.
 """
 
 import argparse
@@ -15,7 +16,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from docs.doctor_page import doctor_page
+from docs.licences_page import licences_page
 from docs.metrics_page import metrics_page
+from docs.reliability_page import reliability_page
 from docs.telemetry_settings_page import telemetry_settings_page
 from service.settings import Settings
 from service.techniques import ARMS, CATALOGUE
@@ -86,6 +89,8 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "metrics.md": metrics_page,
     "telemetry-settings.md": telemetry_settings_page,
     "doctor.md": doctor_page,
+    "licences.md": licences_page,
+    "reliability.md": reliability_page,
 }
 
 

@@ -16,7 +16,7 @@ class Effort:
     def __init__(self) -> None:
         self.is_full = os.environ.get("RELIABILITY") == "1"
         self.soak_s = float(os.environ.get("SOAK") or (1800 if self.is_full else 6))
-        self.cases = int(os.environ.get("CASES") or (20_000 if self.is_full else 400))
+        self.cases = int(os.environ.get("CASES") or (28_000 if self.is_full else 400))
 
     def choose(self, short: float, full: float) -> float:
         """Return the one that fits."""
