@@ -31,6 +31,7 @@ def main(data_dir: Path, console: Console) -> bool:
         for coding in ("identity", "zstd")
         for way, title in (
             (f"bare-{coding}", "bare Starlette route"),
+            (f"bare-headers-{coding}", "bare Starlette route with all headers of ours"),
             ("ours-uninstrumented", "cached board without instrumentation"),
             ("ours", "the same with all instrumentation"),
         )
@@ -50,7 +51,9 @@ def main(data_dir: Path, console: Console) -> bool:
     for column in ("answered by", "coding", "CPU per request", "throughput of the bare route kept"):
         table.add_column(column, justify="left" if column in {"answered by", "coding"} else "right")
     for coding, reference in bare.items():
-        others = [found["ours-uninstrumented", coding], ours[coding], *([usual] if coding == "identity" else [])]
+        others = [found[f"bare-headers-{coding}", coding], found["ours-uninstrumented", coding], ours[coding]]
+        if coding == "identity":
+            others.append(usual)
         for one in (reference, *others):
             share = median(one.kept(reference))
             table.add_row(one.title, coding, f"{one.microseconds:,.0f} µs", f"{share:.3f}")

@@ -69,11 +69,15 @@ async def answered(app: FastAPI, *, accept_encoding: str) -> tuple[list[tuple[by
     return start["headers"], b"".join(part["body"] for part in parts)
 
 
-def bare(data_dir: Path, accept_encoding: str) -> ASGIApp:
-    """Return a Starlette application with one route that sends the very bytes."""
+def bare(data_dir: Path, accept_encoding: str, *, all_headers: bool = False) -> ASGIApp:
+    """Return a Starlette application with one route that sends the very bytes, perhaps under all the headers."""
     headers, body = asyncio.run(answered(service(data_dir, UNINSTRUMENTED), accept_encoding=accept_encoding))
     described = {b"content-type", b"content-encoding", b"vary"}
-    kept = {name.decode(): value.decode() for name, value in headers if name in described}
+    kept = {
+        name.decode(): value.decode()
+        for name, value in headers
+        if name in described or (all_headers and name != b"content-length")
+    }
 
     async def board(_: Request) -> Response:
         return Response(body, headers=kept)
@@ -100,6 +104,8 @@ def ways(data_dir: Path) -> dict[str, Callable[[], ASGIApp]]:
     return {
         "bare-identity": lambda: bare(data_dir, "identity"),
         "bare-zstd": lambda: bare(data_dir, "zstd"),
+        "bare-headers-identity": lambda: bare(data_dir, "identity", all_headers=True),
+        "bare-headers-zstd": lambda: bare(data_dir, "zstd", all_headers=True),
         "ours": lambda: service(data_dir, INSTRUMENTED),
         "ours-uninstrumented": lambda: service(data_dir, UNINSTRUMENTED),
         "fastapi-cache2": lambda: usual_library(data_dir),
