@@ -25,11 +25,12 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    from lab.experiments import BY_NAME  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.experiments import BY_NAME, NOTHING  # noqa: PLC0415 `flightdeck --help` stays quick
     from lab.servers import Servers  # noqa: PLC0415
 
     servers = Servers.from_environ(os.environ)
-    missing = {name: servers.missing(experiment.needs) for name, experiment in BY_NAME.items()}
+    listed = [*BY_NAME.values(), NOTHING]
+    missing = {each.name: servers.missing(each.needs) for each in listed}
     if as_json:
         rows = [
             {
@@ -40,22 +41,25 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
                 "headline": each.headline,
                 "missing": missing[each.name],
             }
-            for each in BY_NAME.values()
+            for each in listed
         ]
         typer.echo(json.dumps(rows, indent=2))
         return
     table = Table("experiment", "question", "traffic", "judged by", header_style="dim")
-    for name, each in BY_NAME.items():
+    for each in listed:
         question = Text(each.question)
-        if missing[name]:
-            question.append(f"\nto run it, set {' and '.join(missing[name])}: {each.needed}", style="yellow")
-        table.add_row(name, question, each.mix, each.headline)
+        if missing[each.name]:
+            question.append(f"\nto run it, set {' and '.join(missing[each.name])}: {each.needed}", style="yellow")
+        table.add_row(each.name, question, each.mix, each.headline)
     Console().print(table)
 
 
 @commands.command()
 def run(  # noqa: PLR0913, PLR0917 the options of a command
-    names: Annotated[list[str] | None, typer.Argument(help="Techniques, caching, together; all by default.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Techniques, caching, together; all by default. Or nothing: two equal arms."),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: wider intervals.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the traffic: the same seed asks for the same.")] = 1,

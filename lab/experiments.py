@@ -10,6 +10,7 @@ from service.techniques import ARMS, CATALOGUE, NAMES
 TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {
     "caching": "Caching (all three levels)",
     "together": "All techniques together",
+    "nothing": "Nothing: two equal arms",
 }
 
 
@@ -216,6 +217,15 @@ TOGETHER: Final = Experiment(
     costs=("memory_bytes",),
 )
 
+NOTHING: Final = Experiment(
+    name="nothing",
+    techniques=frozenset(),
+    question="Does the lab see a difference where there is none? Both arms have every technique.",
+    mix="everyday",
+    headline="p50_s",
+)
+"""The A/A run: the lab, examined by itself."""
+
 BY_NAME: Final = {experiment.name: experiment for experiment in (*EXPERIMENTS, TOGETHER)}
 
 
@@ -224,7 +234,7 @@ def chosen(names: Iterable[str]) -> list[Experiment]:
     wanted = list(dict.fromkeys(names)) or ["all"]
     if "all" in wanted:
         return [*BY_NAME.values()]
-    aliases = BY_NAME | {"optimized": TOGETHER}
+    aliases = BY_NAME | {"optimized": TOGETHER, NOTHING.name: NOTHING}
     unknown = set(wanted) - set(aliases)
     if unknown:
         raise UnknownExperiment(unknown, ["all", *aliases])

@@ -113,7 +113,7 @@ class Page:
 
     @property
     def charts(self) -> list[Chart]:
-        """How latencies spread, and how the deciding metric went round by round."""
+        """How latencies spread, and how the deciding metric, latency and throughput went round by round."""
         experiment = self.experiment
         arms = {arm.name: arm.all_latencies() for arm in (experiment.off, experiment.on)}
         return [
@@ -124,6 +124,11 @@ class Page:
             Chart(
                 svg=charts.over_rounds(experiment, experiment.headline, name=f"{self.anchor} rounds"),
                 caption="Two level lines far apart are a difference; two that cross are not.",
+            ),
+            *(
+                Chart(svg=charts.over_rounds(experiment, metric, name=f"{self.anchor} {metric}"), caption="")
+                for metric in ("p50_s", "throughput_per_s")
+                if metric in experiment.metrics and metric != experiment.headline
             ),
         ]
 

@@ -52,6 +52,8 @@ class Job:
     def sides(self) -> dict[str, frozenset[str]]:
         """The arms without and with what is examined, by name."""
         everything, examined = frozenset(NAMES), self.experiment.techniques
+        if not examined:
+            return {"optimized": everything, "optimized-again": everything}
         both = (everything - examined, everything) if self.part == "leave_one_out" else (frozenset[str](), examined)
         return {arm_name(techniques): techniques for techniques in both}
 
@@ -88,7 +90,7 @@ def jobs(experiments: Sequence[Experiment], options: RunOptions) -> Iterator[Job
     """Return the experiments in order, each alone, then in the other designs that were asked for."""
     for experiment in experiments:
         yield Job(experiment=experiment, part="techniques")
-        if options.leave_one_out and len(experiment.techniques) < len(NAMES):
+        if options.leave_one_out and 0 < len(experiment.techniques) < len(NAMES):
             yield Job(experiment=experiment, part="leave_one_out")
         if options.elsewhere and experiment.elsewhere:
             yield Job(experiment=replace(experiment, mix=experiment.elsewhere, headline="p95_s"), part="elsewhere")

@@ -12,13 +12,15 @@ from lab.charts import FAINT, INK, OFF, ON, STYLE, WIDTH_IN, short, svg_text
 from lab.figures import quantity
 from lab.trace import SpanResult, TraceResult
 
-ROW_IN: Final = 0.16
-"""Of a span that has room; many spans share a height of `MOST_IN`."""
+ROW_IN: Final = 0.25
+"""Of a span that has its name above it; many spans have none and share a height of `MOST_IN`."""
 LEAST_IN: Final = 0.3
-MOST_IN: Final = 3.4
-LABELLED: Final = 14
+MOST_IN: Final = 2.6
+LABELLED: Final = 10
 """With more spans than this, names would lie upon each other."""
-LABEL_CHARACTERS: Final = 46
+LABEL_CHARACTERS: Final = 60
+NAMED_WIDTH: Final = 3.5
+"""Of a named bar, in points; it leaves room for the name."""
 
 
 def waterfall(traces: Sequence[tuple[str, TraceResult]], *, name: str) -> str:
@@ -37,15 +39,16 @@ def waterfall(traces: Sequence[tuple[str, TraceResult]], *, name: str) -> str:
 
 
 def _drawn(axes: Axes, trace: TraceResult, *, colour: str, row_in: float, longest: float) -> None:
-    width = min(max(row_in * 72 * 0.62, 0.6), 7.0)
+    is_named = len(trace.spans) <= LABELLED
+    width = NAMED_WIDTH if is_named else min(max(row_in * 72 * 0.62, 0.6), NAMED_WIDTH)
     for wanted, shade in ((False, FAINT), (True, colour)):
         chosen = [(row, span) for row, span in enumerate(trace.spans) if (span.kind == "database") == wanted]
         if chosen:
             axes.plot(*_segments(chosen, least_s=longest / 400), color=shade, linewidth=width, solid_capstyle="butt")
-    if len(trace.spans) <= LABELLED:
+    if is_named:
         for row, span in enumerate(trace.spans):
             _label(axes, row, span, longest)
-    axes.set_ylim(len(trace.spans) - 0.3, -0.7)
+    axes.set_ylim(len(trace.spans) - 0.5, -1.0)
     axes.set_xlim(0, longest)
     axes.set_yticks([])
 
@@ -61,16 +64,16 @@ def _segments(spans: Sequence[tuple[int, SpanResult]], *, least_s: float) -> tup
 
 
 def _label(axes: Axes, row: int, span: SpanResult, longest: float) -> None:
-    end = span.at_s + span.duration_s
-    is_right = end > 0.55 * longest
+    """Write the span's name above its bar, from the bar's beginning or, far right, up to the right edge."""
+    is_right = span.at_s > 0.6 * longest
     text = span.name if len(span.name) <= LABEL_CHARACTERS else f"{span.name[: LABEL_CHARACTERS - 1]}…"
     axes.annotate(
         text,
-        (longest * 0.995 if is_right else end, row),
-        xytext=(0 if is_right else 4, 0),
+        (longest if is_right else span.at_s, row),
+        xytext=(0, 3.5),
         textcoords="offset points",
         ha="right" if is_right else "left",
-        va="center",
-        fontsize=7,
+        va="bottom",
+        fontsize=7.5,
         color=INK,
     )

@@ -44,6 +44,12 @@ def test_techniques_arms_and_all_can_be_asked_for() -> None:
     assert chosen(["caching"])[0].techniques == ARMS["caching"]
 
 
+def test_the_lab_can_be_examined_with_two_equal_arms(tmp_path: Path) -> None:
+    options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, elsewhere=True)
+    (alone,) = jobs(chosen(["nothing"]), options)
+    assert alone.sides == {"optimized": frozenset(NAMES), "optimized-again": frozenset(NAMES)}
+
+
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownExperiment, match=r"no experiment named cacheing; there are: all, caching, "):
         chosen(["cacheing"])

@@ -57,7 +57,7 @@ def test_the_report_needs_nothing_but_itself() -> None:
     assert all(reference.startswith("#") for reference in page.references)
     assert {reference[1:] for reference in page.references} <= set(page.ids)
     assert page.open == []
-    assert page.elements.count("svg") == 3
+    assert page.elements.count("svg") == 4  # all effects, distributions, bytes and latency by round
 
 
 def test_the_report_says_effect_interval_verdict_command_and_what_was_not_measured() -> None:
