@@ -1,10 +1,12 @@
-from itertools import combinations, pairwise
+import re
+from itertools import combinations
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from grafana import colours
+from grafana.panels.colour import MEANINGS, by_legend
 from service.techniques import ARMS
 
 Colour = NDArray[np.float64]
@@ -57,6 +59,22 @@ def test_every_arm_stands_out_on_the_ground(ground: str) -> None:
 
 
 def test_no_colour_of_an_arm_means_something_else() -> None:
-    others = [colours.RESULTS, colours.LEVELS]
-    for one, other in pairwise([colours.ARMS, *others]):
-        assert not set(one.values()) & set(other.values())
+    others = {
+        name: colour for meanings in MEANINGS if meanings is not colours.ARMS for name, colour in meanings.items()
+    }
+    same = {name for name, colour in others.items() if colour in colours.ARMS.values()}
+    assert same == {"identity"}, "what is not compressed looks like the arm that compresses nothing; nothing else does"
+
+
+def test_no_name_has_two_colours() -> None:
+    names = [name for meanings in MEANINGS for name in meanings]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("legend", "arm"),
+    [("baseline", "baseline"), ("baseline size", "baseline"), ("baseline2", None), ("the baseline", None)],
+)
+def test_a_legend_has_the_colour_of_the_name_that_it_begins_with(legend: str, arm: str | None) -> None:
+    found = [properties[0].value for pattern, properties in by_legend() if re.search(pattern.strip("/"), legend)]
+    assert found == ([{"mode": "fixed", "fixedColor": colours.ARMS[arm]}] if arm else [])
