@@ -3,7 +3,7 @@
 from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
-from grafana_foundation_sdk.models.dashboard import DashboardLinkType
+from grafana_foundation_sdk.models.dashboard import DashboardLinkType, DynamicConfigValue
 
 START: Final = "flightdeck-start"
 
@@ -23,6 +23,12 @@ def to_board(uid: str, title: str) -> DashboardLink:
 def to_start() -> DashboardLink:
     """Return the link to the board that everybody begins with."""
     return to_board(START, "Start here")
+
+
+def of_cell(uid: str, title: str, variable: str) -> DynamicConfigValue:
+    """Return the property that leads from a cell to a board on which the variable has the cell's value."""
+    url = f"/d/{uid}?${{__url_time_range}}&var-{variable}=${{__value.raw:percentencode}}"
+    return DynamicConfigValue("links", [{"title": title, "url": url}])
 
 
 def to_all_boards(tag: str) -> DashboardLink:

@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValu
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards.postgres import indexes, replica
+from grafana.links import of_cell
 from grafana.panels.heatmap import heatmap
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, stacked, time_series
@@ -98,6 +99,7 @@ def _routes() -> Table:
         .height(11)
         .span(14)
         .sort_by([TableSortByFieldState().display_name("Queries").desc(True)])
+        .override_by_name("Route", [of_cell("flightdeck-service", "Its rate, errors and duration", "handler")])
         .override_by_regexp("/^(Arm|Queries|Requests|p95|Repeats)$/", [DynamicConfigValue("custom.width", 120)])
     )
 

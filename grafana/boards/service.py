@@ -16,6 +16,7 @@ from grafana.board import Board, Section
 from grafana.boards.now import at_a_glance
 from grafana.boards.promises import promises
 from grafana.boards.saturation import saturation
+from grafana.links import of_cell
 from grafana.panels.heatmap import heatmap
 from grafana.panels.legend import named_beside, told_apart
 from grafana.panels.table import Column, table
@@ -173,4 +174,5 @@ def _routes() -> Table:
         )
         .height(10)
         .sort_by([TableSortByFieldState().display_name("p95").desc(True)])
+        .override_by_name("Route", [of_cell("flightdeck-database", "Its queries", "handler")])
     )
