@@ -30,6 +30,8 @@ EVERYDAY: Final = (
 """What the drill's own light traffic asks; it begins before the fault and goes on after it."""
 
 EVERYDAY_PAUSE_S: Final = 0.2
+HANDOVER_S: Final = 2.5
+"""Both run until Prometheus has found and scraped the new one."""
 EMBEDDED: Final = {
     "OBSERVABILITY_ACCESS_LOG": "false",
     "DATABASE_URL": "",
@@ -88,6 +90,7 @@ class Scene:
         self.service = new
         self._point_at(new)
         self.scraped()
+        await asyncio.sleep(HANDOVER_S)
         await old.stop()
 
     @asynccontextmanager
