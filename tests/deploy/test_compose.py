@@ -40,7 +40,7 @@ def boards(stack: Stack) -> None:
     """A few boards from every arm, beside the traffic that Locust sends anyway."""
     for _ in range(5):
         for arm in ("baseline", "caching", "pooling", "compression", "edge"):
-            answer = httpx.get(stack.url(arm, BOARD), headers={"accept-encoding": "zstd"}, timeout=30)
+            answer = httpx.get(stack.url(arm, BOARD), headers={"accept-encoding": "zstd"}, timeout=60)
             assert answer.status_code == 200
 
 
@@ -200,7 +200,8 @@ def test_an_export_is_made_by_the_worker_and_downloaded_through_the_edge(stack: 
 
 
 def test_more_replicas_are_found_by_prometheus_and_the_edge(stack: Stack) -> None:
-    stack.compose("up", "--detach", "--no-recreate", "--wait", "--scale=optimized=2", "optimized", timeout_s=180)
+    scaled = ["up", "--detach", "--no-recreate", "--no-deps", "--wait", "--scale=optimized=2", "optimized"]
+    stack.compose(*scaled, timeout_s=300)
 
     def backends() -> int:
         listed = stack.compose("exec", "-T", "edge", "varnishadm", "-n", EDGE, "backend.list", "-j")
@@ -235,7 +236,7 @@ def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
     clients = [Thread(target=ask, daemon=True) for _ in range(4)]
     for client in clients:
         client.start()
-    eventually(lambda: len(answered) > 20, seconds=30)
+    eventually(lambda: len(answered) > 20)
     stack.compose("stop", "pooling")
     sleep(0.5)
     stopping = True
