@@ -1,5 +1,6 @@
 """The page that says what instrumentation costs, made from a measurement."""
 
+import os
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def page(rows: Sequence[Row], steps: Sequence[Step], *, rounds: int, requests: i
             ("step", "module", "takes"),
             ((step.title, step.where, f"{step.microseconds:.1f} µs") for step in steps),
         ),
-        machine=f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}, two processors",
+        machine=f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}, {os.cpu_count()} processors",
         packages=", ".join(f"{package} {version(package)}" for package in PACKAGES),
     )
 

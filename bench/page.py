@@ -1,5 +1,6 @@
 """The page that publishes what the benchmarks printed."""
 
+import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -59,7 +60,7 @@ reads as many rows in both; without the index it reads the table; without pages 
 
 ## Where it was measured
 
-Python {python} on {system}, {machine}, two processors; {packages}.
+Python {python} on {system}, {machine}, {processors} processors; {packages}.
 
 ## Verify
 
@@ -85,5 +86,6 @@ def page(printed: Mapping[str, str]) -> str:
         python=platform.python_version(),
         system=platform.system(),
         machine=platform.machine(),
+        processors=os.cpu_count(),
         packages=", ".join(f"{package} {version(package)}" for package in PACKAGES),
     )
