@@ -117,7 +117,10 @@ def page(rows: Sequence[Row], steps: Sequence[Step], *, rounds: int, requests: i
             ("step", "module", "takes"),
             ((step.title, step.where, f"{step.microseconds:.1f} µs") for step in steps),
         ),
-        machine=f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}, {os.cpu_count()} processors",
+        machine=(
+            f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}, "
+            f"{os.cpu_count()} processors"
+        ),
         packages=", ".join(f"{package} {version(package)}" for package in PACKAGES),
     )
 
