@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flightdeck import data
-from flightdeck.lab import DataDir
+from flightdeck.embedded_data import DataDir
 from flightdeck.results import write_report
 
 

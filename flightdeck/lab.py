@@ -9,13 +9,10 @@ from typing import Annotated
 
 import typer
 
-from flightdeck import results
+from flightdeck import results, sweeps
+from flightdeck.embedded_data import DataDir, require_data
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
-
-DataDir = Annotated[
-    Path, typer.Option(envvar="DATA_DIR", help="Where the embedded databases are; `flightdeck data load` makes them.")
-]
 
 
 @commands.command("list")
@@ -180,50 +177,7 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
         raise typer.Exit(1)
 
 
-@commands.command()
-def sweep(
-    name: Annotated[str, typer.Argument(help="pool-size, threads, page-size or compression.")],
-    seconds: Annotated[float, typer.Option(min=0.5, help="Of every measured point.")] = 3.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
-    data_dir: DataDir = Path(".flightdeck"),
-) -> None:
-    """Try a setting over its range: a curve, and which value to choose."""
-    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
-
-    from lab.compression_sweep import compression_sweep  # noqa: PLC0415
-    from lab.errors import LabError  # noqa: PLC0415
-    from lab.live import watching  # noqa: PLC0415
-    from lab.servers import Servers  # noqa: PLC0415
-    from lab.sweep import sweep_named, sweep_over  # noqa: PLC0415
-    from lab.table import print_compression, print_sweep  # noqa: PLC0415
-
-    if Servers.from_environ(os.environ).has_own_database:
-        require_data(data_dir)
-    try:
-        with watching(Console(stderr=True)) as watch:
-            if name == "compression":
-                curve = asyncio.run(compression_sweep(data_dir=data_dir, watch=watch))
-                typer.echo(curve.model_dump_json(indent=2)) if as_json else print_compression(curve, Console())
-                return
-            result = asyncio.run(sweep_over(sweep_named(name), data_dir=data_dir, seconds=seconds, watch=watch))
-    except LabError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    if as_json:
-        typer.echo(result.model_dump_json(indent=2))
-    else:
-        print_sweep(result, Console())
-    if result.is_interrupted:
-        raise typer.Exit(130)
-
-
+commands.command()(sweeps.sweep)
 commands.command("report")(results.write_reports)
 commands.command()(results.schema)
 commands.command()(results.serve)
-
-
-def require_data(data_dir: Path) -> None:
-    """End with what to do where the databases are missing."""
-    if not (data_dir / "flightdeck.db").exists():
-        typer.echo(f"no flights in {data_dir}; `flightdeck data load` loads them", err=True)
-        raise typer.Exit(2)

@@ -100,7 +100,7 @@ def sweep_named(name: str) -> Sweep:
     """Return the sweep; raise `UnknownExperiment` for any other name."""
     known = {sweep.name: sweep for sweep in SWEEPS}
     if name not in known:
-        raise UnknownExperiment({name}, [*known, "compression"])
+        raise UnknownExperiment({name}, [*known, "compression", "data-size"])
     return known[name]
 
 
@@ -115,7 +115,7 @@ async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, watch: Wat
                     for clients in sweep.clients:
                         watch.phase(f"{sweep.name} {value}, {clients} clients")
                         points.append(
-                            await _point(sweep, arm, generator, value=value, clients=clients, seconds=seconds)
+                            await measured_point(sweep, arm, generator, value=value, clients=clients, seconds=seconds)
                         )
     except asyncio.CancelledError:
         is_interrupted = True
@@ -163,7 +163,10 @@ def _arm(sweep: Sweep, value: int, data_dir: Path) -> Arm:
     return Arm(spec, data_dir=data_dir, token=secrets.token_hex(16), writes=False)
 
 
-async def _point(sweep: Sweep, arm: Arm, generator: Generator, *, value: int, clients: int, seconds: float) -> Point:
+async def measured_point(
+    sweep: Sweep, arm: Arm, generator: Generator, *, value: int, clients: int, seconds: float
+) -> Point:
+    """Return what the arm shows with so many clients that ask again as soon as they are answered."""
     order = Order(
         arm=arm.name,
         url=arm.url,

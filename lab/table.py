@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.compression_sweep import CompressionResult
+from lab.data_size import DataSizeResult
 from lab.drift import Drift
-from lab.figures import effect, interval, quantity
+from lab.figures import TIMES, effect, factor, interval, quantity
 from lab.live import VERDICT_STYLES
 from lab.result import ExperimentResult, LabResult, MetricResult
 from lab.sweep import SweepResult
@@ -151,6 +152,29 @@ def print_compression(result: CompressionResult, console: Console) -> None:
     console.print(table)
     console.print(f"Bodies: {sizes}. Times are CPU and transfer together, in the geometric mean.", markup=False)
     console.print(f"{result.recommendation}: {result.reason}.", style="bold", markup=False)
+
+
+def print_data_size(result: DataSizeResult, console: Console) -> None:
+    """Print how long each way takes at each size, then what stays flat."""
+    table = Table(
+        title="Does a list take longer the more flights there are?",
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=SIMPLE,
+    )
+    sizes = sorted({point.value for points in result.curves.values() for point in points})
+    for column in ("median answer", *(f"{size}{TIMES}" for size in sizes), "growth"):
+        table.add_column(column, justify="left" if column == "median answer" else "right")
+    for way, points in result.curves.items():
+        medians = {point.value: point.p50_s for point in points}
+        table.add_row(
+            Text(way, style="bold" if way == result.recommendation else ""),
+            *(quantity(medians.get(size), "s") for size in sizes),
+            factor(result.growth.get(way)),
+        )
+    console.print(table)
+    console.print(f"{result.recommendation or 'None is flat'}: {result.reason}.", style="bold", markup=False)
 
 
 def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:

@@ -1,10 +1,16 @@
 """The scalability law against curves whose law is known, and what sweeps recommend."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lab.compression_sweep import CODINGS, LINKS_BIT_PER_S, CompressionPoint
 from lab.compression_sweep import recommended as recommended_coding
+from lab.data_size import part_of, told
+from lab.databases import DATABASES
 from lab.errors import UnknownExperiment
 from lab.memory import DECODERS
 from lab.scalability import ScalabilityLaw, fitted
@@ -68,7 +74,7 @@ def test_a_value_with_failing_requests_is_not_recommended() -> None:
 
 
 def test_an_unknown_sweep_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownExperiment, match="pool-size, threads, page-size, compression"):
+    with pytest.raises(UnknownExperiment, match="pool-size, threads, page-size, compression, data-size"):
         sweep_named("nonsense")
 
 
@@ -102,3 +108,37 @@ def test_every_coding_can_be_undone() -> None:
         decoded = DECODERS[name.partition(" ")[0]]
         for level in levels:
             assert decoded(made(level)(body)) == body
+
+
+def test_a_part_of_the_data_has_every_table_and_index_and_some_of_the_flights(data_dir: Path, tmp_path: Path) -> None:
+    part = part_of(data_dir, tmp_path / "part", tenths=2)
+    for name in DATABASES:
+        with closing(sqlite3.connect(part / name)) as some, closing(sqlite3.connect(data_dir / name)) as every:
+            asked = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
+            assert some.execute(asked).fetchall() == every.execute(asked).fetchall()
+            assert some.execute("PRAGMA user_version").fetchone() == every.execute("PRAGMA user_version").fetchone()
+            (few,), (many,) = (each.execute("SELECT count(*) FROM flights").fetchone() for each in (some, every))
+            assert few / many == pytest.approx(0.2, rel=0.02)
+            airports = "SELECT count(*) FROM airports"
+            assert some.execute(airports).fetchone() == every.execute(airports).fetchone()
+
+
+def curve(*medians_s: float) -> list[Point]:
+    return [
+        point(tenths, 1 / median).model_copy(update={"p50_s": median})
+        for tenths, median in zip((1, 10), medians_s, strict=True)
+    ]
+
+
+def test_what_stays_flat_over_ten_times_the_data_is_recommended() -> None:
+    growth, chosen, reason = told(
+        {"all rows": curve(0.01, 0.1), "pages": curve(0.005, 0.0055), "more": curve(0.02, 0.02)}
+    )
+    assert growth == {"all rows": pytest.approx(10), "pages": pytest.approx(1.1), "more": 1.0}
+    assert chosen == "pages"
+    assert "all rows 10.0 times, pages 1.1 times" in reason
+
+
+def test_where_nothing_is_flat_nothing_is_recommended() -> None:
+    assert told({"all rows": curve(0.01, 0.1)})[1] is None
+    assert told({"all rows": []}) == ({}, None, "not measured")

@@ -1,0 +1,140 @@
+"""The sweep of the data's size: from a tenth of the year's flights to all of them, for a list as people ask for it."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from lab.arms import Arm, ArmSpec, running
+from lab.databases import DATABASES
+from lab.figures import TIMES
+from lab.generator import Generator
+from lab.process import TetheredProcess
+from lab.rounds import Watch
+from lab.sweep import Point, Sweep, measured_point
+
+TENTHS: Final = (1, 2, 5, 10)
+CLIENTS: Final = 2
+FLAT: Final = 1.25
+"""Over ten times the data, an answer that takes no longer than so many times as long is called flat."""
+WAYS: Final[Mapping[str, frozenset[str]]] = {
+    "all rows, no indexes": frozenset({"pooling"}),
+    "pages, no indexes": frozenset({"pooling", "pagination"}),
+    "all rows, indexes": frozenset({"pooling", "indexes"}),
+    "pages and indexes": frozenset({"pooling", "pagination", "indexes"}),
+}
+WHOLE_YEAR: Final = "/flights?origin=JFK&destination=LAX&sort=-scheduled_departure"
+"""A list that grows with the data: one route, all year."""
+
+
+WAITING: Final = (sys.executable, "-c", "import signal; signal.pause()")
+"""Ends with this process, however that ends; its tether then removes the copies."""
+
+
+class DataSizeResult(BaseModel):
+    """A curve for each way to answer, and what they say; the values of the points are tenths of the year."""
+
+    curves: dict[str, list[Point]]
+    growth: dict[str, float]
+    """How many times as long the median answer takes over ten times the data."""
+    recommendation: str | None
+    reason: str
+    is_interrupted: bool = False
+
+
+async def data_size_sweep(*, data_dir: Path, seconds: float, watch: Watch) -> DataSizeResult:
+    """Return the curves over copies of the databases that are removed afterwards."""
+    curves: dict[str, list[Point]] = {way: [] for way in WAYS}
+    is_interrupted = False
+    directory = Path(tempfile.mkdtemp(prefix="lab-sizes-", dir=data_dir))
+    copies = TetheredProcess("what removes the copies")
+    try:
+        await copies.start(WAITING, environment=os.environ, remove=directory)
+        async with Generator() as generator:
+            for tenths in TENTHS:
+                watch.phase(f"copying {tenths} tenths of the flights")
+                part = await asyncio.to_thread(part_of, data_dir, directory / str(tenths), tenths=tenths)
+                for way, techniques in WAYS.items():
+                    watch.phase(f"{tenths}{TIMES}, {way}")
+                    curves[way].append(await _point(techniques, part, generator, tenths=tenths, seconds=seconds))
+                shutil.rmtree(part)
+    except asyncio.CancelledError:
+        is_interrupted = True
+    finally:
+        await copies.stop()
+    growth, recommendation, reason = told(curves)
+    return DataSizeResult(
+        curves=curves, growth=growth, recommendation=recommendation, reason=reason, is_interrupted=is_interrupted
+    )
+
+
+def part_of(data_dir: Path, target: Path, *, tenths: int) -> Path:
+    """Return a directory with the same databases and so many tenths of the flights, spread over the year."""
+    target.mkdir(parents=True)
+    for name in DATABASES:
+        with closing(sqlite3.connect(target / name, isolation_level=None)) as copy:
+            copy.execute("PRAGMA journal_mode = OFF")
+            copy.execute("ATTACH ? AS whole", (str((data_dir / name).resolve()),))
+            version = copy.execute("PRAGMA whole.user_version").fetchone()[0]
+            made = copy.execute(
+                "SELECT type, name, sql FROM whole.sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+            ).fetchall()
+            for _, table, statement in (each for each in made if each[0] == "table"):
+                copy.execute(statement)
+                some = f" WHERE id % 10 < {tenths:d}" if table == "flights" else ""
+                copy.execute(f'INSERT INTO main."{table}" SELECT * FROM whole."{table}"{some}')  # noqa: S608 its names
+            for _, _, statement in (each for each in made if each[0] == "index"):
+                copy.execute(statement)
+            copy.execute(f"PRAGMA main.user_version = {version:d}")
+            copy.execute("ANALYZE main")
+            copy.execute("DETACH whole")
+            copy.execute("PRAGMA journal_mode = WAL")
+    return target
+
+
+def told(curves: Mapping[str, Sequence[Point]]) -> tuple[dict[str, float], str | None, str]:
+    """Return how each way grows, the first way that does not, and the reason."""
+    growth = {}
+    for way, points in curves.items():
+        by_size = {point.value: point.p50_s for point in points}
+        least, most = by_size.get(min(TENTHS)), by_size.get(max(TENTHS))
+        if least and most:
+            growth[way] = most / least
+    listed = ", ".join(f"{way} {factor:.1f} times" for way, factor in growth.items())
+    flat = [way for way, factor in growth.items() if factor <= FLAT]
+    if not flat:
+        return growth, None, f"over ten times the data the median answer takes: {listed}" if listed else "not measured"
+    quickest = min(flat, key=lambda way: curves[way][-1].p50_s or float("inf"))
+    return growth, quickest, f"over ten times the data its median stays. Growth: {listed}"
+
+
+async def _point(
+    techniques: frozenset[str], data_dir: Path, generator: Generator, *, tenths: int, seconds: float
+) -> Point:
+    sweep = Sweep(
+        name="data-size",
+        question="Does a list take longer the more flights there are?",
+        variable="",
+        values=TENTHS,
+        clients=(CLIENTS,),
+        techniques=techniques,
+        target=WHOLE_YEAR,
+    )
+    embedded = dict.fromkeys(("DATABASE_URL", "DATABASE_UNINDEXED_URL", "DATABASE_REPLICA_URL"), "")
+    arm = Arm(
+        ArmSpec(name=f"data-size-{tenths}", techniques=techniques, settings=embedded),
+        data_dir=data_dir,
+        token=secrets.token_hex(16),
+        writes=False,
+    )
+    async with running([arm]):
+        return await measured_point(sweep, arm, generator, value=tenths, clients=CLIENTS, seconds=seconds)
