@@ -45,7 +45,7 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/python -m grafana.build --check
 
 up:  ## start the whole stack in containers, wait until it is healthy, say where everything is; CORE=1 for less
-	docker compose $(if $(CORE),--profile core) up --detach --build --wait --wait-timeout 600
+	$(if $(CORE),OTLP_ENDPOINT=) docker compose $(if $(CORE),--profile core) up --detach --build --wait --wait-timeout 600
 	@python3 -m deploy.up
 
 down:  ## end the stack, with its data

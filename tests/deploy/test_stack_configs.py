@@ -202,3 +202,15 @@ def test_the_versions_in_the_files_are_the_versions_that_run() -> None:
         image = images["GRAFANA_IMAGE" if name in {"datasources", "dashboards"} else f"{name.upper()}_IMAGE"]
         first = (ROOT / FILES[name]).read_text("utf-8").splitlines()[0]
         assert image.rsplit(":", 1)[1] in first
+
+
+def test_without_a_collector_nothing_is_sent_and_so_nothing_is_lost() -> None:
+    assert services()["collector"]["profiles"] == ["all"]
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert re.search(
+        r"^\t\$\(if \$\(CORE\),OTLP_ENDPOINT=\) docker compose \$\(if \$\(CORE\),--profile core\) up",
+        makefile,
+        re.MULTILINE,
+    )
+    assert environment()["OTLP_ENDPOINT"] == services()["optimized"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert not TelemetrySettings.from_environ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}).otlp_endpoint
