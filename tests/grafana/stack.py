@@ -69,7 +69,7 @@ async def running_stack(directory: Path, data_dir: Path, watching: Watching) -> 
             )
             for name, techniques in ARMS.items()
         ]
-        async with running(arms), _prometheus(directory, arms, watching) as url:
+        async with running(arms), _watched(directory, arms, watching) as url:
             loads = [asyncio.create_task(_load(arm, mix, watching)) for arm in arms for mix in MIXES]
             try:
                 yield url
@@ -89,29 +89,44 @@ async def _load(arm: Arm, mix: str, watching: Watching) -> None:
 
 
 @asynccontextmanager
-async def _prometheus(directory: Path, arms: Sequence[Arm], watching: Watching) -> AsyncIterator[str]:
-    (port,) = free_ports(1)
-    address = f"127.0.0.1:{port}"
-    configuration = directory / "prometheus.yml"
-    configuration.write_text(yaml.safe_dump(_configuration(address, arms, watching)), "utf-8")
-    process = TetheredProcess("Prometheus")
-    command = [
+async def _watched(directory: Path, arms: Sequence[Arm], watching: Watching) -> AsyncIterator[str]:
+    """Run Prometheus, and an Alertmanager that tells nobody; give the URL of the first."""
+    prometheus, alertmanager = (f"127.0.0.1:{port}" for port in free_ports(2))
+    (directory / "alertmanager.yml").write_text("{route: {receiver: nobody}, receivers: [{name: nobody}]}", "utf-8")
+    configuration = yaml.safe_dump(_configuration(prometheus, alertmanager, arms, watching))
+    (directory / "prometheus.yml").write_text(configuration, "utf-8")
+    alerts = [
+        str(executable("prometheus-alertmanager", package="prometheus-alertmanager")),
+        f"--config.file={directory / 'alertmanager.yml'}",
+        f"--storage.path={directory / 'alertmanager'}",
+        f"--web.listen-address={alertmanager}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+    series = [
         str(executable("prometheus", package="prometheus")),
-        f"--config.file={configuration}",
+        f"--config.file={directory / 'prometheus.yml'}",
         f"--storage.tsdb.path={directory / 'tsdb'}",
-        f"--web.listen-address={address}",
+        f"--web.listen-address={prometheus}",
         "--enable-feature=exemplar-storage",
         "--log.level=warn",
     ]
+    async with _running("Alertmanager", alerts, alertmanager), _running("Prometheus", series, prometheus):
+        yield f"http://{prometheus}"
+
+
+@asynccontextmanager
+async def _running(name: str, command: Sequence[str], address: str) -> AsyncIterator[None]:
+    process = TetheredProcess(name)
     try:
         await process.start(command, environment={})
         await _until_ready(process, f"http://{address}/-/ready")
-        yield f"http://{address}"
+        yield
     finally:
         await process.stop()
 
 
-def _configuration(address: str, arms: Sequence[Arm], watching: Watching) -> dict[str, Any]:
+def _configuration(address: str, alertmanager: str, arms: Sequence[Arm], watching: Watching) -> dict[str, Any]:
     interval = f"{watching.scrape_s}s"
 
     def job(name: str, **targets: str) -> dict[str, Any]:
@@ -123,11 +138,13 @@ def _configuration(address: str, arms: Sequence[Arm], watching: Watching) -> dic
     return {
         "global": {"scrape_interval": interval, "evaluation_interval": interval, "scrape_timeout": interval},
         "rule_files": [str(watching.rules / kind / "*.yml") for kind in ("rules", "alerts")],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": [
             job("service", **{PROMISED: addresses.pop(PROMISED)}),
             job("comparison", **addresses),
             job("worker", **{PROMISED: worker}),
             {"job_name": "prometheus", "static_configs": [{"targets": [address]}]},
+            {"job_name": "alertmanager", "static_configs": [{"targets": [alertmanager]}]},
         ],
     }
 
