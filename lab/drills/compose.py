@@ -68,7 +68,12 @@ class Compose:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the drill, which repairs what it broke
         )
-        out, err = await process.communicate()
+        ending = asyncio.ensure_future(process.communicate())
+        try:
+            out, err = await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            await ending  # a stop that is still under way must not undo the start that follows
+            raise
         if process.returncode:
             name = f"docker compose {' '.join(arguments)}"
             raise ProcessFailed(name, f"ended with code {process.returncode}", err.decode(errors="replace"))

@@ -16,6 +16,7 @@ from lab.process import free_ports
 
 PACKAGE: Final = "postgresql"
 PLACES: Final = ("/usr/lib/postgresql/*/bin",)
+PROGRAMS: Final = ("initdb", "postgres", "pg_basebackup", "pg_isready", "psql")
 OWNER: Final = "postgres"
 POLL_S: Final = 0.1
 SETTINGS: Final = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
@@ -48,7 +49,7 @@ class Cluster:
         await self._run("initdb", "-D", str(data), "-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-sync")
         await self.start("primary")
         load = [sys.executable, "-m", "flightdeck", "data", "load"]
-        await _completed("flightdeck data load", load, {"DATABASE_URL": self.url("primary")})
+        await completed("flightdeck data load", load, {"DATABASE_URL": self.url("primary")})
         source = f"host=127.0.0.1 port={self._ports['primary']} user={OWNER}"
         backup = ["-D", str(self._directory / "replica"), "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"]
         await self._run("pg_basebackup", *backup, "-d", source)
@@ -78,10 +79,7 @@ class Cluster:
         return [*self._as_owner, self._programs["postgres"], "-D", str(self._directory / role), *options]
 
     async def _run(self, name: str, *arguments: str) -> None:
-        await _completed(name, [*self._as_owner, self._programs[name], *arguments], {})
-
-
-PROGRAMS: Final = ("initdb", "postgres", "pg_basebackup", "pg_isready", "psql")
+        await completed(name, [*self._as_owner, self._programs[name], *arguments], {})
 
 
 def _is_root() -> bool:
@@ -92,7 +90,8 @@ async def _code(command: Sequence[str]) -> int:
     return await (await asyncio.create_subprocess_exec(*command, cwd="/")).wait()
 
 
-async def _completed(name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+async def completed(name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run a command to its end; raise `ProcessFailed` with its last words where it fails."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=None if environment else Path("/"),

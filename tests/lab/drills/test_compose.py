@@ -27,7 +27,7 @@ from tests.servers.asgi import serving
 
 DOCKER = """\
 #!{python}
-import json, pathlib, sys
+import json, pathlib, sys, time
 state, words = pathlib.Path({state!r}), sys.argv[2:]
 with (state / "calls").open("a") as calls:
     calls.write(" ".join(words) + "\\n")
@@ -39,6 +39,7 @@ elif words[0] == "port":
 elif words[0] == "ps" and service.exists():
     print(json.dumps({{"Service": service.name, "State": service.read_text()}}))
 elif words[0] in ("stop", "pause"):
+    time.sleep(1.0)
     service.write_text({{"stop": "exited", "pause": "paused"}}[words[0]])
 elif words[0] in ("start", "unpause"):
     service.write_text("running")
@@ -141,6 +142,19 @@ def test_a_drill_that_is_stopped_in_the_middle_repairs_what_it_broke(stack: Stac
     assert process.returncode == 1
     assert "what was broken is repaired" in err
     assert stack.calls == ["stop redis", "start redis"]
+
+
+def test_a_drill_that_is_stopped_while_a_container_still_stops_leaves_it_running(stack: Stack) -> None:
+    calls = stack.directory / "calls"
+    with started(stack, "redis-stopped") as process:
+        deadline = time.monotonic() + 45
+        while time.monotonic() < deadline and not (calls.exists() and "stop redis" in calls.read_text()):
+            time.sleep(0.02)
+        assert stack.state("redis") == "running"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert stack.calls == ["stop redis", "start redis"]
+    assert stack.state("redis") == "running"
 
 
 @pytest.mark.parametrize(
