@@ -94,8 +94,8 @@ class Driver:
         return recording
 
     async def run_open(self, arrivals: Iterator[float]) -> None:
-        """Send when requests are due, in seconds from now, until the end; then wait for the last answers."""
-        started = self._loop.time()
+        """Send when requests are due, in seconds from the start, until the end; then wait for the last answers."""
+        started = self._begin - self._stretch.warm_up_s
         due = (started + arrival for arrival in arrivals)
         self._tick(next(due, None), due)
         await self._finish()

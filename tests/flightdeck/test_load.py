@@ -1,8 +1,10 @@
 """`flightdeck load` against services whose behaviour is known."""
 
 import asyncio
+import re
 import signal
 import sys
+from collections import Counter
 from contextlib import AsyncExitStack
 
 from lab.testing import Answer, Asked, Handler, known_service
@@ -49,7 +51,7 @@ def test_every_arm_gets_the_same_requests_and_ends_with_a_summary() -> None:
     first, second = list[Asked](), list[Asked]()
     code, printed = loaded("--rate", "40", "--duration", "1.5", "--every", "0.5", services=(first, second))
     assert code == 0
-    assert [(r.method, r.target) for r in first] == [(r.method, r.target) for r in second]
+    assert Counter((r.method, r.target) for r in first) == Counter((r.method, r.target) for r in second)
     assert 30 < len(first) < 100
     assert "PATCH" not in {request.method for request in first}  # no token
     assert f"{len(first)} requests" in printed.splitlines()[-2]
@@ -60,7 +62,9 @@ def test_an_interruption_ends_it_with_a_summary() -> None:
     asked: list[Asked] = []
     code, printed = loaded("--rate", "50", "--every", "60", services=(asked,), interrupt_after=10)
     assert code == 0
-    assert f"{len(asked)} requests" in printed or f"{len(asked) - 1} requests" in printed  # one may be under way
+    counted = re.search(r"(\d+) requests", printed)
+    assert counted is not None
+    assert 0 < int(counted[1]) <= len(asked)  # what was under way is not counted
 
 
 def test_a_service_that_is_not_there_is_said_and_ends_with_1() -> None:
