@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from grafana import colours
-from grafana.panels.colour import MEANINGS, by_legend
+from grafana.panels.colour import MEANINGS, meant, pattern
 from service.techniques import ARMS
 
 Colour = NDArray[np.float64]
@@ -60,21 +60,38 @@ def test_every_arm_stands_out_on_the_ground(ground: str) -> None:
 
 def test_no_colour_of_an_arm_means_something_else() -> None:
     others = {
-        name: colour for meanings in MEANINGS if meanings is not colours.ARMS for name, colour in meanings.items()
+        name: colour
+        for meanings in MEANINGS.values()
+        if meanings is not colours.ARMS
+        for name, colour in meanings.items()
     }
     same = {name for name, colour in others.items() if colour in colours.ARMS.values()}
     assert same == {"identity"}, "what is not compressed looks like the arm that compresses nothing; nothing else does"
 
 
 def test_no_name_has_two_colours() -> None:
-    names = [name for meanings in MEANINGS for name in meanings]
+    kinds = {id(meanings): meanings for meanings in MEANINGS.values()}.values()
+    names = [name for meanings in kinds for name in meanings]
     assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(
-    ("legend", "arm"),
-    [("baseline", "baseline"), ("baseline size", "baseline"), ("baseline2", None), ("the baseline", None)],
+    ("legend", "is_meant"),
+    [("baseline", True), ("baseline size", True), ("baseline2", False), ("the baseline", False)],
 )
-def test_a_legend_has_the_colour_of_the_name_that_it_begins_with(legend: str, arm: str | None) -> None:
-    found = [properties[0].value for pattern, properties in by_legend() if re.search(pattern.strip("/"), legend)]
-    assert found == ([{"mode": "fixed", "fixedColor": colours.ARMS[arm]}] if arm else [])
+def test_a_series_has_the_colour_of_the_name_that_it_begins_with(legend: str, is_meant: bool) -> None:
+    assert bool(re.search(pattern("baseline").strip("/"), legend)) == is_meant
+
+
+@pytest.mark.parametrize(
+    ("legend", "names"),
+    [
+        ("{{arm}}", colours.ARMS),
+        ("{{arm}} size", colours.ARMS),
+        ("{{handler}}", {}),
+        ("error", {"error": colours.RESULTS["error"]}),
+        ("purged", {}),
+    ],
+)
+def test_a_panel_knows_the_colours_that_it_needs(legend: str, names: dict[str, str]) -> None:
+    assert meant([legend]) == names
