@@ -63,8 +63,10 @@ def table(title: str, description: str, *columns: Column, key: Mapping[str, str]
         .no_value("-")
         .transformations(_joined(columns, key))
     )
-    # Bars of one unit share a scale, so that they compare between columns too.
-    is_alike = len({column.unit for column in columns if column.bar}) == 1
+    # Several bars of one unit share a scale, so that they compare between columns too. A single one has its own: the
+    # shared scale is that of every number in the table.
+    barred = [column.unit for column in columns if column.bar]
+    is_alike = len(barred) > 1 and len(set(barred)) == 1
     for column in columns:
         panel.override_by_name(column.title, _properties(column, is_alike=is_alike))
     for label, heading in key.items():

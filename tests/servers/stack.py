@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -56,9 +56,9 @@ class Stack:
     begun: float
     ended: float
     """When the traffic ended, in seconds since 1970; by then everything that should move has moved."""
-    expositions: tuple[str, ...]
+    expositions: tuple[str, ...] = field(repr=False)
     """What each process that is scraped said about itself then."""
-    trace_ids: frozenset[str]
+    trace_ids: frozenset[str] = field(repr=False)
     """Of the traces that reached the collector."""
 
 
