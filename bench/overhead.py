@@ -22,7 +22,7 @@ from bench.overhead_page import Row, page
 from bench.sink import Sink, sink
 
 ROUNDS: Final = 21
-REQUESTS: Final = 400
+REQUESTS: Final = 200
 BASELINE: Final = Path(__file__).with_name("overhead.json")
 PAGE: Final = Path("docs/overhead.md")
 WORSE_BY: Final = 0.05
@@ -54,6 +54,9 @@ def main(arguments: list[str]) -> int:
         PAGE.write_text(page(rows, anatomy(), rounds=ROUNDS, requests=REQUESTS))
         console.print(f"wrote {BASELINE.name} and {PAGE}")
         return 0
+    if not BASELINE.exists():
+        console.print("there is no baseline to compare with; record one by `make bench-overhead RECORD=1`")
+        return 2
     worse = regressions(rows, json.loads(BASELINE.read_text()))
     for line in worse:
         console.print(line)

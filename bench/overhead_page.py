@@ -119,7 +119,7 @@ def page(rows: Sequence[Row], steps: Sequence[Step], *, rounds: int, requests: i
         ),
         machine=(
             f"Python {platform.python_version()} on {platform.system()}, {platform.machine()}, "
-            f"{os.cpu_count()} processors"
+            f"{os.cpu_count()} processors, on which {os.getloadavg()[1]:.0f} programs wanted to run at a time"
         ),
         packages=", ".join(f"{package} {version(package)}" for package in PACKAGES),
     )
