@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from service.settings import Settings
 
-GRACE_S = 10
-"""How long requests that are being answered may take after the signal to stop."""
+GRACE_S = 5
+"""How long requests that are being answered may take after the signal to stop. Container runtimes kill after ten
+seconds, and the last spans and logs take up to three of them."""
 
 
 def serve(
