@@ -1,5 +1,6 @@
 """From rounds to what they say: the result of two arms, whether it is precise enough, and what weakens it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -46,9 +47,19 @@ def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, 
         rounds=rounds,
         discarded_rounds=measured.discarded,
         late_rounds=measured.late_rounds,
-        is_valid=not (measured.late_rounds or measured.is_saturated),
+        is_valid=not (measured.late_rounds or measured.is_saturated or _was_refused(measured, off, on)),
         is_complete=not (measured.is_interrupted or measured.failure),
         notes=list(_notes(measured, experiment.headline, off=off, on=on)),
+    )
+
+
+def _was_refused(measured: Measured, *arms: str) -> bool:
+    """Return whether an arm answered requests with 4xx, which none of the lab's requests deserves."""
+    return any(
+        400 <= status < 500
+        for round_ in measured.rounds
+        for arm in arms
+        for status in round_.slots[arm].opened.statuses
     )
 
 
@@ -78,5 +89,14 @@ def _notes(measured: Measured, headline: str, *, off: str, on: str) -> Iterator[
     for name in (off, on):
         slots = [round_.slots[name].opened for round_ in measured.rounds]
         errors, requests = sum(slot.server_errors for slot in slots), sum(slot.requests for slot in slots)
+        refused = Counter[int]()
+        for slot in slots:
+            refused.update({status: count for status, count in slot.statuses.items() if 400 <= status < 500})
+        if refused:
+            status, _ = refused.most_common(1)[0]
+            yield (
+                f"Not valid: {name} refused {refused.total()} of {requests} requests, mostly with {status}. "
+                "A refusal is quick, so its latencies flatter it."
+            )
         if errors:
             yield f"{errors} of {requests} requests to {name} failed; its latencies include the failed ones."

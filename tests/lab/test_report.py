@@ -11,11 +11,15 @@ from rich.console import Console
 from lab import figures
 from lab.drift import drift, read
 from lab.errors import BadTarget
+from lab.experiments import BY_NAME
 from lab.figures import TIMES
+from lab.metric import Slot
+from lab.outcome import compared
 from lab.report import html, write
 from lab.result import LabResult, MetricResult
+from lab.rounds import Measured, Round
 from lab.table import markdown, print_headlines, print_result
-from tests.lab.known_result import result
+from tests.lab.known_result import recording, result
 
 
 class Outline(HTMLParser):
@@ -104,6 +108,21 @@ def test_tables_and_markdown_show_the_same_effect() -> None:
     assert text.count(f"10.0{TIMES}") >= 2
     assert "pooling was not measured: needs <a pool>" in text
     assert f"| Compression | bytes on the wire | 200 kB | 20.0 kB | 10.0{TIMES} |" in markdown(result())
+
+
+def test_an_arm_that_refuses_requests_is_not_taken_for_a_quick_one() -> None:
+    refusing = recording(0.001, 300)
+    refusing.statuses.clear()
+    refusing.statuses[401] = 40
+    rounds = [
+        Round(at_s=0.0, slots={"baseline": Slot(opened=refusing), "compression": Slot(opened=recording(0.2, 20_000))})
+        for _ in range(4)
+    ]
+    sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
+    seen = compared(BY_NAME["compression"], Measured(rounds=rounds), sides=sides)
+    assert not seen.is_valid
+    assert "baseline refused 160 of 160 requests, mostly with 401" in " ".join(seen.notes)
+    assert result().techniques["compression"].is_valid
 
 
 def test_the_published_schema_is_that_of_the_results() -> None:
