@@ -65,8 +65,8 @@ instrumentation does not.
 
 ## Where our microseconds go
 
-Each step alone, in a loop without a server, at its fastest; in a server, where caches are colder, a step takes up to
-twice as long. What is sampled happens to one request in ten in the arms above.
+Each step alone, in a loop without a server, at its fastest. What the table above has beyond their sum is colder caches,
+other programs on the same processors, and the coroutine around it all. A request in ten is sampled in the arms above.
 
 {steps}
 

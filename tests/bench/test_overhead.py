@@ -1,9 +1,15 @@
-"""The benchmark of the instrumentation fails when it should."""
+"""The benchmark of the instrumentation fails when it should, and the page says what was measured."""
+
+import json
+from pathlib import Path
 
 import pytest
 
-from bench.overhead import regressions
-from bench.overhead_page import Row
+from bench.arms import ARMS
+from bench.overhead import BASELINE, PAGE, regressions
+from bench.overhead_page import GOALS, Row
+
+OURS = [arm for arm in ARMS if arm.name.startswith("ours")]
 
 
 def row(name: str, kept: float) -> Row:
@@ -24,3 +30,18 @@ def row(name: str, kept: float) -> Row:
 def test_five_points_less_of_ours_is_a_regression(name: str, kept: float, is_loud: bool) -> None:
     lines = regressions([row("bare", 1.0), row(name, kept)], {"ours-10": 0.85, "naive": 0.10})
     assert lines == ([f"{name} keeps {kept:.2f} of the bare throughput; it was 0.85"] if is_loud else [])
+
+
+def test_the_baseline_has_every_arm_of_ours() -> None:
+    baseline = json.loads(BASELINE.read_text())
+    assert {arm.name for arm in OURS} <= set(baseline)
+    assert set(GOALS) <= set(baseline)
+
+
+@pytest.mark.parametrize("name", [arm.name for arm in OURS])
+def test_the_page_was_made_from_the_same_run_as_the_baseline(name: str) -> None:
+    kept = json.loads(BASELINE.read_text())[name]
+    title = next(arm.title for arm in ARMS if arm.name == name)
+    (line,) = [line for line in Path(PAGE).read_text().splitlines() if line.startswith(f"| {title} |")]
+    shown = float(line.split("|")[4].strip().strip("*"))
+    assert shown == pytest.approx(kept, abs=0.006)
