@@ -197,6 +197,7 @@ class _Measuring:
                     halvings += 1
                     result.rate_per_s /= 2
                     result.rounds.clear()
+                    result.late_rounds = 0
                     self._watch.phase(f"an arm could not keep up; trying {result.rate_per_s:.1f} requests per second")
                     continue
                 result.is_saturated = True

@@ -166,6 +166,15 @@ def test_a_service_that_can_not_keep_up_is_asked_half_as_often_and_measured_from
     assert not result.is_saturated
 
 
+def test_late_rounds_of_a_rate_that_was_too_high_do_not_count() -> None:
+    def overrun(order: Order) -> Recording:
+        too_much = isinstance(order.pace, OpenLoop) and order.pace.rate_per_s > 4
+        return recorded(backlog=9 if too_much else 0, lateness_s=0.2 if too_much else 0.0)
+
+    result = measured(Scripted(overrun), replace(PLAN, budget_s=0.0))
+    assert (len(result.rounds), result.late_rounds) == (4, 0)
+
+
 def test_a_service_that_never_keeps_up_is_measured_and_said_to_be_saturated() -> None:
     result = measured(Scripted(lambda order: recorded(backlog=9 if isinstance(order.pace, OpenLoop) else 0)))
     assert result.is_saturated
