@@ -1,7 +1,7 @@
 """The page that lists what the service is built on and under which licence, from the installed packages' own words."""
 
 import re
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Final
 
@@ -19,16 +19,29 @@ NAMES: Final = {
 }
 """Older packages say it by classifier; the same licence has one name here."""
 
+CONDITIONAL: Final = {
+    "async-timeout": "Apache-2.0",
+    "colorama": "BSD-3-Clause",
+    "contourpy": "BSD-3-Clause",
+    "deprecated": "MIT",
+    "numpy": "BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0",
+    "scipy": "BSD-3-Clause",
+    "uvloop": "Apache-2.0 OR MIT",
+}
+"""What only some platforms or versions of Python need, or need in another version: it may not be installed here."""
+
+
+def pinned(*, conditional: bool) -> list[str]:
+    """Return the names of the pinned packages that only some platforms or versions of Python need, or of the others."""
+    lines = re.findall(r"^([A-Za-z0-9._-]+)==\S+( ;)?", REQUIREMENTS.read_text("utf-8"), re.MULTILINE)
+    return sorted({name for name, marker in lines if bool(marker) is conditional}, key=str.lower)
+
 
 def licences() -> dict[str, tuple[str, str]]:
-    """Return version and licence of each pinned package that is installed on this platform, by its name."""
-    names = re.findall(r"^([A-Za-z0-9._-]+)==", REQUIREMENTS.read_text("utf-8"), re.MULTILINE)
+    """Return version and licence of each pinned package that every platform needs, by its name."""
     found = {}
-    for name in sorted(names, key=str.lower):
-        try:
-            installed = distribution(name)
-        except PackageNotFoundError:  # of another platform
-            continue
+    for name in pinned(conditional=False):
+        installed = distribution(name)
         found[name] = installed.version, _licence(installed)
     return found
 
@@ -59,6 +72,11 @@ def licences_page() -> str:
             "| package | version | licence |",
             "| --- | --- | --- |",
             *rows,
+            "",
+            "What else is needed, or in which version, depends on the platform and on Python:\n",
+            "| package | licence |",
+            "| --- | --- |",
+            *(f"| `{name}` | {CONDITIONAL[name]} |" for name in pinned(conditional=True)),
             "",
         ]
     )
