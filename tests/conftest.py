@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 pytest_plugins = [
@@ -16,3 +18,12 @@ pytest_plugins = [
 def anyio_backend() -> str:
     """Run `async def` tests on asyncio: the service, its database drivers and uvicorn do too."""
     return "asyncio"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start, also where the run itself is a background job of a script.
+
+    Such a job ignores SIGINT, and so would every process that it starts.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,12 +1,15 @@
-"""kombu's filesystem transport with messages that appear whole.
+"""kombu's filesystem transport with files that appear whole.
 
 kombu writes a message under its final name, so a worker that looks at the wrong moment takes a part of it, can not read
-it, and stops. Here a message is written elsewhere and renamed. What kombu does with a message that was taken stays: it
-is gone at once, acknowledged or not, and a killed worker takes it along. The job's row knows, and is sent again.
+it, and stops; the table of an exchange is there empty for a moment, too. Here both are written elsewhere first. What
+kombu does with a message that was taken stays: it is gone at once, acknowledged or not, and a killed worker takes it
+along. The job's row knows, and is sent again.
 """
 
+import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,17 @@ class Channel(filesystem.Channel):
         hidden = Path(self.control_folder) / name
         hidden.write_text(dumps(payload), encoding="utf-8")
         hidden.rename(Path(self.data_folder_out) / name)
+
+    def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str | None) -> None:
+        """Add a queue to the table of an exchange."""
+        table = Path(self._exchange_file(exchange))  # type: ignore[attr-defined]  # younger than the types of kombu
+        if not table.exists():
+            empty = table.with_name(f"{uuid.uuid4()}.empty")
+            empty.write_text("[]", encoding="utf-8")
+            with suppress(FileExistsError):  # another process was first, and may have added to it already
+                os.link(empty, table)
+            empty.unlink()
+        super()._queue_bind(exchange, routing_key or "", pattern, queue or "")
 
 
 class Transport(filesystem.Transport):

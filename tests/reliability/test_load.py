@@ -99,10 +99,9 @@ async def test_three_times_the_capacity_is_shed_and_the_admitted_are_served_in_t
 
 
 @pytest.mark.timeout(7200)
-async def test_at_four_fifths_of_the_capacity_nothing_grows_and_nothing_fails(
-    service: ServiceProcess, effort: Effort
-) -> None:
+async def test_below_the_capacity_nothing_grows_and_nothing_fails(service: ServiceProcess, effort: Effort) -> None:
     capacity = await capacity_per_s(service, effort.choose(1.5, 10.0))
+    rate_per_s = effort.choose(0.4, 0.8) * capacity  # other tests take their share of the machine meanwhile
     samples: list[tuple[int, float]] = []
     over = asyncio.Event()
 
@@ -120,7 +119,7 @@ async def test_at_four_fifths_of_the_capacity_nothing_grows_and_nothing_fails(
     remaining = effort.soak_s
     while remaining > 0:  # in stretches: a long run keeps no list of all answers, and leaks show between them
         stretch = min(effort.choose(2.0, 30.0), remaining)
-        seen = await crowd.on_schedule(0.8 * capacity, seconds=stretch)
+        seen = await crowd.on_schedule(rate_per_s, seconds=stretch)
         remaining -= stretch
         slowest.append(quantile_s(seen, 0.99))
         for status, count in statuses(seen).items():
@@ -137,7 +136,7 @@ async def test_at_four_fifths_of_the_capacity_nothing_grows_and_nothing_fails(
     left = service.metric("db_client_connection_count", state="used")
     figures: dict[str, Any] = {
         "seconds": effort.soak_s,
-        "rate_per_s": round(0.8 * capacity),
+        "rate_per_s": round(rate_per_s),
         "requests": sum(totals.values()),
         "failures": sum(totals.values()) - totals.get(200, 0),
         "p99_ms": round(1000 * median(slowest)),
@@ -150,4 +149,4 @@ async def test_at_four_fifths_of_the_capacity_nothing_grows_and_nothing_fails(
     assert memory[1] < 1.1 * memory[0] + 5e6, figures
     assert descriptors[-1] <= descriptors[0] + 5, figures
     assert left == 0
-    effort.record("soak", "four fifths of the capacity", **figures)
+    effort.record("soak", "below the capacity", **figures)

@@ -1,11 +1,14 @@
 """Messages in a folder appear whole, under any number of readers and writers."""
 
+import os
 import threading
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import pytest
 from kombu import Connection
+from kombu.transport import filesystem
 
 from service.exports.broker import working_app
 from tests.servers.arm import arm_settings
@@ -51,6 +54,23 @@ def test_no_reader_takes_a_part_of_a_message(tmp_path: Path) -> None:
 
     assert failures == []
     assert sorted(taken) == list(range(MESSAGES))
+
+
+def test_nobody_finds_the_table_of_an_exchange_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    lock = filesystem.lock
+
+    def noted(file: Any, flags: int) -> None:
+        sizes.append(os.fstat(file.fileno()).st_size)
+        lock(file, flags)
+
+    monkeypatch.setattr(filesystem, "lock", noted)
+    for name in ("numbers", "letters"):
+        with connection(tmp_path) as broker, broker.SimpleQueue(name):
+            pass
+
+    assert sizes
+    assert min(sizes) > 0, "whoever opened it a moment earlier would have read nothing"
 
 
 def test_the_broker_of_a_data_directory_is_inside_it(tmp_path: Path) -> None:
