@@ -8,6 +8,7 @@ from lab.effects import effect_of
 from lab.experiments import Experiment
 from lab.metric import metric_named
 from lab.pooled import requests_needed
+from lab.recording import Recording
 from lab.result import ExperimentResult, summarised
 from lab.rounds import Measured, Round
 from lab.statistics import MIN_ROUNDS
@@ -16,6 +17,9 @@ TIGHT_FACTOR: Final = 1.1
 """An interval that ends within a tenth of the ratio is tight enough."""
 TIGHT_POWER: Final = 0.25
 """So is one whose ends are this share of the whole effect away, on the log scale: 40 times, give or take 2.5 times."""
+
+MOST_NOT_FOUND: Final = 0.05
+"""Four airports that people fly to are in no table: this share of 404 is what the data has, more is an arm that fails."""
 
 
 def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bool:
@@ -32,6 +36,7 @@ def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, 
     off, on = sides
     before, after, metrics, rounds = summarised(measured, sides=sides, headline=experiment.headline)
     headline = metrics.get(experiment.headline)
+    is_refused = any(_refused(_slots(measured, arm)) for arm in sides)
     return ExperimentResult(
         name=experiment.name,
         title=experiment.title,
@@ -47,20 +52,24 @@ def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, 
         rounds=rounds,
         discarded_rounds=measured.discarded,
         late_rounds=measured.late_rounds,
-        is_valid=not (measured.late_rounds or measured.is_saturated or _was_refused(measured, off, on)),
+        is_valid=not (measured.late_rounds or measured.is_saturated or is_refused),
         is_complete=not (measured.is_interrupted or measured.failure),
         notes=list(_notes(measured, experiment.headline, off=off, on=on)),
     )
 
 
-def _was_refused(measured: Measured, *arms: str) -> bool:
-    """Return whether an arm answered requests with 4xx, which none of the lab's requests deserves."""
-    return any(
-        400 <= status < 500
-        for round_ in measured.rounds
-        for arm in arms
-        for status in round_.slots[arm].opened.statuses
-    )
+def _refused(slots: Sequence[Recording]) -> Counter[int]:
+    """Return how often each 4xx was answered that none of the lab's requests deserves; a few 404 are answers."""
+    refused = Counter[int]()
+    for slot in slots:
+        refused.update({status: count for status, count in slot.statuses.items() if 400 <= status < 500})
+    if refused[404] <= MOST_NOT_FOUND * sum(slot.requests for slot in slots):
+        del refused[404]
+    return refused
+
+
+def _slots(measured: Measured, arm: str) -> list[Recording]:
+    return [round_.slots[arm].opened for round_ in measured.rounds]
 
 
 def _notes(measured: Measured, headline: str, *, off: str, on: str) -> Iterator[str]:
@@ -87,11 +96,9 @@ def _notes(measured: Measured, headline: str, *, off: str, on: str) -> Iterator[
     if rounds < MIN_ROUNDS:
         yield f"Fewer than {MIN_ROUNDS} rounds give no interval, and without one nothing is claimed."
     for name in (off, on):
-        slots = [round_.slots[name].opened for round_ in measured.rounds]
+        slots = _slots(measured, name)
         errors, requests = sum(slot.server_errors for slot in slots), sum(slot.requests for slot in slots)
-        refused = Counter[int]()
-        for slot in slots:
-            refused.update({status: count for status, count in slot.statuses.items() if 400 <= status < 500})
+        refused = _refused(slots)
         if refused:
             status, _ = refused.most_common(1)[0]
             yield (

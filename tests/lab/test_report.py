@@ -110,6 +110,22 @@ def test_tables_and_markdown_show_the_same_effect() -> None:
     assert f"| Compression | bytes on the wire | 200 kB | 20.0 kB | 10.0{TIMES} |" in markdown(result())
 
 
+@pytest.mark.parametrize(
+    ("statuses", "is_valid"),
+    [({200: 39, 401: 1}, False), ({404: 40}, False), ({200: 39, 404: 1}, True), ({200: 20, 304: 20}, True)],
+)
+def test_a_few_answers_that_there_is_no_such_airport_are_no_refusals(statuses: dict[int, int], is_valid: bool) -> None:
+    seen = recording(0.1, 300)
+    seen.statuses.clear()
+    seen.statuses.update(statuses)
+    rounds = [
+        Round(at_s=0.0, slots={"baseline": Slot(opened=seen), "compression": Slot(opened=recording(0.2, 20_000))})
+        for _ in range(4)
+    ]
+    sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
+    assert compared(BY_NAME["compression"], Measured(rounds=rounds), sides=sides).is_valid is is_valid
+
+
 def test_an_arm_that_refuses_requests_is_not_taken_for_a_quick_one() -> None:
     refusing = recording(0.001, 300)
     refusing.statuses.clear()
