@@ -19,7 +19,7 @@ TIGHT_POWER: Final = 0.25
 """So is one whose ends are this share of the whole effect away, on the log scale: 40 times, give or take 2.5 times."""
 
 MOST_NOT_FOUND: Final = 0.05
-"""Four airports that people fly to are in no table: this share of 404 is what the data has, more is an arm that fails."""
+"""Four airports that people fly to are in no table: a few 404 are in the data, more are an arm that fails."""
 
 
 def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bool:
