@@ -33,7 +33,7 @@ die() { say "$*"; exit 1; }
 # ---- which recipe makes which repository -----------------------------------
 recipe_of() { # repository[:tag] -> recipe, or nothing
   local repo=${1%@*}; repo=${repo%:*}
-  case ${repo#docker.io/} in
+  case $repo in
     debian|library/debian) echo debian ;;
     python|library/python) echo python ;;
     postgres|library/postgres) echo postgres ;;

@@ -21,8 +21,7 @@ def costs() -> list[Builder[Panel]]:
         time_series(
             "Stale answers",
             "Share of lookups that were answered with an older answer while a fresh one was made. They are as old as "
-            "the "
-            "policy allows, never older than a write that changed them: writes invalidate at once.",
+            "the policy allows, never older than a write that changed them: writes invalidate at once.",
             query(f"{lookups('stale')}\n/\nsum by (arm) (rate(cache_requests_total{{{ARM}}}[$window]))", "{{arm}}"),
             unit=units.SHARE,
         ).span(8),
@@ -32,8 +31,7 @@ def costs() -> list[Builder[Panel]]:
                 "For every answer that was computed, how many requests waited for it instead of computing it too. "
                 "Without "
                 "that each of them would have run the same queries. Above the dashed line an alert asks why popular "
-                "answers "
-                "are slow to make.",
+                "answers are slow to make.",
                 query(f"{lookups('coalesced')}\n/\n({lookups('miss')} > 0)", "{{arm}}"),
                 unit=units.COUNT,
             ),
@@ -52,8 +50,7 @@ def costs() -> list[Builder[Panel]]:
             time_series(
                 "Memory of entries",
                 "Bytes that cached answers take, by level and summed over the chosen arms. It levels out at the bound "
-                "of "
-                "each cache; what is used least goes first.",
+                "of each cache; what is used least goes first.",
                 query(f"sum by (level) (cache_size_bytes{{{ARM}}})", "{{level}}"),
                 unit=units.BYTES,
             )
@@ -69,8 +66,7 @@ def costs() -> list[Builder[Panel]]:
             time_series(
                 "Failed lookups",
                 "Share of lookups at which the cache did not answer: then answers are computed, slower but correct. "
-                "The "
-                "dashed line is the limit of the alert CacheDown.",
+                "The dashed line is the limit of the alert CacheDown.",
                 query(
                     f"{lookups('error')}\n/\nsum by (arm) (rate(cache_requests_total{{{ARM}}}[$window]))\n"
                     f"or sum by (arm) (rate(cache_requests_total{{{ARM}}}[$window])) * 0",

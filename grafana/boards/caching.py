@@ -44,8 +44,7 @@ def _at_one_look() -> list[Builder[Panel]]:
         logarithmic(
             "Reports and boards: time to the last byte, p50",
             "The same requests on every arm; the axis is logarithmic. The gap between baseline and caching is what a "
-            "found "
-            "answer saves. Arms without a cache lie on top of each other.",
+            "found answer saves. Arms without a cache lie on top of each other.",
             query(
                 "histogram_quantile(0.5, sum by (arm, le) "
                 f"(rate(http_response_last_byte_seconds_bucket{{{ARM}, {CACHED}}}[$window])))",
@@ -113,8 +112,7 @@ def _found() -> list[Builder[Panel]]:
         time_series(
             "Hit ratio by cache",
             "Share of answers that were found at any level, for each kind of answer. A ratio that falls and stays low "
-            "means "
-            "that "
+            "means that "
             "writes invalidate too much, or that the cache is too small.",
             query(
                 f'topk(12, sum by (cache) (cache:answers:rate5m{{{ARM}, result=~"hit|stale"}})\n/\n'
@@ -150,8 +148,7 @@ def _saved() -> list[Builder[Panel]]:
         logarithmic(
             "Time of a lookup, p95",
             "What asking the cache takes, without computing what it lacks. A hit is answered in microseconds from "
-            "memory "
-            "and about a millisecond from Redis; coalesced lookups wait as long as the computation takes.",
+            "memory and about a millisecond from Redis; coalesced lookups wait as long as the computation takes.",
             query(
                 "histogram_quantile(0.95, sum by (result, le) "
                 f"(rate(cache_request_duration_seconds_bucket{{{ARM}, level!='edge'}}[$window])))",

@@ -50,8 +50,7 @@ def _at_one_look() -> list[Builder[Panel]]:
         bars(
             "A departure board on the wire",
             "Bytes of an average board as it leaves each arm, for the same requests. Short bars are good: compression "
-            "sends "
-            "a fraction of what baseline sends.",
+            "sends a fraction of what baseline sends.",
             instant(f"max by (arm) (handler:response_bytes_per_request:5m{{{ARM}, {BOARD}}})", "{{arm}}"),
             unit=units.BYTES,
         )
@@ -109,8 +108,7 @@ def _by_encoding() -> list[Builder[Panel]]:
         time_series(
             "Bytes before and after",
             "Body bytes per second as the application made them, and as they went over the wire. The distance between "
-            "the "
-            "lines is what compression spares.",
+            "the lines is what compression spares.",
             query(_total("before_bytes_total"), "before"),
             query(_total("after_bytes_total"), "after"),
             unit=units.BYTES_PER_SECOND,
@@ -143,8 +141,7 @@ def _by_encoding() -> list[Builder[Panel]]:
         logarithmic(
             "Time to compress one body, p95",
             "A body of the departure board takes a millisecond or less with zstd. Long ones leave the event loop, so "
-            "that "
-            "others need not wait. Dots lead to traces.",
+            "that others need not wait. Dots lead to traces.",
             query(
                 "histogram_quantile(0.95, sum by (encoding, le) "
                 f"(rate(compression_duration_seconds_bucket{{{ARM}}}[$window])))",
@@ -155,8 +152,7 @@ def _by_encoding() -> list[Builder[Panel]]:
         time_series(
             "Compressed once, sent again",
             "Share of compressed answers whose bytes were kept from an earlier one. It follows the hit ratio of the "
-            "cache; "
-            "an arm without a cache compresses every answer anew.",
+            "cache; an arm without a cache compresses every answer anew.",
             query(
                 f"({reused} or {answers} * 0)\n/\n({compressed} > 0)",
                 "{{arm}}",
@@ -184,8 +180,7 @@ def _worth() -> list[Builder[Panel]]:
             "The median time that the service takes, as measured, plus the time that the bytes would take on a link of "
             "this "
             "speed, as calculated. On slow links bytes decide and compression wins; on fast ones only the service's "
-            "own "
-            "time remains.",
+            "own time remains.",
             *(
                 Column(title=title, query=rows(on_link(mbit_s)), unit=units.SECONDS, bar=True)
                 for title, mbit_s in LINKS_MBIT_S.items()

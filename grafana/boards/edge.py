@@ -15,8 +15,7 @@ def edge() -> list[Builder[Panel]]:
         time_series(
             "Answered 304: not modified",
             "Share of GET requests whose client already had the current answer: only headers were sent. Arms without "
-            "HTTP "
-            "caching have no validators to ask with.",
+            "HTTP caching have no validators to ask with.",
             query(
                 f"(sum by (arm) (rate(http_requests_total{{{ARM}, method='GET', status='304'}}[$window])) "
                 f"or sum by (arm) (rate({asked}[$window])) * 0)\n/\n(sum by (arm) (rate({asked}[$window])) > 0)",

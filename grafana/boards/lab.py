@@ -70,8 +70,7 @@ def _effects() -> Builder[Panel]:
             "Effect is the ratio without / with of the metric that decides, above 1 is better; with 95 % confidence it "
             "lies "
             "between at least and at most. An interval that includes 1 is no difference seen. Distrust rows whose load "
-            "was "
-            "not valid.",
+            "was not valid.",
             *_interval(ALONE),
             Column(title="Load valid", query=rows(of_experiment("valid")), unit=units.COUNT, words=ANSWERS),
             Column(
@@ -135,8 +134,7 @@ def _costs() -> Builder[Panel]:
         table(
             "What became worse",
             "Metrics that a technique makes worse with confidence: an effect of 0.5 is twice as much memory, time or "
-            "CPU. "
-            "This is the price; a technique without a row has none that was seen.",
+            "CPU. This is the price; a technique without a row has none that was seen.",
             *_interval(ALONE, matching=worse)[1:],
             key=BY_METRIC,
         )

@@ -51,8 +51,7 @@ def _at_one_look() -> list[Builder[Panel]]:
         time_series(
             "Connects per second",
             "New database connections. Without a pool every session opens one; with a pool the line lies at zero after "
-            "the "
-            "first requests. A pool whose line does not stay there is too small, or recycles too often.",
+            "the first requests. A pool whose line does not stay there is too small, or recycles too often.",
             query(_connects(), "{{arm}}"),
             unit=units.EVENTS_PER_SECOND,
         )
@@ -71,8 +70,7 @@ def _at_one_look() -> list[Builder[Panel]]:
         stat(
             "Longest usual wait",
             f"p95 of the wait for a connection, of the arm that waits longest. Red from {limit_s:g} s on, where an "
-            "alert "
-            "fires: a pool that makes people wait is too small, or its connections are held for too long.",
+            "alert fires: a pool that makes people wait is too small, or its connections are held for too long.",
             instant(f"max({_quantile(0.95, 'wait_time')})", "p95 of the wait"),
             unit=units.SECONDS,
         )
@@ -83,8 +81,7 @@ def _at_one_look() -> list[Builder[Panel]]:
         stat(
             "Gave up",
             "Checkouts in the range of time that got no connection before the pool's timeout: their requests were "
-            "answered "
-            "503. Good is zero.",
+            "answered 503. Good is zero.",
             instant(f"sum({timeouts})", "timeouts"),
             unit=units.COUNT,
         )
@@ -103,8 +100,7 @@ def _waiting() -> list[Builder[Panel]]:
             time_series(
                 "Wait time, p95",
                 "How long a checkout waited for a connection that somebody else had; connecting is not in it. Waits "
-                "appear "
-                "only with a pool: they are its price. The dashed line is the limit of the alert PoolWaitHigh.",
+                "appear only with a pool: they are its price. The dashed line is the limit of the alert PoolWaitHigh.",
                 query(_quantile(0.95, "wait_time"), "{{arm}}"),
                 unit=units.SECONDS,
             ),
@@ -113,8 +109,7 @@ def _waiting() -> list[Builder[Panel]]:
         time_series(
             "Waiting right now",
             "Checkouts that waited for a connection at their worst moment within the rate window. A queue that does "
-            "not "
-            "go away is a pool that is too small, or a leak.",
+            "not go away is a pool that is too small, or a leak.",
             query(f"sum by (arm) (max_over_time(db_client_connection_pending_requests{{{ARM}}}[$window]))", "{{arm}}"),
             unit=units.COUNT,
         )
@@ -123,8 +118,7 @@ def _waiting() -> list[Builder[Panel]]:
         time_series(
             "Timeouts",
             "Checkouts per second that gave up; each is a request that was answered 503 within the pool's timeout "
-            "instead "
-            "of hanging. Good is zero; anything else fires the alert PoolExhausted.",
+            "instead of hanging. Good is zero; anything else fires the alert PoolExhausted.",
             query(f"sum by (arm) (rate(db_client_connection_timeouts_total{{{ARM}}}[$window]))", "{{arm}}"),
             unit=units.EVENTS_PER_SECOND,
         )
@@ -140,16 +134,14 @@ def _waiting() -> list[Builder[Panel]]:
         logarithmic(
             "Use time, p95",
             "How long a connection is kept from the pool to its return. Long uses are what others wait for: look for "
-            "slow "
-            "statements, and for work that is done while a connection is held.",
+            "slow statements, and for work that is done while a connection is held.",
             query(_quantile(0.95, "use_time"), "{{arm}}"),
             unit=units.SECONDS,
         ).span(8),
         logarithmic(
             "Single rows: time to the last byte, p50",
             "Requests that do little else than one query; here a connect shows most. The gap between baseline and "
-            "pooling "
-            "is what the pool buys.",
+            "pooling is what the pool buys.",
             query(
                 "histogram_quantile(0.5, sum by (arm, le) "
                 f"(rate(http_response_last_byte_seconds_bucket{{{ARM}, {SINGLE_ROWS}}}[$window])))",

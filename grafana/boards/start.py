@@ -139,8 +139,7 @@ def _over_time() -> list[Builder[Panel]]:
         logarithmic(
             "Latency, p50",
             "Half of the requests are answered faster. The axis is logarithmic: one line's height above another is how "
-            "many "
-            "times slower it is. Gaps between baseline and the others are what their techniques buy.",
+            "many times slower it is. Gaps between baseline and the others are what their techniques buy.",
             query(by_arm("arm:latency_p50_seconds:5m"), "{{arm}}"),
             unit=units.SECONDS,
         ),
@@ -196,8 +195,7 @@ def _requests(arm: str) -> Builder[Panel]:
     return heatmap(
         f"Departure boards on {arm}",
         "How long boards took: the more requests, the stronger the cell. Dots are requests with a trace; click one to "
-        "see "
-        "what it did. A board on baseline runs hundreds of small queries, on optimized three or none.",
+        "see what it did. A board on baseline runs hundreds of small queries, on optimized three or none.",
         heat(
             "sum by (le) (increase(http_response_last_byte_seconds_bucket"
             f'{{arm="{arm}", handler="/airports/{{faa}}/departures"}}[$__rate_interval]))'
