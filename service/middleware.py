@@ -12,7 +12,7 @@ from service.admission.turnstile import Bounds, Turnstile
 from service.airlines import routes as airlines
 from service.airports import routes as airports
 from service.body_limit import BodyLimit
-from service.cache.compose import policies_in_use
+from service.cache.compose import lasting, policies_in_use
 from service.cache.layered import LayeredCache
 from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.null import NullCache
@@ -42,13 +42,14 @@ def add_middleware(
 ) -> None:
     """Add the middleware from the inside out: the last one added is the outermost."""
     compression = CompressionMetrics(registry)
+    kept = lasting(settings, POLICIES)
     app.add_middleware(PlainErrorsAsProblems)
     app.add_middleware(AllowanceHeaders)
     if isinstance(cache, LayeredCache):
-        policies = policies_in_use(settings, POLICIES)
+        policies = policies_in_use(settings, kept)
         app.add_middleware(ResponseCacheMiddleware, cache=cache, policies=policies)
     if settings.uses("http_cache"):
-        app.add_middleware(HttpCacheMiddleware, policies=PolicyTable(POLICIES))
+        app.add_middleware(HttpCacheMiddleware, policies=PolicyTable(kept))
     if settings.uses("compression"):
         app.add_middleware(CompressionMiddleware, meter=compression)
     app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)

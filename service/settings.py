@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     cache_shared_max_bytes: int = Field(
         default=256_000_000, ge=1_000_000, description="The same of the shared cache while it lives in the process."
     )
+    cache_ttl_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=43_200,
+        description="How long cached answers are fresh; 0 is each route's own time, from a minute to an hour.",
+    )
     weather_url: str = Field(
         default="http://127.0.0.1:8090",
         pattern=r"^https?://[^/\s]+(/\S*)?$",

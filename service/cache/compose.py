@@ -18,6 +18,12 @@ from service.cache.store import Store
 from service.settings import Settings
 
 
+def lasting(settings: Settings, policies: Mapping[str, CachePolicy]) -> dict[str, CachePolicy]:
+    """Return the policies with the time to live that the settings give, or else with their own."""
+    ttl_s = settings.cache_ttl_s
+    return {template: policy.lasting(ttl_s) if ttl_s else policy for template, policy in policies.items()}
+
+
 def policies_in_use(settings: Settings, policies: Mapping[str, CachePolicy]) -> PolicyTable:
     """Return the policies whose technique is on."""
     return PolicyTable({template: policy for template, policy in policies.items() if settings.uses(policy.technique)})

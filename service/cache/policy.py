@@ -1,8 +1,9 @@
 """Which routes' answers are kept, and for how long."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Self
 
 from starlette.routing import compile_path
 from starlette.types import Scope
@@ -38,6 +39,16 @@ class CachePolicy:
             raise ValueError(f"an entry of the cache {self.cache} would live longer than {LONGEST_S:.0f} s")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"the jitter of the cache {self.cache} must be at least 0 and below 1")
+
+    def lasting(self, ttl_s: float) -> Self:
+        """Return the policy with this time to live: staleness in proportion, other times at most as long."""
+        return replace(
+            self,
+            ttl_s=ttl_s,
+            stale_s=self.stale_s * ttl_s / self.ttl_s if self.ttl_s else 0.0,
+            negative_ttl_s=min(self.negative_ttl_s, ttl_s),
+            browser_s=min(self.browser_s, ttl_s),
+        )
 
     def lifetime_s(self, status: int, random: Random) -> tuple[float, float]:
         """Return how long an answer with this status is fresh and how long it is then stale; 0, 0 keeps none."""

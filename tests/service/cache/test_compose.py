@@ -1,11 +1,12 @@
 import pytest
 
-from service.cache.compose import cache_for, policies_in_use
+from service.cache.compose import cache_for, lasting, policies_in_use
 from service.cache.layered import LayeredCache
 from service.cache.memory import MemoryStore
 from service.cache.null import NullCache
 from service.cache.policy import CachePolicy
 from service.cache.redis.store import RedisStore
+from service.middleware import POLICIES as SERVED
 from service.settings import ConfigurationError, Settings
 from tests.service.cache.conftest import Lookups
 
@@ -72,3 +73,13 @@ def test_an_address_that_is_none_of_redis_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("REDIS_URL", "localhost:6379")
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         Settings.from_environ()
+
+
+def test_answers_are_fresh_for_each_routes_own_time_unless_the_settings_give_one_for_all() -> None:
+    assert lasting(settings(), POLICIES) == POLICIES
+    assert {policy.ttl_s for policy in lasting(settings(cache_ttl_s="2.5"), POLICIES).values()} == {2.5}
+
+
+def test_the_longest_time_to_live_that_is_allowed_is_one_that_every_route_can_have() -> None:
+    longest = lasting(settings(cache_ttl_s="43200"), SERVED)
+    assert all(policy.ttl_s == 43_200 for policy in longest.values())
