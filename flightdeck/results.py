@@ -63,7 +63,7 @@ def write_report(result: "LabResult", path: Path) -> None:
     """Write the report of what was measured, if anything was, and say where it is."""
     from lab.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    if result.techniques or result.elsewhere:
+    if result.techniques or result.elsewhere or result.sweeps:
         typer.echo(f"report: {write(result, path).resolve()}", err=True)
 
 

@@ -2,14 +2,9 @@
 
 from typing import Final
 
-ARMS: Final = {
-    "baseline": "#9397a1",
-    "caching": "#3494f4",
-    "pooling": "#c08f05",
-    "compression": "#a153ad",
-    "optimized": "#168b62",
-}
-"""One per arm. Any two differ under every form of colour blindness, and each stands out on dark and on light ground."""
+from service.techniques import ARM_COLOURS
+
+ARMS: Final = ARM_COLOURS
 
 RESULTS: Final = {
     "hit": "#56a8f5",

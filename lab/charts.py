@@ -7,31 +7,19 @@ from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from lab.figures import factor, quantity
 from lab.latencies import Latencies
+from lab.palette import BAD, FAINT, GOOD, INK, RULE, VARIABLES, arm_variable, drawn
 from lab.result import ExperimentResult, MetricResult
 
-# Each colour stands for a variable of the page's style sheet.
-VARIABLES: Final = {
-    "#010101": "--ink",
-    "#010102": "--faint",
-    "#010103": "--rule",
-    "#010104": "--off",
-    "#010105": "--on",
-    "#010106": "--good",
-    "#010107": "--bad",
-    "#010108": "--arm-1",
-    "#010109": "--arm-2",
-    "#01010a": "--arm-3",
-}
-INK, FAINT, RULE, OFF, ON, GOOD, BAD, *MORE = VARIABLES
-ARM_COLOURS: Final = (OFF, *MORE, ON)
-"""Of up to five arms: the first is the reference, the last has everything."""
 WIDTH_IN: Final = 4.7
 POINTS: Final = 200
+LEAST_SPAN: Final = 3.0
+"""Of a logarithmic axis: figures that hardly differ look so."""
 STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -60,7 +48,7 @@ def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
     """Return how latencies spread: for each arm the share of requests answered within a time."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure, axes = figure_and_axes(2.5)
-        colours = _colours(list(arms))
+        colours = arm_colours(list(arms))
         for arm, latencies in arms.items():
             if not len(latencies):
                 continue
@@ -73,7 +61,7 @@ def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
             axes.plot([p95], [0.95], "o", color=colours[arm], markersize=4.5)
         axes.set_ylim(0, 1.03)
         axes.set_yticks([0, 0.5, 0.95], ["0", "50 %", "95 %"])
-        _time_axis(axes)
+        unit_axis(axes.xaxis, "s")
         axes.set_title("answered within", loc="left", fontsize=9, color=FAINT)
         return svg_text(figure, "Share of requests answered within a time, for each arm")
 
@@ -82,16 +70,16 @@ def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
     """Return a metric of both arms, round after round: what drifts or jumps shows here."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure, axes = figure_and_axes(2.5)
-        for side, colour in (("off", OFF), ("on", ON)):
+        colours = arm_colours([experiment.off.name, experiment.on.name])
+        for side, arm in (("off", experiment.off.name), ("on", experiment.on.name)):
             points = [(r.at_s, getattr(r, side).get(metric)) for r in experiment.rounds]
             known = [(at, value) for at, value in points if value]
             if known:
                 at, values = zip(*known, strict=True)
-                axes.plot(at, values, "o-", color=colour, markersize=3.5, linewidth=1.2)
+                axes.plot(at, values, "o-", color=colours[arm], markersize=3.5, linewidth=1.2)
         result = experiment.metrics[metric]
         if axes.lines:
-            axes.set_yscale("log")
-            _unit_axis(axes, result.unit)
+            unit_axis(axes.yaxis, result.unit)
         axes.set_xlabel("seconds into the run")
         axes.set_title(f"{result.title}, round by round", loc="left", fontsize=9, color=FAINT)
         return svg_text(figure, f"{result.title} of both arms, round by round")
@@ -130,32 +118,29 @@ def figure_and_axes(height_in: float) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _colours(arms: Sequence[str]) -> dict[str, str]:
-    if len(arms) == 2:
-        return dict(zip(arms, (OFF, ON), strict=True))
-    return {arm: ARM_COLOURS[min(position, len(ARM_COLOURS) - 1)] for position, arm in enumerate(arms)}
+def arm_colours(arms: Sequence[str]) -> dict[str, str]:
+    """Return what each arm is drawn with; the first one is what the others are compared with."""
+    return {arm: drawn(arm_variable(arm, is_reference=not position)) for position, arm in enumerate(arms)}
 
 
-def _time_axis(axes: Axes) -> None:
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    decades = [10.0**exponent for exponent in range(-6, 4)]
-    steps = decades if high / low > 100 else [factor * decade for decade in decades for factor in (1, 2, 5)]
-    axes.xaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value, "s")))
-
-
-def _unit_axis(axes: Axes, unit: str) -> None:
-    low, high = axes.get_ylim()
-    if high / low < 3:
-        axes.set_ylim(low / 1.5, high * 1.5)
-        low, high = axes.get_ylim()
+def unit_axis(axis: Axis, unit: str, *, is_log: bool = True) -> None:
+    """Let an axis begin and end at its figures, with few labels that say their unit; never over less than a third."""
+    if not is_log:
+        low, high = axis.get_view_interval()
+        axis.axes.set(**{f"{axis.axis_name}lim": (min(low, 0.0), max(high, 0.01) * 1.05)})
+        axis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: short(value, unit) if value else "0"))
+        return
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    low, high = axis.get_view_interval()
+    if high / low < LEAST_SPAN:
+        low, high = low / LEAST_SPAN**0.5, high * LEAST_SPAN**0.5
+        axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
     decades = [10.0**exponent for exponent in range(-9, 12)]
     steps = decades if high / low > 100 else [step * decade for decade in decades for step in (1, 2, 5)]
-    axes.yaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value, unit)))
+    axis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value, unit)))
 
 
 def short(value: float, unit: str) -> str:

@@ -2,122 +2,76 @@
 
 import asyncio
 import secrets
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from math import exp, log
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, median
-from time import process_time
 from typing import Final
 
-import brotli  # type: ignore[import-untyped]  # ships no types
 import httpx
-import zstandard
-from pydantic import BaseModel
-from zlib_ng import zlib_ng
 
 from lab.arms import Arm, ArmSpec, running
+from lab.coding import CODINGS, Compress, cpu_s
+from lab.compression_curves import curves, tables
 from lab.errors import LabError
 from lab.rounds import Watch
+from lab.sweep_result import SweepResult
+from lab.transfer import LINKS_BIT_PER_S, Coded
 
-LINKS_BIT_PER_S: Final = {"1 Mbit/s": 1e6, "10 Mbit/s": 1e7, "100 Mbit/s": 1e8, "1000 Mbit/s": 1e9}
 TARGETS: Final = {
+    "one airport": "/airports/JFK",
     "10 rows": "/flights?origin=JFK&date_from=2013-12-01&date_to=2013-12-31&limit=10",
     "50 rows": "/flights?origin=JFK&date_from=2013-12-01&date_to=2013-12-31&limit=50",
     "a board": "/airports/JFK/departures?date=2013-12-31",
     "500 rows": "/flights?origin=JFK&date_from=2013-12-01&date_to=2013-12-31&limit=500",
 }
 """What the service answers, from small to large."""
-ROUNDS: Final = 7
-ROUND_BYTES: Final = 400_000
-"""Compressed of each body in a round, so that small bodies are timed as well as large ones."""
-
-Compress = Callable[[bytes], bytes]
 
 
-def _zstd(level: int) -> Compress:
-    return zstandard.ZstdCompressor(level=level).compress
-
-
-def _brotli(level: int) -> Compress:
-    return partial(brotli.compress, quality=level)
-
-
-def _zlib(level: int) -> Compress:
-    return partial(zlib.compress, level=level, wbits=31)
-
-
-def _zlib_ng(level: int) -> Compress:
-    return partial(zlib_ng.compress, level=level, wbits=31)
-
-
-CODINGS: Final[Mapping[str, tuple[Callable[[int], Compress], Sequence[int]]]] = {
-    "zstd": (_zstd, (1, 2, 3, 5, 7, 9, 12)),
-    "br": (_brotli, (1, 2, 3, 4, 5, 7, 9)),
-    "gzip by zlib": (_zlib, (1, 4, 6, 9)),
-    "gzip by zlib-ng": (_zlib_ng, (1, 3, 5, 6, 9)),
-}
-
-
-class CompressionPoint(BaseModel):
-    """One coding at one level, over all bodies."""
-
-    coding: str
-    level: int | None
-    """None: not compressed."""
-    bytes_share: float
-    """Of the body that is left, in the geometric mean over the bodies."""
-    cpu_per_mb_s: float
-    total_s: dict[str, float]
-    """CPU and transfer together, by link, in the geometric mean over the bodies."""
-
-    @property
-    def name(self) -> str:
-        """The coding with its level."""
-        return self.coding if self.level is None else f"{self.coding} {self.level}"
-
-
-class CompressionResult(BaseModel):
-    """The curve and what it says."""
-
-    bodies: dict[str, int]
-    """What was compressed, and its bytes."""
-    points: list[CompressionPoint]
-    best_by_link: dict[str, str]
-    recommendation: str
-    reason: str
-
-
-async def compression_sweep(*, data_dir: Path, watch: Watch) -> CompressionResult:
+async def compression_sweep(*, data_dir: Path, watch: Watch) -> SweepResult:
     """Return the curve over the service's own answers; raise `LabError` where it does not give them."""
-    watch.phase("fetching what the service answers")
-    bodies = await _bodies(data_dir)
-    points = await asyncio.to_thread(_points, bodies, watch)
-    best, recommendation, reason = recommended(points)
-    return CompressionResult(
-        bodies={name: len(body) for name, body in bodies.items()},
-        points=points,
-        best_by_link=best,
+    coded: list[Coded] = []
+    is_interrupted = False
+    try:
+        watch.phase("fetching what the service answers")
+        bodies = await _bodies(data_dir)
+        coded.append(_coded("identity", None, bodies))
+        for coding, (_, levels) in CODINGS.items():
+            watch.phase(f"compressing with {coding}")
+            coded += [await asyncio.to_thread(_coded, coding, level, bodies) for level in levels]
+    except asyncio.CancelledError:
+        is_interrupted = True
+    return told(coded).model_copy(update={"is_interrupted": is_interrupted})
+
+
+def told(coded: Sequence[Coded]) -> SweepResult:
+    """Return the tables and curves, with the coding that is never far from the quickest."""
+    recommendation, reason = recommended(coded) if len(coded) > 1 else (None, "no coding was measured")
+    return SweepResult(
+        name="compression",
+        question="Which coding, at which level, for answers of which size?",
+        setting="coding and level",
+        tables=tables(coded, recommendation),
+        curves=curves(coded, recommendation),
         recommendation=recommendation,
         reason=reason,
+        notes=["Times are CPU and transfer together, computed from both; a link's delay is the same for all codings."],
     )
 
 
-def recommended(points: Sequence[CompressionPoint]) -> tuple[dict[str, str], str, str]:
-    """Return the quickest of each link, and of all the one that is never far from it, with the reason."""
-    quickest = {link: min(points, key=lambda point: point.total_s[link]) for link in points[0].total_s}
+def recommended(coded: Sequence[Coded]) -> tuple[str, str]:
+    """Return the one that is on no link far from the quickest there, and the reason."""
+    quickest = {link: min(coded, key=lambda each: each.typical_s(link)) for link in LINKS_BIT_PER_S}
     regret = {
-        point.name: max(point.total_s[link] / best.total_s[link] for link, best in quickest.items()) for point in points
+        each.name: max(each.typical_s(link) / best.typical_s(link) for link, best in quickest.items()) for each in coded
     }
-    chosen = min(points, key=lambda point: regret[point.name])
-    worst = max(quickest, key=lambda link: chosen.total_s[link] / quickest[link].total_s[link])
-    reason = (
-        f"{chosen.bytes_share:.0%} of the bytes for {chosen.cpu_per_mb_s * 1e3:.1f} ms of CPU per MB. On no link does "
-        f"it take more than {regret[chosen.name]:.2f} times as long as the quickest there, which is "
-        f"{quickest[worst].name} on {worst}"
+    chosen = min(coded, key=lambda each: regret[each.name])
+    worst = max(quickest, key=lambda link: chosen.typical_s(link) / quickest[link].typical_s(link))
+    reason = f"{chosen.bytes_share:.0%} of the bytes for {chosen.cpu_per_mb_s * 1e3:.1f} ms of CPU per MB"
+    if quickest[worst] is chosen:
+        return chosen.name, f"{reason}; the quickest on every link"
+    return chosen.name, (
+        f"{reason}. On no link does it take more than {regret[chosen.name]:.2f} times as long as the quickest there, "
+        f"which is {quickest[worst].name} on {worst}"
     )
-    return {link: best.name for link, best in quickest.items()}, chosen.name, reason
 
 
 async def _bodies(data_dir: Path) -> dict[str, bytes]:
@@ -135,40 +89,12 @@ async def _bodies(data_dir: Path) -> dict[str, bytes]:
             raise LabError(f"the service does not answer what is to be compressed: {error!r}") from error
 
 
-def _points(bodies: Mapping[str, bytes], watch: Watch) -> list[CompressionPoint]:
-    points = [_point("identity", None, bodies, lambda body: body)]
-    for coding, (made, levels) in CODINGS.items():
-        watch.phase(f"compressing with {coding}")
-        points += [_point(coding, level, bodies, made(level)) for level in levels]
-    return points
-
-
-def _point(coding: str, level: int | None, bodies: Mapping[str, bytes], compress: Compress) -> CompressionPoint:
-    seconds = {name: _cpu_s(compress, body) if level is not None else 0.0 for name, body in bodies.items()}
-    left = {name: len(compress(body)) for name, body in bodies.items()}
-    return CompressionPoint(
+def _coded(coding: str, level: int | None, bodies: Mapping[str, bytes]) -> Coded:
+    compress: Compress = (lambda body: body) if level is None else CODINGS[coding][0](level)
+    return Coded(
         coding=coding,
         level=level,
-        bytes_share=_geometric_mean([left[name] / len(body) for name, body in bodies.items()]),
-        cpu_per_mb_s=fmean(seconds[name] / len(body) * 1e6 for name, body in bodies.items()),
-        total_s={
-            link: _geometric_mean([seconds[name] + 8 * left[name] / rate for name in bodies])
-            for link, rate in LINKS_BIT_PER_S.items()
-        },
+        before_bytes={name: len(body) for name, body in bodies.items()},
+        after_bytes={name: len(compress(body)) for name, body in bodies.items()},
+        cpu_s={name: 0.0 if level is None else cpu_s(compress, body) for name, body in bodies.items()},
     )
-
-
-def _cpu_s(compress: Compress, body: bytes) -> float:
-    """Return the CPU seconds that compressing the body once takes: the median of rounds."""
-    times = max(1, ROUND_BYTES // len(body))
-    rounds = []
-    for _ in range(ROUNDS):
-        begun = process_time()
-        for _ in range(times):
-            compress(body)
-        rounds.append((process_time() - begun) / times)
-    return median(rounds)
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    return exp(fmean(log(value) for value in values))

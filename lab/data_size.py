@@ -1,27 +1,25 @@
 """The sweep of the data's size: from a tenth of the year's flights to all of them, for a list as people ask for it."""
 
 import asyncio
-import os
 import secrets
 import shutil
 import sqlite3
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel
-
 from lab.arms import Arm, ArmSpec, running
 from lab.databases import DATABASES
 from lab.figures import TIMES
 from lab.generator import Generator
-from lab.process import TetheredProcess
+from lab.popularity import FLIGHTS
 from lab.rounds import Watch
+from lab.scratch import scratch
 from lab.sweep import Point, Sweep, measured_point
+from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
 
+QUESTION: Final = "Does a list take longer the more flights there are?"
 TENTHS: Final = (1, 2, 5, 10)
 CLIENTS: Final = 2
 FLAT: Final = 1.25
@@ -36,30 +34,12 @@ WHOLE_YEAR: Final = "/flights?origin=JFK&destination=LAX&sort=-scheduled_departu
 """A list that grows with the data: one route, all year."""
 
 
-WAITING: Final = (sys.executable, "-c", "import signal; signal.pause()")
-"""Ends with this process, however that ends; its tether then removes the copies."""
-
-
-class DataSizeResult(BaseModel):
-    """A curve for each way to answer, and what they say; the values of the points are tenths of the year."""
-
-    curves: dict[str, list[Point]]
-    growth: dict[str, float]
-    """How many times as long the median answer takes over ten times the data."""
-    recommendation: str | None
-    reason: str
-    is_interrupted: bool = False
-
-
-async def data_size_sweep(*, data_dir: Path, seconds: float, watch: Watch) -> DataSizeResult:
+async def data_size_sweep(*, data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
     """Return the curves over copies of the databases that are removed afterwards."""
     curves: dict[str, list[Point]] = {way: [] for way in WAYS}
     is_interrupted = False
-    directory = Path(tempfile.mkdtemp(prefix="lab-sizes-", dir=data_dir))
-    copies = TetheredProcess("what removes the copies")
     try:
-        await copies.start(WAITING, environment=os.environ, remove=directory)
-        async with Generator() as generator:
+        async with scratch(data_dir) as directory, Generator() as generator:
             for tenths in TENTHS:
                 watch.phase(f"copying {tenths} tenths of the flights")
                 part = await asyncio.to_thread(part_of, data_dir, directory / str(tenths), tenths=tenths)
@@ -69,11 +49,48 @@ async def data_size_sweep(*, data_dir: Path, seconds: float, watch: Watch) -> Da
                 shutil.rmtree(part)
     except asyncio.CancelledError:
         is_interrupted = True
-    finally:
-        await copies.stop()
+    return shown(curves).model_copy(update={"is_interrupted": is_interrupted})
+
+
+def shown(curves: Mapping[str, Sequence[Point]]) -> SweepResult:
+    """Return the curves, and what stays flat."""
     growth, recommendation, reason = told(curves)
-    return DataSizeResult(
-        curves=curves, growth=growth, recommendation=recommendation, reason=reason, is_interrupted=is_interrupted
+    sizes = sorted({point.value for points in curves.values() for point in points})
+    medians = {way: {point.value: point.p50_s for point in points} for way, points in curves.items()}
+    lines = [
+        Line(name=way, points=[(size * FLIGHTS / 10, median) for size, median in found.items() if median])
+        for way, found in medians.items()
+    ]
+    return SweepResult(
+        name="data-size",
+        question=QUESTION,
+        setting="flights in the database",
+        tables=[
+            SweepTable(
+                columns=[
+                    Column(name="way", title="median answer"),
+                    *(Column(name=f"p50_s_{size}", title=f"{size}{TIMES}", unit="s") for size in sizes),
+                    Column(name="growth", title="growth", unit="times"),
+                ],
+                rows=[
+                    {"way": way, "growth": growth.get(way)} | {f"p50_s_{size}": found.get(size) for size in sizes}
+                    for way, found in medians.items()
+                ],
+                chosen=[position for position, way in enumerate(medians) if way == recommendation],
+            )
+        ],
+        curves=[
+            Curve(
+                title="half of the answers within",
+                x=Axis(title="flights in the database"),
+                y=Axis(title="latency", unit="s"),
+                lines=[line for line in lines if line.points],
+                caption="A level line does not care how much data there is.",
+            )
+        ],
+        recommendation=recommendation,
+        reason=reason,
+        notes=[f"Asked for: {WHOLE_YEAR}, by {CLIENTS} clients at once."],
     )
 
 
@@ -122,7 +139,7 @@ async def _point(
 ) -> Point:
     sweep = Sweep(
         name="data-size",
-        question="Does a list take longer the more flights there are?",
+        question=QUESTION,
         variable="",
         values=TENTHS,
         clients=(CLIENTS,),

@@ -17,8 +17,8 @@ class LabError(Exception):
 class UnknownExperiment(LabError):
     """A name that the lab has no experiment or sweep for."""
 
-    def __init__(self, names: Collection[str], known: Collection[str]) -> None:
-        super().__init__(f"no experiment named {', '.join(sorted(names))}; there are: {', '.join(known)}")
+    def __init__(self, names: Collection[str], known: Collection[str], *, kind: str = "experiment") -> None:
+        super().__init__(f"no {kind} named {', '.join(sorted(names))}; there are: {', '.join(known)}")
 
 
 class ArmFailed(LabError):

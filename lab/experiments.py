@@ -155,7 +155,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="background_tasks",
         techniques=frozenset({"background_tasks"}),
-        question="How much sooner is a status update answered if its audit and notifications come after?",
+        question="How much sooner is a status update answered if those who watch the flight are told after?",
         mix="updates",
         headline="p50_s",
         elsewhere="single rows",

@@ -3,32 +3,42 @@
 from typing import Final
 
 from lab.result import MetricResult
+from lab.sweep_result import Column
 
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
+
+
+SCALES: Final = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "bytes": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
+    "bit/s": ((1e6, "Mbit/s"),),
+}
+"""Of each unit, from large to small; the smallest takes whatever is left."""
+SUFFIXES: Final = {"share": " %", "1/s": " /s", "times": TIMES}
 
 
 def quantity(value: float | None, unit: str) -> str:
     """Return a value with a unit that suits its size; a dash where there is none."""
     if value is None:
         return NONE
-    if unit == "s":
-        for factor, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-            if abs(value) >= factor or (name == "µs"):
-                return f"{_three_digits(value / factor)} {name}"
-    if unit == "bytes":
-        for factor, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-            if abs(value) >= factor:
-                return f"{_three_digits(value / factor)} {name}"
-        return f"{value:.0f} B"
-    if unit == "share":
-        return f"{_three_digits(value * 100)} %"
-    return f"{_three_digits(value)} /s" if unit == "1/s" else _three_digits(value)
+    if unit in SCALES:
+        scales = SCALES[unit]
+        size, name = next((scale for scale in scales if abs(value) >= scale[0]), scales[-1])
+        return f"{value / size:.0f} {name}" if name == "B" else f"{_three_digits(value / size)} {name}"
+    if not unit and float(value).is_integer():
+        return f"{value:,.0f}"
+    return _three_digits(value * 100 if unit == "share" else value) + SUFFIXES.get(unit, "")
+
+
+def cell(value: float | str | None, column: Column) -> str:
+    """Return what stands in a table of a sweep."""
+    return value if isinstance(value, str) else quantity(value, column.unit)
 
 
 def factor(ratio: float | None) -> str:
     """Return a ratio as twelve-fold improvements are written: the number and a times sign."""
-    return NONE if ratio is None else f"{_three_digits(ratio)}{TIMES}"
+    return quantity(ratio, "times")
 
 
 def effect(metric: MetricResult) -> str:

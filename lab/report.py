@@ -10,10 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from lab import charts, figures
 from lab.latencies import Latencies
+from lab.palette import arm_variable
 from lab.result import ExperimentResult, LabResult, MetricResult
+from lab.sweep_page import DrawnSweep
 from lab.table import SECTIONS
 from lab.trace import TraceResult
 from lab.waterfall import waterfall
+from service.techniques import ARM_COLOURS
 
 PARTS: Final = {"techniques": "", "leave_one_out": "left out of everything", "elsewhere": "elsewhere"}
 
@@ -82,6 +85,11 @@ class Page:
         )
 
     @property
+    def colours(self) -> tuple[str, str]:
+        """The variables of both arms' colours."""
+        return arm_variable(self.experiment.off.name, is_reference=True), arm_variable(self.experiment.on.name)
+
+    @property
     def rate(self) -> str:
         """Requests per second of the open loop."""
         return f"{self.experiment.rate_per_s:.3g}"
@@ -144,15 +152,20 @@ def html(result: LabResult) -> str:
         lstrip_blocks=True,
     )
     main = [page for page in pages if not page.part] or pages
+    sweeps = [DrawnSweep.of(sweep) for sweep in result.sweeps.values()]
     return environment.get_template("report.html.j2").render(
         result=result,
-        title=_title(main),
+        title=_title(main, sweeps),
         lead=_lead(result),
         pages=pages,
+        sweeps=sweeps,
+        arm_colours=ARM_COLOURS,
         overview=_overview(main),
         forest=charts.forest(
             [(_label(page), page.experiment.metrics[page.experiment.headline]) for page in pages], name="forest"
-        ),
+        )
+        if pages
+        else "",
         facts=list(_facts(result)),
         none_sign=figures.NONE,
     )
@@ -184,7 +197,9 @@ def _label(page: Page) -> str:
     return f"{page.experiment.name}, {page.part}" if page.part else page.experiment.name
 
 
-def _title(pages: list[Page]) -> str:
+def _title(pages: list[Page], sweeps: list[DrawnSweep]) -> str:
+    if not pages:
+        return sweeps[0].found.question if len(sweeps) == 1 else "Settings over their range, and what to choose"
     names = [page.experiment.title.partition(" (")[0].lower() for page in pages]
     if len(names) > 4:
         return f"What {len(names)} performance techniques buy"
@@ -194,10 +209,13 @@ def _title(pages: list[Page]) -> str:
 
 def _lead(result: LabResult) -> str:
     when = datetime.fromisoformat(result.started_at)
-    return (
+    lead = (
         f"Measured on {when:%d %B %Y at %H:%M} UTC, in {result.duration_s:.0f} seconds, on {result.environment.cores} "
-        f"cores. The same requests went to a service without and with each technique, in turn."
+        "cores."
     )
+    if not any(getattr(result, section) for section in SECTIONS):
+        return lead
+    return f"{lead} The same requests went to a service without and with each technique, in turn."
 
 
 def _overview(pages: list[Page]) -> dict[str, object] | None:
@@ -207,8 +225,8 @@ def _overview(pages: list[Page]) -> dict[str, object] | None:
         return None
     arms: dict[str, Latencies] = {pages[0].experiment.off.name: pages[0].experiment.off.all_latencies()}
     arms |= {page.experiment.on.name: page.experiment.on.all_latencies() for page in pages}
-    colours = [charts.VARIABLES[colour] for colour in charts.ARM_COLOURS]
-    return {"arms": list(zip(arms, colours, strict=False)), "svg": charts.distributions(arms, name="overview")}
+    colours = [(arm, arm_variable(arm, is_reference=not position)) for position, arm in enumerate(arms)]
+    return {"arms": colours, "svg": charts.distributions(arms, name="overview")}
 
 
 def _facts(result: LabResult) -> Iterator[tuple[str, str]]:

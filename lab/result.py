@@ -11,6 +11,7 @@ from lab.latencies import Latencies
 from lab.metric import METRICS, SPECIAL, Metric, Slot, metrics_of_kind
 from lab.rounds import Measured
 from lab.statistics import Better, Effect, Verdict
+from lab.sweep_result import SweepResult
 from lab.trace import TraceResult
 
 DECIDING: Final = 0.95
@@ -133,8 +134,10 @@ class LabResult(BaseModel):
     """Each missing from everything: everything but it against everything."""
     elsewhere: dict[str, ExperimentResult] = {}
     """Each under traffic where it should make no difference."""
+    sweeps: dict[str, SweepResult] = {}
+    """Settings over their range, by the name of the sweep."""
     skipped: dict[str, str] = {}
-    """Experiments that were asked for and not run, and why."""
+    """Experiments and sweeps that were asked for and not run, and why."""
 
 
 def summarised(

@@ -1,4 +1,4 @@
-"""Sweeps: one setting over its range, a curve, and a recommendation with its reason."""
+"""Sweeps under load: one setting over its range at several concurrencies, the knee, and what to choose."""
 
 import asyncio
 import secrets
@@ -10,17 +10,18 @@ from typing import Final
 from pydantic import BaseModel
 
 from lab.arms import Arm, ArmSpec, running
-from lab.errors import UnknownExperiment
 from lab.generator import Generator, Order
 from lab.metric import Slot, metric_named
 from lab.pace import ClosedLoop, Stretch
 from lab.rounds import Watch
-from lab.scalability import fitted
+from lab.scalability import ScalabilityLaw, fitted
+from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
 
 ENOUGH: Final = 0.95
 """A setting that reaches this share of the best is as good, and the smaller one is chosen."""
 WARM_UP_S: Final = 1.0
 POINT_METRICS: Final = ("p50_s", "p95_s", "bytes_per_response", "cpu_per_request_s")
+FEWEST_FOR_LAW: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,15 @@ class Sweep:
     clients: tuple[int, ...]
     techniques: frozenset[str]
     mix: str = ""
+    others: str = ""
+    """A kind of request that suffers from the rest of the mix; its latency is shown too."""
     target: str = ""
     settings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def setting(self) -> str:
+        """What is varied, as a person reads it."""
+        return self.variable or "limit"
 
 
 SWEEPS: Final = (
@@ -58,6 +66,7 @@ SWEEPS: Final = (
         clients=(1, 2, 4, 8),
         techniques=frozenset({"pooling", "indexes", "offload"}),
         mix="itineraries and flights",
+        others="flight",
     ),
     Sweep(
         name="page-size",
@@ -79,29 +88,10 @@ class Point(BaseModel):
     throughput_per_s: float
     p50_s: float | None
     p95_s: float | None
+    others_p95_s: float | None = None
     bytes_per_response: float | None
     cpu_per_request_s: float | None
     errors: int
-
-
-class SweepResult(BaseModel):
-    """The points of a sweep and what they say."""
-
-    name: str
-    question: str
-    variable: str
-    points: list[Point]
-    recommendation: int | None
-    reason: str
-    is_interrupted: bool = False
-
-
-def sweep_named(name: str) -> Sweep:
-    """Return the sweep; raise `UnknownExperiment` for any other name."""
-    known = {sweep.name: sweep for sweep in SWEEPS}
-    if name not in known:
-        raise UnknownExperiment({name}, [*known, "compression", "data-size"])
-    return known[name]
 
 
 async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
@@ -119,21 +109,32 @@ async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, watch: Wat
                         )
     except asyncio.CancelledError:
         is_interrupted = True
+    return told(sweep, points).model_copy(update={"is_interrupted": is_interrupted})
+
+
+def told(sweep: Sweep, points: Sequence[Point]) -> SweepResult:
+    """Return the points as tables and curves, with what they recommend."""
     recommendation, reason = recommended(sweep, points)
+    chosen = [point for point in points if point.value == recommendation]
+    law = _law(chosen)
+    notes = [] if law is None else [_said(law, sweep, recommendation)]
     return SweepResult(
         name=sweep.name,
         question=sweep.question,
-        variable=sweep.variable or "limit",
-        points=points,
-        recommendation=recommendation,
+        setting=sweep.setting,
+        tables=[_table(sweep, points, recommendation)],
+        curves=_curves_by_clients(sweep, points, recommendation, law)
+        if len(sweep.clients) > 1
+        else _curves_by_value(points),
+        recommendation=None if recommendation is None else f"{sweep.setting} {recommendation}",
         reason=reason,
-        is_interrupted=is_interrupted,
+        notes=notes,
     )
 
 
 def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]:
     """Return the smallest value that is as good as the best, and why."""
-    served = [point for point in points if not point.errors]
+    served = [point for point in points if not point.errors and point.throughput_per_s]
     if not served:
         return None, "no value was measured without failing requests"
     if not sweep.variable:
@@ -146,15 +147,111 @@ def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]
         unit = "answers per second"
     best = max(rates, key=lambda value: rates[value])
     chosen = min(value for value, rate in rates.items() if rate >= ENOUGH * rates[best])
-    reason = f"{rates[chosen]:.0f} {unit}; the most was {rates[best]:.0f}, with {best}"
-    curve = [point for point in served if point.value == chosen]
-    if len(curve) >= 3:
-        knee = fitted([p.clients for p in curve], [p.throughput_per_s for p in curve]).knee
-        measured = max(p.clients for p in curve)
-        reason += (
-            f". More than about {knee:.0f} clients at once slow each other down" if knee and knee < measured else ""
-        )
+    reason = (
+        f"{rates[chosen]:.0f} {unit}, the most of all"
+        if chosen == best
+        else f"{rates[chosen]:.0f} {unit}; the most was {rates[best]:.0f}, with {best}"
+    )
+    law = _law([point for point in served if point.value == chosen])
+    measured = max(p.clients for p in served if p.value == chosen)
+    if law is not None and law.knee and law.knee < measured:
+        reason += f". More than about {law.knee:.0f} clients at once slow each other down"
     return chosen, reason
+
+
+def _law(points: Sequence[Point]) -> ScalabilityLaw | None:
+    served = [point for point in points if point.throughput_per_s]
+    if len(served) < FEWEST_FOR_LAW:
+        return None
+    return fitted([p.clients for p in served], [p.throughput_per_s for p in served])
+
+
+def _said(law: ScalabilityLaw, sweep: Sweep, value: int | None) -> str:
+    peak = f"highest at {law.knee:.0f} clients" if law.knee else "no peak within reach"
+    return (
+        f"Universal Scalability Law with {sweep.setting} {value}: {law.rate_per_s:.0f} answers per second for one "
+        f"client, contention {law.contention:.1%}, coherence {law.coherence:.2%}, {peak}."
+    )
+
+
+def _table(sweep: Sweep, points: Sequence[Point], chosen: int | None) -> SweepTable:
+    columns = [
+        Column(name="value", title=sweep.setting),
+        Column(name="clients", title="clients"),
+        Column(name="throughput_per_s", title="throughput", unit="1/s"),
+        Column(name="p50_s", title="p50", unit="s"),
+        Column(name="p95_s", title="p95", unit="s"),
+        *([Column(name="others_p95_s", title=f"{sweep.others}: p95", unit="s")] if sweep.others else []),
+        Column(name="bytes_per_response", title="bytes", unit="bytes"),
+        Column(name="cpu_per_request_s", title="CPU per request", unit="s"),
+        Column(name="errors", title="errors"),
+    ]
+    rows = [{column.name: getattr(point, column.name) for column in columns} for point in points]
+    return SweepTable(
+        columns=columns,
+        rows=rows,
+        chosen=[position for position, point in enumerate(points) if point.value == chosen],
+    )
+
+
+def _curves_by_clients(
+    sweep: Sweep, points: Sequence[Point], chosen: int | None, law: ScalabilityLaw | None
+) -> list[Curve]:
+    clients = Axis(title="clients at once")
+    throughput = _lines(sweep, points, "throughput_per_s")
+    if law is not None:
+        law_points = [(float(number), law.throughput(number)) for number in sweep.clients]
+        throughput.append(Line(name=f"scalability law of {chosen}", points=law_points, is_dashed=True))
+    shown = [("p95_s", "95 % of the answers within")]
+    if sweep.others:
+        shown.append(("others_p95_s", f"95 % of the answers of kind “{sweep.others}” within"))
+    return [
+        Curve(title="answers per second", x=clients, y=Axis(title="answers", unit="1/s"), lines=throughput),
+        *(
+            Curve(title=title, x=clients, y=Axis(title="latency", unit="s"), lines=_lines(sweep, points, name))
+            for name, title in shown
+        ),
+    ]
+
+
+def _lines(sweep: Sweep, points: Sequence[Point], metric: str) -> list[Line]:
+    lines = [
+        Line(
+            name=f"{sweep.setting} {value}",
+            points=[
+                (float(point.clients), figure)
+                for point in points
+                if point.value == value and (figure := getattr(point, metric))
+            ],
+        )
+        for value in dict.fromkeys(point.value for point in points)
+    ]
+    return [line for line in lines if line.points]
+
+
+def _curves_by_value(points: Sequence[Point]) -> list[Curve]:
+    rows = Axis(title="rows per page")
+    rates = [(float(point.value), point.throughput_per_s * point.value) for point in points if point.throughput_per_s]
+    lines = {
+        name: [(float(point.value), figure) for point in points if (figure := getattr(point, f"{name}_s"))]
+        for name in ("p50", "p95")
+    }
+    return [
+        Curve(
+            title="rows per second",
+            x=rows,
+            y=Axis(title="rows", unit="1/s"),
+            lines=[Line(name="rows per second", points=rates)] if rates else [],
+            caption="What a reader of the whole list gets.",
+        ),
+        Curve(
+            title="a page takes",
+            x=rows,
+            y=Axis(title="latency", unit="s"),
+            lines=[Line(name=name, points=found) for name, found in lines.items() if found],
+            caption="What a reader of the first page waits for.",
+        ),
+    ]
 
 
 def _arm(sweep: Sweep, value: int, data_dir: Path) -> Arm:
@@ -186,6 +283,7 @@ async def measured_point(
         value=value,
         clients=clients,
         throughput_per_s=recording.throughput_per_s,
+        others_p95_s=metric_named(f"{sweep.others}.p95_s").of(slot) if sweep.others else None,
         errors=recording.server_errors,
         **seen,
     )

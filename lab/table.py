@@ -8,13 +8,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.compression_sweep import CompressionResult
-from lab.data_size import DataSizeResult
 from lab.drift import Drift
-from lab.figures import TIMES, effect, factor, interval, quantity
+from lab.figures import effect, interval, quantity
 from lab.live import VERDICT_STYLES
 from lab.result import ExperimentResult, LabResult, MetricResult
-from lab.sweep import SweepResult
+from lab.sweep_table import print_sweep, sweep_markdown
 
 SECTIONS: Final = {
     "techniques": "Each technique alone",
@@ -29,6 +27,8 @@ def print_result(result: LabResult, console: Console) -> None:
         experiments: dict[str, ExperimentResult] = getattr(result, section)
         if experiments:
             console.print(_table(title, experiments))
+    for sweep in result.sweeps.values():
+        print_sweep(sweep, console)
     print_notes(result, console)
 
 
@@ -60,6 +60,8 @@ def markdown(result: LabResult) -> str:
             for metric in shown_metrics(experiment):
                 lines.append(f"| {' | '.join([experiment.title, *_cells(metric)])} |")
         lines.append("")
+    for sweep in result.sweeps.values():
+        lines += [*sweep_markdown(sweep), ""]
     lines.append(f"`{result.command}` on {result.environment.cores} cores, {result.environment.python}")
     return "\n".join(lines) + "\n"
 
@@ -107,74 +109,6 @@ def print_drift(drifts: Sequence[Drift], console: Console) -> None:
             Text(drift.verdict, style=style),
         )
     console.print(table)
-
-
-def print_sweep(result: SweepResult, console: Console) -> None:
-    """Print the curve, then what to choose and why."""
-    table = Table(title=result.question, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE)
-    columns = (result.variable, "clients", "throughput", "p50", "p95", "bytes", "CPU per request", "errors")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for point in result.points:
-        style = "bold" if point.value == result.recommendation else ""
-        table.add_row(
-            *(str(point.value), str(point.clients), quantity(point.throughput_per_s, "1/s")),
-            *(quantity(point.p50_s, "s"), quantity(point.p95_s, "s"), quantity(point.bytes_per_response, "bytes")),
-            *(quantity(point.cpu_per_request_s, "s"), str(point.errors)),
-            style=style,
-        )
-    console.print(table)
-    if result.recommendation is not None:
-        console.print(f"{result.variable} {result.recommendation}: {result.reason}.", style="bold", markup=False)
-    else:
-        console.print(f"Nothing to recommend: {result.reason}.", style="yellow", markup=False)
-
-
-def print_compression(result: CompressionResult, console: Console) -> None:
-    """Print what each coding and level costs and how long an answer takes with it, then what to choose and why."""
-    sizes = ", ".join(f"{name} ({quantity(size, 'bytes')})" for name, size in result.bodies.items())
-    table = Table(
-        title="Which coding and level?", title_justify="left", title_style="bold", header_style="dim", box=SIMPLE
-    )
-    for column in ("", "bytes left", "CPU per MB", *result.points[0].total_s):
-        table.add_column(column, justify="left" if not column else "right")
-    for point in result.points:
-        totals = [
-            Text(quantity(seconds, "s"), style="bold green" if result.best_by_link[link] == point.name else "")
-            for link, seconds in point.total_s.items()
-        ]
-        table.add_row(
-            Text(point.name, style="bold" if point.name == result.recommendation else ""),
-            quantity(point.bytes_share, "share"),
-            quantity(point.cpu_per_mb_s, "s"),
-            *totals,
-        )
-    console.print(table)
-    console.print(f"Bodies: {sizes}. Times are CPU and transfer together, in the geometric mean.", markup=False)
-    console.print(f"{result.recommendation}: {result.reason}.", style="bold", markup=False)
-
-
-def print_data_size(result: DataSizeResult, console: Console) -> None:
-    """Print how long each way takes at each size, then what stays flat."""
-    table = Table(
-        title="Does a list take longer the more flights there are?",
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=SIMPLE,
-    )
-    sizes = sorted({point.value for points in result.curves.values() for point in points})
-    for column in ("median answer", *(f"{size}{TIMES}" for size in sizes), "growth"):
-        table.add_column(column, justify="left" if column == "median answer" else "right")
-    for way, points in result.curves.items():
-        medians = {point.value: point.p50_s for point in points}
-        table.add_row(
-            Text(way, style="bold" if way == result.recommendation else ""),
-            *(quantity(medians.get(size), "s") for size in sizes),
-            factor(result.growth.get(way)),
-        )
-    console.print(table)
-    console.print(f"{result.recommendation or 'None is flat'}: {result.reason}.", style="bold", markup=False)
 
 
 def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:

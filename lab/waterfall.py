@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from lab.charts import FAINT, INK, OFF, ON, STYLE, WIDTH_IN, short, svg_text
+from lab.charts import STYLE, WIDTH_IN, arm_colours, short, svg_text
 from lab.figures import quantity
+from lab.palette import FAINT, INK
 from lab.trace import SpanResult, TraceResult
 
 ROW_IN: Final = 0.25
@@ -30,7 +31,9 @@ def waterfall(traces: Sequence[tuple[str, TraceResult]], *, name: str) -> str:
     with mpl.rc_context(STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}):
         figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.75), layout="constrained")
         rows = figure.subplots(len(traces), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})
-        for (arm, trace), colour, axes, height in zip(traces, (OFF, ON), rows[:, 0], heights, strict=False):
+        colours = arm_colours([arm for arm, _ in traces])
+        for (arm, trace), axes, height in zip(traces, rows[:, 0], heights, strict=True):
+            colour = colours[arm]
             _drawn(axes, trace, colour=colour, row_in=height / len(trace.spans), longest=longest)
             axes.set_title(f"{arm}: {quantity(trace.duration_s, 's')}", loc="left", fontsize=9, color=colour)
         rows[-1, 0].xaxis.set_major_locator(MaxNLocator(5))

@@ -15,10 +15,12 @@ from lab.experiments import BY_NAME
 from lab.figures import TIMES
 from lab.metric import Slot
 from lab.outcome import compared
+from lab.palette import VARIABLES, arm_variable
 from lab.report import html, write
 from lab.result import LabResult, MetricResult
 from lab.rounds import Measured, Round
 from lab.table import markdown, print_headlines, print_result
+from service.techniques import ARM_COLOURS
 from tests.lab.known_result import recording, result
 
 
@@ -75,9 +77,24 @@ def test_the_report_says_effect_interval_verdict_command_and_what_was_not_measur
 
 def test_charts_take_every_colour_from_the_page() -> None:
     charts = "".join(re.findall(r"<svg.*?</svg>", html(result()), flags=re.DOTALL))
-    assert "var(--off)" in charts
-    assert "var(--on)" in charts
+    assert "var(--arm-baseline)" in charts
+    assert "var(--arm-compression)" in charts
     assert not re.search(r"#[0-9a-f]{6}", charts)
+
+
+def test_arms_have_the_colours_that_they_have_on_dashboards_and_others_one_of_their_own() -> None:
+    page = html(result())
+    for arm, colour in ARM_COLOURS.items():
+        assert f"--arm-{arm}: {colour};" in page
+    assert arm_variable("eager_loading") == "--other"
+    assert arm_variable("caching+pooling", is_reference=True) == "--arm-baseline"
+    assert re.findall(r"--other: (#\w+)", page)[0] not in ARM_COLOURS.values()
+
+
+def test_every_variable_that_a_drawing_can_use_is_in_the_style_sheet() -> None:
+    page = html(result())
+    for variable in VARIABLES.values():
+        assert f"{variable}: #" in page
 
 
 def test_a_run_too_short_for_intervals_still_makes_a_report_that_says_so() -> None:

@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.compression_sweep import CODINGS, LINKS_BIT_PER_S, CompressionPoint
+from lab.coding import CODINGS
 from lab.compression_sweep import recommended as recommended_coding
-from lab.data_size import part_of, told
+from lab.compression_sweep import told as told_codings
+from lab.data_size import WAYS, part_of, shown, told
 from lab.databases import DATABASES
 from lab.errors import UnknownExperiment
 from lab.memory import DECODERS
 from lab.scalability import ScalabilityLaw, fitted
-from lab.sweep import Point, recommended, sweep_named
+from lab.sweep import SWEEPS, Point, Sweep, recommended
+from lab.sweep import told as told_points
+from lab.sweeps import KNOWN, chosen_sweeps
+from lab.transfer import LINKS_BIT_PER_S, Coded
 
 CLIENTS = [1, 2, 4, 8, 16, 32]
 
@@ -44,6 +48,10 @@ def test_two_points_make_no_law() -> None:
         fitted([1, 2], [10, 20])
 
 
+def named(name: str) -> Sweep:
+    return next(sweep for sweep in SWEEPS if sweep.name == name)
+
+
 def point(value: int, throughput_per_s: float, *, clients: int = 4, errors: int = 0) -> Point:
     return Point(
         value=value,
@@ -59,47 +67,75 @@ def point(value: int, throughput_per_s: float, *, clients: int = 4, errors: int 
 
 def test_the_smallest_value_that_is_as_good_as_the_best_is_recommended() -> None:
     points = [point(1, 100.0), point(2, 190.0), point(4, 198.0), point(8, 200.0)]
-    chosen, reason = recommended(sweep_named("pool-size"), points)
+    chosen, reason = recommended(named("pool-size"), points)
     assert chosen == 2
     assert "the most was 200, with 8" in reason
 
 
 def test_a_page_is_judged_by_its_rows_per_second() -> None:
-    assert recommended(sweep_named("page-size"), [point(10, 200.0), point(100, 100.0), point(500, 20.0)])[0] == 100
+    assert recommended(named("page-size"), [point(10, 200.0), point(100, 100.0), point(500, 20.0)])[0] == 100
 
 
 def test_a_value_with_failing_requests_is_not_recommended() -> None:
-    assert recommended(sweep_named("pool-size"), [point(1, 500.0, errors=3), point(2, 100.0)])[0] == 2
-    assert recommended(sweep_named("pool-size"), [point(1, 500.0, errors=3)])[0] is None
+    assert recommended(named("pool-size"), [point(1, 500.0, errors=3), point(2, 100.0)])[0] == 2
+    assert recommended(named("pool-size"), [point(1, 500.0, errors=3)])[0] is None
 
 
-def test_an_unknown_sweep_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UnknownExperiment, match="pool-size, threads, page-size, compression, data-size"):
-        sweep_named("nonsense")
+def test_all_sweeps_can_be_asked_for_and_an_unknown_one_is_refused_with_the_known_ones() -> None:
+    every = ["pool-size", "threads", "page-size", "compression", "ttl", "data-size"]
+    assert chosen_sweeps(["all"]) == list(KNOWN) == every
+    assert chosen_sweeps(["ttl", "pool-size", "ttl"]) == ["ttl", "pool-size"]
+    with pytest.raises(UnknownExperiment, match="no sweep named nonsense; there are: all, pool-size, threads"):
+        chosen_sweeps(["nonsense"])
 
 
-def coding(name: str, level: int, *, share: float, cpu_s: float) -> CompressionPoint:
-    """Return a coding of a body of 100 kB."""
-    totals = {link: cpu_s + 800_000 * share / rate for link, rate in LINKS_BIT_PER_S.items()}
-    return CompressionPoint(coding=name, level=level, bytes_share=share, cpu_per_mb_s=cpu_s * 10, total_s=totals)
+def test_a_knee_within_reach_is_said_and_its_law_drawn_beside_what_was_measured() -> None:
+    law = ScalabilityLaw(rate_per_s=100.0, contention=0.02, coherence=0.004)
+    points = [point(value, law.throughput(clients), clients=clients) for value in (1, 2) for clients in CLIENTS]
+    found = told_points(named("pool-size"), points)
+    assert found.recommendation == "POOL_SIZE 1"
+    assert "More than about 16 clients at once slow each other down" in found.reason
+    assert "contention 2.0%, coherence 0.40%" in found.notes[0]
+    throughput = found.curves[0]
+    assert [line.is_dashed for line in throughput.lines] == [False, False, True]
+    assert throughput.lines[2].points[-1][1] == pytest.approx(law.throughput(32), rel=0.01)
+    assert found.tables[0].chosen == list(range(len(CLIENTS)))
+
+
+def coding(name: str, level: int | None, *, share: float, cpu_s: float) -> Coded:
+    """Return a coding of a body of 100 kB, and of one of 1 kB that takes a hundredth."""
+    return Coded(
+        coding=name,
+        level=level,
+        before_bytes={"large": 100_000, "small": 1_000},
+        after_bytes={"large": round(100_000 * share), "small": round(1_000 * share)},
+        cpu_s={"large": cpu_s, "small": cpu_s / 100},
+    )
 
 
 def test_the_coding_is_recommended_that_is_never_far_from_the_quickest_on_any_link() -> None:
     slow_and_small = coding("br", 9, share=0.10, cpu_s=0.050)
     between = coding("zstd", 3, share=0.15, cpu_s=0.0005)
-    nothing = coding("identity", 0, share=1.0, cpu_s=0.0)
-    best, chosen, reason = recommended_coding([slow_and_small, between, nothing])
-    assert best == {"1 Mbit/s": "zstd 3", "10 Mbit/s": "zstd 3", "100 Mbit/s": "zstd 3", "1000 Mbit/s": "zstd 3"}
+    nothing = coding("identity", None, share=1.0, cpu_s=0.0)
+    chosen, reason = recommended_coding([slow_and_small, between, nothing])
     assert chosen == "zstd 3"
-    assert "15% of the bytes for 5.0 ms of CPU per MB" in reason
+    assert reason.endswith("15% of the bytes for 5.0 ms of CPU per MB; the quickest on every link")
 
 
 def test_a_slow_link_is_worth_more_cpu_than_a_fast_one() -> None:
     small = coding("br", 9, share=0.10, cpu_s=0.020)
     quick = coding("zstd", 1, share=0.14, cpu_s=0.0002)
-    best, _, _ = recommended_coding([small, quick])
-    assert best["1 Mbit/s"] == "br 9"
-    assert best["1000 Mbit/s"] == "zstd 1"
+    found = told_codings([coding("identity", None, share=1.0, cpu_s=0.0), small, quick])
+    quickest = found.tables[1].rows
+    assert [(row["1 Mbit/s"], row["1000 Mbit/s"]) for row in quickest] == [("br 9", "zstd 1"), ("br 9", "zstd 1")]
+    assert "which is br 9 on 1 Mbit/s" in found.reason
+
+
+def test_the_time_of_a_coding_is_its_cpu_and_the_transfer_of_what_is_left() -> None:
+    one = coding("br", 9, share=0.10, cpu_s=0.020)
+    assert one.total_s("large", "1 Mbit/s") == pytest.approx(0.020 + 10_000 * 8 / 1e6)
+    assert one.typical_s("1 Mbit/s") == pytest.approx(0.1 * 0.1, rel=0.01)  # of 0.1 s and 0.001 s, geometrically
+    assert set(LINKS_BIT_PER_S.values()) == {1e6, 1e7, 1e8, 1e9}
 
 
 def test_every_coding_can_be_undone() -> None:
@@ -142,3 +178,9 @@ def test_what_stays_flat_over_ten_times_the_data_is_recommended() -> None:
 def test_where_nothing_is_flat_nothing_is_recommended() -> None:
     assert told({"all rows": curve(0.01, 0.1)})[1] is None
     assert told({"all rows": []}) == ({}, None, "not measured")
+
+
+def test_growth_is_drawn_over_the_number_of_flights() -> None:
+    way, *_ = WAYS
+    (drawn,) = shown({way: curve(0.01, 0.1)}).curves
+    assert drawn.lines[0].points == [(33_677.6, 0.01), (336_776.0, 0.1)]

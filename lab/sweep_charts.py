@@ -1,0 +1,69 @@
+"""The curves of a sweep, drawn, with a key to their lines."""
+
+from dataclasses import dataclass
+
+import matplotlib as mpl
+
+from lab.charts import STYLE, figure_and_axes, svg_text, unit_axis
+from lab.palette import FAINT, drawn, series
+from lab.sweep_result import Curve, Line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """What a line is called and how it looks."""
+
+    name: str
+    variable: str
+    is_dashed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnCurve:
+    """A curve as a drawing, its key and what it says."""
+
+    svg: str
+    keys: list[Key]
+    caption: str
+
+
+def drawn_curve(curve: Curve, *, name: str) -> DrawnCurve:
+    """Return the drawing of a curve; the key has no entry where there is one line only."""
+    keys = _keys(curve.lines)
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure, axes = figure_and_axes(2.7)
+        for line, key in zip(curve.lines, keys, strict=True):
+            x, y = zip(*line.points, strict=True)
+            axes.plot(
+                x,
+                y,
+                linestyle="--" if line.is_dashed else "-",
+                marker="" if line.is_dashed and len(curve.lines) > 1 and _is_alone(line, curve.lines) else "o",
+                color=drawn(key.variable),
+                markersize=3.5,
+                linewidth=1.4,
+            )
+        if axes.lines:
+            for axis, described in ((axes.xaxis, curve.x), (axes.yaxis, curve.y)):
+                unit_axis(axis, described.unit, is_log=described.is_log)
+        axes.set_xlabel(curve.x.title)
+        axes.set_title(curve.title, loc="left", fontsize=9, color=FAINT)
+        svg = svg_text(figure, curve.title)
+    return DrawnCurve(svg=svg, keys=keys if len(keys) > 1 else [], caption=curve.caption)
+
+
+def _keys(lines: list[Line]) -> list[Key]:
+    keys, solid, dashed = [], 0, 0
+    for line in lines:
+        if line.is_dashed and _is_alone(line, lines) and len(lines) > 1:
+            variable = "--ink"
+        else:
+            variable = series(dashed if line.is_dashed else solid)
+        solid, dashed = solid + (not line.is_dashed), dashed + line.is_dashed
+        keys.append(Key(name=line.name, variable=variable, is_dashed=line.is_dashed))
+    return keys
+
+
+def _is_alone(line: Line, lines: list[Line]) -> bool:
+    """Return whether the line is the only dashed one: a law among measurements."""
+    return line.is_dashed and sum(each.is_dashed for each in lines) == 1

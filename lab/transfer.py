@@ -1,0 +1,49 @@
+"""What a coding makes of each body: its bytes, its CPU time, and when the last byte is there over a link."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import exp, log
+from statistics import fmean
+from typing import Final
+
+LINKS_BIT_PER_S: Final = {"1 Mbit/s": 1e6, "10 Mbit/s": 1e7, "100 Mbit/s": 1e8, "1000 Mbit/s": 1e9}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coded:
+    """One coding at one level, over all bodies; what it made is by the name of the body."""
+
+    coding: str
+    level: int | None
+    """None: not compressed."""
+    before_bytes: Mapping[str, int]
+    after_bytes: Mapping[str, int]
+    cpu_s: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """The coding with its level."""
+        return self.coding if self.level is None else f"{self.coding} {self.level}"
+
+    @property
+    def bytes_share(self) -> float:
+        """What is left of a body, in the geometric mean over the bodies."""
+        return geometric_mean(self.after_bytes[body] / size for body, size in self.before_bytes.items())
+
+    @property
+    def cpu_per_mb_s(self) -> float:
+        """CPU seconds for a megabyte, in the mean over the bodies."""
+        return fmean(self.cpu_s[body] / size * 1e6 for body, size in self.before_bytes.items())
+
+    def total_s(self, body: str, link: str) -> float:
+        """Return CPU and transfer of the body together."""
+        return self.cpu_s[body] + 8 * self.after_bytes[body] / LINKS_BIT_PER_S[link]
+
+    def typical_s(self, link: str) -> float:
+        """Return the same in the geometric mean over the bodies."""
+        return geometric_mean(self.total_s(body, link) for body in self.before_bytes)
+
+
+def geometric_mean(values: Iterable[float]) -> float:
+    """Return the mean of ratios and of times that differ by orders of magnitude."""
+    return exp(fmean(log(value) for value in values))
