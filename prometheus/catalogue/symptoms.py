@@ -1,10 +1,8 @@
 """Alerts for what users notice beside the error budgets: the service is away, a route is slow."""
 
+from prometheus.burn_rate import LATENCY
 from prometheus.rule import Alert, Group
-from prometheus.slo import Objectives
-
-MIN_REQUESTS = 20
-"""Of one route, in five minutes; a quantile of fewer says little."""
+from prometheus.slo import Objectives, bucket
 
 
 def symptom_alerts(objectives: Objectives) -> Group:
@@ -46,13 +44,17 @@ def symptom_alerts(objectives: Objectives) -> Group:
 def _slow_route(objectives: Objectives, name: str) -> Alert:
     threshold_s = objectives.groups[name].latency.threshold_s
     match = f"{objectives.watched}, {objectives.selector(name)}"
+    requests, in_time = (
+        f"sum by (job, arm, handler) (increase({LATENCY}_{series}[5m]))"
+        for series in (f"count{{{match}}}", f"bucket{{{match}, {bucket(threshold_s)}}}")
+    )
     return Alert(
         name="RouteSlow",
         severity="ticket",
         owner="service",
         expr=(
             f"handler:latency_p95_seconds:5m{{{match}}} > {threshold_s:g}\n"
-            f"and sum by (job, arm, handler) (increase(http_requests_total{{{match}}}[5m])) >= {MIN_REQUESTS}"
+            f"and {requests}\n- {in_time} >= {objectives.min_failures}"
         ),
         wait="10m",
         labels={"group": name},

@@ -8,13 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
 
-THRESHOLDS_S: Final = {
-    "/flights": 0.25,
-    "/airports/{faa}/departures": 0.25,
-    "/reports/delays": 1.0,
-    "/weather/{faa}": 1.0,
-    "/orders": 1.0,
+from prometheus.slo import load
+
+HANDLERS: Final = {
+    "/flights": "flights",
+    "/airports/{faa}/departures": "boards",
+    "/reports/delays": "reports",
+    "/weather/{faa}": "upstream",
+    "/orders": "rest",
 }
+"""Routes by the group that promises something about them."""
 PER_SECOND: Final = 2.0
 """Requests to each route: light traffic is the harder case, because one failure weighs more."""
 
@@ -50,8 +53,9 @@ class Service:
 
     def series(self) -> Iterator[Series]:
         """Yield every series that the rules read, a release with its counter resets included."""
-        for handler, threshold_s in THRESHOLDS_S.items():
-            yield from self._requests(handler, threshold_s)
+        groups = load().groups
+        for handler, group in HANDLERS.items():
+            yield from self._requests(handler, groups[group].latency.threshold_s)
         yield from self._database()
         yield from self._caches()
         yield from self._runtime()

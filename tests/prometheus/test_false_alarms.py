@@ -1,6 +1,6 @@
 """Half an hour of normal traffic, one release in it, on both clocks: nothing may fire."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from prometheus.build import ROOT
-from tests.prometheus.normal_traffic import Service, monitoring
+from service.techniques import ARMS
+from tests.prometheus.everyday import arms_of, everyday
+from tests.prometheus.normal_traffic import Series, Service, monitoring
 
 CLOCKS = {"prometheus": 15, "prometheus/compressed": 1}
 FIRED = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing", alertname!="Heartbeat"}[30m]))'
@@ -16,12 +18,19 @@ CASES = (("prometheus", 1), ("prometheus", 2), ("prometheus/compressed", 3))
 
 
 def written(directory: Path, folder: str, *, seed: int, **trouble: float) -> Path:
+    """Write the test of a service whose noise is made up; `trouble` is what ails it."""
     scrape_s = CLOCKS[folder]
     service = Service(np.random.default_rng(seed), scrape_s, **trouble)  # type: ignore[arg-type]  # ratios
     without_techniques = Service(
         np.random.default_rng(seed), scrape_s, job="comparison", arm="baseline", error_ratio=0.05, slow_ratio=0.5
     )
     every = [*service.series(), *without_techniques.series(), *monitoring(scrape_s)]
+    return silent(directory, folder, every)
+
+
+def silent(directory: Path, folder: str, every: Sequence[Series]) -> Path:
+    """Write the test that these series make nothing fire."""
+    scrape_s = CLOCKS[folder]
     document = {
         "rule_files": [str(path) for kind in ("rules", "alerts") for path in (ROOT / folder / kind).glob("*.yml")],
         "evaluation_interval": f"{max(scrape_s, 5)}s",
@@ -46,3 +55,28 @@ def test_normal_traffic_fires_nothing(promtool: Callable[..., str], tmp_path: Pa
 def test_the_same_traffic_with_one_failure_in_twenty_does_fire(promtool: Callable[..., str], tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match="AvailabilityBudgetBurn"):
         promtool("test", "rules", written(tmp_path, "prometheus", seed=1, error_ratio=0.05))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_five_arms_say_under_everyday_traffic_fires_nothing(
+    promtool: Callable[..., str], tmp_path: Path, seed: int
+) -> None:
+    series = list(everyday(seed=seed))
+    assert arms_of(series) == set(ARMS)
+    every = [
+        *series,
+        *(one for one in monitoring(CLOCKS["prometheus"]) if "prometheus" in one.series or "alertm" in one.series),
+    ]
+    assert "SUCCESS" in promtool("test", "rules", silent(tmp_path, "prometheus", every))
+
+
+def test_the_same_with_the_slow_arm_in_the_place_of_the_promised_one_does_fire(
+    promtool: Callable[..., str], tmp_path: Path
+) -> None:
+    swapped = [
+        Series(one.series.replace('job="comparison"', 'job="service"'), one.values)
+        for one in everyday(seed=1)
+        if 'arm="baseline"' in one.series
+    ]
+    with pytest.raises(pytest.fail.Exception, match="NPlusOneQueries"):
+        promtool("test", "rules", silent(tmp_path, "prometheus", swapped))
