@@ -7,6 +7,8 @@ from lab.sweep_result import Column
 
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
+TOO_WIDE: Final = 100.0
+"""An interval around 1 whose ends are so many times apart tells nothing, and figures would look as if it did."""
 
 
 SCALES: Final = {
@@ -42,7 +44,9 @@ def factor(ratio: float | None) -> str:
 
 
 def effect(metric: MetricResult) -> str:
-    """Return the ratio, or what can be said where there is none."""
+    """Return the ratio, or with a sign the difference on - off where a round counted nothing."""
+    if metric.difference is not None and metric.off is not None and metric.on is not None:
+        return _signed(metric.on - metric.off, metric.unit)
     if metric.ratio is not None:
         return factor(metric.ratio)
     if metric.interval is not None and metric.interval[0] > 1:
@@ -51,11 +55,22 @@ def effect(metric: MetricResult) -> str:
 
 
 def interval(metric: MetricResult) -> str:
-    """Return the ends of the interval."""
+    """Return the ends of the interval: of the ratio, or with signs of the difference."""
+    if metric.difference is not None:
+        return " to ".join(_signed(end, metric.unit) for end in metric.difference)
     if metric.interval is None:
         return NONE
     low, high = metric.interval
-    return f"{_three_digits(low)} to {_three_digits(high)}" if high is not None else f"at least {_three_digits(low)}"
+    if high is None:
+        return f"at least {_three_digits(low)}"
+    if low < 1 < high and high > TOO_WIDE * low:
+        return "too wide to tell"
+    return f"{_three_digits(low)} to {_three_digits(high)}"
+
+
+def _signed(value: float, unit: str) -> str:
+    sign = "\N{MINUS SIGN}" if value < 0 else "+" if value > 0 else ""
+    return sign + quantity(abs(value), unit)
 
 
 def _three_digits(value: float) -> str:

@@ -17,6 +17,8 @@ TIGHT_FACTOR: Final = 1.1
 """An interval that ends within a tenth of the ratio is tight enough."""
 TIGHT_POWER: Final = 0.25
 """So is one whose ends are this share of the whole effect away, on the log scale: 40 times, give or take 2.5 times."""
+TIGHT_SHARE: Final = 0.2
+"""So is a difference that is known to a tenth of the larger arm, up or down."""
 
 MOST_NOT_FOUND: Final = 0.05
 """Four airports that people fly to are in no table: a few 404 are in the data, more are an arm that fails."""
@@ -25,6 +27,10 @@ MOST_NOT_FOUND: Final = 0.05
 def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bool:
     """Return whether the headline's interval is narrow enough to stop."""
     effect = effect_of(metric_named(headline), rounds, off=off, on=on)
+    difference = effect.difference
+    if difference is not None and difference.high is not None:
+        off_mean, on_mean = effect.off or 0.0, effect.on or 0.0
+        return difference.high - difference.low <= TIGHT_SHARE * max(off_mean, on_mean)
     if effect.ratio is None or effect.interval is None:
         return effect.on == 0 and effect.interval is not None  # nothing left to measure more precisely
     whole = max(effect.ratio, 1 / effect.ratio)

@@ -39,6 +39,8 @@ class MetricResult(BaseModel):
     detectable: float | None
     rounds: int
     verdict: Verdict
+    difference: tuple[float, float] | None = None
+    """Bounds on - off with the same confidence, and decides, where a round of an arm counted nothing."""
 
     @classmethod
     def of(cls, metric: Metric, effect: Effect, *, confidence: float) -> Self:
@@ -55,6 +57,9 @@ class MetricResult(BaseModel):
             detectable=effect.detectable,
             rounds=effect.rounds,
             verdict=effect.verdict,
+            difference=(effect.difference.low, effect.difference.high)
+            if effect.difference and effect.difference.high is not None
+            else None,
         )
 
 

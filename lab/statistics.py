@@ -9,7 +9,7 @@ its coverage on both kinds of noise with the four to twenty rounds that a patien
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -65,6 +65,8 @@ class Effect:
     """The smallest ratio that this many rounds of this much noise would have seen four times out of five."""
     rounds: int
     verdict: Verdict
+    difference: Interval | None = None
+    """The plausible range of on - off, where a round counted nothing and ratios say little."""
 
 
 def paired_effect(
@@ -87,7 +89,7 @@ def paired_effect(
     else:
         effect = _from_totals(before, after, confidence, trials_on)
     if better == "higher":
-        return judged(effect.on, effect.off, effect.ratio, effect.interval, effect.detectable, rounds=effect.rounds)
+        return replace(effect, off=effect.on, on=effect.off, difference=_turned(effect.difference))
     return effect
 
 
@@ -168,19 +170,43 @@ def _from_logs(before: NDArray[np.float64], after: NDArray[np.float64], confiden
 def _from_totals(
     before: NDArray[np.float64], after: NDArray[np.float64], confidence: float, trials_after: float
 ) -> Effect:
-    """Return the effect where some rounds counted nothing: a ratio of means, its interval from resampled rounds."""
+    """Return the effect where some rounds counted nothing: ratios have no bounds there, so the difference decides."""
     rounds = len(before)
     off, on = float(before.mean()), float(after.mean())
-    if off == 0 and on == 0:
-        return judged(off, on, None, None, rounds=rounds)
+    ends = mean_interval(after - before, confidence=confidence)
+    if (off == 0 and on == 0) or ends is None:
+        return judged(off, on, off / on if off and on else None, None, rounds=rounds)
+    difference = Interval(low=ends[0], high=ends[1])
+    ratio = off / on if off and on else None
+    effect = judged(off, on, ratio, _ratio_interval(before, after, confidence, trials_after), rounds=rounds)
+    return replace(effect, difference=difference, verdict=_verdict_of_difference(ratio, ends))
+
+
+def _ratio_interval(
+    before: NDArray[np.float64], after: NDArray[np.float64], confidence: float, trials_after: float
+) -> Interval:
+    """Return the range of the ratio of means over resampled rounds; it may have no upper end."""
     tail = (1 - confidence) / 2
-    picks = np.random.default_rng(0).integers(0, rounds, (_resamples(tail), rounds))
+    picks = np.random.default_rng(0).integers(0, len(before), (_resamples(tail), len(before)))
     befores, afters = before[picks].mean(axis=1), after[picks].mean(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.nan_to_num(befores / afters, nan=1.0, posinf=np.inf)
     low, high = (float(end) for end in np.quantile(ratios, [tail, 1 - tail], method="nearest"))
-    if on == 0:
+    if not after.any():
         low = float(np.quantile(befores, tail)) / (RULE_OF_THREE / trials_after) if trials_after > 0 else 0.0
-    enough = rounds >= MIN_ROUNDS
-    interval = Interval(low=low, high=high if np.isfinite(high) else None) if enough else None
-    return judged(off, on, off / on if off and on else None, interval, rounds=rounds)
+    return Interval(low=low, high=high if np.isfinite(high) else None)
+
+
+def _verdict_of_difference(ratio: float | None, ends: tuple[float, float]) -> Verdict:
+    """Return what a range of after - before lets one say, lower being better."""
+    if ends[1] < 0 and (ratio is None or ratio >= PRACTICAL):
+        return "helps"
+    if ends[0] > 0 and (ratio is None or ratio <= 1 / PRACTICAL):
+        return "hurts"
+    return "no difference seen"
+
+
+def _turned(difference: Interval | None) -> Interval | None:
+    if difference is None or difference.high is None:
+        return None
+    return Interval(low=-difference.high, high=-difference.low)

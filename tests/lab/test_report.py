@@ -222,3 +222,20 @@ def test_an_effect_without_a_ratio_is_bounded_from_below() -> None:
     )  # fmt: skip
     assert figures.effect(metric) == f"> 120{TIMES}"
     assert figures.interval(metric) == "at least 120"
+
+
+def test_where_a_round_counted_nothing_the_difference_is_written_with_its_sign_and_its_interval() -> None:
+    metric = MetricResult(
+        title="connects", unit="connects", better="lower", off=1.05, on=0.0, ratio=None, interval=(120.0, None),
+        confidence=0.95, detectable=None, rounds=6, verdict="helps", difference=(-1.07, -1.03),
+    )  # fmt: skip
+    assert figures.effect(metric) == "\N{MINUS SIGN}1.05"
+    assert figures.interval(metric) == "\N{MINUS SIGN}1.07 to \N{MINUS SIGN}1.03"
+
+
+def test_an_interval_that_tells_nothing_says_so() -> None:
+    metric = MetricResult(
+        title="latency", unit="s", better="lower", off=1.0, on=0.5, ratio=2.0, interval=(0.002, 1900.0),
+        confidence=0.995, detectable=None, rounds=5, verdict="no difference seen",
+    )  # fmt: skip
+    assert figures.interval(metric) == "too wide to tell"

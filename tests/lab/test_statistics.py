@@ -88,7 +88,28 @@ def test_a_count_that_vanished_has_no_ratio_but_a_lower_bound_from_the_requests_
     assert effect.interval is not None
     assert effect.interval.low == pytest.approx(200)
     assert effect.interval.high is None
+    assert effect.difference == Interval(low=-1.0, high=-1.0)
     assert effect.verdict == "helps"
+
+
+def test_a_count_that_was_hardly_there_and_is_gone_is_no_difference() -> None:
+    effect = paired_effect([0.0, 0.0, 0.015, 0.0, 0.0], [0.0] * 5, better="lower", trials_on=600)
+    assert effect.difference is not None
+    assert effect.difference.contains(0.0)
+    assert effect.verdict == "no difference seen"
+
+
+@pytest.mark.parametrize("requests", [20, 200])
+def test_equal_arms_that_count_almost_nothing_are_told_apart_in_at_most_one_of_twenty_simulations(
+    requests: int,
+) -> None:
+    random = np.random.default_rng(20130102)
+    wrong = 0
+    for _ in range(500):
+        off, on = (random.poisson(0.01 * requests, 6) / requests for _ in range(2))
+        effect = paired_effect(list(off), list(on), better="lower", trials_on=6 * requests)
+        wrong += effect.verdict != "no difference seen"
+    assert wrong / 500 <= 0.05
 
 
 def test_a_count_that_is_nought_on_both_sides_is_no_difference() -> None:
@@ -106,7 +127,11 @@ def test_a_count_that_is_nought_in_some_rounds_is_compared_by_its_means() -> Non
 def test_a_hit_ratio_that_was_nought_before_has_no_ratio() -> None:
     effect = paired_effect([0.0] * 4, [0.9] * 4, better="higher")
     assert effect.ratio is None
+    assert effect.off == 0.0
     assert effect.on == pytest.approx(0.9)
+    assert effect.difference is not None
+    assert effect.difference.low == effect.difference.high == pytest.approx(0.9)
+    assert effect.verdict == "helps"
 
 
 def test_rounds_that_are_not_pairs_are_refused() -> None:
