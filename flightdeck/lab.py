@@ -17,13 +17,14 @@ commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
 @commands.command("list")
 def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the experiments: what each compares, under which traffic, judged by what."""
+    """List the experiments: what each compares, under which traffic, judged by what; then the sweeps."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     from lab.experiments import BY_NAME, NOTHING  # noqa: PLC0415 `flightdeck --help` stays quick
     from lab.servers import Servers  # noqa: PLC0415
+    from lab.sweeps import KNOWN  # noqa: PLC0415
 
     servers = Servers.from_environ(os.environ)
     listed = [*BY_NAME.values(), NOTHING]
@@ -48,7 +49,10 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
         if missing[each.name]:
             question.append(f"\nto run it, set {' and '.join(missing[each.name])}: {each.needed}", style="yellow")
         table.add_row(each.name, question, each.mix, each.headline)
-    Console().print(table)
+    swept = Table("sweep", "question", header_style="dim")
+    for name, each_sweep in KNOWN.items():
+        swept.add_row(name, each_sweep.question)
+    Console().print(table, swept)
 
 
 @commands.command()
