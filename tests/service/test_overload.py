@@ -1,11 +1,40 @@
-"""More requests than connections: some are told to come back, none hangs, none is lost."""
+"""More requests than connections, and clients that leave: some are told to come back, none hangs, nothing leaks."""
 
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic, sleep
+from urllib.parse import urlsplit
 
-from tests.servers.arm import arm_settings, running_arm
+import httpx
+
+from tests.servers.arm import Arm, arm_settings, running_arm
 
 CLIENTS = 16
+CROWD = 500
+LIST = "/flights?origin=JFK&limit=50"
+UNBOUNDED = {"max_concurrent_requests": 0}
+"""No admission control, so that the pool is what requests wait for."""
+
+
+def in_use(arm: Arm) -> float:
+    """Return how many connections are checked out of the pools of the arm, as its metrics say."""
+    return sum(
+        sample.value
+        for family in arm.registry.collect()
+        for sample in family.samples
+        if sample.name == "db_client_connection_count" and sample.labels["state"] == "used"
+    )
+
+
+def wait_until_none_is_in_use(arm: Arm) -> None:
+    deadline = monotonic() + 60
+    while in_use(arm) and monotonic() < deadline:
+        sleep(0.02)
+    assert in_use(arm) == 0
 
 
 def test_a_request_that_gets_no_connection_in_time_is_told_when_to_come_back(few_flights: Path) -> None:
@@ -22,3 +51,54 @@ def test_a_request_that_gets_no_connection_in_time_is_told_when_to_come_back(few
         assert answer.json()["type"] == "urn:problem-type:flightdeck:pool-exhausted"
         assert "all 1 and 0 overflow are checked out" in answer.json()["detail"]
     assert afterwards == [200] * 5
+
+
+def test_five_hundred_requests_at_once_share_five_connections_and_none_hangs(
+    database_url: str, few_flights: Path
+) -> None:
+    limits = {"pool_size": 5, "pool_max_overflow": 0, "pool_timeout_s": 0.5, **UNBOUNDED}
+    settings = arm_settings("pooling,timeouts", few_flights, database_url=database_url, **limits)
+    with running_arm(settings) as arm:
+        answers = asyncio.run(at_once(str(arm.client.base_url), CROWD))
+        wait_until_none_is_in_use(arm)
+        afterwards = [arm.client.get(LIST).status_code for _ in range(5)]
+
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) == {200, 503}
+    assert statuses.total() == CROWD
+    refused = [answer for answer in answers if answer.status_code == 503]
+    reasons = Counter(answer.json()["type"].rpartition(":")[2] for answer in refused)
+    assert reasons["pool-exhausted"] > 0
+    assert set(reasons) <= {"pool-exhausted", "database-unreachable"}, "a new connection may take too long, too"
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    assert afterwards == [200] * 5
+
+
+def test_clients_that_leave_in_the_middle_of_a_request_keep_no_connection(database_url: str, few_flights: Path) -> None:
+    limits = {"pool_size": 5, "pool_max_overflow": 0, "pool_timeout_s": 5.0, **UNBOUNDED}
+    settings = arm_settings("pooling,timeouts", few_flights, database_url=database_url, **limits)
+    with running_arm(settings) as arm:
+        for patience_s in (0.0, 0.005, 0.05, 0.2):
+            leave(arm, number=15, patience_s=patience_s)
+        wait_until_none_is_in_use(arm)
+        afterwards = asyncio.run(at_once(str(arm.client.base_url), 5))
+
+    assert [answer.status_code for answer in afterwards] == [200] * 5
+
+
+async def at_once(base_url: str, number: int) -> Sequence[httpx.Response]:
+    """Return the answers to this many requests that are sent together, over a connection each."""
+    limits = httpx.Limits(max_connections=number)
+    async with httpx.AsyncClient(base_url=base_url, timeout=60, limits=limits) as client:
+        return await asyncio.gather(*(client.get(LIST) for _ in range(number)))
+
+
+def leave(arm: Arm, *, number: int, patience_s: float) -> None:
+    """Ask over many connections and hang up before most of the answers are there."""
+    address = urlsplit(str(arm.client.base_url))
+    connections = [socket.create_connection((address.hostname, address.port)) for _ in range(number)]
+    for connection in connections:
+        connection.sendall(f"GET {LIST} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+    sleep(patience_s)
+    for connection in connections:
+        connection.close()
