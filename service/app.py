@@ -1,11 +1,11 @@
 """The composition of the service: settings in, application out. Techniques are chosen here and nowhere else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -85,8 +85,8 @@ def create_app(
                 await running.enter_async_context(invalidated)
             if isinstance(watchers, SharedWatchers):
                 await running.enter_async_context(watchers.listening())
-            upkeep = asyncio.create_task(keeping_up.run(every_s=settings.export_lease_s / 3))
-            running.push_async_callback(_cancelled, upkeep)
+            _beside(running, keeping_up.run(every_s=settings.export_lease_s / 3))
+            _beside(running, writes.follow_up.keep_telling())
             yield
 
     app = FastAPI(
@@ -124,6 +124,11 @@ def create_app(
         app.add_middleware(ReadYourWrites)
     add_middleware(app, settings, cache=cache, leaving=leaving, registry=registry)
     return app
+
+
+def _beside(running: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run work beside the requests until the stack is left."""
+    running.push_async_callback(_cancelled, asyncio.create_task(work))
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -160,6 +160,19 @@ class StatusChange(Base):
     trace_id: Mapped[str | None] = mapped_column(String(32))
 
 
+class UntoldChange(Base):
+    """The outbox: changes whose watchers are still to be told. The row is written with the change, and goes after."""
+
+    __tablename__ = "untold_changes"
+
+    change_id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    )
+    """The row of the audit trail."""
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """From when on any process may tell, because the one that wrote the change has not."""
+
+
 class ExportJob(Base):
     """An export that a client asked for, and what became of it. The row decides; a message only says to look at it."""
 

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 from service.authorisation import WriteToken
 from service.cache.null import Invalidates
 from service.database import Database
-from service.flights.audit import AuditTrail
+from service.flights.audit import Outbox
 from service.flights.columns import AnsweredColumns, Columns, EveryColumn
 from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp
 from service.flights.pages import AllRows, KeysetPages
@@ -52,6 +52,6 @@ def writes_of(
         token=WriteToken(settings.write_token, before=settings.write_token_before),
         spending=Spending(limiter, Quota.parsed(settings.write_rate_limit, policy="writes")),
         updates=StatusUpdates(database, cache=cache),
-        follow_up=FollowUp(AuditTrail(database), watchers, registry=registry),
+        follow_up=FollowUp(Outbox(database), watchers, registry=registry),
         timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),
     )

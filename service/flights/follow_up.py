@@ -1,7 +1,7 @@
-"""What follows a status update: the audit record and the watchers, before or after the response.
+"""What follows a status update: its watchers are told, before or after the response.
 
-The update is committed by then, so a failure here does not fail the request: it is counted, and logged with the trace
-and the whole change, from which the record can be written by hand.
+The update, its audit record and the note that watchers are to be told are committed by then, in one transaction. A
+failure here does not fail the request, and loses nothing: the note stays, and is found by the rounds of any process.
 """
 
 import asyncio
@@ -14,42 +14,62 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.errors import Unavailable
-from service.flights.audit import AuditTrail
+from service.errors import ServiceError, Unavailable
+from service.flights.audit import Outbox
 from service.flights.watchers import StatusChanged, Watchers
 
 logger = logging.getLogger("flightdeck.follow_up")
 
 ATTEMPTS: Final = 4
 FIRST_PAUSE_S: Final = 0.05
+ROUND_S: Final = 5.0
+"""How often a process looks for changes that nobody was told of."""
 
 Work = Callable[[], Awaitable[None]]
 
 
 class FollowUp:
-    """Writes the audit record of a change and tells its watchers."""
+    """Tells the watchers of a change, and takes it out of the outbox."""
 
-    def __init__(self, audit: AuditTrail, watchers: Watchers, *, registry: CollectorRegistry) -> None:
-        self._tasks = {"audit": audit.record, "notify": watchers.notify}
-        self._failures = Counter(
+    def __init__(self, outbox: Outbox, watchers: Watchers, *, registry: CollectorRegistry) -> None:
+        self._outbox = outbox
+        self._watchers = watchers
+        failures = Counter(
             "background_task_failures_total",
-            "Side effects of a write that were given up.",
+            "Side effects of a write that failed, and are tried again by the next round over the outbox.",
             ("task",),
             registry=registry,
         )
-        for task in self._tasks:
-            self._failures.labels(task)
+        self._failed = failures.labels("notify")
 
-    async def run(self, change: StatusChanged) -> None:
-        """Do both, each whether or not the other failed."""
-        for name, task in self._tasks.items():
+    async def run(self, change_id: int, change: StatusChanged) -> None:
+        """Tell; what can not be told now stays in the outbox."""
+        await self._tell(change_id, change)
+
+    async def keep_telling(self, *, every_s: float = ROUND_S) -> None:
+        """Tell what others, and earlier runs of this process, left untold, until cancelled."""
+        while True:
+            await asyncio.sleep(every_s)
             try:
-                await _persistently(partial(task, change))
-            except BaseException as error:
-                self._failures.labels(name).inc()
-                logger.error("%s of a status update failed: %s", name, change, exc_info=error)  # noqa: TRY400 see below
-                if not isinstance(error, Exception):  # cancelled: the process stops, and may have been told so
-                    raise
+                for change_id, change in await self._outbox.overdue():
+                    if not await self._tell(change_id, change):
+                        break  # the next ones would fare no better now, and wait as long as this one
+            except ServiceError as error:
+                logger.warning("the outbox of status updates can not be read: %s", error)
+            except Exception:
+                logger.exception("the outbox of status updates")
+
+    async def _tell(self, change_id: int, change: StatusChanged) -> bool:
+        try:
+            await _persistently(partial(self._watchers.notify, change))
+            await _persistently(partial(self._outbox.told, change_id))
+        except BaseException as error:
+            self._failed.inc()
+            logger.error("watchers were not told of %s", change, exc_info=error)  # noqa: TRY400 see below
+            if not isinstance(error, Exception):  # cancelled: the process stops, and may have been told so
+                raise
+            return False
+        return True
 
 
 async def _persistently(work: Work) -> None:

@@ -120,7 +120,7 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         change = await json_body(request, StatusUpdate)
         updated = await writes.updates.apply(flight_id, change, if_match=if_match)
         response = _versioned(answers.of(updated.flight), flight_id, updated.flight.version)
-        return await writes.timing.respond(response, lambda: writes.follow_up.run(updated.change))
+        return await writes.timing.respond(response, lambda: writes.follow_up.run(updated.change_id, updated.change))
 
     return router
 

@@ -12,6 +12,7 @@ from observability.request import current_request
 from service.cache.null import Invalidates
 from service.database import Database
 from service.errors import ConcurrentUpdate, VersionMismatch
+from service.flights.audit import write_down
 from service.flights.etag import flight_etag, is_expected
 from service.flights.queries import flight_by_id
 from service.flights.schemas import FlightDetail, StatusUpdate
@@ -29,6 +30,8 @@ class Updated:
 
     flight: FlightDetail
     change: StatusChanged
+    change_id: int
+    """Its row in the audit trail."""
 
 
 class StatusUpdates:
@@ -57,7 +60,7 @@ class StatusUpdates:
     async def _try(
         self, flight_id: int, change: StatusUpdate, if_match: Sequence[str] | None
     ) -> tuple[Updated, tuple[str, ...]] | None:
-        """Write the next version of the flight; return nothing when another writer was faster."""
+        """Write the next version of the flight and its audit record; return nothing when another writer was faster."""
         record = current_request.get()
         async with self._database.writing() as session:
             flight = await flight_by_id(session, flight_id)
@@ -79,17 +82,16 @@ class StatusUpdates:
             if written.one_or_none() is None:
                 return None
             await session.refresh(flight)
-            updated = Updated(
-                FlightDetail.model_validate(flight),
-                StatusChanged(
-                    flight_id=flight_id,
-                    version=flight.version,
-                    before=before,
-                    after=change.status,
-                    departure_delay_min=flight.departure_delay_min,
-                    changed_at=datetime.now(UTC),
-                    trace_id=(record.trace_id or None) if record is not None else None,
-                ),
+            changed = StatusChanged(
+                flight_id=flight_id,
+                version=flight.version,
+                before=before,
+                after=change.status,
+                departure_delay_min=flight.departure_delay_min,
+                changed_at=datetime.now(UTC),
+                trace_id=(record.trace_id or None) if record is not None else None,
             )
+            change_id = await write_down(session, changed)
+            updated = Updated(FlightDetail.model_validate(flight), changed, change_id)
             tags = touched_by(flight)
         return updated, tags

@@ -7,5 +7,5 @@ TABLES: Final = "tables"
 INDEXES: Final = "indexes"
 """The branch that the database without secondary indexes lacks."""
 
-CURRENT: Final = {(TABLES,): frozenset({"0001"}), (TABLES, INDEXES): frozenset({"0002"})}
+CURRENT: Final = {(TABLES,): frozenset({"0003"}), (TABLES, INDEXES): frozenset({"0002", "0003"})}
 """What the version table of an up-to-date database says: a revision stands for those that it builds on."""

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,12 +63,14 @@ class PostgresServer:
     def freeze(self) -> None:
         """Stop it in the middle of whatever it does, connections open."""
         for process in self._processes():
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):  # a backend ends when its client goes
+                process.suspend()
 
     def thaw(self) -> None:
         """Let it go on."""
         for process in self._processes():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def _processes(self) -> list[psutil.Process]:
         if self.process is None:

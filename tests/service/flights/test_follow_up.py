@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
+from time import monotonic
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from starlette.routing import Route
 from service.database import Database
 from service.errors import DatabaseBusy
 from service.flights import follow_up
-from service.flights.audit import AuditTrail
+from service.flights.audit import OVERDUE_S, Outbox, write_down
 from service.flights.follow_up import AfterResponse, BeforeResponse, FollowUp, ResponseThenWork, Timing
 from service.flights.status import Status
 from service.flights.watchers import LocalWatchers, StatusChanged
@@ -114,34 +115,46 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def audit(data_dir: Path) -> AuditTrail:
-    return AuditTrail(Database(arm_settings("indexes", data_dir)))
+async def database(data_dir: Path) -> AsyncIterator[Database]:
+    database = Database(arm_settings("indexes", data_dir))
+    yield database
+    await database.close()
 
 
-def failures(registry: CollectorRegistry) -> dict[str, float | None]:
-    return {
-        task: registry.get_sample_value("background_task_failures_total", {"task": task})
-        for task in ("audit", "notify")
-    }
+async def written_down(database: Database, change: StatusChanged = CHANGE) -> int:
+    """Return the id of a change that is in the audit trail and in the outbox."""
+    async with database.writing() as session:
+        return await write_down(session, change)
+
+
+def untold(data_dir: Path) -> list[int]:
+    return [row["change_id"] for row in rows(data_dir, "SELECT * FROM untold_changes ORDER BY change_id")]
+
+
+def failures(registry: CollectorRegistry) -> float | None:
+    return registry.get_sample_value("background_task_failures_total", {"task": "notify"})
 
 
 @pytest.mark.anyio
-async def test_a_busy_database_is_asked_again(
-    audit: AuditTrail, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+async def test_a_busy_channel_is_asked_again_and_the_change_leaves_the_outbox(
+    database: Database, data_dir: Path, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow_up, "FIRST_PAUSE_S", 0.001)
     watchers = Unreliable(DatabaseBusy(), times=follow_up.ATTEMPTS - 1)
+    change_id = await written_down(database)
+    assert untold(data_dir) == [change_id]
 
-    await FollowUp(audit, watchers, registry=registry).run(CHANGE)
+    await FollowUp(Outbox(database), watchers, registry=registry).run(change_id, CHANGE)
 
     assert watchers.told == [CHANGE]
-    assert failures(registry) == {"audit": 0, "notify": 0}
+    assert untold(data_dir) == []
+    assert failures(registry) == 0
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("error", [DatabaseBusy(), ValueError("a bug")], ids=lambda error: type(error).__name__)
-async def test_a_failure_is_counted_and_logged_with_the_change_and_stops_nothing_else(
-    audit: AuditTrail,
+async def test_a_failure_is_counted_and_logged_with_the_change_and_told_later(
+    database: Database,
     data_dir: Path,
     registry: CollectorRegistry,
     error: Exception,
@@ -149,37 +162,72 @@ async def test_a_failure_is_counted_and_logged_with_the_change_and_stops_nothing
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(follow_up, "FIRST_PAUSE_S", 0.001)
+    watchers = Unreliable(error, times=follow_up.ATTEMPTS if isinstance(error, DatabaseBusy) else 1)
+    later = Outbox(database, clock=lambda: CHANGE.changed_at + timedelta(seconds=OVERDUE_S + 1))
+    following = FollowUp(later, watchers, registry=registry)
+    change_id = await written_down(database)
 
     with caplog.at_level(logging.ERROR):
-        await FollowUp(audit, Unreliable(error, times=100), registry=registry).run(CHANGE)
+        await following.run(change_id, CHANGE)
 
-    assert failures(registry) == {"audit": 0, "notify": 1}
+    assert failures(registry) == 1
     [record] = caplog.records
     assert record.exc_info is not None
     for fact in ("flight_id=7", "version=2", "departed", CHANGE.trace_id):
         assert str(fact) in record.getMessage()
-    [written] = rows(data_dir, "SELECT * FROM status_changes")
-    assert written["version"] == 2
+    assert untold(data_dir) == [change_id]
 
-
-@pytest.mark.anyio
-async def test_a_record_is_written_once_however_often_it_is_tried(audit: AuditTrail, data_dir: Path) -> None:
-    await audit.record(CHANGE)
-    await audit.record(CHANGE)
-
-    assert len(rows(data_dir, "SELECT * FROM status_changes")) == 1
+    telling = asyncio.create_task(following.keep_telling(every_s=0.01))
+    deadline = monotonic() + 10
+    while untold(data_dir) and monotonic() < deadline:  # noqa: ASYNC110 the database tells no event
+        await asyncio.sleep(0.01)
+    telling.cancel()
+    assert untold(data_dir) == []
+    assert watchers.told == [CHANGE]
 
 
 @pytest.mark.anyio
 async def test_work_that_is_cancelled_is_counted_and_stays_cancelled(
-    audit: AuditTrail, registry: CollectorRegistry
+    database: Database, data_dir: Path, registry: CollectorRegistry
 ) -> None:
     watchers = Unreliable(asyncio.CancelledError(), times=1)
+    change_id = await written_down(database)
 
     with pytest.raises(asyncio.CancelledError):
-        await FollowUp(audit, watchers, registry=registry).run(CHANGE)
+        await FollowUp(Outbox(database), watchers, registry=registry).run(change_id, CHANGE)
 
-    assert failures(registry) == {"audit": 0, "notify": 1}
+    assert failures(registry) == 1
+    assert untold(data_dir) == [change_id]
+
+
+@pytest.mark.anyio
+async def test_a_change_is_left_to_its_own_process_for_a_while_and_then_to_one_other(database: Database) -> None:
+    moment = [CHANGE.changed_at]
+    outbox = Outbox(database, clock=lambda: moment[0])
+    change_id = await written_down(database)
+
+    at_first = await outbox.overdue()
+    moment[0] += timedelta(seconds=OVERDUE_S + 1)
+    rounds = await asyncio.gather(*(outbox.overdue() for _ in range(4)))
+
+    assert at_first == []
+    assert [found for found in rounds if found] == [[(change_id, CHANGE)]]
+    moment[0] += timedelta(seconds=OVERDUE_S + 1)
+    assert await outbox.overdue() == [(change_id, CHANGE)], "whoever took it may have ended too"
+
+
+@pytest.mark.anyio
+async def test_a_change_that_is_rolled_back_is_neither_recorded_nor_told(database: Database, data_dir: Path) -> None:
+    async def interrupted() -> None:
+        async with database.writing() as session:
+            await write_down(session, CHANGE)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await interrupted()
+
+    assert rows(data_dir, "SELECT * FROM status_changes") == []
+    assert untold(data_dir) == []
 
 
 @pytest.mark.anyio

@@ -1,0 +1,23 @@
+"""Make the outbox of status updates."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table, empty: what was written before has been told."""
+    op.create_table(
+        "untold_changes",
+        sa.Column("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+    )
+
+
+def downgrade() -> None:
+    """Drop it; what it names is in the audit trail, untold."""
+    op.drop_table("untold_changes")

@@ -1,0 +1,97 @@
+"""A process that is killed under writes leaves no change without its audit record, and the next one tells of each."""
+
+import shutil
+import signal
+import sqlite3
+import threading
+from contextlib import closing, suppress
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.reliability.figures import Effort
+from tests.servers.arm import BEARER
+from tests.servers.process import ServiceProcess, service_process
+from tests.service.rows import rows
+
+CLIENTS = 4
+FLIGHTS = 5
+
+WRITTEN = "SELECT id AS flight_id, version FROM flights WHERE version > 1"
+AUDITED = "SELECT flight_id, version FROM status_changes ORDER BY flight_id, version"
+
+
+def asking(service: ServiceProcess, confirmed: list[tuple[int, int]]) -> list[threading.Thread]:
+    """Start clients that write until the service is gone."""
+
+    def write(number: int) -> None:
+        with httpx.Client(base_url=service.url, timeout=10) as client, suppress(httpx.TransportError):
+            for delay in range(100_000):
+                flight_id = 1 + (number + delay) % FLIGHTS
+                body = {"status": "departed", "departure_delay_min": delay % 1000}
+                answer = client.patch(f"/flights/{flight_id}/status", json=body, headers=BEARER)
+                if answer.status_code == 200:
+                    confirmed.append((flight_id, answer.json()["version"]))
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("techniques", ["none", "all"])
+def test_a_process_that_is_killed_leaves_no_change_without_its_record_and_the_next_one_tells_of_it(
+    few_flights: Path, tmp_path: Path, effort: Effort, techniques: str
+) -> None:
+    data_dir = Path(shutil.copytree(few_flights, tmp_path / "data"))
+    if techniques == "none":  # then the twin is served; `rows` reads the other name
+        (data_dir / "flightdeck-unindexed.db").rename(data_dir / "flightdeck.db")
+    environment: dict[str, Any] = {
+        "TECHNIQUES": techniques,
+        "DATABASE_UNINDEXED_URL": f"sqlite+aiosqlite:///{data_dir / 'flightdeck.db'}",
+        "WRITE_RATE_LIMIT": "",
+    }
+    random = Random(0)
+    confirmed: list[tuple[int, int]] = []
+    kills = round(effort.choose(2, 20))
+    untold = 0
+    for _ in range(kills):
+        with service_process(data_dir, log=tmp_path / "log", **environment) as service:
+            clients = asking(service, confirmed)
+            sleep(0.5 + random.random())
+            service.process.send_signal(signal.SIGKILL)
+            service.process.wait(10)
+            for client in clients:
+                client.join(20)
+        untold += len(rows(data_dir, "SELECT * FROM untold_changes"))
+
+    audited = [(row["flight_id"], row["version"]) for row in rows(data_dir, AUDITED)]
+    written = {row["flight_id"]: row["version"] for row in rows(data_dir, WRITTEN)}
+    assert len(confirmed) > 10 * kills
+    assert set(confirmed) <= set(audited)
+    assert audited == sorted((flight, version) for flight, last in written.items() for version in range(2, last + 1))
+
+    with closing(sqlite3.connect(data_dir / "flightdeck.db")) as connection, connection:
+        connection.execute("UPDATE untold_changes SET due_at = '2013-01-01 00:00:00.000000'")
+        connection.execute(
+            "INSERT OR IGNORE INTO untold_changes SELECT max(id), '2013-01-01 00:00:00.000000' FROM status_changes"
+        )
+    with service_process(data_dir, log=tmp_path / "log", **environment):
+        deadline = monotonic() + 30
+        while (left := rows(data_dir, "SELECT * FROM untold_changes")) and monotonic() < deadline:
+            sleep(0.1)
+    assert left == []
+    effort.record(
+        "audit",
+        f"TECHNIQUES={techniques}, SIGKILL under writes",
+        kills=kills,
+        updates_confirmed=len(confirmed),
+        changes_written=len(audited),
+        changes_without_a_record=0,
+        told_by_the_next_process=untold,
+    )
