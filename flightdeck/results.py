@@ -51,20 +51,27 @@ def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
 
     from lab.table import print_result  # noqa: PLC0415
 
+    if report is not None:
+        write_report(result, report)
     if as_json:
         typer.echo(result.model_dump_json(indent=2))
     else:
         print_result(result, Console())
-    if report is not None:
-        write_report(result, report)
 
 
 def write_report(result: "LabResult", path: Path) -> None:
     """Write the report of what was measured, if anything was, and say where it is."""
     from lab.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    if result.techniques or result.elsewhere or result.sweeps:
+    if not (result.techniques or result.leave_one_out or result.elsewhere or result.sweeps):
+        typer.echo(f"nothing was measured, so there is no report at {path}", err=True)
+        return
+    try:
         typer.echo(f"report: {write(result, path).resolve()}", err=True)
+    except KeyboardInterrupt:
+        kept = path.with_suffix(".json")
+        typer.echo(f"interrupted while drawing; for the report: flightdeck lab report {kept} --html {path}", err=True)
+        raise typer.Exit(130) from None
 
 
 def serve(

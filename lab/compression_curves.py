@@ -14,7 +14,7 @@ def tables(coded: Sequence[Coded], recommendation: str | None) -> list[SweepTabl
     if not coded:
         return []
     links = [Column(name=link, title=link, unit="s") for link in LINKS]
-    name = Column(name="coding", title="coding and level")
+    name = Column(name="coding", title="coding")
     chosen = [position for position, each in enumerate(coded) if each.name == recommendation]
     overall = SweepTable(
         title="Over all sizes, in the geometric mean",

@@ -13,10 +13,10 @@ from lab.arms import Arm, ArmSpec, running
 from lab.databases import DATABASES
 from lab.figures import TIMES
 from lab.generator import Generator
+from lab.point import Point, Spot, measure, points_of, said_of_spread
 from lab.popularity import FLIGHTS
 from lab.rounds import Watch
 from lab.scratch import scratch
-from lab.sweep import Point, Sweep, measured_point
 from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
 
 QUESTION: Final = "Does a list take longer the more flights there are?"
@@ -43,9 +43,11 @@ async def data_size_sweep(*, data_dir: Path, seconds: float, watch: Watch) -> Sw
             for tenths in TENTHS:
                 watch.phase(f"copying {tenths} tenths of the flights")
                 part = await asyncio.to_thread(part_of, data_dir, directory / str(tenths), tenths=tenths)
-                for way, techniques in WAYS.items():
-                    watch.phase(f"{tenths}{TIMES}, {way}")
-                    curves[way].append(await _point(techniques, part, generator, tenths=tenths, seconds=seconds))
+                spots = {way: _spot(techniques, part, tenths=tenths) for way, techniques in WAYS.items()}
+                async with running([spot.arm for spot in spots.values()]):
+                    await measure([*spots.values()], generator, name="tenths", seconds=seconds, watch=watch)
+                for way, spot in spots.items():
+                    curves[way] += points_of([spot])
                 shutil.rmtree(part)
     except asyncio.CancelledError:
         is_interrupted = True
@@ -57,6 +59,7 @@ def shown(curves: Mapping[str, Sequence[Point]]) -> SweepResult:
     growth, recommendation, reason = told(curves)
     sizes = sorted({point.value for points in curves.values() for point in points})
     medians = {way: {point.value: point.p50_s for point in points} for way, points in curves.items()}
+    every = [point for points in curves.values() for point in points]
     lines = [
         Line(name=way, points=[(size * FLIGHTS / 10, median) for size, median in found.items() if median])
         for way, found in medians.items()
@@ -90,7 +93,10 @@ def shown(curves: Mapping[str, Sequence[Point]]) -> SweepResult:
         ],
         recommendation=recommendation,
         reason=reason,
-        notes=[f"Asked for: {WHOLE_YEAR}, by {CLIENTS} clients at once."],
+        notes=[
+            f"Asked for: {WHOLE_YEAR}, by {CLIENTS} clients at once.",
+            *([said_of_spread(every)] if every else []),
+        ],
     )
 
 
@@ -134,24 +140,12 @@ def told(curves: Mapping[str, Sequence[Point]]) -> tuple[dict[str, float], str |
     return growth, quickest, f"over ten times the data its median stays. Growth: {listed}"
 
 
-async def _point(
-    techniques: frozenset[str], data_dir: Path, generator: Generator, *, tenths: int, seconds: float
-) -> Point:
-    sweep = Sweep(
-        name="data-size",
-        question=QUESTION,
-        variable="",
-        values=TENTHS,
-        clients=(CLIENTS,),
-        techniques=techniques,
-        target=WHOLE_YEAR,
-    )
+def _spot(techniques: frozenset[str], data_dir: Path, *, tenths: int) -> Spot:
     embedded = dict.fromkeys(("DATABASE_URL", "DATABASE_UNINDEXED_URL", "DATABASE_REPLICA_URL"), "")
     arm = Arm(
-        ArmSpec(name=f"data-size-{tenths}", techniques=techniques, settings=embedded),
+        ArmSpec(name=f"data-size-{tenths}-{'-'.join(sorted(techniques))}", techniques=techniques, settings=embedded),
         data_dir=data_dir,
         token=secrets.token_hex(16),
         writes=False,
     )
-    async with running([arm]):
-        return await measured_point(sweep, arm, generator, value=tenths, clients=CLIENTS, seconds=seconds)
+    return Spot(arm=arm, value=tenths, clients=CLIENTS, target=WHOLE_YEAR)

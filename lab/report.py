@@ -172,10 +172,13 @@ def html(result: LabResult) -> str:
 
 
 def write(result: LabResult, path: Path) -> Path:
-    """Write the report, and the result as JSON beside it; return the report's path."""
+    """Write the result as JSON, then beside it the report; return the report's path.
+
+    What was measured is on disk before anything is drawn, so that an interruption costs the drawing only.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html(result), encoding="utf-8")
     path.with_suffix(".json").write_text(result.model_dump_json(indent=2), encoding="utf-8")
+    path.write_text(html(result), encoding="utf-8")
     return path
 
 

@@ -28,6 +28,11 @@ class Snapshot:
         """Return how much every sample grew."""
         return Snapshot({key: value - before.samples.get(key, 0.0) for key, value in self.samples.items()})
 
+    def plus(self, other: "Snapshot") -> "Snapshot":
+        """Return the sum of every sample of both: of growth, the growth of both times."""
+        keys = self.samples.keys() | other.samples.keys()
+        return Snapshot({key: self.samples.get(key, 0.0) + other.samples.get(key, 0.0) for key in keys})
+
     def total(self, name: str, **labels: str) -> float | None:
         """Return the sum of the samples of this name that carry these labels; None where there is none."""
         values = [value for _, value in self._matching(name, labels)]

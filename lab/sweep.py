@@ -3,24 +3,20 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel
-
 from lab.arms import Arm, ArmSpec, running
-from lab.generator import Generator, Order
-from lab.metric import Slot, metric_named
-from lab.pace import ClosedLoop, Stretch
+from lab.figures import quantity
+from lab.generator import Generator
+from lab.point import Point, Spot, measure, points_of, said_of_spread
 from lab.rounds import Watch
 from lab.scalability import ScalabilityLaw, fitted
 from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
 
 ENOUGH: Final = 0.95
 """A setting that reaches this share of the best is as good, and the smaller one is chosen."""
-WARM_UP_S: Final = 1.0
-POINT_METRICS: Final = ("p50_s", "p95_s", "bytes_per_response", "cpu_per_request_s")
 FEWEST_FOR_LAW: Final = 3
 
 
@@ -80,36 +76,19 @@ SWEEPS: Final = (
 )
 
 
-class Point(BaseModel):
-    """What one value showed at one concurrency."""
-
-    value: int
-    clients: int
-    throughput_per_s: float
-    p50_s: float | None
-    p95_s: float | None
-    others_p95_s: float | None = None
-    bytes_per_response: float | None
-    cpu_per_request_s: float | None
-    errors: int
-
-
 async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
-    """Return the curve; every value runs on an arm of its own, all concurrencies on the same one."""
-    points: list[Point] = []
+    """Return the curve; every value has an arm of its own, and all of them run while any is measured."""
+    spots: list[Spot] = []
     is_interrupted = False
     try:
-        async with Generator() as generator:
-            for value in sweep.values:
-                async with running([_arm(sweep, value, data_dir)]) as (arm,):
-                    for clients in sweep.clients:
-                        watch.phase(f"{sweep.name} {value}, {clients} clients")
-                        points.append(
-                            await measured_point(sweep, arm, generator, value=value, clients=clients, seconds=seconds)
-                        )
+        arms = {value: _arm(sweep, value, data_dir) for value in sweep.values}
+        watch.phase(f"starting {', '.join(arm.name for arm in arms.values())}")
+        async with Generator() as generator, running([*arms.values()]):
+            spots += [_spot(sweep, arms[value], value, clients) for value in sweep.values for clients in sweep.clients]
+            await measure(spots, generator, name=sweep.name, seconds=seconds, watch=watch)
     except asyncio.CancelledError:
         is_interrupted = True
-    return told(sweep, points).model_copy(update={"is_interrupted": is_interrupted})
+    return told(sweep, points_of(spots)).model_copy(update={"is_interrupted": is_interrupted})
 
 
 def told(sweep: Sweep, points: Sequence[Point]) -> SweepResult:
@@ -118,6 +97,8 @@ def told(sweep: Sweep, points: Sequence[Point]) -> SweepResult:
     chosen = [point for point in points if point.value == recommendation]
     law = _law(chosen)
     notes = [] if law is None else [_said(law, sweep, recommendation)]
+    if points:
+        notes.append(said_of_spread(points))
     return SweepResult(
         name=sweep.name,
         question=sweep.question,
@@ -152,6 +133,9 @@ def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]
         if chosen == best
         else f"{rates[chosen]:.0f} {unit}; the most was {rates[best]:.0f}, with {best}"
     )
+    if not sweep.variable:
+        page = next(point for point in served if point.value == chosen)
+        reason += f". A page of it takes {quantity(page.p50_s, 's')} and {quantity(page.bytes_per_response, 'bytes')}"
     law = _law([point for point in served if point.value == chosen])
     measured = max(p.clients for p in served if p.value == chosen)
     if law is not None and law.knee and law.knee < measured:
@@ -260,30 +244,6 @@ def _arm(sweep: Sweep, value: int, data_dir: Path) -> Arm:
     return Arm(spec, data_dir=data_dir, token=secrets.token_hex(16), writes=False)
 
 
-async def measured_point(
-    sweep: Sweep, arm: Arm, generator: Generator, *, value: int, clients: int, seconds: float
-) -> Point:
-    """Return what the arm shows with so many clients that ask again as soon as they are answered."""
-    order = Order(
-        arm=arm.name,
-        url=arm.url,
-        pace=ClosedLoop(clients=clients),
-        stretch=Stretch(duration_s=WARM_UP_S),
-        stream=1,
-        mix=sweep.mix,
-        targets=(("GET", sweep.target.format(value=value)),) if sweep.target else (),
-    )
-    await generator.drive(order)
-    before = await arm.snapshot()
-    recording = await generator.drive(replace(order, stretch=Stretch(duration_s=seconds)))
-    grown = (await arm.snapshot()).since(before)
-    slot = Slot(opened=recording, closed=recording, inside_opened=grown, inside_closed=grown)
-    seen = {name: metric_named(name).of(slot) for name in POINT_METRICS}
-    return Point(
-        value=value,
-        clients=clients,
-        throughput_per_s=recording.throughput_per_s,
-        others_p95_s=metric_named(f"{sweep.others}.p95_s").of(slot) if sweep.others else None,
-        errors=recording.server_errors,
-        **seen,
-    )
+def _spot(sweep: Sweep, arm: Arm, value: int, clients: int) -> Spot:
+    target = sweep.target.format(value=value)
+    return Spot(arm=arm, value=value, clients=clients, mix=sweep.mix, target=target, others=sweep.others)

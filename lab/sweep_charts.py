@@ -1,12 +1,18 @@
 """The curves of a sweep, drawn, with a key to their lines."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import matplotlib as mpl
+from matplotlib.ticker import FixedLocator
 
 from lab.charts import STYLE, figure_and_axes, svg_text, unit_axis
 from lab.palette import FAINT, drawn, series
 from lab.sweep_result import Curve, Line
+
+COUNTED: Final = {"", "bit/s"}
+"""Units of what was set, and not measured: the axis says exactly what was."""
+MOST_TICKS: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,9 @@ def drawn_curve(curve: Curve, *, name: str) -> DrawnCurve:
         if axes.lines:
             for axis, described in ((axes.xaxis, curve.x), (axes.yaxis, curve.y)):
                 unit_axis(axis, described.unit, is_log=described.is_log)
+        ticks = sorted({x for line in curve.lines for x, _ in line.points})
+        if curve.x.unit in COUNTED and len(ticks) <= MOST_TICKS:
+            axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.set_xlabel(curve.x.title)
         axes.set_title(curve.title, loc="left", fontsize=9, color=FAINT)
         svg = svg_text(figure, curve.title)

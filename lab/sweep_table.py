@@ -54,7 +54,8 @@ def is_number(table: SweepTable, column: str) -> bool:
 def _table(shown: SweepTable, *, title: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE)
     for column in shown.columns:
-        table.add_column(column.title, justify="right" if is_number(shown, column.name) else "left")
+        is_figure = is_number(shown, column.name)
+        table.add_column(column.title, justify="right" if is_figure else "left", no_wrap=not is_figure)
     for position, row in enumerate(shown.rows):
         cells = (cell(row.get(column.name), column) for column in shown.columns)
         table.add_row(*cells, style="bold" if position in shown.chosen else "")

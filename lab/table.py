@@ -44,7 +44,9 @@ def print_notes(result: LabResult, console: Console) -> None:
     for name, reason in result.skipped.items():
         console.print(f"{name} was not measured: {reason}", style="yellow", markup=False)
     if result.is_interrupted:
-        console.print("Interrupted: what was measured until then is kept.", style="yellow")
+        is_empty = not result.sweeps and not any(getattr(result, section) for section in SECTIONS)
+        kept = "before anything was measured." if is_empty else "what was measured until then is kept."
+        console.print(f"Interrupted{' ' if is_empty else ': '}{kept}", style="yellow")
 
 
 def markdown(result: LabResult) -> str:

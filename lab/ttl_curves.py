@@ -7,16 +7,17 @@ from typing import Final
 from lab.sweep_result import Axis, Column, Curve, Line, SweepTable
 
 COLUMNS: Final = (
-    Column(name="ttl_s", title="TTL", unit="s"),
-    Column(name="writes_per_s", title="writes", unit="1/s"),
-    Column(name="way", title="stale answers end by"),
+    Column(name="ttl_s", title="TTL, s"),
+    Column(name="writes_per_s", title="writes/s"),
+    Column(name="way", title="ended by"),
     Column(name="answers", title="answers"),
-    Column(name="hit_ratio", title="hit ratio", unit="share"),
-    Column(name="stale_share", title="stale answers", unit="share"),
-    Column(name="stale_p50_s", title="age of stale ones, p50", unit="s"),
+    Column(name="hit_ratio", title="hits", unit="share"),
+    Column(name="stale_share", title="stale", unit="share"),
+    Column(name="stale_p50_s", title="age, p50", unit="s"),
     Column(name="stale_p95_s", title="p95", unit="s"),
     Column(name="stale_most_s", title="oldest", unit="s"),
 )
+"""Ages are those of stale answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,6 @@ def curves(points: Sequence[TtlPoint], *, told: str, untold: str) -> list[Curve]
             x=Axis(title="age of stale answers, p95", unit="s"),
             y=share,
             lines=[line for line in against if line.points],
-            caption=f"{untold.capitalize()}; each dot is a TTL, the longest one to the right.",
+            caption="Without invalidation. Each dot is a TTL, the longest one to the right.",
         ),
     ]

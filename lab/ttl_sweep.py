@@ -127,7 +127,7 @@ def told(points: Sequence[TtlPoint], *, failures: int = 0) -> SweepResult:
     chosen_s, reason = recommended(points)
     notes = [READ_FROM_BOTH, STALE]
     if failures:
-        notes.append(f"{failures} requests failed and are not in the figures.")
+        notes.append(f"Requests that failed, and are not in the figures: {failures}.")
     return SweepResult(
         name="ttl",
         question="How long may a cache keep an answer?",

@@ -100,8 +100,10 @@ class WatchedBoards:
 
     async def _read(self, board: Board, number: int, seen: Seen) -> None:
         random = seeded(self._seed, 4, number)
+        due = self._loop.time()
         while True:
-            await asyncio.sleep(float(random.exponential(1 / READS_PER_S)))
+            due += float(random.exponential(1 / READS_PER_S))
+            await asyncio.sleep(due - self._loop.time())
             await asyncio.gather(*(self._read_from(process, board, seen) for process in self._processes))
 
     async def _read_from(self, process: str, board: Board, seen: Seen) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from rich.console import Console
@@ -107,6 +108,26 @@ def test_a_report_leaves_the_result_beside_it_and_it_reads_back(tmp_path: Path) 
     made = result()
     path = write(made, tmp_path / "deep" / "report.html")
     assert read(path.with_suffix(".json")) == made
+
+
+def test_a_report_that_can_not_be_drawn_has_left_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: LabResult) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.report.html", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(result(), tmp_path / "report.html")
+    assert read(tmp_path / "report.json") == result().model_copy(update={"environment": ANY})
+
+
+def test_an_interrupted_run_says_whether_anything_was_kept() -> None:
+    def said(seen: LabResult) -> str:
+        console = Console(record=True, width=120)
+        print_result(seen.model_copy(update={"is_interrupted": True}), console)
+        return console.export_text()
+
+    assert "Interrupted: what was measured until then is kept." in said(result())
+    assert "Interrupted before anything was measured." in said(result().model_copy(update={"techniques": {}}))
 
 
 def test_the_json_result_gives_every_metric_off_on_ratio_and_interval() -> None:

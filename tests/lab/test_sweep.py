@@ -14,8 +14,9 @@ from lab.data_size import WAYS, part_of, shown, told
 from lab.databases import DATABASES
 from lab.errors import UnknownExperiment
 from lab.memory import DECODERS
+from lab.point import Point, said_of_spread
 from lab.scalability import ScalabilityLaw, fitted
-from lab.sweep import SWEEPS, Point, Sweep, recommended
+from lab.sweep import SWEEPS, Sweep, recommended
 from lab.sweep import told as told_points
 from lab.sweeps import KNOWN, chosen_sweeps
 from lab.transfer import LINKS_BIT_PER_S, Coded
@@ -70,6 +71,11 @@ def test_the_smallest_value_that_is_as_good_as_the_best_is_recommended() -> None
     chosen, reason = recommended(named("pool-size"), points)
     assert chosen == 2
     assert "the most was 200, with 8" in reason
+
+
+def test_how_far_the_passes_differ_is_said() -> None:
+    points = [point(1, 100.0).model_copy(update={"spread": spread}) for spread in (0.02, 0.04, 0.3)]
+    assert "differ by 4% in the median and 30% at most" in said_of_spread(points)
 
 
 def test_a_page_is_judged_by_its_rows_per_second() -> None:
