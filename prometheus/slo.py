@@ -79,6 +79,15 @@ class Limits(_Table):
     restarts: int = Field(ge=1)
 
 
+class Looks(_Table):
+    """Where dashboards change colour before a limit is reached; shares of what there is."""
+
+    filling_ratio: Share
+    nearly_full_ratio: Share
+    server_connections_ratio: Share
+    budget_left_ratio: Share
+
+
 class Slo(_Table):
     """One objective: the name, what it counts, and where."""
 
@@ -99,6 +108,7 @@ class Objectives(_Table):
     links: Links
     groups: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], RouteGroup] = Field(min_length=1)
     limits: Limits
+    looks: Looks
 
     @model_validator(mode="after")
     def _each_route_is_in_one_place(self) -> Self:

@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards import watchers
+from grafana.panels.legend import named_beside
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import stacked, time_series
@@ -115,22 +116,26 @@ def _targets() -> Table:
 
 
 def _scrape_time() -> TimeSeries:
-    return time_series(
-        "How long scrapes take",
-        "The twelve slowest targets. Good is far below the scrape interval; a process whose loop hangs still answers, "
-        "because metrics have a thread of their own.",
-        query(top("scrape_duration_seconds"), BY_TARGET),
-        unit=units.SECONDS,
+    return named_beside(
+        time_series(
+            "How long scrapes take",
+            "The twelve slowest targets. Good is far below the scrape interval; a process whose loop hangs still "
+            "answers, because metrics have a thread of their own.",
+            query(top("scrape_duration_seconds"), BY_TARGET),
+            unit=units.SECONDS,
+        )
     )
 
 
 def _samples() -> TimeSeries:
-    return time_series(
-        "Samples per scrape",
-        "The twelve largest targets. It grows with routes and labels and then stays; steady growth is a label whose "
-        "values never end.",
-        query(top("scrape_samples_scraped"), BY_TARGET),
-        unit=units.COUNT,
+    return named_beside(
+        time_series(
+            "Samples per scrape",
+            "The twelve largest targets. It grows with routes and labels and then stays; steady growth is a label "
+            "whose values never end.",
+            query(top("scrape_samples_scraped"), BY_TARGET),
+            unit=units.COUNT,
+        )
     )
 
 

@@ -1,7 +1,5 @@
 """The first line of the service's board: is it well at this moment?"""
 
-from typing import Final
-
 from grafana_foundation_sdk.builders.stat import Panel
 
 from grafana import units
@@ -9,9 +7,6 @@ from grafana.panels.stat import stat
 from grafana.query import JOB, JOB_AND_HANDLER, instant
 from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.slo import load
-
-LITTLE_LEFT: Final = 0.25
-"""Of the error budget: time to be careful with releases."""
 
 
 def at_a_glance() -> list[Panel]:
@@ -60,7 +55,7 @@ def at_a_glance() -> list[Panel]:
             instant(f"min(slo:error_budget:remaining{{{JOB}}})", "left"),
             unit=units.SHARE,
         )
-        .thresholds(below_is_bad(0, good=LITTLE_LEFT))
+        .thresholds(below_is_bad(0, good=objectives.looks.budget_left_ratio))
         .decimals(1)
         .span(4),
         stat(

@@ -199,7 +199,7 @@ def _of_the_database() -> list[Builder[Panel]]:
                 query("sum(pg_stat_activity_count) / max(pg_settings_max_connections)", "in use"),
                 unit=units.SHARE,
             ),
-            above_is_bad(0.8),
+            above_is_bad(load().looks.server_connections_ratio),
         )
         .max(1)
         .no_value(absent),

@@ -12,6 +12,8 @@ from prometheus.slo import load
 
 BY_TABLE: Final = "sum by (relname)"
 TABLES: Final = 8
+OWN: Final = 'datname!~"template.*|postgres"'
+"""Leaves out the databases that every server has."""
 
 
 def indexes() -> list[Panel]:
@@ -76,22 +78,22 @@ def replica() -> list[Panel]:
 
 def server() -> list[Panel]:
     """Return what to look at first when PostgreSQL itself is slow."""
-    hits = "sum by (datname) (rate(pg_stat_database_blks_hit[$window]))"
-    reads = "sum by (datname) (rate(pg_stat_database_blks_read[$window]))"
-    used = "sum by (instance) (pg_stat_activity_count)"
+    hits = f"sum by (datname) (rate(pg_stat_database_blks_hit{{{OWN}}}[$window]))"
+    reads = f"sum by (datname) (rate(pg_stat_database_blks_read{{{OWN}}}[$window]))"
+    used = "sum by (job, instance) (pg_stat_activity_count)"
     return [
         time_series(
             "Connections of those allowed",
             "Connections that the server has open, as a share of its limit. Every arm's pool counts; near 100% it "
             "refuses new ones.",
-            query(f"topk(4, {used} / on (instance) pg_settings_max_connections)", "{{instance}}"),
+            query(f"topk(4, {used} / on (job, instance) pg_settings_max_connections)", "{{job}} {{instance}}"),
             unit=units.SHARE,
         ),
         time_series(
             "Transactions",
             "Commits and rollbacks per second. Rollbacks are failed requests, or readers that never commit.",
-            query('sum(rate(pg_stat_database_xact_commit{datname!~"template.*"}[$window]))', "committed"),
-            query('sum(rate(pg_stat_database_xact_rollback{datname!~"template.*"}[$window]))', "rolled back"),
+            query(f"sum(rate(pg_stat_database_xact_commit{{{OWN}}}[$window]))", "committed"),
+            query(f"sum(rate(pg_stat_database_xact_rollback{{{OWN}}}[$window]))", "rolled back"),
             unit=units.OPERATIONS_PER_SECOND,
         ),
         time_series(

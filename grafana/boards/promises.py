@@ -8,7 +8,6 @@ from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from grafana import units
-from grafana.boards.now import LITTLE_LEFT
 from grafana.panels.legend import named_beside
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, time_series
@@ -45,7 +44,7 @@ def _objectives() -> Table:
             query=of_each("slo:error_budget:remaining"),
             unit=units.SHARE,
             decimals=1,
-            thresholds=below_is_bad(0, good=LITTLE_LEFT),
+            thresholds=below_is_bad(0, good=load().looks.budget_left_ratio),
         ),
         Column(title="Burn 5 m", query=of_each("slo:burn_rate:5m"), unit=units.FACTOR, decimals=1, thresholds=burning),
         Column(title="Burn 1 h", query=of_each("slo:burn_rate:1h"), unit=units.FACTOR, decimals=1, thresholds=burning),

@@ -11,6 +11,7 @@ from grafana.board import Board, Section
 from grafana.boards import postgres
 from grafana.boards.calls import calls
 from grafana.boards.servers import edge, host, redis
+from grafana.panels.legend import named_beside
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import time_series
 from grafana.query import ARM, called, query, rows, top, top_of
@@ -89,55 +90,68 @@ def _processes() -> Table:
 
 
 def _cpu() -> TimeSeries:
-    return time_series(
-        "Processor",
-        "Share of one core that each process uses, the twelve busiest. Python runs on one core at a time: near 100% "
-        "requests wait, and another process is what helps.",
-        query(called(top_of(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])")), EACH),
-        unit=units.SHARE,
-    ).span(8)
+    return named_beside(
+        time_series(
+            "Processor",
+            "Share of one core that each process uses, the twelve busiest. Python runs on one core at a time: near "
+            "100% requests wait, and another process is what helps.",
+            query(called(top_of(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])")), EACH),
+            unit=units.SHARE,
+        )
+    )
 
 
 def _memory() -> TimeSeries:
-    return time_series(
-        "Memory",
-        "Resident memory, the twelve largest processes. It rises while caches fill and then stays; what rises for "
-        f"hours is a leak, and an alert fires at {LIMITS.memory_growth_ratio:g} times of six hours before.",
-        query(called(top(f"process_resident_memory_bytes{{{PROCESS}}}")), EACH),
-        unit=units.BYTES,
-    ).span(8)
+    return named_beside(
+        time_series(
+            "Memory",
+            "Resident memory, the twelve largest processes. It rises while caches fill and then stays; what rises for "
+            f"hours is a leak, and an alert fires at {LIMITS.memory_growth_ratio:g} times of six hours before.",
+            query(called(top(f"process_resident_memory_bytes{{{PROCESS}}}")), EACH),
+            unit=units.BYTES,
+        )
+    )
 
 
 def _pauses() -> TimeSeries:
-    return time_series(
-        "Garbage collection",
-        "Share of the time in which the garbage collector stopped the process, the twelve worst. Good is below 1%; "
-        "more means many long-lived objects, often whole result sets.",
-        query(
-            called(top_of(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))")),
-            EACH,
-        ),
-        unit=units.SHARE,
-    ).span(8)
+    return named_beside(
+        time_series(
+            "Garbage collection",
+            "Share of the time in which the garbage collector stopped the process, the twelve worst. Good is below 1%; "
+            "more means many long-lived objects, often whole result sets.",
+            query(
+                called(
+                    top_of(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))")
+                ),
+                EACH,
+            ),
+            unit=units.SHARE,
+        )
+    )
 
 
 def _descriptors() -> TimeSeries:
-    return time_series(
-        "Open descriptors",
-        "Files and sockets that each process holds, the twelve largest. They follow connections; what never falls "
-        "again is a connection that nobody closes.",
-        query(called(top(f"process_open_fds{{{PROCESS}}}")), EACH),
-        unit=units.COUNT,
-    ).span(8)
+    return named_beside(
+        time_series(
+            "Open descriptors",
+            "Files and sockets that each process holds, the twelve largest. They follow connections; what never falls "
+            "again is a connection that nobody closes.",
+            query(called(top(f"process_open_fds{{{PROCESS}}}")), EACH),
+            unit=units.COUNT,
+        )
+    )
 
 
 def _under_way() -> TimeSeries:
-    return time_series(
-        "Requests under way",
-        "Requests that each process is answering, the twelve busiest. Rate times duration: it grows when either does.",
-        query(called(top(f"http_requests_inprogress{{{PROCESS}}}")), EACH),
-        unit=units.COUNT,
-    ).span(8)
+    return named_beside(
+        time_series(
+            "Requests under way",
+            "Requests that each process is answering, the twelve busiest. Rate times duration: it grows when "
+            "either does.",
+            query(called(top(f"http_requests_inprogress{{{PROCESS}}}")), EACH),
+            unit=units.COUNT,
+        )
+    )
 
 
 def _restarts() -> TimeSeries:
@@ -148,4 +162,4 @@ def _restarts() -> TimeSeries:
         query(called(top_of(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])")), EACH),
         unit=units.COUNT,
     )
-    return panel.axis_soft_max(LIMITS.restarts).span(8)
+    return named_beside(panel).axis_soft_max(LIMITS.restarts)

@@ -10,10 +10,9 @@ from grafana.panels.bars import bars
 from grafana.panels.timeseries import time_series
 from grafana.query import JOB, instant, query
 from grafana.thresholds import above_is_bad
+from prometheus.slo import load
 
-ALMOST_FULL: Final = 0.9
-"""Above it a queue forms at the next peak."""
-FILLING: Final = 0.7
+LOOKS: Final = load().looks
 
 
 def saturation() -> list[Bars | TimeSeries]:
@@ -45,7 +44,7 @@ def _now() -> Bars:
             unit=units.SHARE,
         )
         .max(1)
-        .thresholds(above_is_bad(ALMOST_FULL, warning=FILLING))
+        .thresholds(above_is_bad(LOOKS.nearly_full_ratio, warning=LOOKS.filling_ratio))
         .span(6)
     )
 

@@ -9,8 +9,8 @@ from grafana.query import query
 
 def redis() -> list[Panel]:
     """Return what to look at first when the shared cache is slow or forgets."""
-    hits = "sum by (instance) (rate(redis_keyspace_hits_total[$window]))"
-    misses = "sum by (instance) (rate(redis_keyspace_misses_total[$window]))"
+    hits = "sum by (job, instance) (rate(redis_keyspace_hits_total[$window]))"
+    misses = "sum by (job, instance) (rate(redis_keyspace_misses_total[$window]))"
     return [
         time_series(
             "Memory of Redis",
@@ -23,7 +23,7 @@ def redis() -> list[Panel]:
             "Keys found in Redis",
             "Share of reads that found their key. It is lower than the hit ratio of the service, whose processes "
             "answer the most popular entries themselves.",
-            query(f"topk(4, {hits} / ({hits} + {misses} > 0))", "{{instance}}"),
+            query(f"topk(4, {hits} / ({hits} + {misses} > 0))", "{{job}} {{instance}}"),
             unit=units.SHARE,
         )
         .max(1)

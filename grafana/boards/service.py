@@ -18,7 +18,7 @@ from grafana.boards.promises import promises
 from grafana.boards.saturation import saturation
 from grafana.links import of_cell
 from grafana.panels.heatmap import heatmap
-from grafana.panels.legend import named_beside, told_apart
+from grafana.panels.legend import named_beside
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import lined, stacked, time_series
 from grafana.query import JOB_AND_HANDLER, heat, query, rows, top_of
@@ -102,7 +102,7 @@ def _quantiles() -> TimeSeries:
         query(at(0.99), "p99"),
         unit=units.SECONDS,
     )
-    return told_apart(panel).height(9)
+    return panel.height(9)
 
 
 def _slowest() -> TimeSeries:

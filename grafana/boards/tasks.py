@@ -136,7 +136,8 @@ def broker() -> list[TimeSeries]:
             "What RabbitMQ takes, as a share of its high watermark. At 100% it stops taking messages, and exports are "
             "answered 503.",
             query(
-                "topk(4, rabbitmq_process_resident_memory_bytes / rabbitmq_resident_memory_limit_bytes)", "{{instance}}"
+                "topk(4, rabbitmq_process_resident_memory_bytes / rabbitmq_resident_memory_limit_bytes)",
+                "{{job}} {{instance}}",
             ),
             unit=units.SHARE,
         ).span(8),

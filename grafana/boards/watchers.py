@@ -91,6 +91,7 @@ def cardinality() -> list[TimeSeries | Bars]:
 
 def collector() -> list[TimeSeries]:
     """Return whether the collector takes and passes on what it is sent."""
+    absent = "no collector"
     kinds = ("spans", "log_records")
 
     def each(verb: str) -> list[tuple[str, str]]:
@@ -105,7 +106,9 @@ def collector() -> list[TimeSeries]:
             *(query(expr, kind) for expr, kind in taken),
             *(query(expr, f"{kind} refused") for expr, kind in refused),
             unit=units.EVENTS_PER_SECOND,
-        ).span(8),
+        )
+        .no_value(absent)
+        .span(8),
         time_series(
             "Passed on by the collector",
             "Spans and logs that reach Tempo and Loki, and those that do not. Fewer spans leave than come: the sampler "
@@ -113,7 +116,9 @@ def collector() -> list[TimeSeries]:
             *(query(expr, kind) for expr, kind in sent),
             *(query(expr, f"{kind} failed") for expr, kind in failed),
             unit=units.EVENTS_PER_SECOND,
-        ).span(8),
+        )
+        .no_value(absent)
+        .span(8),
         time_series(
             "Queues of the collector",
             "How full the queue before each exporter is. Good is near zero; at 100% the backend is away and data is "
@@ -122,5 +127,6 @@ def collector() -> list[TimeSeries]:
             unit=units.SHARE,
         )
         .max(1)
+        .no_value(absent)
         .span(8),
     ]

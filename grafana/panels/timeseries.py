@@ -58,7 +58,7 @@ def _lines(title: str, description: str, queries: Sequence[Dataquery], unit: str
         .gradient_mode(GraphGradientMode.NONE)
         .show_points(VisibilityMode.NEVER)
         .span_nulls(False)
-        .color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
         .legend(legend())
         .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     )
