@@ -19,7 +19,8 @@ from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
 from service.answer_documentation import document_answers
 from service.answers import FullObjects, SlimObjects
-from service.cache.compose import cache_for, told_edge
+from service.cache.announcing import AnnouncingCache
+from service.cache.compose import cache_for, told_edge, told_others
 from service.cache.edge import PurgingCache
 from service.cache.layered import LayeredCache
 from service.database import Database
@@ -66,7 +67,8 @@ def create_app(
     database = Database(settings, registry=registry)
     cache_metrics = CacheMetrics(registry)
     cache = cache_for(settings, meter=cache_metrics)
-    invalidated = told_edge(settings, cache, meter=cache_metrics)
+    everywhere = told_others(settings, cache)
+    invalidated = told_edge(settings, everywhere, meter=cache_metrics)
     local_watchers = LocalWatchers()
     watchers = watchers_of(settings, local_watchers)
     limiter = RateLimiter(settings.redis_url, registry=registry)
@@ -79,10 +81,7 @@ def create_app(
             await database.start()
             running.push_async_callback(limiter.close)
             running.push_async_callback(weather.aclose)
-            if isinstance(cache, LayeredCache):
-                await running.enter_async_context(cache)
-            if isinstance(invalidated, PurgingCache):
-                await running.enter_async_context(invalidated)
+            await _entered(running, cache, everywhere, invalidated)
             if isinstance(watchers, SharedWatchers):
                 await running.enter_async_context(watchers.listening())
             _beside(running, keeping_up.run(every_s=settings.export_lease_s / 3))
@@ -129,6 +128,13 @@ def create_app(
 def _beside(running: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Run work beside the requests until the stack is left."""
     running.push_async_callback(_cancelled, asyncio.create_task(work))
+
+
+async def _entered(running: AsyncExitStack, *parts: object) -> None:
+    """Start what keeps answers and what tells others of writes, each once, until the stack is left."""
+    for part in dict.fromkeys(parts):
+        if isinstance(part, LayeredCache | AnnouncingCache | PurgingCache):
+            await running.enter_async_context(part)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

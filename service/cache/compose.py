@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from sqlalchemy import make_url
 
+from service.cache.announcing import AnnouncingCache
 from service.cache.edge import PurgingCache
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
@@ -33,7 +34,7 @@ def cache_for(settings: Settings, *, meter: CacheMeter) -> LayeredCache | NullCa
     """Return the cache with the levels that are on: `local_cache` in front of `response_cache`, one of them, none.
 
     Enter it as an asynchronous context while the service runs. Without `REDIS_URL` each process has a cache of its
-    own and hears of its own writes only: several processes need Redis.
+    own and hears of its own writes only: several processes need Redis, and `response_cache`.
     """
     local = None
     if settings.uses("local_cache"):
@@ -45,17 +46,32 @@ def cache_for(settings: Settings, *, meter: CacheMeter) -> LayeredCache | NullCa
     return NullCache()
 
 
+def told_others(settings: Settings, cache: LayeredCache | NullCache) -> AnnouncingCache | LayeredCache | NullCache:
+    """Return what writes make stale here and, with `REDIS_URL`, in every process on the same data.
+
+    Enter an `AnnouncingCache` as well: a process without `response_cache` keeps nothing in Redis, but it writes.
+    """
+    if settings.redis_url and not settings.uses("response_cache"):
+        return AnnouncingCache(cache, _redis(settings))
+    return cache
+
+
 def told_edge(
-    settings: Settings, cache: LayeredCache | NullCache, *, meter: CacheMeter
-) -> PurgingCache | LayeredCache | NullCache:
+    settings: Settings, cache: AnnouncingCache | LayeredCache | NullCache, *, meter: CacheMeter
+) -> PurgingCache | AnnouncingCache | LayeredCache | NullCache:
     """Return what writes invalidate: the cache, and with `EDGE_URL` the edge too. Enter a `PurgingCache` as well."""
     return PurgingCache(cache, url=settings.edge_url, meter=meter) if settings.edge_url else cache
 
 
 def _shared(settings: Settings, *, meter: CacheMeter) -> Store:
     if settings.redis_url:
-        return RedisStore(settings.redis_url, Sharing(variant=_variant(settings)))
+        return _redis(settings)
     return MemoryStore(EntryLru(level="shared", max_bytes=settings.cache_shared_max_bytes, meter=meter))
+
+
+def _redis(settings: Settings) -> RedisStore:
+    twin = "" if settings.uses("indexes") else "-unindexed"  # other tables, other writes
+    return RedisStore(settings.redis_url, Sharing(namespace=f"flightdeck{twin}", variant=_variant(settings)))
 
 
 def _variant(settings: Settings) -> str:

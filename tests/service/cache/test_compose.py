@@ -1,6 +1,7 @@
 import pytest
 
-from service.cache.compose import cache_for, lasting, policies_in_use
+from service.cache.announcing import AnnouncingCache
+from service.cache.compose import cache_for, lasting, policies_in_use, told_others
 from service.cache.layered import LayeredCache
 from service.cache.memory import MemoryStore
 from service.cache.null import NullCache
@@ -61,6 +62,15 @@ async def test_processes_share_entries_only_if_their_answers_are_the_same(lookup
         assert isinstance(cache.levels.store, RedisStore)
         keys.add(cache.levels.store._keys(b"/boards")[0])
     assert len(keys) == 3, "a password shapes no answer"
+
+
+@pytest.mark.parametrize("techniques", [(), ("local_cache",)])
+def test_who_shares_a_redis_tells_it_of_writes_even_without_keeping_anything_there(
+    techniques: tuple[str, ...], lookups: Lookups
+) -> None:
+    alone, beside = settings(*techniques), settings(*techniques, redis_url="redis://localhost:1")
+    assert not isinstance(told_others(alone, cache_for(alone, meter=lookups)), AnnouncingCache)
+    assert isinstance(told_others(beside, cache_for(beside, meter=lookups)), AnnouncingCache)
 
 
 async def test_in_one_process_the_store_is_memory(lookups: Lookups) -> None:

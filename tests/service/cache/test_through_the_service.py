@@ -106,6 +106,41 @@ def test_a_write_through_one_process_is_seen_by_the_others_within_a_second(
             eventually(lambda: shows(second, path, delay_min), within_s=1)  # noqa: B023 called at once
 
 
+@pytest.mark.parametrize("techniques", ["none", "local_cache", "response_cache,http_cache", "indexes,eager_loading"])
+def test_a_write_through_an_arm_with_other_techniques_reaches_every_arm_that_caches_the_same_data_within_a_second(
+    data_dir: Path, own_redis: RedisServer, techniques: str
+) -> None:
+    caching = "all" if "indexes" in techniques else "response_cache,local_cache"
+    with ExitStack() as running:
+        writer, *caches = (
+            running.enter_context(running_arm(arm_settings(those, data_dir, redis_url=own_redis.url)))
+            for those in (techniques, caching, f"{caching},http_cache" if caching != "all" else caching)
+        )
+        flight = a_flight(writer.client)
+        for delay_min in (1001, 1002):
+            for arm in caches:
+                arm.client.get(TOUCHED[0])
+                assert is_hit(arm.client.get(TOUCHED[0]))
+            written(writer.client, flight, delay_min=delay_min)
+            for arm in caches:
+                eventually(lambda: shows(arm, TOUCHED[0], delay_min), within_s=1)  # noqa: B023 called at once
+
+
+def test_a_write_is_not_lost_while_the_caches_of_others_can_not_be_told(data_dir: Path, own_redis: RedisServer) -> None:
+    with ExitStack() as running:
+        writer, caching = (
+            running.enter_context(running_arm(arm_settings(those, data_dir, redis_url=own_redis.url)))
+            for those in ("none", "response_cache")
+        )
+        flight = a_flight(writer.client)
+        caching.client.get(TOUCHED[0])
+        assert is_hit(caching.client.get(TOUCHED[0]))
+        own_redis.stop()
+        written(writer.client, flight, delay_min=1001)
+        own_redis.start()
+        eventually(lambda: shows(caching, TOUCHED[0], 1001), within_s=5)
+
+
 def shows(arm: Arm, path: str, delay_min: int) -> bool:
     return any(flight.get("departure_delay_min") == delay_min for flight in arm.client.get(path).json()["items"])
 
