@@ -69,6 +69,7 @@ class Limits(_Table):
     cache_error_ratio: Share
     stampede_ratio: float = Field(gt=0)
     compression_link_mbit_s: float = Field(gt=0)
+    compression_loss_ratio: Share
     replica_lag_s: float = Field(gt=0)
     upstream_failure_ratio: Share
     task_wait_s: float = Field(gt=0)

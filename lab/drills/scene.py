@@ -125,10 +125,13 @@ class Scene:
         return _during(work)
 
     def traffic(
-        self, paths: Iterable[str] = EVERYDAY, *, clients: int = 1, pause_s: float = EVERYDAY_PAUSE_S
+        self, paths: Iterable[str] = EVERYDAY, *, of: str = "", clients: int = 1, pause_s: float = EVERYDAY_PAUSE_S
     ) -> AbstractAsyncContextManager[None]:
-        """Return a block during which clients ask for these paths in turn; what fails is not repeated."""
-        return _during([self._client(tuple(paths), offset, pause_s) for offset in range(clients)])
+        """Return a block during which clients ask for these paths in turn, of the service or of another URL.
+
+        What fails is not repeated.
+        """
+        return _during([self._client(tuple(paths), of, offset, pause_s) for offset in range(clients)])
 
     def client(self, timeout_s: float = 10.0) -> httpx.AsyncClient:
         """Return a client of the service that may write; the caller closes it."""
@@ -140,12 +143,12 @@ class Scene:
         own = {"ARM": self.arm, "TECHNIQUES": "all", "DATA_DIR": str(self.data_dir), "WRITE_TOKEN": self.token}
         return own | EMBEDDED | self._settings | dict(settings)
 
-    async def _client(self, paths: Sequence[str], offset: int, pause_s: float) -> None:
+    async def _client(self, paths: Sequence[str], of: str, offset: int, pause_s: float) -> None:
         asked = cycle([*paths[offset % len(paths) :], *paths[: offset % len(paths)]])
         async with httpx.AsyncClient(timeout=10.0) as client:
             while True:
                 with suppress(httpx.HTTPError):
-                    await client.get(self.url + next(asked))
+                    await client.get((of or self.url) + next(asked))
                 await asyncio.sleep(pause_s)
 
     def _next(self, settings: Mapping[str, str]) -> Process:

@@ -9,10 +9,10 @@ def delivery_alerts(objectives: Objectives) -> Group:
     link = objectives.limits.compression_link_mbit_s
 
     def per_arm(metric: str) -> str:
-        return f"sum by (job, arm) (increase({metric}{{{objectives.watched}}}[5m]))"
+        return f"sum by (job, arm) (rate({metric}{{{objectives.watched}}}[5m]))"
 
     saved = f"({per_arm('compression_before_bytes_total')} - {per_arm('compression_after_bytes_total')})"
-    saved_s = f"({saved} * 8 / {link * 1e6:.0f} > 0)"
+    taken_s, saved_s = per_arm("compression_duration_seconds_sum"), f"{saved} * 8 / {link * 1e6:.0f}"
     return Group(
         name="delivery",
         rules=[
@@ -20,15 +20,18 @@ def delivery_alerts(objectives: Objectives) -> Group:
                 name="CompressionCostsMore",
                 severity="ticket",
                 owner="service",
-                expr=f"{per_arm('compression_duration_seconds_sum')}\n/ {saved_s}\n> 1",
+                expr=(
+                    f"1 - {saved_s}\n/ ({taken_s} > 0)\n"
+                    f"and {taken_s}\n- {saved_s}\n> {objectives.limits.compression_loss_ratio:g}"
+                ),
                 wait="10m",
                 summary="Compression slows answers down on {{ $labels.arm }}",
                 description=(
-                    'Over [5m] compression took {{ $value | printf "%.1f" }} times as long as it saved '
+                    "{{ $value | humanizePercentage }} of the time that compression took over [5m] saved none "
                     f"on a link of {link:g} Mbit/s: the level is too high or the bodies do not compress."
                 ),
                 dashboard="flightdeck-compression?var-arm={{ $labels.arm }}",
-                no_drill="it takes a badly chosen level in the code, which no fault from outside makes",
+                drill="incompressible",
             )
         ],
     )

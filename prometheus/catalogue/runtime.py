@@ -77,7 +77,7 @@ def _resources(objectives: Objectives) -> list[Alert]:
                 "and it still grows."
             ),
             dashboard=PROCESS_BOARD,
-            no_drill="a leak has to be written into the code, and hours have to pass; promtool proves the alert",
+            drill="leak",
         ),
         Alert(
             name="DescriptorsRunOut",
