@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Final
 
 import httpx
 
@@ -16,6 +17,9 @@ from lab.rounds import Measured, Round, Watch, measure
 from lab.run import RunOptions, empty_result
 from lab.scrape import Snapshot
 from lab.wire import Address
+
+COMPARISON: Final = "comparison"
+"""The name of the one experiment in the result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,10 @@ class Service:
                 page = (await client.get(self.metrics_url)).raise_for_status().text
         except httpx.HTTPError as error:
             raise LabError(f"no metrics at {self.metrics_url}: {error!r}") from error
-        return Snapshot.parse(page)
+        try:
+            return Snapshot.parse(page)
+        except ValueError as error:
+            raise LabError(f"no metrics at {self.metrics_url}: not in the Prometheus text format") from error
 
 
 def parsed_request(text: str) -> tuple[str, str]:
@@ -61,7 +68,7 @@ async def compare(
     begun = monotonic()
     result = empty_result(options)
     experiment = Experiment(
-        name="comparison",
+        name=COMPARISON,
         techniques=frozenset(),
         question=f"Is {second.url} better than {first.url}?",
         mix=", ".join(f"{method} {target}" for method, target in requests),

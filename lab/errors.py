@@ -24,8 +24,12 @@ class UnknownExperiment(LabError):
 class ArmFailed(LabError):
     """An arm did not start, or ended while it was measured."""
 
-    def __init__(self, arm: str, what: str, log: str) -> None:
+    def __init__(self, arm: str, what: str, log: str | None) -> None:
+        """Take the end of its log, or None where it runs elsewhere and nobody here has one."""
         self.arm = arm
+        if log is None:
+            super().__init__(f"{arm} {what}")
+            return
         tail = "\n".join(f"    {line}" for line in log.strip().splitlines()[-12:]) or "    (its log is empty)"
         super().__init__(f"arm {arm} {what}; the end of its log:\n{tail}")
 

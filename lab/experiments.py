@@ -11,6 +11,7 @@ TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {
     "caching": "Caching (all three levels)",
     "together": "All techniques together",
     "nothing": "Nothing: two equal arms",
+    "comparison": "B against A",
 }
 
 

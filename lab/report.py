@@ -13,7 +13,7 @@ from lab.latencies import Latencies
 from lab.palette import arm_variable
 from lab.result import ExperimentResult, LabResult, MetricResult
 from lab.sweep_page import DrawnSweep
-from lab.table import SECTIONS
+from lab.table import SECTIONS, is_between_services
 from lab.trace import TraceResult
 from lab.waterfall import waterfall
 from service.techniques import ARM_COLOURS
@@ -83,6 +83,12 @@ class Page:
             f"{metric.title} {figures.quantity(metric.off, metric.unit)} → {figures.quantity(metric.on, metric.unit)}"
             for metric in paid
         )
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """What the columns of both arms are called."""
+        experiment = self.experiment
+        return (experiment.off.name, experiment.on.name) if is_between_services(experiment) else ("off", "on")
 
     @property
     def colours(self) -> tuple[str, str]:
@@ -203,6 +209,8 @@ def _label(page: Page) -> str:
 def _title(pages: list[Page], sweeps: list[DrawnSweep]) -> str:
     if not pages:
         return sweeps[0].found.question if len(sweeps) == 1 else "Settings over their range, and what to choose"
+    if len(pages) == 1 and pages[0].experiment.off.techniques == pages[0].experiment.on.techniques:
+        return pages[0].experiment.question.partition("?")[0] + "?"
     names = [page.experiment.title.partition(" (")[0].lower() for page in pages]
     if len(names) > 4:
         return f"What {len(names)} performance techniques buy"
@@ -218,6 +226,8 @@ def _lead(result: LabResult) -> str:
     )
     if not any(getattr(result, section) for section in SECTIONS):
         return lead
+    if any(is_between_services(experiment) for experiment in result.techniques.values()):
+        return f"{lead} The same requests went to both services, in turn."
     return f"{lead} The same requests went to a service without and with each technique, in turn."
 
 

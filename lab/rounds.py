@@ -168,7 +168,7 @@ class _Measuring:
             recording = await self._drive(arm, pace, Stretch(duration_s=WARM_UP_STEP_S), stream=0)
             after = await arm.snapshot()
             if not recording.answers:
-                raise ArmFailed(arm.name, f"answers nothing ({_most_common(recording)})", "")
+                raise ArmFailed(arm.name, f"answers nothing at {arm.url} ({_most_common(recording)})", None)
             hits = metric_named("hit_ratio").of(Slot(opened=recording, inside_opened=after.since(before)))
             is_full = hits is None or hits >= FULL
             is_as_fast = recording.throughput_per_s <= STILL_WARMING * fastest

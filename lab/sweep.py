@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from lab.arms import Arm, ArmSpec, running
@@ -17,6 +18,8 @@ from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
 
 ENOUGH: Final = 0.95
 """A setting that reaches this share of the best is as good, and the smaller one is chosen."""
+LEAST_ENOUGH: Final = 0.7
+"""So is one that is nearer to the best than two passes of the same point are to each other, but never below this."""
 FEWEST_FOR_LAW: Final = 3
 
 
@@ -127,7 +130,8 @@ def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]
         }
         unit = "answers per second"
     best = max(rates, key=lambda value: rates[value])
-    chosen = min(value for value, rate in rates.items() if rate >= ENOUGH * rates[best])
+    enough = max(min(ENOUGH, 1 - median(point.spread for point in served)), LEAST_ENOUGH)
+    chosen = min(value for value, rate in rates.items() if rate >= enough * rates[best])
     reason = (
         f"{rates[chosen]:.0f} {unit}, the most of all"
         if chosen == best

@@ -1,6 +1,6 @@
 """A result as tables on a terminal, and as Markdown for a pull request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from rich.box import SIMPLE
@@ -26,7 +26,7 @@ def print_result(result: LabResult, console: Console) -> None:
     for section, title in SECTIONS.items():
         experiments: dict[str, ExperimentResult] = getattr(result, section)
         if experiments:
-            console.print(_table(title, experiments))
+            console.print(_table(_title_of(title, experiments), experiments))
     for sweep in result.sweeps.values():
         print_sweep(sweep, console)
     print_notes(result, console)
@@ -56,7 +56,9 @@ def markdown(result: LabResult) -> str:
         experiments: dict[str, ExperimentResult] = getattr(result, section)
         if not experiments:
             continue
-        lines += [f"### {title}", "", "| technique | metric | off | on | effect | interval | verdict |"]
+        off, on = _sides(experiments)
+        heads = f"| technique | metric | {off} | {on} | effect | interval | verdict |"
+        lines += [f"### {_title_of(title, experiments)}", "", heads]
         lines.append("| --- | --- | ---: | ---: | ---: | --- | --- |")
         for experiment in experiments.values():
             for metric in shown_metrics(experiment):
@@ -113,11 +115,27 @@ def print_drift(drifts: Sequence[Drift], console: Console) -> None:
     console.print(table)
 
 
+def is_between_services(experiment: ExperimentResult) -> bool:
+    """Return whether two services were compared that the lab knows nothing of, and no technique."""
+    return not (experiment.off.techniques or experiment.on.techniques)
+
+
+def _sides(experiments: Mapping[str, ExperimentResult]) -> tuple[str, str]:
+    """Return what the columns of the two sides are called."""
+    one, *_ = experiments.values()
+    return (one.off.name, one.on.name) if is_between_services(one) else ("off", "on")
+
+
+def _title_of(title: str, experiments: Mapping[str, ExperimentResult]) -> str:
+    one, *_ = experiments.values()
+    return one.question if is_between_services(one) else title
+
+
 def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE, padding=(0, 1))
     for column in ("technique", "metric"):
         table.add_column(column)
-    for column in ("off", "on", "effect"):
+    for column in (*_sides(experiments), "effect"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("interval")
     table.add_column("verdict")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from unittest.mock import ANY
@@ -260,3 +261,23 @@ def test_an_interval_that_tells_nothing_says_so() -> None:
         confidence=0.995, detectable=None, rounds=5, verdict="no difference seen",
     )  # fmt: skip
     assert figures.interval(metric) == "too wide to tell"
+
+
+def between_two_services() -> LabResult:
+    """Return a comparison of services that the lab knows nothing of."""
+    seen = {"A": recording(0.2, 20_000), "B": recording(0.1, 20_000)}
+    rounds = [Round(at_s=number, slots={name: Slot(opened=each) for name, each in seen.items()}) for number in range(5)]
+    experiment = replace(BY_NAME["pooling"], name="comparison", question="Is B better than A?", headline="p95_s")
+    sides = {name: frozenset[str]() for name in seen}
+    found = compared(experiment, Measured(rounds=rounds), sides=sides)
+    return result().model_copy(update={"techniques": {"comparison": found}, "skipped": {}})
+
+
+def test_a_comparison_of_two_services_names_them_and_no_technique() -> None:
+    console = Console(record=True, width=120)
+    print_result(between_two_services(), console)
+    for text in (console.export_text(), markdown(between_two_services()), html(between_two_services())):
+        assert "Is B better than A?" in text
+        assert "without and with" not in text
+    assert "| technique | metric | A | B | effect |" in markdown(between_two_services())
+    assert '<th class="n">A</th><th class="n">B</th>' in html(between_two_services())

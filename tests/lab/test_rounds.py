@@ -189,7 +189,7 @@ def test_a_service_that_answers_nothing_ends_the_measuring_before_it_begins() ->
 
     result = measured(Scripted(refused))
     assert result.rounds == []
-    assert "arm B answers nothing (no connection: ConnectionRefusedError)" in result.failure
+    assert "B answers nothing at http://127.0.0.1:1 (no connection: ConnectionRefusedError)" in result.failure
 
 
 def test_without_a_closed_loop_there_is_none() -> None:

@@ -73,6 +73,13 @@ def test_the_smallest_value_that_is_as_good_as_the_best_is_recommended() -> None
     assert "the most was 200, with 8" in reason
 
 
+def test_a_setting_is_as_good_as_the_best_if_passes_of_one_point_differ_by_more() -> None:
+    calm = [point(1, 85.0), point(2, 97.0), point(4, 100.0)]
+    noisy = [each.model_copy(update={"spread": 0.2}) for each in calm]
+    wild = [each.model_copy(update={"spread": 0.9}) for each in (*calm, point(0, 60.0))]
+    assert [recommended(named("pool-size"), points)[0] for points in (calm, noisy, wild)] == [2, 1, 1]
+
+
 def test_how_far_the_passes_differ_is_said() -> None:
     points = [point(1, 100.0).model_copy(update={"spread": spread}) for spread in (0.02, 0.04, 0.3)]
     assert "differ by 4% in the median and 30% at most" in said_of_spread(points)

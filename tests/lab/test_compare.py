@@ -1,0 +1,48 @@
+"""Services that somebody else runs: what can not be compared is said before anything is measured."""
+
+import asyncio
+
+import pytest
+
+from lab.compare import Service, parsed_request
+from lab.errors import BadTarget, LabError
+from lab.scrape import Snapshot
+from lab.testing import Answer, Asked, known_service
+
+
+def metrics_of(page: bytes, *, status: int = 200) -> Snapshot:
+    """Return what a service is seen to tell whose metrics page this is."""
+
+    async def answered(_: Asked) -> Answer:
+        return Answer(status=status, body=page)
+
+    async def read() -> Snapshot:
+        async with known_service(answered) as url:
+            return await Service(name="A", url=url, metrics_url=f"{url}/metrics").snapshot()
+
+    return asyncio.run(read())
+
+
+def test_the_metrics_of_a_foreign_service_are_read_where_they_are_named() -> None:
+    assert metrics_of(b"process_cpu_seconds_total 1.5\n").total("process_cpu_seconds_total") == 1.5
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "complaint"),
+    [(b"<!doctype html><p>documentation", 200, "not in the Prometheus text format"), (b"", 404, "404")],
+    ids=["a page for people", "no page"],
+)
+def test_a_page_that_is_no_metrics_is_refused_with_its_address(page: bytes, status: int, complaint: str) -> None:
+    with pytest.raises(LabError, match=rf"no metrics at http://127\.0\.0\.1:\d+/metrics: .*{complaint}"):
+        metrics_of(page, status=status)
+
+
+@pytest.mark.parametrize("text", ["GET /items/17", "/items/17", " get  /items/17 "])
+def test_a_request_may_leave_out_its_method(text: str) -> None:
+    assert parsed_request(text) == ("GET", "/items/17")
+
+
+@pytest.mark.parametrize("text", ["POST /items", "items", "", "http://127.0.0.1/items"])
+def test_what_can_not_be_asked_often_is_refused(text: str) -> None:
+    with pytest.raises(BadTarget, match="a request looks like"):
+        parsed_request(text)
