@@ -3,15 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from lab.figures import factor, quantity
+from lab.figures import quantity
 from lab.latencies import Latencies
 from lab.palette import BAD, FAINT, GOOD, INK, RULE, VARIABLES, arm_variable, drawn
 from lab.result import ExperimentResult, MetricResult
@@ -61,7 +60,7 @@ def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
             axes.plot([p95], [0.95], "o", color=colours[arm], markersize=4.5)
         axes.set_ylim(0, 1.03)
         axes.set_yticks([0, 0.5, 0.95], ["0", "50 %", "95 %"])
-        unit_axis(axes.xaxis, "s")
+        unit_axis(axes, "x", "s")
         axes.set_title("answered within", loc="left", fontsize=9, color=FAINT)
         return svg_text(figure, "Share of requests answered within a time, for each arm")
 
@@ -79,7 +78,7 @@ def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
                 axes.plot(at, values, "o-", color=colours[arm], markersize=3.5, linewidth=1.2)
         result = experiment.metrics[metric]
         if axes.lines:
-            unit_axis(axes.yaxis, result.unit)
+            unit_axis(axes, "y", result.unit)
         axes.set_xlabel("seconds into the run")
         axes.set_title(f"{result.title}, round by round", loc="left", fontsize=9, color=FAINT)
         return svg_text(figure, f"{result.title} of both arms, round by round")
@@ -105,9 +104,7 @@ def forest(rows: Sequence[tuple[str, MetricResult]], *, name: str) -> str:
         axes.set_xlim(min(ends) / 1.4, max(ends) * 1.6)
         axes.set_yticks(range(len(rows)), [label for label, _ in reversed(rows)], color=INK)
         axes.set_ylim(-0.6, len(rows) - 0.4)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _without_zeros(factor(value))))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_minor_locator(NullLocator())
+        unit_axis(axes, "x", "times")
         axes.set_title("times better, with its 95 % interval", loc="left", fontsize=9, color=FAINT)
         return svg_text(figure, "Effect of each technique with its interval")
 
@@ -123,19 +120,20 @@ def arm_colours(arms: Sequence[str]) -> dict[str, str]:
     return {arm: drawn(arm_variable(arm, is_reference=not position)) for position, arm in enumerate(arms)}
 
 
-def unit_axis(axis: Axis, unit: str, *, is_log: bool = True) -> None:
-    """Let an axis begin and end at its figures, with few labels that say their unit; never over less than a third."""
+def unit_axis(axes: Axes, direction: Literal["x", "y"], unit: str, *, is_log: bool = True) -> None:
+    """Let an axis have few labels that say their unit; a logarithmic one covers `LEAST_SPAN`, another begins at 0."""
+    axis = axes.xaxis if direction == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
     if not is_log:
-        low, high = axis.get_view_interval()
-        axis.axes.set(**{f"{axis.axis_name}lim": (min(low, 0.0), max(high, 0.01) * 1.05)})
+        axes.set(**{f"{direction}lim": (min(low, 0.0), max(high, 0.01) * 1.05)})
         axis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(value, unit) if value else "0"))
         return
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axes.set(**{f"{direction}scale": "log"})
     low, high = axis.get_view_interval()
     if high / low < LEAST_SPAN:
         low, high = low / LEAST_SPAN**0.5, high * LEAST_SPAN**0.5
-        axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
+        axes.set(**{f"{direction}lim": (low, high)})
     decades = [10.0**exponent for exponent in range(-9, 12)]
     steps = decades if high / low > 100 else [step * decade for decade in decades for step in (1, 2, 5)]
     axis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))

@@ -50,8 +50,8 @@ def drawn_curve(curve: Curve, *, name: str) -> DrawnCurve:
                 linewidth=1.4,
             )
         if axes.lines:
-            for axis, described in ((axes.xaxis, curve.x), (axes.yaxis, curve.y)):
-                unit_axis(axis, described.unit, is_log=described.is_log)
+            unit_axis(axes, "x", curve.x.unit, is_log=curve.x.is_log)
+            unit_axis(axes, "y", curve.y.unit, is_log=curve.y.is_log)
         ticks = sorted({x for line in curve.lines for x, _ in line.points})
         if curve.x.unit in COUNTED and len(ticks) <= MOST_TICKS:
             axes.xaxis.set_major_locator(FixedLocator(ticks))
