@@ -51,7 +51,7 @@ class Board:
             .timezone("browser")
             .time("now-30m", "now")
             .refresh("10s")
-            .editable()
+            .readonly()
             .tooltip(DashboardCursorSync.CROSSHAIR)
             .links([to_start(), to_all_boards(TAG)])
             .variables([VARIABLES[name]() for name in self.variables])

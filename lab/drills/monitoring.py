@@ -26,12 +26,19 @@ class Monitoring:
     """The three processes; targets come and go while they run."""
 
     def __init__(
-        self, directory: Path, *, drill: str, jobs: Sequence[str] = ("service", "worker"), rules: Path = RULES
+        self,
+        directory: Path,
+        *,
+        drill: str,
+        jobs: Sequence[str] = ("service", "worker"),
+        rules: Path = RULES,
+        scrape_s: int = SCRAPE_S,
     ) -> None:
         self.directory = directory
         self._drill = drill
         self._jobs = jobs
         self._rules = rules
+        self._scrape_s = scrape_s
         prometheus, alertmanager, receiver = free_ports(3)
         self.prometheus_url = f"http://127.0.0.1:{prometheus}"
         self.alertmanager_url = f"http://127.0.0.1:{alertmanager}"
@@ -132,8 +139,8 @@ class Monitoring:
         return yaml.safe_dump(
             {
                 "global": {
-                    "scrape_interval": f"{SCRAPE_S}s",
-                    "evaluation_interval": f"{SCRAPE_S}s",
+                    "scrape_interval": f"{self._scrape_s}s",
+                    "evaluation_interval": f"{self._scrape_s}s",
                     "external_labels": {"drill": self._drill},
                 },
                 "rule_files": [

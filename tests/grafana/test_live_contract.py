@@ -3,7 +3,6 @@
 One stack serves all tests of this file; all ask about the same moment, the end of its traffic.
 """
 
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from grafana.query import MOST_SERIES
 from prometheus.build import ROOT
 from prometheus.slo import load
 from tests.grafana.asked import Asked
-from tests.grafana.committed import SHOWN_AS_CELLS, committed, opened, panels_of
+from tests.grafana.committed import SHOWN_AS_CELLS, committed, opened
 from tests.grafana.silent import SILENT_FOR_OTHERS, SILENT_METRICS, SILENT_QUERIES
 from tests.grafana.template import Range
 from tests.prometheus.exposition import exposed_in, names_in
@@ -162,15 +161,3 @@ def test_a_dot_on_the_heatmap_leads_to_a_trace_that_was_exported(stack: Stack, a
     (heatmap,) = (found for panel, found in board.panels() if panel["type"] == "heatmap")
     trace_ids = {labels["trace_id"] for labels in asked.exemplars(heatmap[0].expression)}
     assert trace_ids & stack.trace_ids
-
-
-def test_prometheus_three_would_find_the_same_buckets() -> None:
-    """It writes 1.0 where 2 writes 1: whoever wants that bucket says both."""
-    text = [one.expression for one in rules()] + [query for _, query in runbook_queries()]
-    text += [
-        target["expr"]
-        for board in committed().values()
-        for panel in panels_of(board)
-        for target in panel.get("targets", [])
-    ]
-    assert [expression for expression in text if re.search(r'le="\d+(\.0)?"', expression)] == []

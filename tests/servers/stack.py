@@ -6,7 +6,7 @@ Prometheus outlives the traffic, so that everything asked of it is asked as of t
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,16 +16,12 @@ import httpx
 
 from lab.drills.monitoring import RULES, Monitoring
 from lab.drills.process import Process
-from lab.process import FLIGHTDECK, free_ports
-from service.techniques import ARMS
-from tests.servers.arm import WRITE_TOKEN
+from lab.process import free_ports
+from tests.servers.arms import JOBS, Arms
 from tests.servers.otlp import collecting
 from tests.servers.requests import EXPORT, SHOP, Asked, reads, update
 
 ROOT: Final = Path(__file__).parents[2]
-PROMISED: Final = "optimized"
-"""The arm whose job is alerted on; the others are there for comparison."""
-
 SHOP_JOB: Final = "bookshop"
 SHOP_COMMAND: Final = (
     *(sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--log-level", "warning"),
@@ -33,7 +29,6 @@ SHOP_COMMAND: Final = (
 )
 AWAY_JOB: Final = "away"
 """Of a target at which nobody listens: somebody must notice."""
-JOBS: Final = ("service", "comparison", "worker", SHOP_JOB, AWAY_JOB)
 
 PAUSE_S: Final = 0.05
 """Between two requests to the same process."""
@@ -62,97 +57,37 @@ class Stack:
     """Of the traces that reached the collector."""
 
 
-class _Processes:
-    """Everything that is scraped, by the job under which Prometheus knows it."""
-
-    def __init__(self, data_dir: Path, *, collector: str, workers: Path) -> None:
-        self._data_dir = data_dir
-        self._collector = collector
-        upstream, shop, self._shop_metrics = free_ports(3)
-        self.urls: dict[str, str] = {}
-        self.metrics: dict[str, str] = {}
-        self.shop_url = f"http://127.0.0.1:{shop}"
-        self.upstream_url = f"http://127.0.0.1:{upstream}"
-        self.every = [
-            Process(
-                "the upstream",
-                [*FLIGHTDECK, "upstream", "--port", str(upstream), "--data-dir", str(data_dir)],
-                ready_url=f"{self.upstream_url}/livez",
-            ),
-            *(self._arm(name, techniques) for name, techniques in ARMS.items()),
-            Process(
-                "the worker",
-                [*FLIGHTDECK, "worker", "--metrics-port", "0"],
-                environment=self._environment(PROMISED, ARMS[PROMISED])
-                | {"OBSERVABILITY_METRICS_TARGETS_DIR": str(workers)},
-            ),
-            Process(
-                "the book shop",
-                [*SHOP_COMMAND, "--port", str(shop)],
-                ready_url=f"{self.shop_url}/books/1",
-                environment={
-                    "OTEL_EXPORTER_PROMETHEUS_PORT": str(self._shop_metrics),
-                    "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
-                    "OBSERVABILITY_ACCESS_LOG": "false",
-                },
-                directory=data_dir,
-            ),
-        ]
-
-    async def start(self) -> None:
-        """Start them at the same time."""
-        async with asyncio.TaskGroup() as starting:
-            for process in self.every:
-                starting.create_task(process.start())
-
-    async def stop(self) -> None:
-        """End them at the same time."""
-        await asyncio.gather(*(process.stop() for process in self.every))
-
-    def scraped_by(self, monitoring: Monitoring) -> None:
-        """Let Prometheus scrape them under the jobs that they have in the compose stack."""
-        monitoring.scrape_each("service", {self.metrics[PROMISED]: {"arm": PROMISED}})
-        others = {address: {"arm": name} for name, address in self.metrics.items() if name != PROMISED}
-        monitoring.scrape_each("comparison", others)
-        monitoring.scrape(SHOP_JOB, [f"127.0.0.1:{self._shop_metrics}"])
-        monitoring.scrape(AWAY_JOB, ["127.0.0.1:9"])
-
-    def _arm(self, name: str, techniques: frozenset[str]) -> Process:
-        port, metrics_port = free_ports(2)
-        self.urls[name] = f"http://127.0.0.1:{port}"
-        self.metrics[name] = f"127.0.0.1:{metrics_port}"
-        return Process(
-            name,
-            [*FLIGHTDECK, "serve", "--port", str(port), "--metrics-port", str(metrics_port)],
-            ready_url=f"{self.urls[name]}/readyz",
-            environment=self._environment(name, techniques),
-        )
-
-    def _environment(self, name: str, techniques: frozenset[str]) -> dict[str, str]:
-        return {
-            "ARM": name,
-            "TECHNIQUES": ",".join(sorted(techniques)) or "none",
-            "DATA_DIR": str(self._data_dir),
-            "WRITE_TOKEN": WRITE_TOKEN,
-            "WEATHER_URL": self.upstream_url,
-            "OTEL_EXPORTER_OTLP_ENDPOINT": self._collector,
+def book_shop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
+    """Return the URL of somebody else's application, the address of its metrics, and its process."""
+    port, metrics_port = free_ports(2)
+    url = f"http://127.0.0.1:{port}"
+    process = Process(
+        "the book shop",
+        [*SHOP_COMMAND, "--port", str(port)],
+        ready_url=f"{url}/books/1",
+        environment={
+            "OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
             "OBSERVABILITY_ACCESS_LOG": "false",
-            **(SHORT_POOL if name == "pooling" else {}),
-        }
+        },
+        directory=data_dir,
+    )
+    return url, f"127.0.0.1:{metrics_port}", process
 
 
-class _Traffic:
+class EveryKind:
     """Requests to every process, round after round, until the time is over."""
 
-    def __init__(self, processes: _Processes, *, seconds: float, pause_s: float) -> None:
-        self._processes = processes
+    def __init__(self, arms: Iterable[str], shop: str, *, seconds: float, pause_s: float) -> None:
+        self._arms = arms
+        self._shop = shop
         self._deadline = time.monotonic() + seconds
         self._pause_s = pause_s
 
     async def run(self) -> None:
         """Ask everybody at the same time."""
         async with asyncio.TaskGroup() as asking:
-            for url in self._processes.urls.values():
+            for url in self._arms:
                 asking.create_task(self._ask_arm(url))
             asking.create_task(self._ask_shop())
 
@@ -169,7 +104,7 @@ class _Traffic:
                 number += 1
 
     async def _ask_shop(self) -> None:
-        async with httpx.AsyncClient(base_url=self._processes.shop_url, timeout=10.0) as client:
+        async with httpx.AsyncClient(base_url=self._shop, timeout=10.0) as client:
             while time.monotonic() < self._deadline:
                 for asked in SHOP:
                     await self._send(client, asked)
@@ -198,15 +133,23 @@ def running_stack(
 ) -> Iterator[Stack]:
     """Run the traffic, end everything but Prometheus and its companions, and yield what Prometheus has seen."""
     with collecting() as collector, asyncio.Runner() as runner:
-        monitoring = Monitoring(directory, drill="stack", jobs=JOBS, rules=rules)
-        processes = _Processes(data_dir, collector=collector.endpoint, workers=monitoring.announced("worker"))
+        monitoring = Monitoring(directory, drill="stack", jobs=(*JOBS, SHOP_JOB, AWAY_JOB), rules=rules)
+        arms = Arms(
+            monitoring,
+            data_dir,
+            data_dir_of=lambda _: data_dir,
+            settings_of={"pooling": SHORT_POOL},
+            collector=collector.endpoint,
+        )
+        shop_url, shop_metrics, shop = book_shop(data_dir, collector.endpoint)
         monitoring.prepare()
-        processes.scraped_by(monitoring)
+        monitoring.scrape(SHOP_JOB, [shop_metrics])
+        monitoring.scrape(AWAY_JOB, ["127.0.0.1:9"])
 
         async def under_traffic() -> Stack:
-            await asyncio.gather(monitoring.start(), processes.start())
+            await asyncio.gather(monitoring.start(), arms.start(shop))
             begun = time.time()
-            await _Traffic(processes, seconds=seconds, pause_s=pause_s).run()
+            await EveryKind(arms.urls.values(), shop_url, seconds=seconds, pause_s=pause_s).run()
             ended = time.time()
             await asyncio.sleep(SETTLE_S)
             return Stack(
@@ -221,7 +164,7 @@ def running_stack(
             try:
                 stack = runner.run(under_traffic())
             finally:
-                runner.run(processes.stop())  # which exports what is left
+                runner.run(arms.stop())  # which exports what is left
             yield replace(stack, trace_ids=frozenset(span.trace_id for span in collector.spans))
         finally:
             runner.run(monitoring.stop())

@@ -1,0 +1,48 @@
+"""Everyday traffic: five arms, each on databases of its own, that are asked for the same at the same times."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from lab.databases import DATABASES, borrow
+from lab.drills.monitoring import Monitoring
+from lab.drills.process import Process
+from lab.load import drive
+from lab.memory import Memory
+from lab.pace import OpenLoop, Stretch
+from lab.traffic import Traffic
+from lab.wire import Address
+from service.techniques import ARMS
+from tests.servers.arm import WRITE_TOKEN
+from tests.servers.arms import Arms
+
+RATE_PER_S: Final = 2.0
+"""To each arm, as in the compose stack."""
+
+
+@asynccontextmanager
+async def everyday_arms(monitoring: Monitoring, data_dir: Path, *others: Process) -> AsyncIterator[Arms]:
+    """Run the arms and the others beside the monitoring, which was prepared, for the time of the block."""
+    own = monitoring.directory / "arms"
+    for arm, techniques in ARMS.items():
+        await asyncio.to_thread((own / arm).mkdir, parents=True)
+        written = DATABASES[0] if "indexes" in techniques else DATABASES[1]
+        await asyncio.to_thread(borrow, data_dir, own / arm, written=written)
+    arms = Arms(monitoring, data_dir, data_dir_of=own.joinpath)
+    try:
+        await asyncio.gather(monitoring.start(), arms.start(*others))
+        yield arms
+    finally:
+        await arms.stop()
+        await monitoring.stop()
+
+
+async def asked(arms: Arms, seconds: float) -> None:
+    """Ask every arm for a little of everything."""
+    async with asyncio.TaskGroup() as group:
+        for url in arms.urls.values():
+            requests = Traffic("whole service", seed=1).requests(0)
+            pace, memory = OpenLoop(rate_per_s=RATE_PER_S), Memory(token=WRITE_TOKEN)
+            group.create_task(drive(Address.of(url), requests, pace, Stretch(duration_s=seconds), memory=memory))
