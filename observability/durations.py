@@ -1,7 +1,7 @@
 """Durations counted by bucket in plain numbers, which become histograms when somebody scrapes."""
 
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import inf
 from time import time
@@ -35,9 +35,28 @@ class Durations:
             trace_id, seen_at = example
             self.exemplars[bucket] = Exemplar({"trace_id": trace_id}, seconds, seen_at)
 
+    def observe_all(self, seconds: Iterable[float]) -> None:
+        """Count many observations, but none that is negative."""
+        ordered = sorted(seconds)
+        if ordered and ordered[0] < 0:
+            del ordered[: bisect_left(ordered, 0.0)]
+        bounds, begin, end = self._bounds, 0, len(ordered)
+        while begin < end:  # they fall into few buckets, so that hardly any is looked at by itself
+            bucket = bisect_left(bounds, ordered[begin])
+            after = bisect_right(ordered, bounds[bucket], begin) if bucket < len(bounds) else end
+            self.buckets[bucket] += after - begin
+            begin = after
+        self.sum_s += sum(ordered)
+
     def exemplify(self, seconds: float, trace_id: str) -> None:
         """Make the trace the example of the bucket that the observation falls into."""
         self.exemplars[bisect_left(self._bounds, seconds)] = Exemplar({"trace_id": trace_id}, seconds, time())
+
+    def exemplify_all(self, traces: Iterable[tuple[float, int, float]]) -> None:
+        """Make the last trace in each bucket its example; given are seconds, trace ids, and when they were seen."""
+        latest = {bisect_left(self._bounds, trace[0]): trace for trace in traces if trace[0] >= 0}
+        for bucket, (seconds, number, seen_at) in latest.items():
+            self.exemplars[bucket] = Exemplar({"trace_id": f"{number:032x}"}, seconds, seen_at)
 
     @property
     def count(self) -> int:

@@ -15,6 +15,9 @@ from observability.server_timing import header_value
 LONGEST_BODY: Final = 65_536
 """Bytes of a request's body that are remembered until the request is over."""
 
+_REPEATED: Final = frozenset({b"server-timing"})
+"""What the application may send as well as we."""
+
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}\Z")
 
 
@@ -76,8 +79,8 @@ class Exchange(RequestRecord):
         seconds = self.first_byte - self.started
         theirs = list(message.get("headers", ()))
         adds = self._adds
-        if not adds.isdisjoint([name.lower() for name, _ in theirs]):
-            adds -= {name.lower() for name, _ in theirs if name.lower() != b"server-timing"}
+        if adds != _REPEATED and not adds.isdisjoint(map(bytes.lower, dict(theirs))):
+            adds -= {name.lower() for name, _ in theirs} - _REPEATED
         if b"x-process-time" in adds:
             theirs.append((b"x-process-time", b"%.6f" % seconds))
         if b"x-trace-id" in adds:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, Protocol
 
-from opentelemetry import context as otel_context
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -84,7 +83,7 @@ class InstrumentationMiddleware:
             self._active.discard(exchange)
             current_request.reset(current)
             if context is not None:
-                otel_context.detach(context)
+                context.var.reset(context)
             del scope[RECORD]  # each holds the other: only the garbage collector could free both
 
     def _finish(self, exchange: Exchange, error: BaseException | None, ended: float) -> None:
@@ -94,7 +93,9 @@ class InstrumentationMiddleware:
         if error is not None or not exchange.last_byte or exchange.is_disconnected():
             status, error = _how_it_ended(exchange, error)
         try:
-            handler = exchange.route or self._handler(exchange, status)
+            handler = exchange.route or self._routes.template(exchange.scope, root_path=exchange.root_path)
+            if handler is UNMATCHED and status not in _UNROUTED:
+                handler = self._routes.match(exchange.scope, root_path=exchange.root_path)
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
             swallow("route", failure)
             handler = UNMATCHED
@@ -110,13 +111,6 @@ class InstrumentationMiddleware:
             signals.metrics.observe(exchange, handler, status, ended)
         except Exception as failure:  # noqa: BLE001 the same
             swallow("metrics", failure)
-
-    def _handler(self, exchange: Exchange, status: int | str) -> str:
-        scope, root_path = exchange.scope, exchange.root_path
-        handler = self._routes.template(scope, root_path=root_path)
-        if handler is UNMATCHED and status not in _UNROUTED:
-            return self._routes.match(scope, root_path=root_path)
-        return handler
 
 
 def _how_it_ended(exchange: Exchange, error: BaseException | None) -> tuple[int | str, BaseException | None]:

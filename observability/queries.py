@@ -17,6 +17,7 @@ from observability.database import AlreadyAttached, sync_engine
 from observability.executions import Execution, watch_executions
 from observability.exemplar import exemplar_of
 from observability.labels import BoundedValues
+from observability.queries_per_request import QueriesPerRequest
 from observability.query_span import leave_span
 from observability.request import RequestRecord, current_request
 from observability.request_queries import RequestQueries
@@ -26,7 +27,6 @@ DURATION_BUCKETS_S: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
-QUERIES_BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 N_PLUS_ONE_THRESHOLD: Final = 10
 """Executions of one statement in one request from which on a loop over rows is the likely reason."""
 
@@ -57,7 +57,6 @@ class QueryMetrics:
         self._error = BoundedValues()
         # Resolving labels costs more than counting.
         self._durations: dict[tuple[str, str], Histogram] = {}
-        self._counts: dict[tuple[str, str], Histogram] = {}
         self._duration = Histogram(
             "db_client_operation_duration_seconds",
             "Time from sending a statement until its result is there; waiting for a connection is not in it.",
@@ -71,13 +70,7 @@ class QueryMetrics:
             ("pool", "error"),
             registry=registry,
         )
-        self._per_request = Histogram(
-            "db_queries_per_request",
-            "Statements that one request executed.",
-            ("method", "handler"),
-            buckets=QUERIES_BUCKETS,
-            registry=registry,
-        )
+        self._per_request = QueriesPerRequest(registry)
         self._suspected = Counter(
             "db_n_plus_one_suspected_total",
             "Statements that one request repeated so often that a loop over rows is the likely reason.",
@@ -97,11 +90,7 @@ class QueryMetrics:
         """Count what the finished request executed; note a statement that it repeats, for its span."""
         queries = request.queries
         count = len(queries.statements) if queries is not None else 0
-        link = {"trace_id": request.trace_id} if request.sampled else None
-        counts = self._counts.get((method, handler))
-        if counts is None:
-            counts = self._counts[method, handler] = self._per_request.labels(method, handler)
-        counts.observe(count, link)
+        self._per_request.observe(request, count, method=method, handler=handler)
         if queries is None or count < self._threshold:
             return
         for statement, times in queries.repeated(self._threshold).items():

@@ -49,7 +49,8 @@ def _token(name: str) -> bytes:
 
 def header_value(stages: Mapping[str, float] | None, *, total_s: float) -> bytes:
     """Return every stage and `total` in milliseconds, as `db;dur=1.25, total;dur=3.50`."""
-    total = b"total;dur=%.2f" % (total_s * 1000)
-    if not stages:
-        return total
-    return b", ".join([*(b"%s;dur=%.2f" % (_token(name), seconds * 1000) for name, seconds in stages.items()), total])
+    text = b""
+    if stages:
+        for name, seconds in stages.items():
+            text += b"%b;dur=%.2f, " % (_token(name), seconds * 1000)
+    return b"%btotal;dur=%.2f" % (text, total_s * 1000)

@@ -56,9 +56,9 @@ def add_middleware(
     app.add_middleware(HeadOfGet)
     if settings.max_concurrent_requests:
         app.add_middleware(AdmissionMiddleware, turnstile=_turnstile(settings, registry))
-    if isinstance(cache, LayeredCache):
-        app.add_middleware(ReplayMiddleware, levels=cache.levels, compression=compression)
     app.add_middleware(EveryAnswer, leaving=leaving)
+    if isinstance(cache, LayeredCache):
+        app.add_middleware(ReplayMiddleware, levels=cache.levels, compression=compression, leaving=leaving)
 
 
 def _turnstile(settings: Settings, registry: CollectorRegistry) -> Turnstile:

@@ -2,8 +2,9 @@
 
 from asyncio import Task
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
+from math import inf
 
 from starlette.types import Scope
 
@@ -22,7 +23,7 @@ def body_digest(body: bytes) -> str:
     return sha256(body).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished:
     """An answer as it was sent to a client, but for what differs from answer to answer."""
 
@@ -30,6 +31,9 @@ class Finished:
     body: bytes
     encoding: str
     """What its body was counted as by compression, or nothing."""
+    dated: Headers = field(default_factory=list)
+    """The headers with what was true of the last answer, and is until `dated_until`, by the clock of the levels."""
+    dated_until: float = -inf
 
 
 class Entry:

@@ -45,6 +45,10 @@ class EntryLru(LRUCache[bytes, Entry]):
         entry.holders.pop(self.level, None)
         self._account(entry.cache, entries=-1, size_bytes=-size_bytes)
 
+    def get(self, key: bytes, default: Entry | None = None) -> Entry | None:  # type: ignore[override]  # no overloads
+        """Return the entry, which is the most recently used one then; `LRUCache.get` looks for it three times."""
+        return self[key] if key in self._sizes else default
+
     def invalidate(self, tags: frozenset[str]) -> None:
         """Drop every entry with one of the tags."""
         dropped: Counter[str] = Counter()

@@ -2,7 +2,8 @@
 
 What the middleware between here and the response cache make of an entry (the coding, validators, freshness) depends on
 nothing but the entry and `Accept-Encoding`. So the first hit takes the whole way, and what came out of it is kept with
-the entry for the next client that asks the same way. The entry's end is its end.
+the entry for the next client that asks the same way. The entry's end is its end, and a process that was told to stop
+answers the whole way, on which clients are sent away.
 """
 
 from time import perf_counter
@@ -15,9 +16,10 @@ from service.cache.entry import Entry, Finished, Headers, entry_of
 from service.cache.key import request_key
 from service.cache.levels import Levels
 from service.cache.middleware import PERSONAL_HEADERS
-from service.cache.status import hit_headers
+from service.cache.status import hit_headers, said_until
 from service.compression.counted import counted_in
 from service.compression.meter import CompressionMeter
+from service.leaving import Leaving
 
 CONDITIONAL_HEADERS = frozenset({b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"})
 WHOLE_WAY_HEADERS = PERSONAL_HEADERS | CONDITIONAL_HEADERS
@@ -33,15 +35,16 @@ MOST_SPELLINGS = 8
 class ReplayMiddleware:
     """Answers a GET at once if the very same answer was sent before and its entry is still fresh."""
 
-    def __init__(self, app: ASGIApp, *, levels: Levels, compression: CompressionMeter) -> None:
+    def __init__(self, app: ASGIApp, *, levels: Levels, compression: CompressionMeter, leaving: Leaving) -> None:
         self.app = app
+        self._leaving = leaving
         self._levels = levels
         self._compression = compression
         self._front = levels.store.level if levels.front is None else levels.front.level
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, if need be the whole way."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http" or scope["method"] != "GET" or self._leaving.is_leaving:
             await self.app(scope, receive, send)
             return
         spelling = b""
@@ -61,7 +64,10 @@ class ReplayMiddleware:
             await self.app(scope, receive, _Recording(scope, send, entry, spelling).send)
             return
         name_route(scope, entry.template)
-        headers = hit_headers(entry, finished.headers, now=self._levels.clock(), level=self._front)
+        now = self._levels.clock()
+        if now >= finished.dated_until:
+            finished.dated = hit_headers(entry, finished.headers, now=now, level=self._front)
+            finished.dated_until = said_until(entry, now=now)
         seconds = perf_counter() - started
         self._levels.meter.observe(entry.cache, level=self._front, result="hit", seconds=seconds)
         if finished.encoding:
@@ -72,7 +78,7 @@ class ReplayMiddleware:
                 seconds=0.0,
             )
         record("cache", seconds)
-        await send({"type": "http.response.start", "status": entry.status, "headers": headers})
+        await send({"type": "http.response.start", "status": entry.status, "headers": finished.dated.copy()})
         await send({"type": "http.response.body", "body": finished.body})
 
 

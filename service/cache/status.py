@@ -22,6 +22,13 @@ def hit_headers(entry: Entry, headers: Headers, *, now: float, level: str) -> He
     ]
 
 
+def said_until(entry: Entry, *, now: float) -> float:
+    """Return until when `hit_headers` says the same: it counts whole seconds."""
+    return min(
+        entry.made_at + max(0, floor(now - entry.made_at)) + 1, entry.fresh_until - floor(entry.fresh_until - now)
+    )
+
+
 def miss_headers(entry: Entry, *, collapsed: bool) -> Headers:
     """Return the entry's headers and whether it was kept, or computed for another request."""
     if collapsed:

@@ -15,9 +15,11 @@ from service.cache.memory import MemoryStore
 from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.policy import CachePolicy, PolicyTable
 from service.cache.replay import MOST_SPELLINGS, ReplayMiddleware
+from service.cache.status import hit_headers
 from service.cache.tags import tag_response
 from service.compression.middleware import CompressionMiddleware
 from service.http_cache import HttpCacheMiddleware
+from service.leaving import Leaving
 from tests.service.cache.conftest import Clock, Lookups, get
 from tests.service.compression.conftest import Bodies
 
@@ -37,12 +39,13 @@ class Whole:
         self.version = 1
         self.cache = LayeredCache(levels)
         self.bodies = Bodies()
+        self.leaving = Leaving()
         self.extra_headers: list[tuple[bytes, bytes]] = []
         cached = ResponseCacheMiddleware(
             Starlette(routes=[Route("/boards/{name}", self.board)]), cache=self.cache, policies=POLICIES
         )
         self._inner = CompressionMiddleware(HttpCacheMiddleware(cached, policies=POLICIES), meter=self.bodies)
-        self.app: ASGIApp = ReplayMiddleware(self, levels=levels, compression=self.bodies)
+        self.app: ASGIApp = ReplayMiddleware(self, levels=levels, compression=self.bodies, leaving=self.leaving)
 
     async def board(self, request: Request) -> Response:
         tag_response(request, "t")
@@ -149,3 +152,24 @@ async def test_a_repeated_answer_is_named_by_its_template(whole: Whole) -> None:
     for _ in range(4):
         await get(outer, "/boards/JFK")
     assert templates == ["/boards/{name}"] * 4
+
+
+async def test_what_an_answer_says_of_its_age_is_never_a_second_old(whole: Whole, clock: Clock) -> None:
+    for _ in range(2):
+        await get(whole.app, "/boards/JFK")
+    entry = whole.cache.levels.fresh(b"/boards/JFK")
+    assert entry is not None
+    for _ in range(12):
+        clock.advance(0.25)
+        headers = (await get(whole.app, "/boards/JFK")).headers
+        said = {name.decode(): value.decode() for name, value in hit_headers(entry, [], now=clock(), level="local")}
+        assert headers | said == headers
+    assert whole.taken == 2
+
+
+async def test_a_process_that_leaves_answers_the_whole_way(whole: Whole) -> None:
+    for _ in range(3):
+        await get(whole.app, "/boards/JFK")
+    whole.leaving.begin()
+    assert (await get(whole.app, "/boards/JFK")).status == 200
+    assert whole.taken == 3

@@ -22,6 +22,7 @@ from service.cache.replay import ReplayMiddleware
 from service.cache.tags import tag_response
 from service.compression.middleware import CompressionMiddleware
 from service.http_cache import HttpCacheMiddleware
+from service.leaving import Leaving
 from tests.service.cache.conftest import get
 from tests.service.compression.conftest import Bodies
 
@@ -58,7 +59,7 @@ class World:
         cached = ResponseCacheMiddleware(routed, cache=cache, policies=self.policies)
         checked = HttpCacheMiddleware(cached, policies=self.policies)
         compressed = CompressionMiddleware(checked, meter=Bodies())
-        return ReplayMiddleware(compressed, levels=cache.levels, compression=Bodies())
+        return ReplayMiddleware(compressed, levels=cache.levels, compression=Bodies(), leaving=Leaving())
 
     async def write(self, cache: LayeredCache, name: str) -> None:
         await asyncio.sleep(self.random.uniform(0, 0.01))
