@@ -126,6 +126,25 @@ def test_caching_answers_without_the_database(stack: Stack) -> None:
     assert "baseline" not in stack.query(hits)
 
 
+def test_a_write_through_any_arm_on_the_same_tables_is_seen_in_the_answers_that_caching_holds(stack: Stack) -> None:
+    token = stack.compose("exec", "-T", "caching", "cat", "/run/flightdeck/write_token").strip()
+    bearer = {"authorization": f"Bearer {token}"}
+    board = "/airports/EWR/departures?date=2013-07-06"
+    flight = httpx.get(stack.url("caching", board), timeout=30).json()["items"][0]["id"]
+
+    def shown() -> set[int]:
+        items = httpx.get(stack.url("caching", board), timeout=30).json()["items"]
+        return {one["departure_delay_min"] for one in items if one["id"] == flight}
+
+    for delay_min, arm in enumerate(("baseline", "pooling", "compression", "caching"), start=1001):
+        httpx.get(stack.url("caching", board), timeout=30)
+        assert "; hit" in httpx.get(stack.url("caching", board), timeout=30).headers["cache-status"]
+        change = {"status": "departed", "departure_delay_min": delay_min}
+        answer = httpx.patch(stack.url(arm, f"/flights/{flight}/status"), json=change, headers=bearer, timeout=30)
+        assert answer.status_code == 200
+        eventually(lambda: shown() == {delay_min}, seconds=5)  # noqa: B023 called at once
+
+
 def test_the_edge_answers_what_it_holds_and_its_counters_are_scraped(stack: Stack) -> None:
     path = "/airports/LGA/departures?date=2013-07-05"
     answers = [httpx.get(stack.url("edge", path), timeout=10) for _ in range(2)]

@@ -193,7 +193,29 @@ def test_files_that_are_mounted_exist() -> None:
                 assert (ROOT / source).exists(), f"{name} mounts {source}"
 
 
-def test_the_linter_of_compose_files_finds_nothing_that_is_not_reasoned() -> None:
+def linted(file: Path) -> subprocess.CompletedProcess[str]:
     linter = [sys.executable, "-m", "compose_lint", "check", "--fail-on", "low", "--config", ".compose-lint.yml"]
-    done = subprocess.run([*linter, "docker-compose.yml"], cwd=ROOT, text=True, capture_output=True, check=False)
+    return subprocess.run([*linter, str(file)], cwd=ROOT, text=True, capture_output=True, check=False)
+
+
+def test_the_linter_of_compose_files_finds_nothing_that_is_not_reasoned() -> None:
+    done = linted(ROOT / "docker-compose.yml")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("${REDIS_IMAGE}", "redis:latest"),
+        ('"127.0.0.1:${BASELINE_PORT}:8000"', '"${BASELINE_PORT}:8000"'),
+        ("  cap_drop: [ALL]\n", "  privileged: true\n"),
+        ("  read_only: true\n", ""),
+    ],
+    ids=["latest", "a port for everybody", "privileged", "a root that can be written"],
+)
+def test_the_linter_would_find_what_is_wrong(good: str, bad: str, tmp_path: Path) -> None:
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    assert good in text
+    file = tmp_path / "docker-compose.yml"
+    file.write_text(text.replace(good, bad), "utf-8")
+    assert linted(file).returncode == 1
