@@ -20,21 +20,22 @@ UNBOUNDED = {"max_concurrent_requests": 0}
 """No admission control, so that the pool is what requests wait for."""
 
 
-def in_use(arm: Arm) -> float:
-    """Return how many connections are checked out of the pools of the arm, as its metrics say."""
-    return sum(
-        sample.value
-        for family in arm.registry.collect()
-        for sample in family.samples
-        if sample.name == "db_client_connection_count" and sample.labels["state"] == "used"
-    )
+def sampled(arm: Arm, name: str, **labels: str) -> float:
+    """Return the sum of the samples of a metric that have these labels."""
+    samples = (sample for family in arm.registry.collect() for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items())
 
 
-def wait_until_none_is_in_use(arm: Arm) -> None:
+def assert_none_is_in_use(arm: Arm) -> None:
+    """See that requests end and connections come back, and stay so: what was sent last may not have been read yet."""
     deadline = monotonic() + 60
-    while in_use(arm) and monotonic() < deadline:
-        sleep(0.02)
-    assert in_use(arm) == 0
+    quiet_looks = 0
+    while quiet_looks < 10:
+        requests = sampled(arm, "http_requests_inprogress")
+        connections = sampled(arm, "db_client_connection_count", state="used")
+        quiet_looks = 0 if requests or connections else quiet_looks + 1
+        assert monotonic() < deadline, f"{requests:.0f} requests hang, {connections:.0f} connections are checked out"
+        sleep(0.05)
 
 
 def test_a_request_that_gets_no_connection_in_time_is_told_when_to_come_back(few_flights: Path) -> None:
@@ -59,8 +60,9 @@ def test_five_hundred_requests_at_once_share_five_connections_and_none_hangs(
     limits = {"pool_size": 5, "pool_max_overflow": 0, "pool_timeout_s": 0.5, **UNBOUNDED}
     settings = arm_settings("pooling,timeouts", few_flights, database_url=database_url, **limits)
     with running_arm(settings) as arm:
+        asyncio.run(at_once(str(arm.client.base_url), 5))  # the pool is full before the crowd comes
         answers = asyncio.run(at_once(str(arm.client.base_url), CROWD))
-        wait_until_none_is_in_use(arm)
+        assert_none_is_in_use(arm)
         afterwards = [arm.client.get(LIST).status_code for _ in range(5)]
 
     statuses = Counter(answer.status_code for answer in answers)
@@ -80,7 +82,7 @@ def test_clients_that_leave_in_the_middle_of_a_request_keep_no_connection(databa
     with running_arm(settings) as arm:
         for patience_s in (0.0, 0.005, 0.05, 0.2):
             leave(arm, number=15, patience_s=patience_s)
-        wait_until_none_is_in_use(arm)
+        assert_none_is_in_use(arm)
         afterwards = asyncio.run(at_once(str(arm.client.base_url), 5))
 
     assert [answer.status_code for answer in afterwards] == [200] * 5
