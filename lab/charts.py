@@ -105,7 +105,7 @@ def forest(rows: Sequence[tuple[str, MetricResult]], *, name: str) -> str:
         axes.set_yticks(range(len(rows)), [label for label, _ in reversed(rows)], color=INK)
         axes.set_ylim(-0.6, len(rows) - 0.4)
         unit_axis(axes, "x", "times")
-        axes.set_title("times better, with its 95 % interval", loc="left", fontsize=9, color=FAINT)
+        axes.set_title("times better, with its interval", loc="left", fontsize=9, color=FAINT)
         return svg_text(figure, "Effect of each technique with its interval")
 
 

@@ -70,6 +70,10 @@ class Order:
             yield Request(f"{method} {target}", method, target, client)
 
 
+Memories = dict[tuple[str, str, str], Memory]
+"""What clients remember, by arm, its address and its token."""
+
+
 class Generator:
     """The generator's process, for as long as the context is entered."""
 
@@ -119,7 +123,7 @@ async def serve_orders() -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    memories: dict[str, Memory] = {}
+    memories: Memories = {}
     following = asyncio.create_task(reader.readline())
     while line := await following:
         following = asyncio.create_task(reader.readline())
@@ -132,8 +136,9 @@ async def serve_orders() -> None:
         sys.stdout.flush()
 
 
-async def _carry_out(order: Order, memories: dict[str, Memory]) -> dict[str, Any]:
-    memory = memories.setdefault(order.arm, Memory(token=order.token))
+async def _carry_out(order: Order, memories: Memories) -> dict[str, Any]:
+    # An arm of the same name in the next experiment is another process, with another token and other answers.
+    memory = memories.setdefault((order.arm, order.url, order.token), Memory(token=order.token))
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection in the middle would be measured as the service's

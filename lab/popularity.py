@@ -34,6 +34,8 @@ CARRIERS: Final = _counted(
 
 FLIGHTS: Final = 336_776
 LAST_DAY: Final = date(2013, 12, 31)
+LAST_DAY_WITH_WEATHER: Final = date(2013, 12, 30)
+"""The weather ends a day before the flights do."""
 DAYS: Final = 365
 
 

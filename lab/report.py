@@ -39,6 +39,8 @@ class Row:
     effect: str
     interval: str
     verdict: str
+    sure: str
+    """Of the interval."""
     is_headline: bool = False
     is_cost: bool = False
 
@@ -52,6 +54,7 @@ class Row:
             effect=figures.effect(metric),
             interval=figures.interval(metric),
             verdict=metric.verdict,
+            sure=f"{metric.confidence * 100:g} %",
             is_headline=is_headline,
             is_cost=is_cost,
         )

@@ -18,6 +18,8 @@ DECIDING: Final = 0.95
 """Confidence of the interval of the metric that decides an experiment."""
 ACCOMPANYING: Final = 0.995
 """Of every other metric: there are about ten, and all their intervals together shall hold in 19 of 20 runs."""
+OF_MANY: Final = 0.999
+"""Of metrics of one kind of request, and of every metric of two equal arms: all forty of them shall hold together."""
 SCHEMA_VERSION: Final = 1
 """Grows when a reader of an older version would misread a newer one."""
 
@@ -156,7 +158,7 @@ def summarised(
     metrics = [*METRICS, *special, *(metric for kind in kinds if len(kinds) > 1 for metric in metrics_of_kind(kind))]
     results = {}
     for metric in metrics:
-        confidence = DECIDING if metric.name == headline else ACCOMPANYING
+        confidence = _confidence(metric.name, headline=headline, is_equal=bool(sides[on]) and sides[off] == sides[on])
         effect = effect_of(metric, measured.rounds, off=off, on=on, confidence=confidence)
         if effect.rounds:
             results[metric.name] = MetricResult.of(metric, effect, confidence=confidence)
@@ -166,6 +168,15 @@ def summarised(
     ]
     before, after = (_arm(measured, name, sorted(techniques)) for name, techniques in sides.items())
     return before, after, results, rounds
+
+
+def _confidence(metric: str, *, headline: str, is_equal: bool) -> float:
+    """Return how sure the interval of a metric is meant to be; `is_equal`: both arms have the same techniques."""
+    if is_equal:
+        return OF_MANY
+    if metric == headline:
+        return DECIDING
+    return OF_MANY if "." in metric else ACCOMPANYING
 
 
 def _values(metrics: list[Metric], slot: Slot) -> dict[str, float]:

@@ -94,7 +94,7 @@ def print_headlines(result: LabResult, console: Console) -> None:
             Text(experiment.name, style="bold"),
             Text(effect(headline), style=f"bold {VERDICT_STYLES[experiment.verdict]}"),
             claim,
-            Text(f"95 % interval {interval(headline)}", style="dim"),
+            Text(f"{headline.confidence * 100:g} % interval {interval(headline)}", style="dim"),
         )
     console.print(table)
 
@@ -102,7 +102,7 @@ def print_headlines(result: LabResult, console: Console) -> None:
 def print_drift(drifts: Sequence[Drift], console: Console) -> None:
     """Print how the effects of two runs differ."""
     table = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
-    for column in ("technique", "metric", "earlier", "95 % interval", "later", "95 % interval", "verdict"):
+    for column in ("technique", "metric", "earlier", "interval", "later", "interval", "verdict"):
         table.add_column(column)
     for drift in drifts:
         style = "red" if drift.verdict == "changed" else "green"

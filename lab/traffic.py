@@ -18,6 +18,7 @@ from lab.popularity import (
     CARRIERS,
     DESTINATIONS,
     LAST_DAY,
+    LAST_DAY_WITH_WEATHER,
     ORIGINS,
     Choice,
     popular_flights,
@@ -269,7 +270,8 @@ class Traffic:
         return Request("update", "PATCH", target, client, body=json.dumps(change).encode())
 
     def _weather(self, random: Generator, client: Client) -> Request:
-        moment = f"{self.days.draw(random)}T{int(random.integers(24)):02d}:00Z"
+        day = min(self.days.draw(random), LAST_DAY_WITH_WEATHER)
+        moment = f"{day}T{int(random.integers(24)):02d}:00Z"
         return Request("weather", "GET", f"/weather/{self.origins.draw(random)}?at={moment}", client)
 
     def _itinerary(self, random: Generator, client: Client) -> Request:

@@ -13,7 +13,7 @@ from rich.console import Console
 from lab import figures
 from lab.drift import drift, read
 from lab.errors import BadTarget
-from lab.experiments import BY_NAME
+from lab.experiments import BY_NAME, NOTHING
 from lab.figures import TIMES
 from lab.metric import Slot
 from lab.outcome import compared
@@ -271,6 +271,17 @@ def between_two_services() -> LabResult:
     sides = {name: frozenset[str]() for name in seen}
     found = compared(experiment, Measured(rounds=rounds), sides=sides)
     return result().model_copy(update={"techniques": {"comparison": found}, "skipped": {}})
+
+
+def test_every_interval_of_two_equal_arms_is_so_sure_that_all_of_them_hold_together() -> None:
+    rounds = [
+        Round(at_s=number, slots={name: Slot(opened=recording(0.2, 9_000)) for name in "ab"}) for number in range(5)
+    ]
+    equal = {name: frozenset({"pooling", "indexes"}) for name in "ab"}
+    found = compared(NOTHING, Measured(rounds=rounds), sides=equal)
+    assert {metric.confidence for metric in found.metrics.values()} == {0.999}
+    assert result().techniques["compression"].metrics["bytes_per_response"].confidence == 0.95
+    assert result().techniques["compression"].metrics["p50_s"].confidence == 0.995
 
 
 def test_a_comparison_of_two_services_names_them_and_no_technique() -> None:

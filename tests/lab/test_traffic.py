@@ -121,3 +121,9 @@ def test_a_memory_forgets_what_it_learned_first() -> None:
     newest, oldest = (Request("flight", "GET", target, KEEPER) for target in (targets[-1], targets[0]))
     assert "if-none-match" in dict(memory.headers(newest, newest.target))
     assert "if-none-match" not in dict(memory.headers(oldest, oldest.target))
+
+
+def test_nobody_asks_for_weather_of_days_that_have_none() -> None:
+    asked = [request.target for request in islice(Traffic("weather", seed=1).requests(1), 500)]
+    assert any("at=2013-12-30" in target for target in asked)
+    assert not any("at=2013-12-31" in target for target in asked)
