@@ -43,17 +43,20 @@ def _objectives(objectives: Objectives) -> list[str]:
 def _alerts(objectives: Objectives) -> list[str]:
     lines = [
         "\n## Alerts\n",
-        "A page is about what users notice; a ticket is about a cause. Each row's name leads to its runbook.\n",
-        "| alert | severity | owner | holds for | fires when | drill |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "A page is about what users notice; a ticket is about a cause. Each row's name leads to its runbook, the board",
+        "to what its link opens. [What each drill showed](drills.md): how soon each fired and resolved.\n",
+        "| alert | severity | owner | holds for | fires when | board | drill |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for alert in every_alert(objectives):
         extra = "".join(f" {name}={value}" for name, value in alert.labels.items())
         drill = f"`{alert.drill}`" if alert.drill else f"none: {alert.no_drill}"
+        board = alert.dashboard.partition("?")[0].removeprefix("flightdeck-")
         expression = " ".join(alert.expr.split()).replace("|", "\\|")
         lines.append(
             f"| [{alert.name}](runbooks/{alert.runbook}.md){extra} | {alert.severity} | {alert.owner} "
-            f"| {alert.wait} | `{expression}` | {drill} |"
+            f"| {alert.wait} | `{expression}` "
+            f"| [{board}](../grafana/dashboards/{board}.json) | {drill} |"
         )
     return lines
 

@@ -59,6 +59,12 @@ def seconds(time: float | None) -> str:
     return "-" if time is None else f"{time:.1f} s"
 
 
+def _with_runbook(alert: str) -> str:
+    """Return the alert with a link to its page: of `PoolExhausted` it is `pool-exhausted.md`."""
+    page = "".join(f"-{one.lower()}" if one.isupper() else one for one in alert.split(maxsplit=1)[0]).lstrip("-")
+    return f"[{alert}](runbooks/{page}.md)"
+
+
 def report(outcomes: Sequence[Outcome]) -> str:
     """Return the page that keeps what the drills showed, as Markdown."""
     lines = [
@@ -66,7 +72,8 @@ def report(outcomes: Sequence[Outcome]) -> str:
         "# Drills\n",
         "Each fault was caused for real on the embedded stack, with real Prometheus and Alertmanager on the compressed",
         "clock (an hour lasts a minute). Firing and delivered count from the fault, resolved from the repair. While",
-        "Alertmanager or the receiver is the one that is away, nothing is delivered.\n",
+        "Alertmanager or the receiver is the one that is away, nothing is delivered. [Every alert](alerts.md) says",
+        "when it fires, and which board shows why.\n",
         "| drill | what was broken | alert | firing | delivered | resolved | said so |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -74,6 +81,6 @@ def report(outcomes: Sequence[Outcome]) -> str:
         for alert in outcome.alerts:
             times = (alert.firing_s, alert.delivered_s, alert.resolved_s, alert.delivered_resolved_s)
             shown = " | ".join(seconds(time) for time in times)
-            lines.append(f"| `{outcome.drill}` | {outcome.breaks} | {alert.alert} | {shown} |")
+            lines.append(f"| `{outcome.drill}` | {outcome.breaks} | {_with_runbook(alert.alert)} | {shown} |")
     failed = [f"- `{outcome.drill}`: {outcome.failure.splitlines()[0]}" for outcome in outcomes if outcome.failure]
     return "\n".join([*lines, *(["\nNot seen to its end:\n", *failed] if failed else [])]) + "\n"

@@ -124,3 +124,10 @@ def test_no_range_is_too_short_for_the_compressed_clock() -> None:
         if seconds(window) < seconds("5m")
     ]
     assert short == []
+
+
+def test_the_kept_table_has_every_drill_with_its_alerts() -> None:
+    page = (ROOT / "docs/drills.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| `([\w-]+)` \|.*?\| \[([\w ]+)\]\(runbooks/", page, re.MULTILINE))
+    known = {(drill.name, alert) for drill in DRILLS.values() for alert in drill.alerts}
+    assert rows == known, "run `make drills DRILLS='--report docs/drills.md'`"
