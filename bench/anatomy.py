@@ -61,7 +61,6 @@ def anatomy() -> list[Step]:
         "query_string": b"", "headers": HEADERS, "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 5),
         "route": route, "endpoint": route.endpoint,  # type: ignore[attr-defined]  # a route of FastAPI has one
     }  # fmt: skip
-    headers = dict(HEADERS)
 
     def exchange(*adds: bytes) -> Exchange:
         return Exchange(scope, _unused, _sent, routes=routes, adds=frozenset(adds))
@@ -76,14 +75,14 @@ def anatomy() -> list[Step]:
 
     def begun(tracing: Tracing) -> Callable[[], None]:
         one = exchange()
-        return lambda: _left(tracing.begin(one, dict(HEADERS)))
+        return lambda: _left(tracing.begin(one, {}))
 
     def answered(one: Exchange) -> None:
         one.send(START)
         one.send(BODY)
 
     def ended() -> None:
-        _left(always.begin(finished, headers))
+        _left(always.begin(finished, {}))
         always.finish(finished, handler=HANDLER, status=200, error=None, ended=perf_counter())
 
     plain, timed, finished = exchange(), exchange(b"server-timing"), exchange()
@@ -141,7 +140,7 @@ def _tracing(sampler: str) -> Tracing:
 
 
 def _span(record: Exchange, tracing: Tracing) -> ReadableSpan:
-    _left(tracing.begin(record, dict(HEADERS)))
+    _left(tracing.begin(record, {}))
     outcome = outcome_of(record, handler=HANDLER, status=200, error=None)
     settings = TelemetrySettings()
     return cast("RequestSpan", record.span).finished(

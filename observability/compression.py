@@ -48,17 +48,17 @@ class CompressionMetrics(Collector):
 
     def observe(self, *, encoding: str, before_bytes: int, after_bytes: int, seconds: float) -> None:
         """Count one body; `seconds` is 0.0 when a stored variant was sent and nothing was compressed."""
-        encoding = self._encoding(encoding)
         reused = seconds <= 0.0 and encoding != "identity"
         bodies = self._bodies.get((encoding, reused))
         if bodies is None:
+            encoding = self._encoding(encoding)
             bodies = self._bodies.setdefault((encoding, reused), _Bodies())
         with self._lock:
             bodies.count += 1
             bodies.before_bytes += before_bytes
             bodies.after_bytes += after_bytes
         if seconds > 0.0:
-            self._duration.labels(encoding).observe(seconds, exemplar())
+            self._duration.labels(self._encoding(encoding)).observe(seconds, exemplar())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the samples of every body so far."""

@@ -27,7 +27,7 @@ class Exchange(RequestRecord):
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, adds: frozenset[bytes]
     ) -> None:
-        super().__init__(scope, routes)
+        RequestRecord.__init__(self, scope, routes)  # `super()` would make an object for every request
         self._receive = receive
         self._send = send
         self._adds = adds

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -20,6 +21,9 @@ DISCONNECTED: Final = "client_disconnected"
 
 _UNROUTED: Final = frozenset({307, 308, 404})
 """Statuses that a router answers without a route; matching again would find none either."""
+
+_NAME: Final = itemgetter(0)
+_NOTHING: Final[dict[bytes, bytes]] = {}
 
 
 class Observer(Protocol):
@@ -66,10 +70,12 @@ class InstrumentationMiddleware:
         current = current_request.set(exchange)
         context = None
         try:
-            headers = dict(scope["headers"])
-            if b"x-request-id" in headers:
-                exchange.accept_request_id(headers[b"x-request-id"])
-            context = signals.tracing.begin(exchange, headers)
+            # Most requests tell us nothing, and need no dictionary of what they tell others.
+            names = map(_NAME, scope["headers"])
+            told = _NOTHING if signals.tracing.listens_to.isdisjoint(names) else dict(scope["headers"])
+            if b"x-request-id" in told:
+                exchange.accept_request_id(told[b"x-request-id"])
+            context = signals.tracing.begin(exchange, told)
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
             swallow("begin", failure)
         error: BaseException | None = None

@@ -40,6 +40,7 @@ _NOTHING: Final[dict[str, AttributeValue]] = {}
 _AFTER_THE_FACT: Final[dict[str, AttributeValue]] = {"observability.after_the_fact": True}
 _CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 """Under which key a context holds its span; making the context by it saves a copy for every request."""
+_OURS: Final = frozenset({b"x-request-id", b"x-sample-token"})
 _DECIDED: Final = Context({DECIDED: True})
 _attached: Final = otel_context.attach(Context())
 _CURRENT_CONTEXT: Final = _attached.var
@@ -62,6 +63,8 @@ class Tracing:
         self._ids = RequestIds()
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
+        self.listens_to = self._extractor.fields | _OURS
+        """The names of the headers by which a caller tells what a request belongs to, and what to do with it."""
         self._late = PerSecond(LATE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
         self._alone: BoundedSpanProcessor | None = None
@@ -83,6 +86,7 @@ class Tracing:
         self._ids = RequestIds()
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
+        self.listens_to = self._extractor.fields | _OURS
         foreign = foreign_provider()
         if foreign is not None:
             self._foreign = self.recording = True
@@ -114,14 +118,16 @@ class Tracing:
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Give the request its ids and make its span current, until the token's variable is reset by it.
 
-        The span is a recording one only if the request is sampled.
+        The span is a recording one only if the request is sampled. The headers may be left out when there is none that
+        this `listens_to`.
         """
-        if self._foreign or not self._extractor.fields.isdisjoint(headers):
-            return self._begin_called(record, headers)
+        if headers or self._foreign:
+            return self._begin_called(record, headers or dict(record.scope["headers"]))
         record.trace_number = trace_id = self._random_bits(128) or 1
         record.span_number = self._random_bits(64) or 1
-        if self.recording and (self._samples(trace_id, None) or self._is_wanted(headers)):
-            return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: self._decided_span(record, headers)}))
+        if self.recording and self._samples(trace_id, None):
+            span = self._decided_span(record, dict(record.scope["headers"]))
+            return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: span}))
         return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: UnrecordedSpan(record)}))
 
     def _begin_called(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
