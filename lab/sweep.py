@@ -17,9 +17,11 @@ from lab.scalability import ScalabilityLaw, fitted
 from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
 
 ENOUGH: Final = 0.95
-"""A setting that reaches this share of the best is as good, and the smaller one is chosen."""
-LEAST_ENOUGH: Final = 0.7
-"""So is one that is nearer to the best than two passes of the same point are to each other, but never below this."""
+"""A setting that reaches this share of the best is as good, or comes as near to it as two passes come to each other.
+
+Of those the smallest is chosen."""
+MOST_SPREAD: Final = 0.3
+"""If two passes of a point differ by more than this, in the median, the machine was too busy to choose anything."""
 FEWEST_FOR_LAW: Final = 3
 
 
@@ -130,8 +132,10 @@ def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]
         }
         unit = "answers per second"
     best = max(rates, key=lambda value: rates[value])
-    enough = max(min(ENOUGH, 1 - median(point.spread for point in served)), LEAST_ENOUGH)
-    chosen = min(value for value, rate in rates.items() if rate >= enough * rates[best])
+    spread = median(point.spread for point in served)
+    if spread > MOST_SPREAD:
+        return None, f"two passes of the same point differ by {spread:.0%} in the median: this machine was too busy"
+    chosen = min(value for value, rate in rates.items() if rate >= min(ENOUGH, 1 - spread) * rates[best])
     reason = (
         f"{rates[chosen]:.0f} {unit}, the most of all"
         if chosen == best

@@ -76,8 +76,14 @@ def test_the_smallest_value_that_is_as_good_as_the_best_is_recommended() -> None
 def test_a_setting_is_as_good_as_the_best_if_passes_of_one_point_differ_by_more() -> None:
     calm = [point(1, 85.0), point(2, 97.0), point(4, 100.0)]
     noisy = [each.model_copy(update={"spread": 0.2}) for each in calm]
-    wild = [each.model_copy(update={"spread": 0.9}) for each in (*calm, point(0, 60.0))]
-    assert [recommended(named("pool-size"), points)[0] for points in (calm, noisy, wild)] == [2, 1, 1]
+    assert [recommended(named("pool-size"), points)[0] for points in (calm, noisy)] == [2, 1]
+
+
+def test_nothing_is_recommended_where_passes_of_one_point_differ_too_much() -> None:
+    wild = [point(value, rate).model_copy(update={"spread": 0.9}) for value, rate in ((1, 50.0), (2, 100.0))]
+    chosen, reason = recommended(named("pool-size"), wild)
+    assert chosen is None
+    assert reason == "two passes of the same point differ by 90% in the median: this machine was too busy"
 
 
 def test_how_far_the_passes_differ_is_said() -> None:
