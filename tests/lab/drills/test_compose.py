@@ -28,7 +28,9 @@ from tests.servers.asgi import serving
 DOCKER = """\
 #!{python}
 import json, pathlib, sys, time
-state, words = pathlib.Path({state!r}), sys.argv[2:]
+state, words = pathlib.Path({state!r}), sys.argv[1:]
+if words[0] == "compose":
+    words = words[1:]
 with (state / "calls").open("a") as calls:
     calls.write(" ".join(words) + "\\n")
 service = state / words[-1]
@@ -37,7 +39,7 @@ if words[0] == "version":
 elif words[0] == "port":
     print((state / "address").read_text())
 elif words[0] == "ps" and service.exists():
-    print(json.dumps({{"Service": service.name, "State": service.read_text()}}))
+    print(json.dumps({{"Name": service.name, "State": service.read_text()}}))
 elif words[0] in ("stop", "pause"):
     time.sleep(1.0)
     service.write_text({{"stop": "exited", "pause": "paused"}}[words[0]])
@@ -63,7 +65,7 @@ class Stack:
 
     @property
     def calls(self) -> list[str]:
-        """The words of each `docker compose` that changed something."""
+        """The words of each `docker` that changed something."""
         lines = (self.directory / "calls").read_text().splitlines()
         return [line for line in lines if line.split()[0] not in {"version", "ps", "port"}]
 
