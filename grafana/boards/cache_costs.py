@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from grafana import units
 from grafana.panels.timeseries import lined, stacked, time_series
-from grafana.query import ARM, query
+from grafana.query import ARM, called, query
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -15,14 +15,18 @@ def costs() -> list[Builder[Panel]]:
     limits = load().limits
 
     def lookups(result: str) -> str:
-        return f'sum by (arm) (rate(cache_requests_total{{{ARM}, result="{result}"}}[$window]))'
+        every = f"sum by (job, arm) (rate(cache_requests_total{{{ARM}}}[$window]))"
+        return f'(sum by (job, arm) (rate(cache_requests_total{{{ARM}, result="{result}"}}[$window])) or {every} * 0)'
 
     return [
         time_series(
             "Stale answers",
             "Share of lookups that were answered with an older answer while a fresh one was made. They are as old as "
             "the policy allows, never older than a write that changed them: writes invalidate at once.",
-            query(f"{lookups('stale')}\n/\nsum by (arm) (rate(cache_requests_total{{{ARM}}}[$window]))", "{{arm}}"),
+            query(
+                called(f"({lookups('stale')}\n/\nsum by (job, arm) (rate(cache_requests_total{{{ARM}}}[$window])))"),
+                "{{arm}}",
+            ),
             unit=units.SHARE,
         ).span(8),
         lined(
@@ -32,7 +36,7 @@ def costs() -> list[Builder[Panel]]:
                 "Without "
                 "that each of them would have run the same queries. Above the dashed line an alert asks why popular "
                 "answers are slow to make.",
-                query(f"{lookups('coalesced')}\n/\n({lookups('miss')} > 0)", "{{arm}}"),
+                query(called(f"({lookups('coalesced')}\n/\n({lookups('miss')} > 0))"), "{{arm}}"),
                 unit=units.COUNT,
             ),
             above_is_bad(limits.stampede_ratio),

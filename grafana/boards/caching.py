@@ -14,7 +14,7 @@ from grafana.panels.colour import coloured
 from grafana.panels.heatmap import heatmap
 from grafana.panels.stat import stat
 from grafana.panels.timeseries import logarithmic, stacked, time_series
-from grafana.query import ARM, heat, instant, query
+from grafana.query import ARM, called, heat, instant, query
 
 CACHED: Final = 'handler=~"/reports/.*|/airports/[{]faa[}]/departures"'
 """Where the shared cache bites: reports and boards."""
@@ -57,7 +57,7 @@ def _at_one_look() -> list[Builder[Panel]]:
         bars(
             "Queries per request",
             "Statements that an average request of any route sends to the database. Arms with caches need a fraction.",
-            instant(f"max by (arm) (arm:queries_per_request:5m{{{ARM}}})", "{{arm}}"),
+            instant(called(f"max by (job, arm) (arm:queries_per_request:5m{{{ARM}}})"), "{{arm}}"),
             unit=units.COUNT,
         )
         .decimals(1)

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from grafana import units
 from grafana.panels.timeseries import stacked, time_series
-from grafana.query import ARM, query
+from grafana.query import ARM, called, query
 
 
 def edge() -> list[Builder[Panel]]:
@@ -17,8 +17,11 @@ def edge() -> list[Builder[Panel]]:
             "Share of GET requests whose client already had the current answer: only headers were sent. Arms without "
             "HTTP caching have no validators to ask with.",
             query(
-                f"(sum by (arm) (rate(http_requests_total{{{ARM}, method='GET', status='304'}}[$window])) "
-                f"or sum by (arm) (rate({asked}[$window])) * 0)\n/\n(sum by (arm) (rate({asked}[$window])) > 0)",
+                called(
+                    f"((sum by (job, arm) (rate(http_requests_total{{{ARM}, method='GET', status='304'}}[$window])) "
+                    f"or sum by (job, arm) (rate({asked}[$window])) * 0)\n"
+                    f"/\n(sum by (job, arm) (rate({asked}[$window])) > 0))"
+                ),
                 "{{arm}}",
             ),
             unit=units.SHARE,

@@ -88,18 +88,19 @@ def _waits() -> TimeSeries:
             f"({LIMITS.task_wait_s:g} s) an alert fires: add workers, or find the task that blocks them.",
             *_quantiles("task_queue_wait_seconds"),
             unit=units.SECONDS,
-        ),
+        ).no_value("no task yet"),
         above_is_bad(LIMITS.task_wait_s),
     ).span(8)
 
 
 def _runs() -> TimeSeries:
-    return time_series(
+    panel = time_series(
         "Run time",
         "How long one execution takes. It decides how many workers the rate of tasks needs: rate times run time.",
         *_quantiles("task_run_seconds"),
         unit=units.SECONDS,
-    ).span(8)
+    )
+    return panel.no_value("no task yet").span(8)
 
 
 def _states() -> TimeSeries:

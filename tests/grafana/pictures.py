@@ -8,6 +8,7 @@ runs for as long, and any Grafana can be pointed at the URL that is printed.
 
 import argparse
 import asyncio
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,12 +47,12 @@ class Picture:
     name: str
     variables: Sequence[str] = ()
 
-    def command(self, renderer: Path, prometheus_url: str, *, seconds: float, out: Path) -> list[str]:
+    def command(self, renderer: Path, prometheus_url: str, *, seconds: float, out: Path, report: Path) -> list[str]:
         """Return the renderer's command line."""
         end = ["--from", f"now-{seconds:.0f}s", "--to", f"now-{SETTLE_S:.0f}s", "--scrape-interval", f"{SCRAPE_S}s"]
         chosen = [part for variable in self.variables for part in ("--var", variable)]
         where = ["--prom", prometheus_url, "--out", str(out / f"dashboard-{self.name}.png")]
-        options = ["--timezone", "utc", "--timeout", "180", "--allow-empty", MAY_BE_EMPTY, "--report", "/dev/null"]
+        options = ["--timezone", "utc", "--timeout", "180", "--allow-empty", MAY_BE_EMPTY, "--report", str(report)]
         return [
             "node",
             str(renderer / "render.mjs"),
@@ -79,7 +80,7 @@ def lab_metrics(result: Path) -> tuple[str, Process]:
 
 
 async def drawn(options: argparse.Namespace) -> list[str]:
-    """Run the stack, draw the boards, and return the names of those that lack data."""
+    """Run the stack, draw the boards, and return those that lack data, with the panels."""
     directory = Path(tempfile.mkdtemp(prefix="flightdeck-pictures-"))
     jobs = (*JOBS, SHOP_JOB, LAB_JOB)
     monitoring = Monitoring(directory, drill="pictures", jobs=jobs, rules=ROOT / "prometheus", scrape_s=SCRAPE_S)
@@ -99,12 +100,14 @@ async def drawn(options: argparse.Namespace) -> list[str]:
         await asyncio.gather(asked(arms, options.seconds), shopping.run())
         await asyncio.sleep(SETTLE_S)
         for picture in pictures(with_lab=bool(options.result)) if options.renderer else ():
+            report = directory / f"{picture.name}.json"
             line = picture.command(
-                options.renderer, monitoring.prometheus_url, seconds=options.seconds, out=options.out
+                options.renderer, monitoring.prometheus_url, seconds=options.seconds, out=options.out, report=report
             )
             process = await asyncio.create_subprocess_exec(*line)
             if await process.wait():
-                incomplete.append(picture.name)
+                failed = json.loads(report.read_text("utf-8"))["failed"] if report.exists() else ["not drawn"]
+                incomplete.append(f"{picture.name}: {', '.join(failed)}")
     return incomplete
 
 
@@ -117,7 +120,7 @@ def main() -> None:
     parser.add_argument("--result", type=Path, help="a result of the lab as JSON, for its board")
     parser.add_argument("--out", type=Path, default=IMAGES, help="where the pictures go")
     if incomplete := asyncio.run(drawn(parser.parse_args())):
-        sys.exit(f"without all data: {', '.join(incomplete)}")
+        sys.exit("\n".join(["without all data:", *incomplete]))
 
 
 if __name__ == "__main__":
