@@ -83,7 +83,9 @@ reliability: $(DEV_STAMP)  ## load, faults, bad input at full length; SOAK=1800 
 	$(BIN)/python -m docs.reference
 
 audit: $(DEV_STAMP)  ## ask the Python advisory database about every pinned requirement; needs the network
-	$(BIN)/uv tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes -r requirements.txt
+	@rm -f $(VENV)/audit.json
+	-@$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements.txt --progress-spinner off --format json --output $(VENV)/audit.json
+	@$(BIN)/python -m docs.audit $(VENV)/audit.json
 
 bench: $(DEV_STAMP)  ## time what must be fast, side by side
 	$(BIN)/python -m bench $(if $(RECORD),--record)

@@ -5,12 +5,8 @@ from typing import Any, Final
 
 from observability.http_span import redacted_query
 from observability.request import RequestRecord
+from observability.request_secrets import SAFE_HEADERS
 from observability.scrub import Scrubber
-
-SAFE_HEADERS: Final = frozenset(
-    {b"accept", b"accept-encoding", b"content-length", b"content-type", b"host", b"user-agent", b"x-request-id"}
-)
-"""The request headers that a report may carry."""
 
 _FREE_TEXT: Final = ("message", "logentry", "extra", "tags", "user", "breadcrumbs")
 

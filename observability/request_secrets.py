@@ -14,6 +14,22 @@ from observability.scrub import SHORTEST_VALUE, Scrubber, is_secret_name
 LONGEST_CHAIN: Final = 10
 """Exceptions that caused one another, at most, whose variables are looked at."""
 
+SAFE_HEADERS: Final = frozenset(
+    {b"accept", b"accept-encoding", b"content-length", b"content-type", b"host", b"user-agent", b"x-request-id"}
+)
+"""The request headers that a report may carry."""
+HARMLESS_HEADERS: Final = SAFE_HEADERS | {
+    b"accept-language",
+    b"cache-control",
+    b"connection",
+    b"pragma",
+    b"traceparent",
+    b"transfer-encoding",
+    b"upgrade-insecure-requests",
+}
+SHORTEST_UNKNOWN: Final = 8
+"""The value of a header that nobody knows may be a secret; a shorter one would take too much else along."""
+
 
 def scrubber_for(error: BaseException | None, record: RequestRecord | None) -> Scrubber:
     """Return what takes the secrets out of texts about an exception, given the request that it ended."""
@@ -33,6 +49,8 @@ def secrets_of(scope: Scope, body: bytes) -> set[str]:
         if is_secret_name(name):
             values.add(value)
             values.update(word for word in value.split() if len(word) > 6)
+        elif name.encode() not in HARMLESS_HEADERS and len(value) >= SHORTEST_UNKNOWN:
+            values.add(value)
     query = scope.get("query_string", b"").decode("latin-1")
     values.update(value for _, value in parse_qsl(query, keep_blank_values=True))
     values.update(word.partition("=")[2] for word in query.split("&"))

@@ -104,9 +104,11 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _unhandled(request: Request, error: Exception) -> Response:  # noqa: ARG001 what broke stays inside
-    return problem_response(
+    answer = problem_response(
         request, ServiceError("the request failed; nothing more is told here", hint="the trace id finds the cause")
     )
+    answer.headers["Connection"] = "close"  # the server does so after an exception; unwarned, a next request is lost
+    return answer
 
 
 def allowed_methods(allow: str) -> Iterable[str]:

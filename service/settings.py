@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     )
     edge_url: str = Field(
         default="",
-        pattern=r"^$|^https?://[^/\s]+$",
+        pattern=r"^$|^https?://[^/\s@]+$",
         description="The cache in front of the service, `http://host:port`, which is told what writes make stale.",
     )
     cache_local_max_bytes: int = Field(
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
     weather_url: str = Field(
         default="http://127.0.0.1:8090",
-        pattern=r"^https?://[^/\s]+(/\S*)?$",
+        pattern=r"^https?://[^/\s@]+(/\S*)?$",
         description="The weather upstream; `flightdeck upstream` serves one.",
     )
     weather_max_connections: int = Field(default=20, ge=1, le=1000, description="Connections to the upstream at most.")
@@ -121,13 +121,17 @@ class Settings(BaseSettings):
         default=32,
         ge=0,
         le=10_000,
-        description="Requests that are worked on at once; others wait for a turn. 0 is no limit, as in the lab's arms.",
+        description="Requests that are worked on at once, fewer while the processor is busy; others wait for a "
+        "turn. 0 is no limit, as in the lab's arms.",
     )
     max_waiting_requests: int = Field(
         default=64, ge=0, le=10_000, description="Requests that wait for a turn at most; the next one is answered 503."
     )
     admission_timeout_s: float = Field(
-        default=0.1, gt=0, le=60, description="Longest wait for a turn; then the request is answered 503, not begun."
+        default=0.1,
+        gt=0,
+        le=60,
+        description="Longest wait for a turn, a fifth of it in a line that stands; then the answer is 503.",
     )
     write_rate_limit: str = Field(
         default="6000/minute",

@@ -32,7 +32,11 @@ class AdmissionMetrics:
         )
         self._running = Gauge("admission_running_requests", "Requests that are worked on right now.", registry=registry)
         self._waiting = Gauge("admission_waiting_requests", "Requests that wait for a turn now.", registry=registry)
-        self._limit = Gauge("admission_limit_requests", "Requests that may be worked on at once.", registry=registry)
+        self._limit = Gauge(
+            "admission_limit_requests",
+            "Requests that may be worked on at once at this moment: fewer while the processor is busy.",
+            registry=registry,
+        )
 
     def counted(self, outcome: str) -> None:
         """Count a request by one of `OUTCOMES`."""
@@ -42,8 +46,8 @@ class AdmissionMetrics:
         """Note the wait of a request."""
         self._wait.observe(seconds, exemplar())
 
-    def watch(self, *, limit: int, running: Callable[[], int], waiting: Callable[[], int]) -> None:
+    def watch(self, *, limit: Callable[[], int], running: Callable[[], int], waiting: Callable[[], int]) -> None:
         """Show a queue from now on."""
-        self._limit.set(limit)
+        self._limit.set_function(limit)
         self._running.set_function(running)
         self._waiting.set_function(waiting)

@@ -48,6 +48,15 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Yield a session for several reads that fit together: what is written meanwhile is in none of them."""
+        async with self.reading() as session:
+            with self._translated():
+                await session.rollback()  # whoever chose the server may have asked it something
+                await self._backend.begin_snapshot(session)
+            yield session
+
+    @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """Yield a session whose changes are committed at the end, all or none.
 

@@ -19,6 +19,9 @@ class Backend(Protocol):
     async def begin_writing(self, session: AsyncSession) -> None:
         """Begin a transaction that writes."""
 
+    async def begin_snapshot(self, session: AsyncSession) -> None:
+        """Begin a transaction in which every read sees the same rows, those of its first."""
+
     async def schema_is_current(self, session: AsyncSession) -> bool:
         """Return whether the tables are those of this version."""
 

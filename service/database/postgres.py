@@ -44,6 +44,10 @@ class Postgres:
     async def begin_writing(self, session: AsyncSession) -> None:
         """Nothing to do: rows are locked as they are changed, or read `with_for_update`."""
 
+    async def begin_snapshot(self, session: AsyncSession) -> None:
+        """Begin a transaction that sees what was committed before its first read, and nothing later."""
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+
     async def schema_is_current(self, session: AsyncSession) -> bool:
         """Return whether the migrations of this version have run."""
         found = await session.scalars(text("SELECT version_num FROM alembic_version"))

@@ -1,5 +1,6 @@
 """The embedded database: a SQLite file that the loader made."""
 
+import logging
 from typing import Any
 
 from sqlalchemy import URL, event, text
@@ -28,11 +29,16 @@ class Sqlite:
         engine = create_async_engine(self._address, connect_args={"timeout": BUSY_TIMEOUT_S}, **pool_options(settings))
         event.listen(engine.sync_engine, "do_connect", self._refuse_a_missing_file)
         event.listen(engine.sync_engine, "connect", _tuned)
+        logging.getLogger("aiosqlite").setLevel(logging.INFO)  # below, it writes down what statements are given
         return engine
 
     async def begin_writing(self, session: AsyncSession) -> None:
         """Take the writers' turn now, so that what this one reads is what it changes."""
         await session.execute(text("BEGIN IMMEDIATE"))
+
+    async def begin_snapshot(self, session: AsyncSession) -> None:
+        """Begin a transaction, which the driver else leaves out before reads; with the log it holds up no writer."""
+        await session.execute(text("BEGIN"))
 
     async def schema_is_current(self, session: AsyncSession) -> bool:
         """Return whether the loader of this version made the file."""

@@ -58,7 +58,7 @@ class ExportMaker:
         return True
 
     async def _written(self, claim: Claim) -> MadeFile:
-        async with self._database.reading() as session:
+        async with self._database.snapshot() as session:
             rows_total = await count(session, claim.request)
             rows_done = 0
             await self._leases.renew(claim, rows_done=rows_done, rows_total=rows_total)

@@ -27,7 +27,10 @@ def register_export_task(app: Celery, settings: Settings) -> None:
     """Teach the application to make exports with these settings."""
 
     @app.task(name=EXPORT_TASK, bind=True, max_retries=None)
-    def export(task: "Task[Any, Any]", job_id: str) -> None:
+    def export(task: "Task[Any, Any]", /, job_id: object = None, *_later: object, **_named: object) -> None:
+        # Another version may say more than this one reads. The row of the job decides, and is sent again if need be.
+        if not isinstance(job_id, str):
+            raise TypeError(f"the message is of another version: the task takes the id of a job, not {job_id!r:.50}")
         pause_s = get_exponential_backoff_interval(1, task.request.retries, LONGEST_PAUSE_S, full_jitter=True)
         try:
             asyncio.run(attempt(settings, job_id, resend_s=pause_s + GRACE_S))

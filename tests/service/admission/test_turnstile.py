@@ -136,3 +136,30 @@ async def test_a_crowd_that_comes_and_goes_leaves_every_turn_free() -> None:
     assert world.value("admission_running_requests") == 0
     assert world.value("admission_waiting_requests") == 0
     assert all(world.outcomes().values())
+
+
+async def test_requests_that_only_wait_are_all_let_in_though_the_limit_began_lower() -> None:
+    world = World(running=32, waiting=64)
+    tasks = await world.waiting(32)
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+
+    assert world.value("admission_running_requests") == world.value("admission_limit_requests") == 32
+
+
+async def test_a_line_that_stands_is_refused_sooner_than_a_burst() -> None:
+    world = World(wait_s=0.5)
+    await world.turnstile.enter()
+    [patient] = await world.waiting(1)
+    await asyncio.sleep(0.1)
+    world.turnstile.leave()
+    await patient  # a burst: a fifth of the deadline is no reason to refuse
+    [first] = await world.waiting(1)
+    await asyncio.sleep(0.3)
+    [second] = await world.waiting(1)
+    await asyncio.sleep(0.3)
+    world.turnstile.leave()
+
+    for refused in (first, second):
+        with pytest.raises(Overloaded):
+            await refused
+    assert world.value("admission_running_requests") == 0

@@ -1,0 +1,42 @@
+"""A message of another version of the service is refused or understood, never misread; the worker goes on."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from service.exports.broker import EXPORT_TASK, publishing_app
+from tests.servers.arm import arm_settings, running_arm
+from tests.servers.export_worker import running_worker
+from tests.service.exports.conftest import ask, export_of, is_done, wait_until
+
+STRANGE: tuple[dict[str, Any], ...] = (
+    {"name": EXPORT_TASK, "args": []},
+    {"name": EXPORT_TASK, "args": [7]},
+    {"name": EXPORT_TASK, "args": [None]},
+    {"name": EXPORT_TASK, "args": ["no job has this id"]},
+    {"name": EXPORT_TASK, "args": [{"job": "x"}]},
+    {"name": "flightdeck.export.v0", "args": ["x"]},
+)
+
+
+def test_messages_of_other_versions_stop_no_worker_and_lose_no_job(few_flights: Path, tmp_path: Path) -> None:
+    data_dir = Path(shutil.copytree(few_flights, tmp_path / "data"))
+    settings = arm_settings("all", data_dir, export_lease_s=1)
+    queue = publishing_app(settings)
+    with running_arm(settings) as arm:
+        for message in STRANGE:
+            queue.send_task(**message)
+        address = ask(arm, format="csv", carrier="HA").headers["Location"]
+        waiting = export_of(arm, address)["state"]
+        job_id = address.rpartition("/")[2]
+        queue.send_task(EXPORT_TASK, args=[job_id, "what a later version adds"], kwargs={"priority": 3})
+        log = tmp_path / "worker.log"
+        with running_worker(data_dir, log=log, TECHNIQUES="all", EXPORT_LEASE_S="1"):
+            done = wait_until(arm, address, is_done, within_s=60)
+
+    assert waiting == "queued"
+    assert done["attempts"] == 1
+    assert len([file for file in (data_dir / "exports").iterdir() if file.suffix != ".partial"]) == 1
+    told = log.read_text()
+    assert "flightdeck.export.v0" in told, "a task that nobody knows is named"
+    assert "takes the id of a job" in told

@@ -1,0 +1,91 @@
+"""An export is of one moment: what is written while it is made is in all of it or in none; on every database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import func, select, update
+
+from service.database import Database
+from service.exports import rows
+from service.exports.files import ExportFiles
+from service.exports.jobs import Jobs
+from service.exports.lease import Leases
+from service.exports.maker import ExportMaker
+from service.exports.schemas import ExportRequest, Format
+from service.models import Flight
+from service.settings import Settings
+
+OWNER = "0" * 64
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(Settings(database_url=database_url))
+    yield database
+    await database.close()
+
+
+async def test_reads_of_a_snapshot_fit_together_whatever_is_written_between_them(database: Database) -> None:
+    counted = select(func.count()).where(Flight.status == "boarding")
+    async with database.snapshot() as session:
+        before = await session.scalar(counted)
+        async with database.writing() as writer:
+            await writer.execute(update(Flight).where(Flight.id <= 50).values(status="boarding"))
+        during = await session.scalar(counted)
+    async with database.reading() as session:
+        after = await session.scalar(counted)
+
+    assert (before, during, after) == (0, 0, 50)
+
+
+async def test_rows_that_are_written_while_an_export_reads_never_tear_it(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BATCH_ROWS", 100)  # many batches, many renewals between them
+    files = ExportFiles(tmp_path / "exports")
+    leases = Leases(database, lease_s=60, expiry_s=60, clock=now)
+    jobs = Jobs(database, clock=now)
+    maker = ExportMaker(database, leases=leases, files=files)
+    is_over = asyncio.Event()
+    rounds = 0
+
+    async def write() -> None:
+        """Change every flight in one transaction, again and again."""
+        nonlocal rounds
+        while not is_over.is_set():
+            rounds += 1
+            async with database.writing() as session:
+                await session.execute(update(Flight).values(departure_delay_min=rounds, version=rounds))
+                await session.execute(
+                    update(Flight).where(Flight.id % 7 == rounds % 7).values(departure_delay_min=None)
+                )
+            await asyncio.sleep(0.05)
+
+    writer = asyncio.create_task(write())
+    found = []
+    try:
+        while rounds < 2:  # noqa: ASYNC110 the writer tells no event
+            await asyncio.sleep(0.01)
+        for _ in range(2):
+            job = (await jobs.ask(ExportRequest(format=Format.PARQUET), owners=[OWNER], key=None)).job
+            assert await maker.make(job.id, resend_s=0)
+            done = await jobs.of([OWNER], job.id)
+            table = await asyncio.to_thread(pq.read_table, files.path(str(done.file_name)))
+            found.append((done.rows_total, table))
+    finally:
+        is_over.set()
+        await writer
+
+    assert rounds > 2
+    for rows_total, table in found:
+        assert rows_total is not None
+        assert table.num_rows == rows_total > 3_000
+        assert len(set(table["version"].to_pylist())) == 1, "rows of more than one moment"
