@@ -10,8 +10,9 @@ Run = Callable[[Drill], Coroutine[None, None, None]]
 
 async def side_by_side(drills: Sequence[Drill], run: Run, *, at_once: int) -> None:
     """Run the drills, and afterwards those that want to be alone, one after the other."""
-    # What has to wait for others of its kind begins first, so that it is not what all wait for in the end.
-    waiting = sorted((drill for drill in drills if not drill.is_alone), key=lambda drill: not drill.needs)
+    # What takes longest begins first, then what has to wait for others of its kind: all would wait for it in the end.
+    beside = [drill for drill in drills if not drill.is_alone]
+    waiting = sorted(beside, key=lambda drill: (-drill.fires_within_s, not drill.needs))
     running: dict[asyncio.Task[None], Drill] = {}
     async with asyncio.TaskGroup() as group:
         while waiting or running:

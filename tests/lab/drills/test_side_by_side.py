@@ -16,8 +16,16 @@ async def nothing(_: Scene) -> AsyncIterator[None]:
     yield
 
 
-def drill(name: str, *needs: Shared, is_alone: bool = False) -> Drill:
-    return Drill(name=name, fault=nothing, breaks="", alerts=(), needs=frozenset(needs), is_alone=is_alone)
+def drill(name: str, *needs: Shared, is_alone: bool = False, fires_within_s: float = 120.0) -> Drill:
+    return Drill(
+        name=name,
+        fault=nothing,
+        breaks="",
+        alerts=(),
+        needs=frozenset(needs),
+        is_alone=is_alone,
+        fires_within_s=fires_within_s,
+    )
 
 
 class Floor:
@@ -57,6 +65,13 @@ async def test_what_others_wait_for_begins_first() -> None:
     floor = Floor()
     await side_by_side([drill("a"), drill("b"), drill("c", "tasks"), drill("d", "tasks")], floor.run, at_once=1)
     assert floor.begun == ["c", "d", "a", "b"]
+
+
+async def test_what_takes_longest_begins_before_all_others() -> None:
+    floor = Floor()
+    drills = [drill("a"), drill("b", "tasks"), drill("c", fires_within_s=600.0)]
+    await side_by_side(drills, floor.run, at_once=1)
+    assert floor.begun == ["c", "b", "a"]
 
 
 async def test_one_that_wants_to_be_alone_is_alone_and_last() -> None:
