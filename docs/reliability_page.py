@@ -37,6 +37,20 @@ SECTIONS: Final = {
             "once, and every export that was accepted has one file."
         ),
     ),
+    "audit": (
+        "The audit trail",
+        (
+            "A process that serves status updates is killed again and again. Every change has its record, whether or\n"
+            "not its client learned of it, and the next process tells those who watch the flight."
+        ),
+    ),
+    "planted secrets": (
+        "Planted secrets",
+        (
+            "Secrets are in every setting and every part of the requests. Logs, spans, error reports, metrics, files\n"
+            "and answers are searched for them."
+        ),
+    ),
     "stop": (
         "Stopping and replacing",
         (

@@ -34,6 +34,7 @@ def serve(
     """Serve the flights with the techniques that TECHNIQUES switches on; docs/settings.md lists every variable."""
     import uvicorn  # noqa: PLC0415 `flightdeck --help` stays quick
 
+    from flightdeck.bounded_head import BoundedHead  # noqa: PLC0415
     from flightdeck.leaving_server import LeavingServer  # noqa: PLC0415
     from observability import TelemetryConfigurationError, TelemetrySettings  # noqa: PLC0415
     from service.app import create_app  # noqa: PLC0415
@@ -54,7 +55,12 @@ def serve(
         f"{settings.arm} serves on http://{f'[{address}]' if ':' in address else address}:{taken_port}", err=True
     )
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
+        app,
+        http=BoundedHead,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
     )
     server = LeavingServer(config, leaving=app.state.leaving, leave_s=settings.leave_s)
     if missing:

@@ -52,7 +52,7 @@ def add_middleware(
         app.add_middleware(HttpCacheMiddleware, policies=PolicyTable(kept))
     if settings.uses("compression"):
         app.add_middleware(CompressionMiddleware, meter=compression)
-    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
     app.add_middleware(HeadOfGet)
     if settings.max_concurrent_requests:
         app.add_middleware(AdmissionMiddleware, turnstile=_turnstile(settings, registry))

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=65_536, ge=1_024, le=16_777_216, description="Largest request body; larger ones are refused unread."
     )
+    body_timeout_s: float = Field(
+        default=10.0, gt=0, le=600, description="Longest wait for a request's body; a slower one is answered 408."
+    )
     max_concurrent_requests: int = Field(
         default=32,
         ge=0,

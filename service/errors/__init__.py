@@ -14,6 +14,7 @@ ServiceError
 ├── ExportGone 410
 ├── VersionMismatch 412
 ├── BodyTooLarge 413
+├── BodyTooSlow 408
 ├── UnsupportedMediaType 415
 ├── InvalidRequest 422
 │   ├── BadCursor
@@ -52,6 +53,7 @@ from service.errors.not_found import (
 from service.errors.refused import (
     BadCursor,
     BodyTooLarge,
+    BodyTooSlow,
     IdempotencyKeyReused,
     InvalidRequest,
     MalformedBody,
@@ -77,6 +79,7 @@ from service.errors.unavailable import (
 __all__ = [
     "BadCursor",
     "BodyTooLarge",
+    "BodyTooSlow",
     "BrokerUnavailable",
     "ConcurrentUpdate",
     "DatabaseBusy",

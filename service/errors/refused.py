@@ -53,6 +53,18 @@ class BodyTooLarge(ServiceError):
         super().__init__(f"the body is over the limit of {limit_bytes} bytes", headers={"Connection": "close"})
 
 
+class BodyTooSlow(ServiceError):
+    """The request body did not come in time."""
+
+    status = 408
+    slug = "body-too-slow"
+    title = "Body too slow"
+    meaning = "The body did not come to its end in time."
+
+    def __init__(self, *, limit_s: float) -> None:
+        super().__init__(f"the body did not come within {limit_s:g} s", headers={"Connection": "close"})
+
+
 class UnsupportedMediaType(ServiceError):
     """The request body is of another type than the route reads."""
 

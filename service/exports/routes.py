@@ -13,6 +13,7 @@ from service.authorisation import WriteToken
 from service.body import body_documentation, json_body
 from service.errors import (
     BodyTooLarge,
+    BodyTooSlow,
     BrokerUnavailable,
     ExportGone,
     ExportNotDone,
@@ -78,6 +79,7 @@ def exports_router(exports: Exports) -> APIRouter:
             *DENIED,
             MalformedBody,
             BodyTooLarge,
+            BodyTooSlow,
             UnsupportedMediaType,
             IdempotencyKeyReused,
             BrokerUnavailable,

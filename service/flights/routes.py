@@ -14,6 +14,7 @@ from service.database import Database
 from service.errors import (
     BadCursor,
     BodyTooLarge,
+    BodyTooSlow,
     ConcurrentUpdate,
     MalformedBody,
     TooManyRequests,
@@ -63,6 +64,7 @@ WRITE_PROBLEMS = (
     ConcurrentUpdate,
     VersionMismatch,
     BodyTooLarge,
+    BodyTooSlow,
     UnsupportedMediaType,
     TooManyRequests,
 )
