@@ -49,7 +49,7 @@ up:  ## start the whole stack in containers, wait until it is healthy, say where
 	@python3 -m deploy.up
 
 down:  ## end the stack, with its data
-	docker compose --profile all down --volumes
+	docker compose --profile all --profile lab down --volumes
 
 rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.toml
 	$(BIN)/python -m prometheus.build

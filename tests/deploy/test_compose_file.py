@@ -185,6 +185,12 @@ def test_the_smaller_profile_needs_nothing_that_only_the_larger_has() -> None:
     assert {"grafana", "prometheus", "locust", *ARMS} <= core
 
 
+def test_make_down_ends_every_profile_with_its_volumes() -> None:
+    [down] = re.findall(r"^\tdocker compose (.*) down --volumes$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    profiles = set(re.findall(r"--profile (\w+)", down))
+    assert all(profiles & set(services()[name]["profiles"]) for name in each())
+
+
 def test_files_that_are_mounted_exist() -> None:
     for name in each():
         for volume in services()[name].get("volumes", []):
