@@ -117,7 +117,8 @@ class Outputs:
             places |= {(where, one) for one in secret.findall(text) if not (tells_addresses and one == PATH)}
         for answer in self.answers:
             where = f"answer {answer.status_code} to {answer.request.method} {answer.request.url.path}"
-            places |= {(where, one) for one in secret.findall(f"{answer.headers} {answer.text}") if one not in {PATH, NAME}}
+            told = set(secret.findall(f"{answer.headers} {answer.text}"))
+            places |= {(where, one) for one in told - {PATH, NAME}}
         return places
 
 
