@@ -73,11 +73,11 @@ class Errors:
             return
         self._started = True
 
-    def stop(self) -> None:
-        """Send what is queued, but wait no longer than the shutdown timeout."""
+    def stop(self, *, timeout_s: float) -> None:
+        """Send what is queued, but wait no longer than the timeout."""
         if self._started:
             self._started = False
-            sentry_sdk.get_client().close(timeout=self._settings.shutdown_timeout_s)
+            sentry_sdk.get_client().close(timeout=timeout_s)
             sentry_sdk.get_global_scope().set_client(None)
 
     def observe(self, record: RequestRecord, *, handler: str, error: BaseException | None, **_: object) -> None:

@@ -13,6 +13,7 @@ import structlog
 from opentelemetry.sdk.resources import Resource
 
 from observability.access_log import AccessLog, console_line, json_line
+from observability.deadline import Deadline
 from observability.export import ExportCounts
 from observability.log_export import LogExport, log_export
 from observability.log_format import configure_structlog, formatter, is_terminal
@@ -56,17 +57,17 @@ class Logs:
             export = self._export.access if self._export else None
             self.access.start(stream, json_line if as_json else console_line, export)
 
-    def stop(self) -> None:
-        """Write and export what waits, within the shutdown timeout, and give the logging back."""
-        timeout_s = self._settings.shutdown_timeout_s
+    def stop(self, *, timeout_s: float) -> None:
+        """Write and export what waits, within the timeout, and give the logging back."""
+        deadline = Deadline(timeout_s)
         if self.access is not None:
-            self.access.stop(timeout_s=timeout_s)
+            self.access.stop(timeout_s=deadline.left_s)
         if self._before is not None:
             self._before.restore()
             self._before = None
             _configured.release()
         if self._export is not None:
-            self._export.stop(timeout_s=timeout_s)
+            self._export.stop(timeout_s=deadline.left_s)
 
     def observe(self, record: RequestRecord, *, error: BaseException | None, **_: object) -> None:
         """Note on the request's exception which request it was, for whoever logs it."""

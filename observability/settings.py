@@ -175,7 +175,7 @@ class TelemetrySettings(BaseModel):
         default=3.0,
         gt=0,
         alias="OBSERVABILITY_SHUTDOWN_TIMEOUT_S",
-        description="How long a stopping process waits for its last exports, in seconds.",
+        description="How long a stopping process waits for all its last exports together, in seconds.",
     )
 
     sentry_dsn: SecretStr = Field(

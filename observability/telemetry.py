@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from observability.deadline import Deadline
 from observability.errors import Errors
 from observability.export import ExportCounts
 from observability.exposition import MetricsServer
@@ -142,13 +143,14 @@ class Telemetry:
                 self._server.start(resource)
 
     def stop(self) -> None:
-        """Export what is left, within the shutdown timeout, and stop serving metrics."""
+        """Export what is left, within the shutdown timeout for all of it, and stop serving metrics."""
+        deadline = Deadline(self.settings.shutdown_timeout_s)
         self.saturation.stop()
         with guarded("errors_stop"):
-            self.errors.stop()
+            self.errors.stop(timeout_s=deadline.left_s)
         with guarded("traces_stop"):
-            self.tracing.stop()
+            self.tracing.stop(timeout_s=deadline.left_s)
         with guarded("metrics_server"):
             self._server.stop()
         with guarded("logs_stop"):
-            self.logs.stop()
+            self.logs.stop(timeout_s=deadline.left_s)

@@ -105,15 +105,15 @@ class Tracing:
         self._switched = own if processors else self.provider
         switch_on(self._switched)
 
-    def stop(self) -> None:
-        """Export what is queued, but wait no longer than the shutdown timeout."""
+    def stop(self, *, timeout_s: float) -> None:
+        """Export what is queued, but wait no longer than the timeout."""
         own, self._own, self._alone, self.recording, self._foreign = self._own, None, None, False, False
         if self._switched is not None:
             switch_off(self._switched)
             self._switched = None
         if own is not None:
             self.provider.switch_off(own)
-            within(self._settings.shutdown_timeout_s, Thread(target=own.shutdown, daemon=True))
+            within(timeout_s, Thread(target=own.shutdown, daemon=True))
 
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Give the request its ids and make its span current, until the token's variable is reset by it.

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from observability.deadline import Deadline
 from observability.errors import Errors
 from observability.export import ExportCounts
 from observability.exposition import MetricsServer
@@ -86,22 +87,23 @@ class WorkerTelemetry:
                 self._server.start(resource)
 
     def stop(self) -> None:
-        """Export what is left, within the shutdown timeout, and stop serving metrics."""
+        """Export what is left, within the shutdown timeout for all of it, and stop serving metrics."""
+        deadline = Deadline(self._settings.shutdown_timeout_s)
         self._runtime.stop()
         with guarded("errors_stop"):
-            self.errors.stop()
+            self.errors.stop(timeout_s=deadline.left_s)
         with guarded("traces_stop"):
-            self._tracing.stop()
+            self._tracing.stop(timeout_s=deadline.left_s)
         with guarded("metrics_server"):
             self._server.stop()
         with guarded("logs_stop"):
-            self._logs.stop()
+            self._logs.stop(timeout_s=deadline.left_s)
 
     def abandon(self) -> None:
         """Let go of what a forked child inherited from its parent."""
         self._runtime.stop()
         self._server.abandon()
-        self._logs.stop()
+        self._logs.stop(timeout_s=self._settings.shutdown_timeout_s)
 
 
 class _Worker:

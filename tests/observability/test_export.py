@@ -1,7 +1,7 @@
 """Spans on their way to a collector: a real one that works, and real ones that hang, refuse or are not there."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -95,6 +95,25 @@ def slow(seconds: float) -> Iterator[str]:
 
 def exports(registry: CollectorRegistry, outcome: str) -> float:
     return registry.get_sample_value("observability_export_total", {"signal": "spans", "outcome": outcome}) or 0.0
+
+
+def test_what_stops_late_has_only_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, given_s = 0.0, {}
+    monkeypatch.setattr("observability.deadline.monotonic", lambda: now)
+    _, telemetry, _ = instrumented("http://127.0.0.1:1", shutdown_timeout_s=3.0)
+
+    def slow_to_stop(name: str, seconds: float) -> Callable[..., None]:
+        def stop(*, timeout_s: float) -> None:
+            nonlocal now
+            given_s[name] = timeout_s
+            now += seconds
+
+        return stop
+
+    for name, seconds in {"errors": 2.0, "tracing": 0.5, "logs": 0.5}.items():
+        monkeypatch.setattr(getattr(telemetry, name), "stop", slow_to_stop(name, seconds))
+    telemetry.stop()
+    assert given_s == {"errors": 3.0, "tracing": 1.0, "logs": 0.5}
 
 
 def test_the_collector_gets_the_traces_that_clients_were_told() -> None:
