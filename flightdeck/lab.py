@@ -24,7 +24,7 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
 
     from lab.experiments import BY_NAME, NOTHING  # noqa: PLC0415 `flightdeck --help` stays quick
     from lab.servers import Servers  # noqa: PLC0415
-    from lab.sweeps import KNOWN  # noqa: PLC0415
+    from lab.sweeps.catalogue import KNOWN  # noqa: PLC0415
 
     servers = Servers.from_environ(os.environ)
     listed = [*BY_NAME.values(), NOTHING]

@@ -28,7 +28,7 @@ def sweep(
     from lab.live import watching  # noqa: PLC0415
     from lab.run import THOROUGH, RunOptions  # noqa: PLC0415
     from lab.servers import Servers  # noqa: PLC0415
-    from lab.sweeps import KNOWN, chosen_sweeps, run_sweeps  # noqa: PLC0415
+    from lab.sweeps.catalogue import KNOWN, chosen_sweeps, run_sweeps  # noqa: PLC0415
 
     servers = Servers.from_environ(os.environ)
     command = " ".join(["flightdeck", *sys.argv[1:]])

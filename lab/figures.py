@@ -3,7 +3,7 @@
 from typing import Final
 
 from lab.result import MetricResult
-from lab.sweep_result import Column
+from lab.sweeps.result import Column
 
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"

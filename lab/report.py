@@ -12,7 +12,7 @@ from lab import charts, figures
 from lab.latencies import Latencies
 from lab.palette import arm_variable
 from lab.result import ExperimentResult, LabResult, MetricResult
-from lab.sweep_page import DrawnSweep
+from lab.sweeps.page import DrawnSweep
 from lab.table import SECTIONS, is_between_services
 from lab.trace import TraceResult
 from lab.waterfall import waterfall

@@ -11,7 +11,7 @@ from lab.latencies import Latencies
 from lab.metric import METRICS, SPECIAL, Metric, Slot, metrics_of_kind
 from lab.rounds import Measured
 from lab.statistics import Better, Effect, Verdict
-from lab.sweep_result import SweepResult
+from lab.sweeps.result import SweepResult
 from lab.trace import TraceResult
 
 DECIDING: Final = 0.95

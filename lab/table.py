@@ -12,7 +12,7 @@ from lab.drift import Drift
 from lab.figures import effect, interval, quantity
 from lab.live import VERDICT_STYLES
 from lab.result import ExperimentResult, LabResult, MetricResult
-from lab.sweep_table import print_sweep, sweep_markdown
+from lab.sweeps.table import print_sweep, sweep_markdown
 
 SECTIONS: Final = {
     "techniques": "Each technique alone",

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from lab.figures import cell
-from lab.sweep_charts import DrawnCurve, drawn_curve
-from lab.sweep_result import SweepResult, SweepTable
-from lab.sweep_table import is_number
+from lab.sweeps.charts import DrawnCurve, drawn_curve
+from lab.sweeps.result import SweepResult, SweepTable
+from lab.sweeps.table import is_number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,11 @@ from lab.arms import Arm, ArmSpec, running
 from lab.databases import DATABASES
 from lab.figures import TIMES
 from lab.generator import Generator
-from lab.point import Point, Spot, measure, points_of, said_of_spread
 from lab.popularity import FLIGHTS
 from lab.rounds import Watch
-from lab.scratch import scratch
-from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
+from lab.sweeps.point import Point, Spot, measure, points_of, said_of_spread
+from lab.sweeps.result import Axis, Column, Curve, Line, SweepResult, SweepTable
+from lab.sweeps.scratch import scratch
 
 QUESTION: Final = "Does a list take longer the more flights there are?"
 TENTHS: Final = (1, 2, 5, 10)

@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator
 
 from lab.charts import STYLE, figure_and_axes, svg_text, unit_axis
 from lab.palette import FAINT, drawn, series
-from lab.sweep_result import Curve, Line
+from lab.sweeps.result import Curve, Line
 
 COUNTED: Final = {"", "bit/s"}
 """Units of what was set, and not measured: the axis says exactly what was."""

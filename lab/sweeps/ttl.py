@@ -17,12 +17,12 @@ from lab.arms import Arm, ArmSpec, running
 from lab.databases import DATABASES, borrow
 from lab.demo import EMBEDDED
 from lab.rounds import Watch
-from lab.scratch import scratch
-from lab.staleness import Observed
-from lab.sweep import ENOUGH
-from lab.sweep_result import SweepResult
-from lab.ttl_curves import TtlPoint, curves, table
-from lab.watched_boards import READS_PER_S, WatchedBoards
+from lab.sweeps.load import ENOUGH
+from lab.sweeps.result import SweepResult
+from lab.sweeps.scratch import scratch
+from lab.sweeps.staleness import Observed
+from lab.sweeps.ttl_curves import TtlPoint, curves, table
+from lab.sweeps.watched_boards import READS_PER_S, WatchedBoards
 
 TTLS_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0)
 WRITES_PER_S: Final = (0.03, 0.2, 1.0)

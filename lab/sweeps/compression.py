@@ -9,12 +9,12 @@ from typing import Final
 import httpx
 
 from lab.arms import Arm, ArmSpec, running
-from lab.coding import CODINGS, Compress, cpu_s
-from lab.compression_curves import curves, tables
 from lab.errors import LabError
 from lab.rounds import Watch
-from lab.sweep_result import SweepResult
-from lab.transfer import LINKS_BIT_PER_S, Coded
+from lab.sweeps.coding import CODINGS, Compress, cpu_s
+from lab.sweeps.compression_curves import curves, tables
+from lab.sweeps.result import SweepResult
+from lab.sweeps.transfer import LINKS_BIT_PER_S, Coded
 
 TARGETS: Final = {
     "one airport": "/airports/JFK",

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.figures import cell
-from lab.sweep_result import SweepResult, SweepTable
+from lab.sweeps.result import SweepResult, SweepTable
 
 NOTHING: Final = "Nothing to recommend"
 

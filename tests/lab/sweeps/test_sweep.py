@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.coding import CODINGS
-from lab.compression_sweep import recommended as recommended_coding
-from lab.compression_sweep import told as told_codings
-from lab.data_size import WAYS, part_of, shown, told
 from lab.databases import DATABASES
 from lab.errors import UnknownExperiment
 from lab.memory import DECODERS
-from lab.point import Point, said_of_spread
-from lab.scalability import ScalabilityLaw, fitted
-from lab.sweep import SWEEPS, Sweep, recommended
-from lab.sweep import told as told_points
-from lab.sweeps import KNOWN, chosen_sweeps
-from lab.transfer import LINKS_BIT_PER_S, Coded
+from lab.sweeps.catalogue import KNOWN, chosen_sweeps
+from lab.sweeps.coding import CODINGS
+from lab.sweeps.compression import recommended as recommended_coding
+from lab.sweeps.compression import told as told_codings
+from lab.sweeps.data_size import WAYS, part_of, shown, told
+from lab.sweeps.load import SWEEPS, Sweep, recommended
+from lab.sweeps.load import told as told_points
+from lab.sweeps.point import Point, said_of_spread
+from lab.sweeps.scalability import ScalabilityLaw, fitted
+from lab.sweeps.transfer import LINKS_BIT_PER_S, Coded
 
 CLIENTS = [1, 2, 4, 8, 16, 32]
 

@@ -11,10 +11,10 @@ from typing import Final
 from lab.arms import Arm, ArmSpec, running
 from lab.figures import quantity
 from lab.generator import Generator
-from lab.point import Point, Spot, measure, points_of, said_of_spread
 from lab.rounds import Watch
-from lab.scalability import ScalabilityLaw, fitted
-from lab.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
+from lab.sweeps.point import Point, Spot, measure, points_of, said_of_spread
+from lab.sweeps.result import Axis, Column, Curve, Line, SweepResult, SweepTable
+from lab.sweeps.scalability import ScalabilityLaw, fitted
 
 ENOUGH: Final = 0.95
 """A setting that reaches this share of the best is as good, or comes as near to it as two passes come to each other.

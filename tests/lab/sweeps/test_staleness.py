@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from lab.staleness import Ledger, Observed
+from lab.sweeps.staleness import Ledger, Observed
+from lab.sweeps.ttl import TOLD, UNTOLD, recommended, told
+from lab.sweeps.ttl_curves import TtlPoint
+from lab.sweeps.watched_boards import Board, Seen, WatchedBoards
 from lab.testing import Answer, Asked, known_service
-from lab.ttl_curves import TtlPoint
-from lab.ttl_sweep import TOLD, UNTOLD, recommended, told
-from lab.watched_boards import Board, Seen, WatchedBoards
 
 
 def test_an_answer_is_as_old_as_the_first_write_that_it_lacks() -> None:

@@ -13,7 +13,7 @@ import httpx
 
 from lab.errors import LabError
 from lab.popularity import LAST_DAY, ORIGINS
-from lab.staleness import Ledger, Observed
+from lab.sweeps.staleness import Ledger, Observed
 from lab.traffic import STATUSES, seeded
 
 DAYS: Final = 4

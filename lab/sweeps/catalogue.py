@@ -8,15 +8,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from lab.compression_sweep import compression_sweep
-from lab.data_size import QUESTION, data_size_sweep
 from lab.errors import ArmFailed, UnknownExperiment
 from lab.result import LabResult
 from lab.rounds import Watch
 from lab.run import RunOptions, empty_result
-from lab.sweep import SWEEPS, Sweep, sweep_over
-from lab.sweep_result import SweepResult
-from lab.ttl_sweep import ttl_sweep
+from lab.sweeps.compression import compression_sweep
+from lab.sweeps.data_size import QUESTION, data_size_sweep
+from lab.sweeps.load import SWEEPS, Sweep, sweep_over
+from lab.sweeps.result import SweepResult
+from lab.sweeps.ttl import ttl_sweep
 
 Measure = Callable[[Path, float, Watch], Awaitable[SweepResult]]
 """Takes the data directory, the seconds of a point, and who follows it."""

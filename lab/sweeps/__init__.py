@@ -1,0 +1,1 @@
+"""Sweeps: one setting over its range, its curve, and what to choose."""
