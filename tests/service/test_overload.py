@@ -39,7 +39,8 @@ def assert_none_is_in_use(arm: Arm) -> None:
 
 
 def test_a_request_that_gets_no_connection_in_time_is_told_when_to_come_back(few_flights: Path) -> None:
-    settings = arm_settings("pooling,timeouts", few_flights, pool_size=1, pool_max_overflow=0, pool_timeout_s=0.05)
+    limits = {"pool_size": 1, "pool_max_overflow": 0, "pool_timeout_s": 0.05, **UNBOUNDED}
+    settings = arm_settings("pooling,timeouts", few_flights, **limits)
     with running_arm(settings) as arm, ThreadPoolExecutor(CLIENTS) as clients:
         answers = list(clients.map(lambda _: arm.client.get("/flights?origin=JFK"), range(CLIENTS)))
         afterwards = [arm.client.get("/flights/1").status_code for _ in range(5)]
