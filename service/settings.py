@@ -131,7 +131,7 @@ class Settings(BaseSettings):
         default=64, ge=0, le=10_000, description="Requests that wait for a turn at most; the next one is answered 503."
     )
     admission_timeout_s: float = Field(
-        default=0.1,
+        default=0.25,
         gt=0,
         le=60,
         description="Longest wait for a turn, a fifth of it in a line that stands; then the answer is 503.",
