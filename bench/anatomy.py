@@ -95,8 +95,8 @@ def anatomy() -> list[Step]:
     counted = _fastest(lambda: metrics.observe(plain, HANDLER, 200, perf_counter()))
     with_trace = _fastest(lambda: metrics.observe(finished, HANDLER, 200, perf_counter()))
     whole_span = _fastest(ended)
-    never.stop()
-    always.stop()
+    never.stop(timeout_s=1)
+    always.stop(timeout_s=1)
     return [
         Step("a record of the request: in the scope, current, in flight", "exchange", _fastest(in_flight)),
         Step("its ids, the decision not to sample, a context that carries them", "tracing", unsampled),
