@@ -216,7 +216,8 @@ def _title(pages: list[Page], sweeps: list[DrawnSweep]) -> str:
         return pages[0].experiment.question.partition("?")[0] + "?"
     names = [page.experiment.title.partition(" (")[0].lower() for page in pages]
     if len(names) > 4:
-        return f"What {len(names)} performance techniques buy"
+        differing = [set(page.experiment.on.techniques) ^ set(page.experiment.off.techniques) for page in pages]
+        return f"What {len(set().union(*differing))} performance techniques buy"
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     return f"What {listed} {'buys' if len(names) == 1 else 'buy'}"
 
