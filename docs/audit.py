@@ -50,7 +50,7 @@ class Audit:
             total = len(self.audited) + len(self.unknown)
             lines.append(
                 f"NO RESULT: the advisory database could not be asked about {len(self.unknown)} of {total} packages. "
-                "This says nothing about them. Run `make audit` where https://pypi.org can be reached: an index that "
+                "This says nothing about them. Run `make audit` where the public index itself can be reached: one that "
                 "stands in for it does not pass on advisories."
             )
         return "\n".join(lines) or f"no known vulnerability in {len(self.audited)} packages"

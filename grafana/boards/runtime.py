@@ -89,77 +89,65 @@ def _processes() -> Table:
     ).height(9)
 
 
+def _of_each_process(title: str, description: str, expression: str, *, unit: str) -> TimeSeries:
+    """Return a line for each process, called by its arm and address, with their names beside the lines."""
+    return named_beside(time_series(title, description, query(called(expression), EACH), unit=unit))
+
+
 def _cpu() -> TimeSeries:
-    return named_beside(
-        time_series(
-            "Processor",
-            "Share of one core that each process uses, the twelve busiest. Python runs on one core at a time: near "
-            "100% requests wait, and another process is what helps.",
-            query(called(top_of(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])")), EACH),
-            unit=units.SHARE,
-        )
+    return _of_each_process(
+        "Processor",
+        "Share of one core that each process uses, the twelve busiest. Python runs on one core at a time: near "
+        "100% requests wait, and another process is what helps.",
+        top_of(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])"),
+        unit=units.SHARE,
     )
 
 
 def _memory() -> TimeSeries:
-    return named_beside(
-        time_series(
-            "Memory",
-            "Resident memory, the twelve largest processes. It rises while caches fill and then stays; what rises for "
-            f"hours is a leak, and an alert fires at {LIMITS.memory_growth_ratio:g} times of six hours before.",
-            query(called(top(f"process_resident_memory_bytes{{{PROCESS}}}")), EACH),
-            unit=units.BYTES,
-        )
+    return _of_each_process(
+        "Memory",
+        "Resident memory, the twelve largest processes. It rises while caches fill and then stays; what rises for "
+        f"hours is a leak, and an alert fires at {LIMITS.memory_growth_ratio:g} times of six hours before.",
+        top(f"process_resident_memory_bytes{{{PROCESS}}}"),
+        unit=units.BYTES,
     )
 
 
 def _pauses() -> TimeSeries:
-    return named_beside(
-        time_series(
-            "Garbage collection",
-            "Share of the time in which the garbage collector stopped the process, the twelve worst. Good is below 1%; "
-            "more means many long-lived objects, often whole result sets.",
-            query(
-                called(
-                    top_of(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))")
-                ),
-                EACH,
-            ),
-            unit=units.SHARE,
-        )
+    return _of_each_process(
+        "Garbage collection",
+        "Share of the time in which the garbage collector stopped the process, the twelve worst. Good is below 1%; "
+        "more means many long-lived objects, often whole result sets.",
+        top_of(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))"),
+        unit=units.SHARE,
     )
 
 
 def _descriptors() -> TimeSeries:
-    return named_beside(
-        time_series(
-            "Open descriptors",
-            "Files and sockets that each process holds, the twelve largest. They follow connections; what never falls "
-            "again is a connection that nobody closes.",
-            query(called(top(f"process_open_fds{{{PROCESS}}}")), EACH),
-            unit=units.COUNT,
-        )
+    return _of_each_process(
+        "Open descriptors",
+        "Files and sockets that each process holds, the twelve largest. They follow connections; what never falls "
+        "again is a connection that nobody closes.",
+        top(f"process_open_fds{{{PROCESS}}}"),
+        unit=units.COUNT,
     )
 
 
 def _under_way() -> TimeSeries:
-    return named_beside(
-        time_series(
-            "Requests under way",
-            "Requests that each process is answering, the twelve busiest. Rate times duration: it grows when "
-            "either does.",
-            query(called(top(f"http_requests_inprogress{{{PROCESS}}}")), EACH),
-            unit=units.COUNT,
-        )
+    return _of_each_process(
+        "Requests under way",
+        "Requests that each process is answering, the twelve busiest. Rate times duration: it grows when either does.",
+        top(f"http_requests_inprogress{{{PROCESS}}}"),
+        unit=units.COUNT,
     )
 
 
 def _restarts() -> TimeSeries:
-    panel = time_series(
+    return _of_each_process(
         "Restarts in half an hour",
         f"How often a process began anew. A release is one; from {LIMITS.restarts} on an alert fires, because "
         "something kills it again and again.",
-        query(called(top_of(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])")), EACH),
+        top_of(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])"),
         unit=units.COUNT,
-    )
-    return named_beside(panel).axis_soft_max(LIMITS.restarts)
+    ).axis_soft_max(LIMITS.restarts)
