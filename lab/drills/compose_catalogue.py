@@ -18,6 +18,8 @@ class ComposeDrill(Expectation):
     how: Break = "stop"
     arm: str = PROMISED
     """The arm that the alerts name, where they name one."""
+    names_arm: bool = False
+    """Whether they always do: then those about another part of the stack do not count."""
 
 
 COMPOSE_DRILLS: Final[dict[str, ComposeDrill]] = {
@@ -42,6 +44,7 @@ COMPOSE_DRILLS: Final[dict[str, ComposeDrill]] = {
             breaks="the container of `compression` is stopped",
             service="compression",
             arm="compression",
+            names_arm=True,
             alerts=("TargetDown",),
         ),
         ComposeDrill(name="redis-stopped", breaks="Redis is stopped", service="redis", alerts=("CacheDown",)),

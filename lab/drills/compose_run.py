@@ -18,7 +18,7 @@ HEARTBEAT_WITHIN_S: Final = 180.0
 LONGEST_S: Final = 2100.0
 """On the real clock, of the alerts here: a quarter of an hour looked back upon, waits, and a repetition every 5 min."""
 GROUPED_S: Final = 420.0
-"""What Alertmanager holds back, which no clock of Prometheus compresses."""
+"""What Alertmanager holds back on the real clock; on any, time for a busy machine to stop and start containers."""
 CLOCK: Final = "ServiceDown"
 """The alert by whose wait, a minute on the real clock, the clock is told."""
 
@@ -43,7 +43,7 @@ async def _one(drill: ComposeDrill, compose: Compose, watch: Watch, say: Say) ->
     def told(text: str) -> None:
         say(f"{drill.name}: {text}")
 
-    timeline = Timeline(arm=drill.arm, alerts=drill.alerts)
+    timeline = Timeline(arm=drill.arm, alerts=drill.alerts, is_of_arm=drill.names_arm)
     failure = ""
     try:
         await compose.need(drill.service)

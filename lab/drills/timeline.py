@@ -22,10 +22,12 @@ class Event:
 
 @dataclass
 class Timeline:
-    """The events of one drill, in order: of the alerts on its arm, and of those that it waits for and name no arm."""
+    """The events of one drill, in order: of the alerts on its arm, and those it waits for that name no arm."""
 
     arm: str
     alerts: Collection[str]
+    is_of_arm: bool = False
+    """Whether each of its alerts names the arm: then one that names none is about something else."""
     events: list[Event] = field(default_factory=list)
     received: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The first notification of each alert, as the receiver got it."""
@@ -91,4 +93,6 @@ class Timeline:
                 self.note("delivered" if firing else "delivered as resolved", name)
 
     def _concerns(self, labels: Mapping[str, str]) -> bool:
-        return labels["arm"] == self.arm if "arm" in labels else key(labels) in self.alerts
+        if "arm" in labels:
+            return labels["arm"] == self.arm
+        return not self.is_of_arm and key(labels) in self.alerts

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from service.errors import WatchersUnreachable
 from service.flights.watchers import LocalWatchers, StatusChanged
+from service.redis_pool import redis_pool
 
 logger = logging.getLogger("flightdeck.watchers")
 
@@ -30,8 +31,10 @@ class SharedWatchers:
     def __init__(self, url: str, local: LocalWatchers, *, channel: str) -> None:
         self._local = local
         self._channel = channel
-        self._publisher = Redis.from_url(url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
-        self._subscriber = Redis.from_url(url, socket_connect_timeout=ANSWER_S)
+        self._publisher = Redis.from_pool(
+            redis_pool(url, ConnectionPool, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
+        )
+        self._subscriber = Redis.from_pool(redis_pool(url, ConnectionPool, socket_connect_timeout=ANSWER_S))
 
     async def notify(self, change: StatusChanged) -> None:
         """Tell every process; raise `WatchersUnreachable` if only this one's watchers could be told."""

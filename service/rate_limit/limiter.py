@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.rate_limit.quota import Allowance, Quota
+from service.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class RateLimiter:
 def _pool(url: str) -> ConnectionPool:
     # A pooled connection that Redis closed while idle fails once; a second attempt gets a new one.
     once_more = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-    return ConnectionPool.from_url(url, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=once_more)
+    return redis_pool(url, ConnectionPool, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S, retry=once_more)
 
 
 def _counting_in(pool: ConnectionPool) -> SlidingWindowCounterRateLimiter:

@@ -8,18 +8,38 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from lab.receiver.app import create_receiver
 from lab.receiver.inbox import Inbox
-from prometheus.build import ROOT
+from prometheus.build import ROOT, WAITS
+from prometheus.duration import seconds
 from tests.servers.asgi import serving
 
 CONFIG = ROOT / "prometheus/alertmanager/alertmanager.yml"
 TEMPLATES = ROOT / "prometheus/alertmanager/templates/*.tmpl"
 
 
-def test_alertmanager_accepts_the_configuration(amtool: Callable[..., str]) -> None:
-    assert "SUCCESS" in amtool("check-config", CONFIG)
+COMPRESSED = ROOT / "prometheus/compressed/alertmanager/alertmanager.yml"
+
+
+@pytest.mark.parametrize("path", [CONFIG, COMPRESSED], ids=["real", "compressed"])
+def test_alertmanager_accepts_the_configuration(amtool: Callable[..., str], path: Path) -> None:
+    assert re.search(r"SUCCESS[\s\S]*1 templates", amtool("check-config", path))
+
+
+def test_on_the_compressed_clock_only_the_waits_differ() -> None:
+    real, compressed = (yaml.safe_load(path.read_text("utf-8")) for path in (CONFIG, COMPRESSED))
+    for document in (real, compressed):
+        document["waits"] = [
+            {name: seconds(route.pop(name)) for name in sorted(WAITS)}
+            for route in (document["route"], *document["route"]["routes"])
+            if WAITS & route.keys()
+        ]
+    assert [{name: max(waits[name] // 60, 1) if waits[name] else 0 for name in waits} for waits in real["waits"]] == (
+        compressed["waits"]
+    )
+    assert {**real, "waits": []} == {**compressed, "waits": []}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from service.cache.errors import StoreDown
+from service.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,9 @@ class Link:
 
     def __init__(self, url: str, *, connections: int = 64, recover: Callable[[], Awaitable[None]]) -> None:
         self._client = Redis.from_pool(
-            BlockingConnectionPool.from_url(
+            redis_pool(
                 url,
+                BlockingConnectionPool,
                 max_connections=connections,
                 timeout=ANSWER_S,
                 socket_timeout=ANSWER_S,

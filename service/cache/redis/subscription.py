@@ -5,12 +5,13 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from service.cache.store import Listener
+from service.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +26,14 @@ class Subscription:
 
     def __init__(self, url: str, *, channel: str, origin: str, lost: Callable[[], None]) -> None:
         # No retry: a connection that is restored behind our back would hide what was missed meanwhile.
-        self._client = Redis.from_url(
-            url,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=HEARTBEAT_S,
-            socket_connect_timeout=HEARTBEAT_S,
+        self._client = Redis.from_pool(
+            redis_pool(
+                url,
+                ConnectionPool,
+                retry=Retry(NoBackoff(), 0),
+                socket_timeout=HEARTBEAT_S,
+                socket_connect_timeout=HEARTBEAT_S,
+            )
         )
         self._channel = channel
         self._origin = origin

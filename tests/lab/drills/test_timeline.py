@@ -83,3 +83,17 @@ async def test_quiet_ends_when_one_of_the_alerts_becomes_active(timeline: Timeli
     assert timeline.quiet_for_s() > 0
     timeline.saw_alerts([alert("A", "pending")])
     assert timeline.quiet_for_s() == 0.0
+
+
+def test_an_alert_about_something_else_is_not_the_drill_s() -> None:
+    elsewhere = {"labels": {"alertname": "TargetDown", "job": "spans"}, "state": "firing"}
+    here = {"labels": {"alertname": "TargetDown", "job": "comparison", "arm": "drilled"}, "state": "firing"}
+    of_arm = Timeline(arm="drilled", alerts=("TargetDown",), is_of_arm=True)
+    of_anything = Timeline(arm="drilled", alerts=("TargetDown",))
+
+    for timeline in (of_arm, of_anything):
+        timeline.saw_alerts([elsewhere])
+    assert [of_arm.is_resolved("TargetDown"), of_anything.is_resolved("TargetDown")] == [True, False]
+
+    of_arm.saw_alerts([elsewhere, here])
+    assert not of_arm.is_resolved("TargetDown")
