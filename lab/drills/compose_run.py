@@ -1,7 +1,9 @@
 """Drills on the running compose stack: its own Prometheus, Alertmanager and receiver show what a fault does."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any, Final
 
 import httpx
@@ -12,6 +14,7 @@ from lab.drills.errors import DrillError, StackNotUp
 from lab.drills.observe import Say, observe
 from lab.drills.outcome import Outcome, Seen, outcome_of
 from lab.drills.timeline import Timeline
+from lab.drills.traffic import traffic
 from lab.drills.watch import Watch
 
 HEARTBEAT_WITHIN_S: Final = 180.0
@@ -19,6 +22,16 @@ LONGEST_S: Final = 2100.0
 """On the real clock, of the alerts here: a quarter of an hour looked back upon, waits, and a repetition every 5 min."""
 GROUPED_S: Final = 420.0
 """What Alertmanager holds back on the real clock; on any, time for a busy machine to stop and start containers."""
+UNHEARD_OF: Final = tuple(
+    path
+    for day in range(365)
+    for date in [date(2013, 1, 1) + timedelta(days=day)]
+    for airport in ("JFK", "LGA", "EWR")
+    for path in (f"/airports/{airport}/departures?date={date}", f"/weather/{airport}?at={date}T12:00:00Z")
+)
+"""What the edge has no answers to, and nobody asked before: it reaches the caches and the upstream."""
+PAUSE_S: Final = 0.2
+"""The stack's own traffic is too light for windows of seconds; the windows of a real clock need no more of it."""
 CLOCK: Final = "ServiceDown"
 """The alert by whose wait, a minute on the real clock, the clock is told."""
 
@@ -30,9 +43,14 @@ async def run_on_compose(drills: Sequence[ComposeDrill], seen: Seen, *, say: Say
     for service in ("prometheus", "receiver"):
         await compose.need(service)
     prometheus_url, receiver_url = await compose.url("prometheus", 9090), await compose.url("receiver", 9095)
-    patience_s = GROUPED_S + LONGEST_S / await _speed(prometheus_url)
+    speed = await _speed(prometheus_url)
+    patience_s = GROUPED_S + LONGEST_S / speed
     watch = Watch(prometheus_url, receiver_url)
-    async with watch.running():
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(watch.running())
+        if speed > 1:
+            url = await compose.url("edge", 8080)
+            await stack.enter_async_context(traffic(lambda: url, UNHEARD_OF, clients=2, pause_s=PAUSE_S))
         await watch.heartbeat(within_s=HEARTBEAT_WITHIN_S)
         for drill in drills:
             patient = replace(drill, fires_within_s=patience_s, resolves_within_s=patience_s)

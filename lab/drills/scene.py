@@ -4,8 +4,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from itertools import cycle
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from lab.databases import DATABASES, borrow
 from lab.drills.errors import DrillError
 from lab.drills.monitoring import Monitoring
 from lab.drills.process import Process
+from lab.drills.traffic import during, traffic
 from lab.process import free_ports
 
 EVERYDAY: Final = (
@@ -122,7 +122,7 @@ class Scene:
 
     def working(self, *work: Coroutine[None, None, None]) -> AbstractAsyncContextManager[None]:
         """Return a block during which this work is done."""
-        return _during(work)
+        return during(work)
 
     def traffic(
         self, paths: Iterable[str] = EVERYDAY, *, of: str = "", clients: int = 1, pause_s: float = EVERYDAY_PAUSE_S
@@ -131,7 +131,7 @@ class Scene:
 
         What fails is not repeated.
         """
-        return _during([self._client(tuple(paths), of, offset, pause_s) for offset in range(clients)])
+        return traffic(lambda: of or self.url, tuple(paths), clients=clients, pause_s=pause_s)
 
     def client(self, timeout_s: float = 10.0) -> httpx.AsyncClient:
         """Return a client of the service that may write; the caller closes it."""
@@ -142,14 +142,6 @@ class Scene:
         """Return what a process of the service reads, with these settings over the drill's."""
         own = {"ARM": self.arm, "TECHNIQUES": "all", "DATA_DIR": str(self.data_dir), "WRITE_TOKEN": self.token}
         return own | EMBEDDED | self._settings | dict(settings)
-
-    async def _client(self, paths: Sequence[str], of: str, offset: int, pause_s: float) -> None:
-        asked = cycle([*paths[offset % len(paths) :], *paths[: offset % len(paths)]])
-        async with httpx.AsyncClient(timeout=10.0) as client:
-            while True:
-                with suppress(httpx.HTTPError):
-                    await client.get((of or self.url) + next(asked))
-                await asyncio.sleep(pause_s)
 
     def _next(self, settings: Mapping[str, str]) -> Process:
         port, metrics_port = free_ports(2)
@@ -167,14 +159,3 @@ class Scene:
         port, metrics_port = process.command[-3], process.command[-1]
         self.url = f"http://127.0.0.1:{port}"
         self.metrics_address = f"127.0.0.1:{metrics_port}"
-
-
-@asynccontextmanager
-async def _during(work: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -35,6 +35,8 @@ class SharedWatchers:
             redis_pool(url, ConnectionPool, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
         )
         self._subscriber = Redis.from_pool(redis_pool(url, ConnectionPool, socket_connect_timeout=ANSWER_S))
+        self._is_heard: bool | None = None
+        """Whether changes arrive; None before the first attempt, which is not worth a line unless it fails."""
 
     async def notify(self, change: StatusChanged) -> None:
         """Tell every process; raise `WatchersUnreachable` if only this one's watchers could be told."""
@@ -62,7 +64,9 @@ class SharedWatchers:
             try:
                 await self._pass_on()
             except (RedisError, OSError, TimeoutError) as error:
-                logger.warning("status changes of other processes are not heard: %r", error)
+                if self._is_heard is not False:
+                    logger.warning("status changes of other processes are not heard: %r", error)
+                self._is_heard = False
             await asyncio.sleep(RECONNECT_S)
 
     async def _pass_on(self) -> None:
@@ -74,6 +78,9 @@ class SharedWatchers:
                     async with asyncio.timeout(ANSWER_S):
                         await subscription.ping()
                 elif message["type"] == "subscribe":
+                    if self._is_heard is False:
+                        logger.warning("status changes of other processes are heard again")
+                    self._is_heard = True
                     self._local.missed()
                 elif message["type"] == "message":
                     await self._tell(message["data"])

@@ -55,6 +55,9 @@ class Stack:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.notices = True
+        self.waits_s = 1.0
+        self.asked = 0
+        """Requests that met the edge."""
         self._arrivals: list[dict[str, Any]] = []
         for service in SERVICES:
             (directory / service).write_text("running")
@@ -74,7 +77,7 @@ class Stack:
 
     def app(self) -> Starlette:
         async def rules(_: Request) -> JSONResponse:
-            return JSONResponse({"data": {"groups": [{"rules": [{"name": "ServiceDown", "duration": 1}]}]}})
+            return JSONResponse({"data": {"groups": [{"rules": [{"name": "ServiceDown", "duration": self.waits_s}]}]}})
 
         async def alerts(_: Request) -> JSONResponse:
             return JSONResponse({"data": {"alerts": [{"labels": self._labels, "state": "firing"}] * self._fires}})
@@ -87,8 +90,14 @@ class Stack:
                 self._arrivals.append({"at": f"{len(self._arrivals):09}", "alerts": [arrived]})
             return JSONResponse({"heartbeat_age_s": 1.0, "arrivals": self._arrivals})
 
+        async def anything(_: Request) -> JSONResponse:
+            self.asked += 1
+            return JSONResponse([])
+
         return Starlette(
             routes=[
+                Route("/airports/{path:path}", anything),
+                Route("/weather/{path:path}", anything),
                 Route("/api/v1/rules", rules),
                 Route("/api/v1/alerts", alerts),
                 Route("/notifications", notifications),
@@ -130,6 +139,17 @@ def test_a_service_is_stopped_until_its_alert_arrived_and_started_again(stack: S
     assert alert["delivered_s"] > 0
     assert alert["delivered_resolved_s"] > 0
     assert alert["notification"]["annotations"]["summary"] == "no cache"
+
+
+@pytest.mark.parametrize(("waits_s", "brings_traffic"), [(1.0, True), (60.0, False)], ids=["compressed", "real"])
+def test_where_windows_are_seconds_the_drill_brings_its_own_traffic(
+    stack: Stack, waits_s: float, brings_traffic: bool
+) -> None:
+    stack.waits_s = waits_s
+    with started(stack, "redis-stopped") as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert (stack.asked > 20) is brings_traffic
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
