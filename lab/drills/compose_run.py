@@ -22,12 +22,15 @@ LONGEST_S: Final = 2100.0
 """On the real clock, of the alerts here: a quarter of an hour looked back upon, waits, and a repetition every 5 min."""
 GROUPED_S: Final = 420.0
 """What Alertmanager holds back on the real clock; on any, time for a busy machine to stop and start containers."""
+NEW_YEAR: Final = date(2013, 1, 1)
 UNHEARD_OF: Final = tuple(
     path
     for day in range(365)
-    for date in [date(2013, 1, 1) + timedelta(days=day)]
     for airport in ("JFK", "LGA", "EWR")
-    for path in (f"/airports/{airport}/departures?date={date}", f"/weather/{airport}?at={date}T12:00:00Z")
+    for path in (
+        f"/airports/{airport}/departures?date={NEW_YEAR + timedelta(days=day)}",
+        f"/weather/{airport}?at={NEW_YEAR + timedelta(days=day)}T12:00:00Z",
+    )
 )
 """What the edge has no answers to, and nobody asked before: it reaches the caches and the upstream."""
 PAUSE_S: Final = 0.2
