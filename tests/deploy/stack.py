@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import httpx
 from tests.servers.executable import free_port
 
 ROOT: Final = Path(__file__).parents[2]
+FILES: Final = ("docker-compose.yml", "tests/deploy/compose.test.yml")
 LEFT_OUT: Final = frozenset({"grafana", "tempo", "loki"})
 """No Debian package has them: no image without a registry. What counts OTLP replaces the collector."""
 
@@ -49,8 +51,13 @@ class Stack:
 
     def compose(self, *arguments: str, timeout_s: float = 120, check: bool = True) -> str:
         """Return what `docker compose` printed; raise with what it complained about."""
-        command = ["docker", "compose", "--file=docker-compose.yml", "--file=tests/deploy/compose.test.yml", *arguments]
+        command = ["docker", "compose", *(f"--file={name}" for name in FILES), *arguments]
         return self._run(command, timeout_s=timeout_s, check=check)
+
+    def flightdeck(self, *arguments: str, timeout_s: float) -> str:
+        """Return what the command line of the project printed, told of this stack."""
+        self.environment["COMPOSE_FILE"] = ":".join(FILES)
+        return self._run([sys.executable, "-m", "flightdeck", *arguments], timeout_s=timeout_s, check=True)
 
     def docker(self, *arguments: str) -> str:
         """Return what `docker` printed."""

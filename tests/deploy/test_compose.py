@@ -236,6 +236,21 @@ def test_more_replicas_are_found_by_prometheus_and_the_edge(stack: Stack) -> Non
     eventually(scraped, seconds=90)
 
 
+def test_a_drill_takes_redis_away_and_its_alert_comes_and_goes(stack: Stack) -> None:
+    """With the name of a stopped container nobody finds it any more: what else needs the resolver must go on."""
+    stack.environment["PROMETHEUS_CONFIG"] = "./prometheus/compressed"
+    stack.compose("up", "--detach", "--no-deps", "--wait", "prometheus", "alertmanager", timeout_s=120)
+
+    done = stack.flightdeck("drill", "run", "redis-stopped", "--compose", "--json", timeout_s=500)
+
+    [outcome] = json.loads(done)
+    [alert] = outcome["alerts"]
+    assert alert["alert"] == "CacheDown"
+    assert 0 < alert["firing_s"] <= alert["delivered_s"] < alert["delivered_resolved_s"]
+    healths = {one["Service"]: one["Health"] for one in stack.containers() if one["Service"] in {*ARMS, "redis"}}
+    assert healths == dict.fromkeys(healths, "healthy")
+
+
 def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
     """What the service began, its log says; the client must have got all of it."""
     answered: set[str] = set()
