@@ -23,6 +23,8 @@ from lab.process import FLIGHTDECK, free_ports
 from prometheus.build import ROOT
 from tests.servers.arms import JOBS
 from tests.servers.everyday import asked, everyday_arms
+from tests.servers.otlp import collecting
+from tests.servers.requests import SHOP
 from tests.servers.stack import SHOP_JOB, EveryKind, book_shop
 
 BOARDS: Final = ROOT / "grafana" / "dashboards"
@@ -30,6 +32,8 @@ IMAGES: Final = ROOT / "docs" / "images"
 LAB_JOB: Final = "lab"
 SCRAPE_S: Final = 5
 SHOP_PAUSE_S: Final = 0.5
+A_GOOD_DAY: Final = tuple(one for one in SHOP if one.path != f"/books/{2**63}")
+"""What the shop is asked: nothing that it can not answer."""
 SETTLE_S: Final = 20.0
 """After the traffic, until recording rules have seen its end."""
 MAY_BE_EMPTY: Final = (
@@ -85,18 +89,21 @@ async def drawn(options: argparse.Namespace) -> list[str]:
     jobs = (*JOBS, SHOP_JOB, LAB_JOB)
     monitoring = Monitoring(directory, drill="pictures", jobs=jobs, rules=ROOT / "prometheus", scrape_s=SCRAPE_S)
     monitoring.prepare()
-    shop_url, shop_metrics, shop = book_shop(directory)
-    monitoring.scrape(SHOP_JOB, [shop_metrics])
-    others = [shop]
-    if options.result:
-        address, lab = lab_metrics(options.result)
-        monitoring.scrape(LAB_JOB, [address])
-        others.append(lab)
     incomplete = []
     async with AsyncExitStack() as stack:
-        arms = await stack.enter_async_context(everyday_arms(monitoring, options.data_dir, *others))
+        collector = stack.enter_context(collecting()).endpoint
+        shop_url, shop_metrics, shop = book_shop(directory, collector)
+        monitoring.scrape(SHOP_JOB, [shop_metrics])
+        others = [shop]
+        if options.result:
+            address, lab = lab_metrics(options.result)
+            monitoring.scrape(LAB_JOB, [address])
+            others.append(lab)
+        arms = await stack.enter_async_context(
+            everyday_arms(monitoring, options.data_dir, *others, collector=collector)
+        )
         print(f"Prometheus: {monitoring.prometheus_url}", flush=True)  # noqa: T201 its user may look at it
-        shopping = EveryKind((), shop_url, seconds=options.seconds, pause_s=SHOP_PAUSE_S)
+        shopping = EveryKind((), shop_url, seconds=options.seconds, pause_s=SHOP_PAUSE_S, of_shop=A_GOOD_DAY)
         await asyncio.gather(asked(arms, options.seconds), shopping.run())
         await asyncio.sleep(SETTLE_S)
         for picture in pictures(with_lab=bool(options.result)) if options.renderer else ():

@@ -19,18 +19,20 @@ from tests.servers.arm import WRITE_TOKEN
 from tests.servers.arms import Arms
 
 RATE_PER_S: Final = 2.0
-"""To each arm, as in the compose stack."""
+"""To each arm: four times what the compose stack sends, which has a database server on the same processors."""
 
 
 @asynccontextmanager
-async def everyday_arms(monitoring: Monitoring, data_dir: Path, *others: Process) -> AsyncIterator[Arms]:
+async def everyday_arms(
+    monitoring: Monitoring, data_dir: Path, *others: Process, collector: str = ""
+) -> AsyncIterator[Arms]:
     """Run the arms and the others beside the monitoring, which was prepared, for the time of the block."""
     own = monitoring.directory / "arms"
     for arm, techniques in ARMS.items():
         await asyncio.to_thread((own / arm).mkdir, parents=True)
         written = DATABASES[0] if "indexes" in techniques else DATABASES[1]
         await asyncio.to_thread(borrow, data_dir, own / arm, written=written)
-    arms = Arms(monitoring, data_dir, data_dir_of=own.joinpath)
+    arms = Arms(monitoring, data_dir, data_dir_of=own.joinpath, collector=collector)
     try:
         await asyncio.gather(monitoring.start(), arms.start(*others))
         yield arms

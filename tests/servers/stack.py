@@ -6,7 +6,7 @@ Prometheus outlives the traffic, so that everything asked of it is asked as of t
 import asyncio
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,9 +78,12 @@ def book_shop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
 class EveryKind:
     """Requests to every process, round after round, until the time is over."""
 
-    def __init__(self, arms: Iterable[str], shop: str, *, seconds: float, pause_s: float) -> None:
+    def __init__(
+        self, arms: Iterable[str], shop: str, *, seconds: float, pause_s: float, of_shop: Sequence[Asked] = SHOP
+    ) -> None:
         self._arms = arms
         self._shop = shop
+        self._of_shop = of_shop
         self._deadline = time.monotonic() + seconds
         self._pause_s = pause_s
 
@@ -106,7 +109,7 @@ class EveryKind:
     async def _ask_shop(self) -> None:
         async with httpx.AsyncClient(base_url=self._shop, timeout=10.0) as client:
             while time.monotonic() < self._deadline:
-                for asked in SHOP:
+                for asked in self._of_shop:
                     await self._send(client, asked)
 
     async def _send(self, client: httpx.AsyncClient, asked: Asked) -> None:

@@ -22,6 +22,13 @@ ROOT = Path(__file__).parents[3]
 INDEX_COUNT = text("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'")
 FLIGHT_DIGEST = text("SELECT md5(string_agg(f::text, '|' ORDER BY id)) FROM flights f")
 
+AUDIT_DIGEST = text("SELECT md5(string_agg(c::text, '|' ORDER BY id)) FROM status_changes c")
+A_CHANGE = text(
+    "INSERT INTO status_changes (flight_id, version, status_before, status_after, changed_at)"
+    " SELECT min(id), 2, 'arrived', 'boarding', now() FROM flights"
+)
+UNTOLD = text("INSERT INTO untold_changes SELECT id, now() FROM status_changes")
+
 
 @pytest.fixture
 async def connection(postgres_url: URL) -> AsyncIterator[AsyncConnection]:
@@ -78,11 +85,29 @@ async def test_every_revision_belongs_to_a_branch_and_can_be_undone() -> None:
         assert script.doc
 
 
+async def test_the_outbox_goes_and_comes_back_and_the_audit_trail_stays(postgres_url: URL) -> None:
+    engine = create_async_engine(postgres_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(A_CHANGE)
+        await connection.execute(UNTOLD)
+        before = await connection.scalar(AUDIT_DIGEST), await connection.scalar(FLIGHT_DIGEST)
+        alembic(postgres_url, "downgrade", "tables@0001")
+        assert await connection.scalar(text("SELECT to_regclass('untold_changes')")) is None
+        assert (await connection.scalar(AUDIT_DIGEST), await connection.scalar(FLIGHT_DIGEST)) == before
+        alembic(postgres_url, "upgrade", "heads")
+        assert await connection.scalar(text("SELECT count(*) FROM untold_changes")) == 0
+        assert await connection.run_sync(revisions) == CURRENT[(TABLES, INDEXES)]
+        assert (await connection.scalar(AUDIT_DIGEST), await connection.scalar(FLIGHT_DIGEST)) == before
+    await engine.dispose()
+
+
 async def test_alembics_own_command_line_works_on_the_database_of_the_settings(postgres_url: URL) -> None:
-    environment = os.environ | {"DATABASE_URL": postgres_url.render_as_string(hide_password=False)}
-    alembic = [sys.executable, "-m", "alembic"]
     for command, shown in ((["downgrade", "indexes@base"], ""), (["upgrade", "heads"], ""), (["current"], "0003")):
-        result = subprocess.run(  # noqa: ASYNC221 nothing else runs
-            [*alembic, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-        )
-        assert shown in result.stdout
+        assert shown in alembic(postgres_url, *command)
+
+
+def alembic(url: URL, *command: str) -> str:
+    """Return what the command line printed."""
+    environment = os.environ | {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    line = [sys.executable, "-m", "alembic", *command]
+    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
