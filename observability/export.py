@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from observability.finished_request import FinishedRequest
 from observability.otlp import PlainSpanExporter
 from observability.settings import TelemetrySettings
 
@@ -82,11 +83,12 @@ class _CountedExporter(SpanExporter):
         self._exporter = exporter
         self._counts = counts
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Export the batch and count how that went."""
+    def export(self, spans: Sequence[ReadableSpan | FinishedRequest]) -> SpanExportResult:
+        """Export the batch and count how that went; of a finished request the span is made here."""
         outcome = "failed"
         try:
-            result = self._exporter.export(spans)
+            readable = [span.readable() if isinstance(span, FinishedRequest) else span for span in spans]
+            result = self._exporter.export(readable)
             if result is SpanExportResult.SUCCESS:
                 outcome = "exported"
             return result
@@ -115,6 +117,11 @@ class BoundedSpanProcessor(BatchSpanProcessor):
         """Queue the span, if it is sampled and there is room."""
         if span.context and span.context.trace_flags.sampled and self._counts.admit("spans", limit=self._limit):
             super().on_end(span)
+
+    def on_request_end(self, request: FinishedRequest) -> None:
+        """Queue the span of a sampled request that is over, if there is room."""
+        if self._counts.admit("spans", limit=self._limit):
+            self._batch_processor.emit(request)  # type: ignore[arg-type]  # it only passes things on
 
 
 class BorrowedSpanProcessor(SpanProcessor):

@@ -3,7 +3,7 @@
 import re
 import traceback
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -37,32 +37,49 @@ LONGEST_TEXT: Final = 512
 _VALUES: Final = re.compile(rb"=[^&;]*")
 
 
-def request_attributes(scope: Scope, headers: Mapping[bytes, bytes]) -> dict[str, AttributeValue]:
-    """Return what is known of the request before it is routed; query values are left out, they may be secrets."""
-    method = scope.get("method", "GET")
-    attributes: dict[str, AttributeValue] = {
-        HTTP_REQUEST_METHOD: method if method in METHODS else "_OTHER",
-        URL_SCHEME: scope.get("scheme", "http"),
-        URL_PATH: scope["path"][:LONGEST_TEXT],
-        NETWORK_PROTOCOL_VERSION: scope.get("http_version", "1.1"),
+def arrival(scope: Scope) -> dict[str, Any]:
+    """Return what a span tells of a request's scope, and nothing that holds on to the application."""
+    get = scope.get
+    return {
+        "method": get("method", "GET"),
+        "scheme": get("scheme", "http"),
+        "path": scope["path"],
+        "http_version": get("http_version", "1.1"),
+        "query_string": get("query_string"),
+        "server": get("server"),
+        "client": get("client"),
+        "headers": scope["headers"],
     }
-    if method not in METHODS:
+
+
+def request_attributes(arrived: Mapping[str, Any]) -> tuple[str, dict[str, AttributeValue]]:
+    """Return a span's name and attributes before the request is routed.
+
+    Values of the query are left out, they may be secrets.
+    """
+    method: str = arrived["method"]
+    is_known = method in METHODS
+    attributes: dict[str, AttributeValue] = {
+        HTTP_REQUEST_METHOD: method if is_known else "_OTHER",
+        URL_SCHEME: arrived["scheme"],
+        URL_PATH: arrived["path"][:LONGEST_TEXT],
+        NETWORK_PROTOCOL_VERSION: arrived["http_version"],
+    }
+    if not is_known:
         attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:LONGEST_TEXT]
-    query = scope.get("query_string")
+    query, server, client = arrived["query_string"], arrived["server"], arrived["client"]
     if query:
         attributes[URL_QUERY] = redacted_query(query)
-    server = scope.get("server")
     if server:
         attributes[SERVER_ADDRESS] = server[0]
         if server[1] is not None:
             attributes[SERVER_PORT] = server[1]
-    client = scope.get("client")
     if client:
         attributes[CLIENT_ADDRESS] = client[0]
-    agent = headers.get(b"user-agent")
+    agent = dict(arrived["headers"]).get(b"user-agent")
     if agent:
         attributes[USER_AGENT_ORIGINAL] = agent[:LONGEST_TEXT].decode("latin-1")
-    return attributes
+    return method if is_known else "HTTP", attributes
 
 
 def redacted_query(query: bytes) -> str:
@@ -81,19 +98,18 @@ class Outcome(NamedTuple):
     is_failure: bool
 
 
-def outcome_of(record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None) -> Outcome:
-    """Return what became of the request."""
-    attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: record.status or 500}
-    name = None
+def outcome_of(name: str, answered: int, *, handler: str, status: int | str, error: BaseException | None) -> Outcome:
+    """Return what became of a request, by its span's name so far and the status that was sent, 0 if none was."""
+    attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: answered or 500}
+    routed = None
     if handler != UNMATCHED:
         attributes[HTTP_ROUTE] = handler
-        method = record.scope["method"]
-        name = f"{method if method in METHODS else 'HTTP'} {handler}"
+        routed = f"{name} {handler}"
     if error is not None:
         attributes[ERROR_TYPE] = type(error).__qualname__
     elif isinstance(status, str) or status >= 500:
         attributes[ERROR_TYPE] = str(status)
-    return Outcome(name, attributes, is_failure=isinstance(status, int) and status >= 500)
+    return Outcome(routed, attributes, is_failure=isinstance(status, int) and status >= 500)
 
 
 def describe(span: Span, outcome: Outcome) -> None:

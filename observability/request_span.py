@@ -5,23 +5,18 @@ from threading import Lock
 from typing import Final
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from observability.http_span import Outcome
+from observability.finished_request import SAMPLED, FinishedRequest, request_context
+from observability.http_span import arrival
 from observability.request import RequestRecord
 
 MOST_ATTRIBUTES: Final = 24
 """More than the instrumentation itself gives to a span."""
 
-_SCOPE: Final = InstrumentationScope("observability")
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
-_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID | TraceFlags.SAMPLED)
-_SAMPLED_BIT: Final = int(TraceFlags.SAMPLED)
-_UNSET: Final = Status()
-_FAILED: Final = Status(StatusCode.ERROR)
 _making: Final = Lock()
 
 
@@ -41,7 +36,7 @@ class UnrecordedSpan(NonRecordingSpan):
                 record.trace_number,
                 record.span_number,
                 is_remote=False,
-                trace_flags=_SAMPLED if record.sampled else _NOT_SAMPLED,
+                trace_flags=SAMPLED if record.sampled else _NOT_SAMPLED,
                 trace_state=record.caller.trace_state if record.caller else None,
             )
         return self._made
@@ -51,69 +46,64 @@ class RequestSpan(Span):
     """The span of a sampled request; the SDK's span is made only if somebody adds something to it.
 
     Making, changing and ending a span of the SDK takes longer than answering a small request. Most requests add
-    nothing to their span; `finished` gives those to the exporter as the SDK would.
+    nothing to their span; their `FinishedRequest` tells the exporter what the SDK would.
     """
 
+    _made: Span | None = None
+    _context: SpanContext | None = None
+    _is_over = False
+
     def __init__(
-        self,
-        record: RequestRecord,
-        name: str,
-        attributes: dict[str, AttributeValue],
-        start_ns: int,
-        make: Callable[[], Span],
+        self, record: RequestRecord, make: Callable[["RequestSpan"], Span], also: Mapping[str, AttributeValue]
     ) -> None:
-        caller = record.caller
-        self._caller = caller
-        self._name = name
-        self._attributes = attributes
-        self._start_ns = start_ns
+        self.record = record
+        self.arrived = arrival(record.scope)
+        self.also = also
         self._make = make
-        self._made: Span | None = None
-        self._context = SpanContext(
-            record.trace_number,
-            record.span_number,
-            is_remote=False,
-            trace_flags=_SAMPLED if caller is None else TraceFlags(caller.trace_flags & _NOT_SAMPLED | _SAMPLED_BIT),
-            trace_state=caller.trace_state if caller else None,
-        )
 
     def full(self) -> Span:
         """Return the SDK's span, made now if nobody needed it before."""
         if self._made is None:
             with _making:
-                self._made = self._made or self._make()
+                if self._made is None:
+                    self._made = NonRecordingSpan(self.get_span_context()) if self._is_over else self._make(self)
         return self._made
 
     def settled(self) -> bool:
         """Return whether the SDK's span was never needed; then it never will be, and what is added later is lost."""
         with _making:
-            if self._made is not None:
-                return False
-            self._made = NonRecordingSpan(self._context)
-        return True
+            self._is_over = self._made is None
+        return self._is_over
 
-    def finished(self, outcome: Outcome, *, resource: Resource, end_ns: int) -> ReadableSpan:
-        """Return the span as exporters read it."""
-        return ReadableSpan(
-            outcome.name or self._name,
-            self._context,
-            self._caller,
+    def finished(
+        self, *, handler: str, status: int | str, seconds: float, end_ns: int, resource: Resource
+    ) -> FinishedRequest:
+        """Return what the exporter needs to know."""
+        record = self.record
+        return FinishedRequest(
+            record.trace_number,
+            record.span_number,
+            record.caller,
+            self.arrived,
+            self.also,
             resource,
-            {**self._attributes, **outcome.attributes},
-            kind=SpanKind.SERVER,
-            status=_FAILED if outcome.is_failure else _UNSET,
-            start_time=self._start_ns,
-            end_time=end_ns,
-            instrumentation_scope=_SCOPE,
+            handler,
+            record.status,
+            status,
+            seconds,
+            end_ns,
         )
 
     def get_span_context(self) -> SpanContext:
         """Return the request's ids, as outgoing calls and logs want them."""
+        if self._context is None:
+            record = self.record
+            self._context = request_context(record.trace_number, record.span_number, record.caller)
         return self._context
 
     def is_recording(self) -> bool:
         """Whether what is added now is kept."""
-        return self._made is None or self._made.is_recording()
+        return not self._is_over and (self._made is None or self._made.is_recording())
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Add attributes."""

@@ -20,11 +20,12 @@ from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TracerProvider
 from opentelemetry.util.types import AttributeValue
+from starlette.types import Scope
 
 from observability.export import BorrowedSpanProcessor, BoundedSpanProcessor, ExportCounts, otlp_span_processor, within
 from observability.guard import guarded
 from observability.http_metrics import METHODS
-from observability.http_span import add_exception, describe, outcome_of, request_attributes
+from observability.http_span import add_exception, arrival, describe, outcome_of, request_attributes
 from observability.propagation import Extractor
 from observability.provider import SwitchedProvider, foreign_provider, switch_off, switch_on
 from observability.rate import PerSecond
@@ -126,7 +127,7 @@ class Tracing:
         record.trace_number = trace_id = self._random_bits(128) or 1
         record.span_number = self._random_bits(64) or 1
         if self.recording and self._samples(trace_id, None):
-            span = self._decided_span(record, dict(record.scope["headers"]))
+            span = self._decided_span(record)
             return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: span}))
         return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: UnrecordedSpan(record)}))
 
@@ -135,7 +136,7 @@ class Tracing:
         base = self._extractor.context(headers)
         record.caller = caller = _span_context(base)
         if self._foreign:
-            span = self._foreign_span(record, headers, base)
+            span = self._foreign_span(record, base)
             context = span.get_span_context()
             record.trace_number, record.span_number = context.trace_id, context.span_id
             record.sampled = context.trace_flags.sampled
@@ -143,7 +144,7 @@ class Tracing:
             record.trace_number = caller.trace_id if caller else self._ids.trace_id()
             record.span_number = self._ids.span_id()
             if self.recording and (self._samples(record.trace_number, caller) or self._is_wanted(headers)):
-                span = self._decided_span(record, headers)
+                span = self._decided_span(record)
             else:
                 # Where nothing is kept the caller's decision is passed on: others may keep the trace.
                 record.sampled = caller is not None and caller.trace_flags.sampled and not self.recording
@@ -162,16 +163,19 @@ class Tracing:
                 return
             if record.sampled or not self._late.admits():
                 return
-            span = self._decided_span(record, dict(record.scope["headers"]), _AFTER_THE_FACT)
+            span = self._decided_span(record, _AFTER_THE_FACT)
         record.span = None
         end_ns = _epoch_ns(record.started + seconds)
-        outcome = outcome_of(record, handler=handler, status=status, error=error)
         if isinstance(span, RequestSpan):
             if error is None and not record.notes and span.settled():
                 if self._alone is not None and self._own is not None:
-                    self._alone.on_end(span.finished(outcome, resource=self._own.resource, end_ns=end_ns))
+                    resource = self._own.resource
+                    self._alone.on_request_end(
+                        span.finished(handler=handler, status=status, seconds=seconds, end_ns=end_ns, resource=resource)
+                    )
                 return
             span = span.full()
+        outcome = outcome_of(_name(record.scope), record.status, handler=handler, status=status, error=error)
         with guarded("span"):
             describe(span, outcome)
             if error is not None:
@@ -185,37 +189,34 @@ class Tracing:
         given = headers.get(b"x-sample-token")
         return bool(given and self._sample_token) and hmac.compare_digest(given or b"", self._sample_token)
 
-    def _decided_span(
-        self, record: RequestRecord, headers: Mapping[bytes, bytes], also: dict[str, AttributeValue] = _NOTHING
-    ) -> Span:
+    def _decided_span(self, record: RequestRecord, also: Mapping[str, AttributeValue] = _NOTHING) -> Span:
         """Return a span that is recorded, whatever the trace id says."""
         record.sampled = True
-        name, attributes = _begun(record, headers)
+        span = RequestSpan(record, self._full_span, also)
+        record.span = started = span if self._alone is not None else span.full()
+        return started
+
+    def _full_span(self, span: RequestSpan) -> Span:
+        """Return the SDK's span."""
+        record, caller = span.record, span.record.caller
+        name, attributes = request_attributes(span.arrived)
+        self._ids.preset(trace_id=record.trace_number, span_id=record.span_number)
+        base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
         started_ns = _epoch_ns(record.started)
+        return self._tracer.start_span(name, base, SpanKind.SERVER, {**attributes, **span.also}, start_time=started_ns)
 
-        def full() -> Span:
-            caller = record.caller
-            self._ids.preset(trace_id=record.trace_number, span_id=record.span_number)
-            base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
-            return self._tracer.start_span(name, base, SpanKind.SERVER, {**attributes, **also}, start_time=started_ns)
-
-        record.span = span = (
-            full() if self._alone is None else RequestSpan(record, name, {**attributes, **also}, started_ns, full)
-        )
-        return span
-
-    def _foreign_span(self, record: RequestRecord, headers: Mapping[bytes, bytes], base: Context) -> Span:
+    def _foreign_span(self, record: RequestRecord, base: Context) -> Span:
         """Return the span that the process's own provider makes, if it samples the request."""
-        name, attributes = _begun(record, headers)
+        name, attributes = request_attributes(arrival(record.scope))
         span = self._tracer.start_span(name, base, SpanKind.SERVER, attributes, start_time=_epoch_ns(record.started))
         record.span = span if span.is_recording() else None
         return span
 
 
-def _begun(record: RequestRecord, headers: Mapping[bytes, bytes]) -> tuple[str, dict[str, AttributeValue]]:
-    """Return the name and the attributes of a span before its request is routed."""
-    method = record.scope["method"]
-    return method if method in METHODS else "HTTP", request_attributes(record.scope, headers)
+def _name(scope: Scope) -> str:
+    """Return what the span of a request is called that no route answered."""
+    method: str = scope["method"]
+    return method if method in METHODS else "HTTP"
 
 
 def _span_context(base: Context) -> SpanContext | None:

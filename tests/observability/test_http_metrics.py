@@ -108,9 +108,11 @@ def test_time_to_first_byte_to_last_byte_and_in_the_background_are_apart(seen: S
     plain, stream, background = "/plain", "/stream", "/background"
 
     assert seconds(seen, "response_first_byte", plain) >= PAUSE_S
-    assert seconds(seen, "response_first_byte", stream) < PAUSE_S <= seconds(seen, "response_last_byte", stream)
-    assert seconds(seen, "response_last_byte", background) < PAUSE_S <= seconds(seen, "background", background)
-    assert seconds(seen, "request_duration", background) >= PAUSE_S
+    between = seconds(seen, "response_last_byte", stream) - seconds(seen, "response_first_byte", stream)
+    after = seconds(seen, "request_duration", background) - seconds(seen, "response_last_byte", background)
+    assert between >= PAUSE_S * 0.9, "however busy the machine was before"
+    assert after >= PAUSE_S * 0.9
+    assert seconds(seen, "background", background) == pytest.approx(after)
     for handler in (plain, stream, background):
         for phase in ("request_duration", "response_first_byte", "response_last_byte"):
             assert seen.value(f"http_{phase}_seconds_count", handler=handler) == 1
