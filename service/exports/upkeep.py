@@ -1,6 +1,5 @@
 """What keeps exports going while nobody asks: jobs of dead workers are sent again, old files go."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from service.exports.delivery import ByTaskQueue
 from service.exports.files import ExportFiles
 from service.exports.state import UNFINISHED, State
 from service.models import ExportJob
+from service.rounds import rounds
 
 logger = logging.getLogger("flightdeck.exports")
 
@@ -37,20 +37,21 @@ class Upkeep:
 
     async def run(self, *, every_s: float) -> None:
         """Make rounds until cancelled; a round that fails is logged and followed by the next."""
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await self.round()
-            except ServiceError as error:
-                logger.warning("upkeep of exports: %s", error)
-            except Exception:
-                logger.exception("upkeep of exports")
+        await rounds(self._logged_round, every_s=every_s)
 
     async def round(self) -> None:
         """Do everything that is due."""
         if self._queue is not None:
             await self._send_again(self._queue)
         await self._expire()
+
+    async def _logged_round(self) -> None:
+        try:
+            await self.round()
+        except ServiceError as error:
+            logger.warning("upkeep of exports: %s", error)
+        except Exception:
+            logger.exception("upkeep of exports")
 
     async def _send_again(self, queue: ByTaskQueue) -> None:
         now = self._clock()

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from service.errors import ServiceError, Unavailable
 from service.flights.audit import Outbox
 from service.flights.watchers import StatusChanged, Watchers
+from service.rounds import rounds
 
 logger = logging.getLogger("flightdeck.follow_up")
 
@@ -48,16 +49,17 @@ class FollowUp:
 
     async def keep_telling(self, *, every_s: float = ROUND_S) -> None:
         """Tell what others, and earlier runs of this process, left untold, until cancelled."""
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                for change_id, change in await self._outbox.overdue():
-                    if not await self._tell(change_id, change):
-                        break  # the next ones would fare no better now, and wait as long as this one
-            except ServiceError as error:
-                logger.warning("the outbox of status updates can not be read: %s", error)
-            except Exception:
-                logger.exception("the outbox of status updates")
+        await rounds(self._tell_overdue, every_s=every_s)
+
+    async def _tell_overdue(self) -> None:
+        try:
+            for change_id, change in await self._outbox.overdue():
+                if not await self._tell(change_id, change):
+                    break  # the next ones would fare no better now, and wait as long as this one
+        except ServiceError as error:
+            logger.warning("the outbox of status updates can not be read: %s", error)
+        except Exception:
+            logger.exception("the outbox of status updates")
 
     async def _tell(self, change_id: int, change: StatusChanged) -> bool:
         try:

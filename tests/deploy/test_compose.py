@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.techniques import ARMS
-from tests.deploy.stack import LEFT_OUT, Stack, eventually
+from tests.deploy.stack import LEFT_OUT, ROOT, Stack, eventually
 
 pytest_plugins = ["tests.servers.docker"]
 pytestmark = [pytest.mark.server("docker"), pytest.mark.timeout(1800)]
@@ -80,6 +80,23 @@ def test_prometheus_sees_every_target_up(stack: Stack) -> None:
         )
 
     eventually(up, seconds=90)
+
+
+def test_the_prometheus_of_the_stack_evaluates_every_rule(stack: Stack) -> None:
+    def rules() -> list[dict[str, Any]]:
+        groups = httpx.get(stack.url("prometheus", "/api/v1/rules"), timeout=10).json()["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    eventually(lambda: rules() and all(rule["health"] != "unknown" for rule in rules()), seconds=90)
+    assert [(rule["name"], rule.get("lastError")) for rule in rules() if rule["health"] != "ok"] == []
+
+
+def test_every_alert_fires_when_it_should_in_the_version_of_the_stack(stack: Stack) -> None:
+    promtool = ["run", "--rm", "--no-deps", "--entrypoint=promtool", "prometheus"]
+    assert re.search(r"promtool, version 3\.", stack.compose(*promtool, "--version"))
+    tests = [f"/etc/prometheus/tests/{path.name}" for path in sorted((ROOT / "prometheus/tests").glob("*.yml"))]
+    assert tests
+    assert "SUCCESS" in stack.compose(*promtool, "test", "rules", *tests, timeout_s=300)
 
 
 @pytest.mark.parametrize("arm", ARMS)
