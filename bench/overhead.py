@@ -22,7 +22,7 @@ from bench.overhead_page import Row, page
 from bench.sink import Sink, sink
 
 ROUNDS: Final = 21
-REQUESTS: Final = 200
+REQUESTS: Final = 1_000
 BASELINE: Final = Path(__file__).with_name("overhead.json")
 PAGE: Final = Path("docs/overhead.md")
 WORSE_BY: Final = 0.05

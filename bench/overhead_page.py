@@ -52,9 +52,10 @@ bare throughput than in `bench/overhead.json`, the baseline that was recorded wi
 
 A FastAPI route with one path parameter and a model of three fields as its answer, served by one uvicorn worker on a
 processor of its own; the client has another one. Every arm is a process; they take turns, {rounds} rounds of {requests}
-requests on eight connections, there and back. *CPU* is the median of the process's CPU time per request, with all of
-its threads. *Kept* is the median over the rounds of the bare arm's CPU time divided by the arm's own: the share of
-the throughput that is left, because the worker is what limits it. The range is that of the middle half of the rounds.
+requests on eight connections, there and back: after a hundred of them a worker's code and data are back in the caches
+that the others had used meanwhile. *CPU* is the median of the process's CPU time per request, with all of its threads.
+*Kept* is the median over the rounds of the bare arm's CPU time divided by the arm's own: the share of the throughput
+that is left, because the worker is what limits it. The range is that of the middle half of the rounds.
 
 {rows}
 
@@ -97,7 +98,7 @@ def page(rows: Sequence[Row], steps: Sequence[Step], *, rounds: int, requests: i
     """Return the page in Markdown."""
     return _TEXT.format(
         rounds=rounds,
-        requests=requests,
+        requests=f"{requests:,}",
         rows=_table(
             ("arm", "CPU per request", "added", "kept", "middle half", "requests per second"),
             (

@@ -13,11 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from observability.guard import guarded
+from service.addresses import found
 from service.database.lag import ReplicationLag
 from service.database.replica_metrics import ReplicaMetrics
 from service.errors import ServiceError
 
 POLL_S: Final = 0.25
+LOOKUP_S: Final = 2.0
 UNKNOWN: Final = 1 << 63
 """A position that no log has reached: the primary's, until it is seen again."""
 
@@ -101,7 +103,7 @@ class Replica:
             self._lag.primary_is_at(position)
             if self._own_write == UNKNOWN:
                 self._own_write = position
-        position = await _position(self._replica, REPLICA_POSITION)
+        position = await _position(self._replica, REPLICA_POSITION, is_new=not self._is_up)
         if position is None:
             self.failed()
         else:
@@ -119,9 +121,15 @@ class Replica:
                 await action()
 
 
-async def _position(engine: AsyncEngine, statement: TextClause) -> int | None:
-    """Return where a server is in its log; none if it does not say so in time."""
+async def _position(engine: AsyncEngine, statement: TextClause, *, is_new: bool = False) -> int | None:
+    """Return where a server is in its log; none if it does not say so in time.
+
+    Of one that `is_new`, or was away, the address is looked up first: each attempt to connect would ask for it anew.
+    """
     try:
+        if is_new and engine.url.host:
+            async with asyncio.timeout(LOOKUP_S):
+                await found(engine.url.host, engine.url.port or 5432)
         async with engine.connect() as connection:
             position: int | None = await connection.scalar(statement)
             return position

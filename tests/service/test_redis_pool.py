@@ -1,38 +1,14 @@
-"""A name that can not be found costs one lookup, however many wait for it and give up."""
+"""Clients of Redis share the lookup of its address."""
 
 import asyncio
-import gc
-import logging
-import socket
-from typing import Any
 
 import pytest
 from redis.asyncio import BlockingConnectionPool, Connection, ConnectionPool, Redis, SSLConnection
 from redis.exceptions import RedisError
 
-from service.redis_pool import found, redis_pool
+from service.redis_pool import redis_pool
 from tests.servers.redis import RedisServer
-
-GONE = "gone.invalid"
-
-
-class Resolver:
-    """The loop's lookups of a name that is gone, which take as long as the test wants."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[str] = []
-        self.answers = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        real = loop.getaddrinfo
-
-        async def getaddrinfo(host: Any, port: Any, **options: Any) -> Any:
-            if host != GONE:
-                return await real(host, port, **options)
-            self.asked.append(host)
-            await self.answers.wait()
-            raise socket.gaierror(-2, "Name or service not known")
-
-        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+from tests.service.resolver import GONE, Resolver
 
 
 async def test_clients_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,38 +24,6 @@ async def test_clients_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.
     assert resolver.asked == [GONE]
     for client in clients:
         await client.aclose()
-
-
-async def test_after_a_denial_the_name_is_looked_up_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    resolver = Resolver(monkeypatch)
-    with caplog.at_level(logging.ERROR):
-        for asked in (1, 2):
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.01):
-                    await found(GONE, 6379)
-            resolver.answers.set()
-            with pytest.raises(socket.gaierror):
-                await found(GONE, 6379)
-            resolver.answers.clear()
-            assert len(resolver.asked) == asked
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await found(GONE, 6379)
-        resolver.answers.set()
-        await asyncio.sleep(0.01)
-        gc.collect()
-    assert not caplog.records, "nobody waited for the last one, and nobody is told that nobody did"
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-async def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    async def getaddrinfo(*_: Any, **__: Any) -> Any:
-        raise AssertionError
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    await found(host, 6379)
 
 
 @pytest.mark.parametrize(("scheme", "kind"), [("redis", Connection), ("rediss", SSLConnection)])

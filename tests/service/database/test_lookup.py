@@ -1,0 +1,43 @@
+"""A replica that is gone with its name costs the resolver one lookup, however often somebody looks for it."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from service.addresses import found
+from service.database import replica as module
+from service.database.replica import Replica
+from service.database.replica_metrics import ReplicaMetrics
+from tests.service.resolver import GONE, Resolver
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_replica_whose_name_is_gone_is_looked_up_once_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver = Resolver(monkeypatch)
+    looks = asyncio.Queue[str]()
+
+    async def counted(host: str, port: int) -> None:
+        looks.put_nowait(host)
+        await found(host, port)
+
+    monkeypatch.setattr(module, "found", counted)
+    monkeypatch.setattr(module, "LOOKUP_S", 0.01)
+    monkeypatch.setattr(module, "POLL_S", 0.001)
+    replica = Replica(
+        primary=create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none"),
+        replica=create_async_engine(f"postgresql+asyncpg://nobody@{GONE}/none"),
+        max_lag_s=1,
+        metrics=ReplicaMetrics(CollectorRegistry()),
+    )
+    watching = asyncio.create_task(replica.watch())
+    async with asyncio.timeout(10):
+        assert [await looks.get() for _ in range(4)] == [GONE] * 4
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+
+    assert resolver.asked == [GONE]
