@@ -34,11 +34,14 @@ def list_drills(on_compose: OnCompose = False) -> None:
 
 
 @commands.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 an option each
     names: Annotated[list[str], typer.Argument(help="Names of drills, or `all`.", metavar="NAME...")],
     data_dir: Annotated[Path, typer.Option(help="Where the embedded databases are.", envvar="DATA_DIR")] = DATA_DIR,
     at_once: Annotated[
         int | None, typer.Option(min=1, help="Drills at a time; by default two for each processor.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="A drill that `all` leaves out; may be repeated.", metavar="NAME")
     ] = None,
     on_compose: OnCompose = False,
     report: Annotated[Path | None, typer.Option(help="Write the table of all drills to this Markdown file.")] = None,
@@ -54,11 +57,12 @@ def run(
     from lab.drills.table import show, show_all  # noqa: PLC0415
 
     known = _known(on_compose=on_compose)
-    unknown = [name for name in names if name not in {*known, "all"}]
+    left_out = without or []
+    unknown = [name for name in (*names, *left_out) if name not in {*known, "all"}]
     if unknown:
         typer.echo(f"no drill {', '.join(unknown)}; there are {', '.join(known)}, and all", err=True)
         raise typer.Exit(2)
-    chosen = list(known) if "all" in names else list(dict.fromkeys(names))
+    chosen = [name for name in known if name not in left_out] if "all" in names else list(dict.fromkeys(names))
 
     def seen(outcome: "Outcome") -> None:
         if not as_json:

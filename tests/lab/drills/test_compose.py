@@ -141,6 +141,14 @@ def test_a_service_is_stopped_until_its_alert_arrived_and_started_again(stack: S
     assert alert["notification"]["annotations"]["summary"] == "no cache"
 
 
+def test_all_leaves_out_what_it_is_told_to(stack: Stack) -> None:
+    others = [part for name in COMPOSE_DRILLS if name != "redis-stopped" for part in ("--without", name)]
+    with started(stack, "all", *others, "--json") as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert [outcome["drill"] for outcome in json.loads(out)] == ["redis-stopped"]
+
+
 @pytest.mark.parametrize(("waits_s", "brings_traffic"), [(1.0, True), (60.0, False)], ids=["compressed", "real"])
 def test_where_windows_are_seconds_the_drill_brings_its_own_traffic(
     stack: Stack, waits_s: float, brings_traffic: bool
