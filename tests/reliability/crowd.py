@@ -12,6 +12,8 @@ from lab.wire import UNANSWERED, Address, Connection, Exchange, encode
 from tests.servers.requests import DAYS
 
 MOST_CONNECTIONS: Final = 300
+LONGEST_IDLE_S: Final = 3.0
+"""Less than the service keeps an idle connection: a request must not cross its end on the way."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Crowd:
     def __init__(self, url: str, targets: Iterable[str]) -> None:
         self._address = Address.of(url)
         self._targets = iter(targets) if not isinstance(targets, list) else cycle(targets)
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[tuple[Connection, float]] = deque()
+        """With the time since when; the one that was used last is used first."""
         self._connections = 0
         self._waiting: deque[Exchange] = deque()
         self._seen: list[Seen] = []
@@ -77,10 +80,11 @@ class Crowd:
         self._pending += 1
         exchange = Exchange(data=encode("GET", self._address, next(self._targets)), intended=due)
         while self._idle:
-            connection = self._idle.pop()
-            if connection.is_open:
+            connection, since = self._idle.pop()
+            if connection.is_open and asyncio.get_running_loop().time() - since < LONGEST_IDLE_S:
                 connection.start(exchange)
                 return
+            connection.close()
             self._connections -= 1
         if self._connections >= MOST_CONNECTIONS:
             self._waiting.append(exchange)
@@ -106,7 +110,7 @@ class Crowd:
         elif self._waiting:
             connection.start(self._waiting.popleft())
         else:
-            self._idle.append(connection)
+            self._idle.append((connection, asyncio.get_running_loop().time()))
         self._note(exchange)
 
     def _note(self, exchange: Exchange) -> None:
@@ -124,7 +128,7 @@ class Crowd:
         self._seen += [Seen(UNANSWERED, 0.0, seconds, "") for _ in range(self._pending)]
         self._pending = 0
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[0].close()
             self._connections -= 1
         return self._seen
 
