@@ -11,7 +11,7 @@ from grafana.board import Board, Section
 from grafana.panels.bars import bars
 from grafana.panels.stat import stat
 from grafana.panels.timeseries import lined, logarithmic, stacked, time_series
-from grafana.query import ARM, instant, query
+from grafana.query import ARM, called, instant, query
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -35,13 +35,15 @@ def dashboard() -> Dashboard:
     ).build()
 
 
-def _connects(by: str = "arm") -> str:
-    return f"sum by ({by}) (rate(db_client_connection_create_time_seconds_count{{{ARM}}}[$window]))"
+def _by_arm(series: str) -> str:
+    """Return the sum of an arm's processes; what has no arm goes by its job's name."""
+    return f"sum by (arm) ({called(f'sum by (job, arm) ({series})')})"
 
 
 def _quantile(q: float, metric: str) -> str:
     buckets = f"db_client_connection_{metric}_seconds_bucket{{{ARM}}}"
-    return f"histogram_quantile({q:g}, sum by (arm, le) (rate({buckets}[$window])))"
+    by_job = called(f"sum by (job, arm, le) (rate({buckets}[$window]))")
+    return f"histogram_quantile({q:g}, sum by (arm, le) ({by_job}))"
 
 
 def _at_one_look() -> list[Builder[Panel]]:
@@ -52,7 +54,7 @@ def _at_one_look() -> list[Builder[Panel]]:
             "Connects per second",
             "New database connections. Without a pool every session opens one; with a pool the line lies at zero after "
             "the first requests. A pool whose line does not stay there is too small, or recycles too often.",
-            query(_connects(), "{{arm}}"),
+            query(_by_arm(f"rate(db_client_connection_create_time_seconds_count{{{ARM}}}[$window])"), "{{arm}}"),
             unit=units.EVENTS_PER_SECOND,
         )
         .span(10)
@@ -61,7 +63,7 @@ def _at_one_look() -> list[Builder[Panel]]:
             "Connects per 100 requests",
             "The same for equal traffic. Good is nearly nothing; around a hundred and more is a connect for every "
             "request.",
-            instant(f"100 * max by (arm) (arm:connects_per_request:5m{{{ARM}}})", "{{arm}}"),
+            instant(called(f"100 * max by (job, arm) (arm:connects_per_request:5m{{{ARM}}})"), "{{arm}}"),
             unit=units.COUNT,
         )
         .decimals(0)
@@ -110,7 +112,7 @@ def _waiting() -> list[Builder[Panel]]:
             "Waiting right now",
             "Checkouts that waited for a connection at their worst moment within the rate window. A queue that does "
             "not go away is a pool that is too small, or a leak.",
-            query(f"sum by (arm) (max_over_time(db_client_connection_pending_requests{{{ARM}}}[$window]))", "{{arm}}"),
+            query(_by_arm(f"max_over_time(db_client_connection_pending_requests{{{ARM}}}[$window])"), "{{arm}}"),
             unit=units.COUNT,
         )
         .axis_soft_max(1)
@@ -119,7 +121,7 @@ def _waiting() -> list[Builder[Panel]]:
             "Timeouts",
             "Checkouts per second that gave up; each is a request that was answered 503 within the pool's timeout "
             "instead of hanging. Good is zero; anything else fires the alert PoolExhausted.",
-            query(f"sum by (arm) (rate(db_client_connection_timeouts_total{{{ARM}}}[$window]))", "{{arm}}"),
+            query(_by_arm(f"rate(db_client_connection_timeouts_total{{{ARM}}}[$window])"), "{{arm}}"),
             unit=units.EVENTS_PER_SECOND,
         )
         .axis_soft_max(1)
@@ -154,9 +156,9 @@ def _waiting() -> list[Builder[Panel]]:
 
 def _holding() -> list[Builder[Panel]]:
     def most(state: str) -> str:
-        return f'sum by (arm) (max_over_time(db_client_connection_count{{{ARM}, state="{state}"}}[$window]))'
+        return _by_arm(f'max_over_time(db_client_connection_count{{{ARM}, state="{state}"}}[$window])')
 
-    size = f"sum by (arm) (db_client_connection_max{{{ARM}}} < Inf)"
+    size = _by_arm(f"db_client_connection_max{{{ARM}}} < Inf")
     return [
         time_series(
             "Checked out against size",
