@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cached_board import PATH, QUERY
-from bench.contestant import Entry, contestants, in_turn
+from bench.contestant import Entry, measured
 
-ROUNDS: Final = 9
+STARTS: Final = 3
+ROUNDS: Final = 3
+"""Of each start."""
 REQUESTS: Final = 600
 FEW_REQUESTS: Final = 16
 """Of the way that takes hundreds of times as long."""
@@ -40,9 +42,7 @@ def main(data_dir: Path, console: Console) -> bool:
             "fastapi-cache2", "fastapi-cache2 in memory, uninstrumented", "identity", data_dir
         )
     }
-    with contestants(list(wanted.values())) as everybody:
-        in_turn(everybody, ROUNDS)
-    found = dict(zip(wanted, everybody, strict=True))
+    found = dict(zip(wanted, measured(list(wanted.values()), starts=STARTS, rounds=ROUNDS), strict=True))
     bare = {coding: found[f"bare-{coding}", coding] for coding in ("identity", "zstd")}
     ours = {coding: found["ours", coding] for coding in bare}
     usual = found["fastapi-cache2", "identity"]

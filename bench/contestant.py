@@ -1,4 +1,4 @@
-"""One worker that answers in one way, and what its answers cost it, round by round."""
+"""Workers that each answer in one way, in turn, and what their answers cost them."""
 
 import os
 import subprocess
@@ -12,27 +12,16 @@ from bench.load import CONNECTIONS, Client, client
 
 
 @dataclass
-class Contestant:
-    """A worker, its client, and the CPU seconds that each request of a round took, and all of its threads with it."""
+class Figures:
+    """What the answers of one entry cost, round by round, and all of the worker's threads with them."""
 
     title: str
-    worker: "subprocess.Popen[str]"
-    client: Client
-    requests: int
     seconds: list[float] = field(default_factory=list)
     """CPU seconds per request, by round."""
     per_second: list[float] = field(default_factory=list)
     """Requests in a second of the clock, by round."""
 
-    def round(self) -> None:
-        """Send the requests of one round."""
-        answered = self.requests + CONNECTIONS
-        before, started = self._cpu_s(), perf_counter()
-        self.client.send(self.requests)
-        self.per_second.append(answered / (perf_counter() - started))
-        self.seconds.append((self._cpu_s() - before) / answered)
-
-    def kept(self, reference: "Contestant") -> list[float]:
+    def kept(self, reference: "Figures") -> list[float]:
         """Return which share of the reference's throughput this one keeps, by round, as CPU time limits it."""
         return [theirs / own for theirs, own in zip(reference.seconds, self.seconds, strict=True)]
 
@@ -40,6 +29,24 @@ class Contestant:
     def microseconds(self) -> float:
         """The median CPU time of a request."""
         return median(self.seconds) * 1e6
+
+
+@dataclass
+class Contestant:
+    """A running worker, its client, and where its figures go."""
+
+    worker: "subprocess.Popen[str]"
+    client: Client
+    requests: int
+    figures: Figures
+
+    def round(self) -> None:
+        """Send the requests of one round."""
+        answered = self.requests + CONNECTIONS
+        before, started = self._cpu_s(), perf_counter()
+        self.client.send(self.requests)
+        self.figures.per_second.append(answered / (perf_counter() - started))
+        self.figures.seconds.append((self._cpu_s() - before) / answered)
 
     def _cpu_s(self) -> float:
         if self.worker.stdin is None or self.worker.stdout is None:
@@ -63,8 +70,23 @@ class Entry:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
+def measured(entries: Sequence[Entry], *, starts: int, rounds: int) -> list[Figures]:
+    """Return the figures of each entry, over so many starts of its worker and so many rounds of each.
+
+    Two starts of one program differ by what its memory happens to look like, as much as by two percent, and no number
+    of rounds in one of them shows it.
+    """
+    figures = [Figures(entry.title) for entry in entries]
+    for _ in range(starts):
+        with contestants(entries, figures) as everybody:
+            for number in range(rounds):  # there and back again, so that nobody is always the first
+                for one in everybody if number % 2 == 0 else reversed(everybody):
+                    one.round()
+    return figures
+
+
 @contextmanager
-def contestants(entries: Sequence[Entry]) -> Iterator[list[Contestant]]:
+def contestants(entries: Sequence[Entry], figures: Sequence[Figures]) -> Iterator[list[Contestant]]:
     """Give a running, warm worker for each entry; they start and stop side by side."""
     workers = [
         subprocess.Popen(  # noqa: S603 our own programs
@@ -79,7 +101,7 @@ def contestants(entries: Sequence[Entry]) -> Iterator[list[Contestant]]:
     ]
     try:
         with ExitStack() as connected:
-            yield [_warm(connected, entry, worker) for entry, worker in zip(entries, workers, strict=True)]
+            yield [_warm(connected, *those) for those in zip(entries, workers, figures, strict=True)]
     finally:
         for worker in workers:
             if worker.stdin is not None:
@@ -90,17 +112,10 @@ def contestants(entries: Sequence[Entry]) -> Iterator[list[Contestant]]:
                 worker.stdout.close()
 
 
-def _warm(connected: ExitStack, entry: Entry, worker: "subprocess.Popen[str]") -> Contestant:
+def _warm(connected: ExitStack, entry: Entry, worker: "subprocess.Popen[str]", figures: Figures) -> Contestant:
     if worker.stdout is None:
         raise RuntimeError("the worker has no pipes")
     port = int(worker.stdout.readline())
     sending = connected.enter_context(client(port, entry.path, accept_encoding=entry.accept_encoding))
     sending.send(max(entry.requests // 4, CONNECTIONS))
-    return Contestant(entry.title, worker, sending, entry.requests)
-
-
-def in_turn(contestants: Sequence[Contestant], rounds: int) -> None:
-    """Let everybody run so many rounds, there and back again, so that nobody is always the first."""
-    for number in range(rounds):
-        for one in contestants if number % 2 == 0 else reversed(contestants):
-            one.round()
+    return Contestant(worker, sending, entry.requests, figures)

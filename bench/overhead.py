@@ -17,11 +17,13 @@ from rich.table import Table
 
 from bench.anatomy import anatomy
 from bench.arms import ARMS, Arm
-from bench.contestant import Contestant, Entry, contestants, in_turn
+from bench.contestant import Entry, Figures, measured
 from bench.overhead_page import Row, page
 from bench.sink import Sink, sink
 
-ROUNDS: Final = 21
+STARTS: Final = 7
+ROUNDS: Final = 5
+"""Of each start."""
 REQUESTS: Final = 1_000
 BASELINE: Final = Path(__file__).with_name("overhead.json")
 PAGE: Final = Path("docs/overhead.md")
@@ -39,9 +41,9 @@ def main(arguments: list[str]) -> int:
         return 2
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with sink() as taking, contestants([_entry(arm, taking) for arm in ARMS]) as everybody:
-        in_turn(everybody, ROUNDS)
-    by_name = {arm.name: one for arm, one in zip(ARMS, everybody, strict=True)}
+    with sink() as taking:
+        figures = measured([_entry(arm, taking) for arm in ARMS], starts=STARTS, rounds=ROUNDS)
+    by_name = {arm.name: one for arm, one in zip(ARMS, figures, strict=True)}
     silent = [arm.name for arm in ARMS if arm.exports and not taking.size_bytes[arm.name]]
     if silent:
         sys.stderr.write(f"not a measurement: {', '.join(silent)} exported nothing\n")
@@ -51,7 +53,7 @@ def main(arguments: list[str]) -> int:
     console.print(_table(rows))
     if arguments:
         BASELINE.write_text(json.dumps({row.name: round(row.kept, 3) for row in rows}, indent=2) + "\n")
-        PAGE.write_text(page(rows, anatomy(), rounds=ROUNDS, requests=REQUESTS))
+        PAGE.write_text(page(rows, anatomy(), starts=STARTS, rounds=ROUNDS, requests=REQUESTS))
         console.print(f"wrote {BASELINE.name} and {PAGE}")
         return 0
     if not BASELINE.exists():
@@ -82,7 +84,7 @@ def _entry(arm: Arm, taking: Sink) -> Entry:
     )
 
 
-def _row(arm: Arm, by_name: Mapping[str, Contestant]) -> Row:
+def _row(arm: Arm, by_name: Mapping[str, Figures]) -> Row:
     one, reference = by_name[arm.name], by_name[REFERENCES.get(arm.name, "bare")]
     kept = one.kept(reference)
     first, _, third = quantiles(kept, n=4)

@@ -51,9 +51,10 @@ bare throughput than in `bench/overhead.json`, the baseline that was recorded wi
 ## Per signal
 
 A FastAPI route with one path parameter and a model of three fields as its answer, served by one uvicorn worker on a
-processor of its own; the client has another one. Every arm is a process; they take turns, {rounds} rounds of {requests}
-requests on eight connections, there and back: after a hundred of them a worker's code and data are back in the caches
-that the others had used meanwhile. *CPU* is the median of the process's CPU time per request, with all of its threads.
+processor of its own; the client has another one. Every arm is a process that is started {starts} times, because two
+starts of one program differ by up to two percent; each time they take turns, {rounds} rounds of {requests} requests on
+eight connections, there and back: after a hundred of them a worker's code and data are back in the caches that the
+others had used meanwhile. *CPU* is the median of the process's CPU time per request, with all of its threads.
 *Kept* is the median over the rounds of the bare arm's CPU time divided by the arm's own: the share of the throughput
 that is left, because the worker is what limits it. The range is that of the middle half of the rounds.
 
@@ -94,9 +95,10 @@ the collector's address in `BENCH_COLLECTOR`, and read what it says.
 """
 
 
-def page(rows: Sequence[Row], steps: Sequence[Step], *, rounds: int, requests: int) -> str:
+def page(rows: Sequence[Row], steps: Sequence[Step], *, starts: int, rounds: int, requests: int) -> str:
     """Return the page in Markdown."""
     return _TEXT.format(
+        starts=starts,
         rounds=rounds,
         requests=f"{requests:,}",
         rows=_table(

@@ -6,20 +6,20 @@ import httpx
 import pytest
 
 from bench.arms import ARMS
-from bench.contestant import Contestant, Entry, contestants, in_turn
+from bench.contestant import Entry, Figures, contestants, measured
 from bench.sink import sink
 
 
-def measured(*seconds: float) -> Contestant:
-    return Contestant("x", None, None, 1, seconds=list(seconds))  # type: ignore[arg-type]  # nothing is sent
+def took(*seconds: float) -> Figures:
+    return Figures("x", list(seconds))
 
 
 def test_twice_the_time_keeps_half_of_the_throughput_round_by_round() -> None:
-    assert measured(2.0, 4.0, 1.0).kept(measured(1.0, 1.0, 1.0)) == [0.5, 0.25, 1.0]
+    assert took(2.0, 4.0, 1.0).kept(took(1.0, 1.0, 1.0)) == [0.5, 0.25, 1.0]
 
 
 def test_the_time_of_a_request_is_the_median_of_the_rounds() -> None:
-    assert measured(1e-6, 5e-6, 100e-6).microseconds == pytest.approx(5.0)
+    assert took(1e-6, 5e-6, 100e-6).microseconds == pytest.approx(5.0)
 
 
 def test_workers_answer_side_by_side_and_what_they_use_is_counted() -> None:
@@ -27,12 +27,17 @@ def test_workers_answer_side_by_side_and_what_they_use_is_counted() -> None:
         Entry(title=name, command=[sys.executable, "-m", "bench.arms", name], path="/items/7", requests=40)
         for name in ("bare", "access-log")
     ]
-    with contestants(entries) as (bare, logging):
-        in_turn([bare, logging], 2)
-        assert bare.worker.poll() is None
-    assert [len(one.seconds) for one in (bare, logging)] == [2, 2]
+    bare, logging = measured(entries, starts=2, rounds=3)
+    assert [len(one.seconds) for one in (bare, logging)] == [len(one.per_second) for one in (bare, logging)] == [6, 6]
     assert all(0 < seconds < 1 for one in (bare, logging) for seconds in one.seconds)
-    assert [one.worker.returncode for one in (bare, logging)] == [0, 0]
+
+
+def test_a_worker_ends_with_its_measurement() -> None:
+    entry = Entry(title="bare", command=[sys.executable, "-m", "bench.arms", "bare"], path="/items/7", requests=40)
+    with contestants([entry], [Figures("bare")]) as (bare,):
+        bare.round()
+        assert bare.worker.poll() is None
+    assert bare.worker.returncode == 0
 
 
 def test_the_sink_counts_what_came_from_whom() -> None:
@@ -47,6 +52,6 @@ def test_an_arm_that_says_so_exports() -> None:
     command = [sys.executable, "-m", "bench.arms", arm]
     with sink() as taking:
         environ = {"BENCH_COLLECTOR": taking.url(arm)}
-        with contestants([Entry(title=arm, command=command, path="/items/7", requests=120, environ=environ)]) as (one,):
-            one.round()
+        entry = Entry(title=arm, command=command, path="/items/7", requests=120, environ=environ)
+        measured([entry], starts=1, rounds=1)
     assert taking.size_bytes[arm] > 1000
