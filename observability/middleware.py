@@ -1,6 +1,6 @@
 """The one middleware: outermost, pure ASGI, and short for requests that nobody will look at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from time import perf_counter
@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from observability.exchange import Exchange
-from observability.guard import swallow
+from observability.guard import guarded, swallow
 from observability.http_metrics import HttpMetrics
 from observability.request import RECORD, RequestRecord, current_request
 from observability.route_table import UNMATCHED, RouteTable
@@ -51,19 +51,33 @@ class Signals:
 class InstrumentationMiddleware:
     """Measures every request of the application inside it, and tells the observers."""
 
-    def __init__(self, app: ASGIApp, *, websockets: ASGIApp, routes: RouteTable, signals: Signals) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        websockets: ASGIApp,
+        routes: RouteTable,
+        signals: Signals,
+        at_first: Callable[[], None],
+    ) -> None:
         self.app = websockets
         self._http = app
         self._routes = routes
         self._signals = signals
         self._active = signals.metrics.active
         self._slow_s = signals.tracing.slow_s
+        self._at_first: Callable[[], None] | None = at_first
+        """Called once, before the first request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request through the application; measure it unless an outer instrumentation already does."""
         if scope["type"] != "http" or RECORD in scope:
             await self.app(scope, receive, send)
             return
+        if self._at_first is not None:
+            at_first, self._at_first = self._at_first, None
+            with guarded("first_request"):
+                at_first()
         signals = self._signals
         exchange = Exchange(scope, receive, send, routes=self._routes, adds=signals.response_headers)
         self._active.add(exchange)

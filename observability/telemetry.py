@@ -1,7 +1,8 @@
 """What one application's telemetry consists of, and its start and stop."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.trace import SpanProcessor
@@ -34,9 +35,15 @@ from observability.websocket import WebSocketMetrics, observed_websockets
 if TYPE_CHECKING:
     from celery import Celery
 
+logger: Final = logging.getLogger("observability")
+
 
 class Telemetry:
-    """What `instrument()` set up for one application; it runs while the application does."""
+    """What `instrument()` set up for one application; it runs while the application's lifespan does.
+
+    Where no lifespan runs, because the server has none or the application is mounted in another one, call `start()` and
+    `stop()` yourself.
+    """
 
     def __init__(
         self,
@@ -50,6 +57,7 @@ class Telemetry:
         self.registry = registry
         self.settings = settings
         self._title = title
+        self._is_running = False
         register_failures(registry)
         self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
         self.websockets = WebSocketMetrics(registry)
@@ -126,10 +134,14 @@ class Telemetry:
                 when_noteworthy=noteworthy,
                 response_headers=frozenset(name.encode() for name in self.settings.response_headers),
             ),
+            at_first=self._look_whether_it_runs,
         )
 
     def start(self) -> None:
-        """Begin to export and to serve metrics; the application's lifespan does this, in every worker."""
+        """Begin to export and to serve metrics; call it in each worker, where its event loop runs. Twice is once."""
+        if self._is_running:
+            return
+        self._is_running = True
         resource = process_resource(self.settings, title=self._title)
         with guarded("logs_start"):
             self.logs.start(resource)
@@ -144,6 +156,7 @@ class Telemetry:
 
     def stop(self) -> None:
         """Export what is left, within the shutdown timeout for all of it, and stop serving metrics."""
+        self._is_running = False
         deadline = Deadline(self.settings.shutdown_timeout_s)
         self.saturation.stop()
         with guarded("errors_stop"):
@@ -154,3 +167,12 @@ class Telemetry:
             self._server.stop()
         with guarded("logs_stop"):
             self.logs.stop(timeout_s=deadline.left_s)
+
+    def _look_whether_it_runs(self) -> None:
+        """Say so if requests come although nothing was started, and something should have been."""
+        wanted = {self.settings.metrics_exporter, self.settings.traces_exporter}
+        if not self._is_running and wanted != {"none"}:
+            logger.warning(
+                "telemetry was not started, so that no metrics are served and nothing is exported: no lifespan runs "
+                "for this application; call start() and stop() of what instrument() returned"
+            )

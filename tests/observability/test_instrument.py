@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from observability import InstrumentationError, TelemetrySettings, instrument
+from observability import InstrumentationError, Telemetry, TelemetrySettings, instrument
 from observability.testing import running, telemetry
 
 SILENT = TelemetrySettings(metrics_exporter="none", log_format="none", access_log=False)
@@ -134,6 +134,43 @@ async def test_without_a_lifespan_requests_are_measured_and_named() -> None:
     assert len(response.headers["x-trace-id"]) == 32
     labels = {"method": "GET", "handler": "/hello", "status": "200"}
     assert registry.get_sample_value("http_requests_total", labels) == 1
+
+
+def mounted() -> tuple[Starlette, Telemetry]:
+    """Return an application whose lifespan never runs, because it is mounted in another one."""
+    inner = FastAPI()
+    inner.add_route("/hello/{name}", hello)
+    watched = instrument(inner, settings=TelemetrySettings(metrics_port=0, log_format="none", traces_exporter="none"))
+    return Starlette(routes=[Mount("/api", inner)]), watched
+
+
+@pytest.mark.anyio
+async def test_where_no_lifespan_runs_it_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    app, watched = mounted()
+    async with running(app) as client:
+        for name in ("me", "you"):
+            assert (await client.get(f"/api/hello/{name}")).text == "hello"
+    (said,) = [record.message for record in caplog.records if record.name == "observability"]
+    assert "call start() and stop() of what instrument() returned" in said
+    assert watched.metrics_port is None
+
+
+@pytest.mark.anyio
+async def test_where_no_lifespan_runs_it_can_be_started(caplog: pytest.LogCaptureFixture) -> None:
+    app, watched = mounted()
+    watched.start()
+    port = watched.metrics_port
+    try:
+        watched.start()
+        assert watched.metrics_port == port
+        async with running(app) as client, httpx.AsyncClient() as outside:
+            await client.get("/api/hello/me")
+            metrics = (await outside.get(f"http://127.0.0.1:{port}/metrics", headers={"Accept": "text/plain"})).text
+    finally:
+        watched.stop()
+    assert 'http_requests_total{handler="/hello/{name}",method="GET",status="200"} 1.0' in metrics
+    assert not [record for record in caplog.records if record.name == "observability"]
+    assert watched.metrics_port is None
 
 
 @pytest.mark.anyio
