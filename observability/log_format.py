@@ -1,6 +1,7 @@
 """How log records look: JSON, one line each, or lines for people on a terminal."""
 
 import logging
+import re
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
 
@@ -11,13 +12,17 @@ from observability.log_ids import add_ids, exception_of, exception_text
 
 _FIRST: Final = ("timestamp", "level", "logger", "message")
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What moves a terminal's cursor, changes its colours or breaks a line, except a tab and a line's end."""
+
 
 def formatter(*, json: bool, colors: bool) -> logging.Formatter:
     """Return the formatter of all records, structlog's and the standard library's."""
     if json:
-        render: list[Processor] = [_ordered, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        render: list[Processor] = [_ordered, structlog.processors.JSONRenderer()]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+        console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        render = [_harmless, console]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
@@ -77,3 +82,12 @@ def _ordered(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping
     """Put what every record has first, so that people can read the lines too."""
     event["message"] = event.pop("event")
     return {**{name: event[name] for name in _FIRST if name in event}, **event}
+
+
+def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Let nothing that somebody sent act on the terminal, or begin a line as if it were a record."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            visible = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+            event[name] = visible.replace("\n", "\n    ")
+    return event

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from observability import TelemetrySettings, instrument
+from observability.log_format import formatter
 from observability.telemetry import Telemetry
 from tests.servers.asgi import serving
 from tests.servers.http import Recorded, recording
@@ -29,6 +30,12 @@ async def hello(request: Request) -> PlainTextResponse:
     structlog.get_logger("shop").info("looking", item=7)
     logging.getLogger("old").warning("in %s style", "old", extra={"shelf": 3})
     return PlainTextResponse(request.url.path)
+
+
+async def repeating(request: Request) -> PlainTextResponse:
+    logging.getLogger("old").warning("they said %s", request.query_params["said"])
+    structlog.get_logger("shop").info("heard", said=request.query_params["said"])
+    return PlainTextResponse("")
 
 
 async def failing(request: Request) -> PlainTextResponse:
@@ -47,7 +54,7 @@ class Terminal(io.StringIO):
 def logged(stream: io.StringIO, **settings: Any) -> Iterator[tuple[str, Telemetry]]:
     """Serve an application that logs to the stream, until its log is complete."""
     given = {"metrics_exporter": "none", "log_format": "json"}
-    app = Starlette(routes=[Route("/hello", hello), Route("/raise", failing)])
+    app = Starlette(routes=[Route("/hello", hello), Route("/raise", failing), Route("/repeat", repeating)])
     stderr, sys.stderr = sys.stderr, stream
     try:
         telemetry = instrument(app, settings=TelemetrySettings(**given | settings))
@@ -133,6 +140,41 @@ def test_what_callers_choose_stays_on_one_line() -> None:
     text = stream.getvalue()
     assert "\x1b[31m" not in text
     assert r"GET /a\nb\"c" in text
+
+
+SAID = "\x85a\u2028b\x1b[31mc\x9b2Jd\ne"
+
+
+def test_what_is_repeated_of_callers_stays_on_one_line_of_json() -> None:
+    stream = io.StringIO()
+    with logged(stream, access_log=False) as (url, _):
+        httpx.get(f"{url}/repeat", params={"said": SAID})
+    first, second = (line for line in lines(stream) if line["logger"] in {"old", "shop"})
+    assert first["message"] == f"they said {SAID}"
+    assert second["said"] == SAID
+    assert stream.getvalue().isascii()
+
+
+def test_what_is_repeated_of_callers_does_nothing_to_a_terminal() -> None:
+    stream = io.StringIO()
+    with logged(stream, log_format="console", access_log=False) as (url, _):
+        httpx.get(f"{url}/repeat", params={"said": SAID})
+    text = stream.getvalue()
+    assert not set(text) & set("\x1b\x85\x9b\u2028")
+    assert r"a\x2028b\x1b[31mc\x9b2Jd" in text
+    assert not [line for line in text.split("\n") if line.startswith("e")]
+
+
+def test_a_lone_surrogate_is_written() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    for is_json in (True, False):
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(formatter(json=is_json, colors=False))
+        handler.handle(logging.makeLogRecord({"name": "old", "msg": "a \udc80 b", "levelname": "INFO"}))
+    stream.seek(0)
+    as_json, for_people = stream.read().splitlines()
+    assert json.loads(as_json)["message"] == "a \udc80 b"
+    assert r"a \xdc80 b" in for_people
 
 
 def test_on_a_terminal_people_read_lines() -> None:
