@@ -11,6 +11,7 @@ import httpx
 from service.cache.meter import CacheMeter
 from service.cache.null import Invalidates
 from service.cache.tags import canonical
+from service.finding_transport import FindingTransport
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class PurgingCache:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._inner = inner
+        transport = transport or FindingTransport(httpx.AsyncHTTPTransport())
         self._client = httpx.AsyncClient(base_url=url, timeout=PURGE_S, transport=transport)
         self._meter = meter
         self._clock = clock
