@@ -29,6 +29,13 @@ SECTIONS: Final = {
             "were full, the second from the end."
         ),
     ),
+    "blocked event loop": (
+        "A blocked event loop",
+        (
+            "A handler of an instrumented application computes without giving way. Nobody is answered meanwhile; the\n"
+            "metrics, which a thread serves, are scraped all the time, and name the route."
+        ),
+    ),
     "faults": (
         "Faults under traffic",
         (
