@@ -82,6 +82,9 @@ class Driver:
         self._pending: set[Sent] = set()
         self._drained = asyncio.Event()
         self._is_closed_loop = False
+        self._has_unsent = False
+        self._is_over = False  # not told by the time: a loop's timers may be a little early, and its time a little old
+        self._is_closed = False
 
     @property
     def under_way(self) -> int:
@@ -97,6 +100,7 @@ class Driver:
         """Send when requests are due, in seconds from the start, until the end; then wait for the last answers."""
         started = self._begin - self._stretch.warm_up_s
         due = (started + arrival for arrival in arrivals)
+        self._has_unsent = True
         self._tick(next(due, None), due)
         await self._finish()
 
@@ -108,7 +112,8 @@ class Driver:
         await self._finish()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and open none from now on."""
+        self._is_closed = True
         self.recording.connections = len(self._connections)
         for task in self._opening:
             task.cancel()
@@ -119,8 +124,9 @@ class Driver:
 
     async def _finish(self) -> None:
         await asyncio.sleep(self._end - self._loop.time())
+        self._is_over = True
         self.recording.backlog = sum(sent.is_measured and sent.bytes_per_s is None for sent in self._pending)
-        if self._pending:
+        if self._pending or self._has_unsent:
             try:
                 async with asyncio.timeout(self._stretch.drain_s):
                     await self._drained.wait()
@@ -136,11 +142,15 @@ class Driver:
         self._pending.clear()
 
     def _tick(self, due: float | None, arrivals: Iterator[float]) -> None:
+        if self._is_closed:
+            return
         now = self._loop.time()
         while due is not None and due <= now:
             self._send(next(self._requests), due)
             due = next(arrivals, None)
         if due is None:
+            self._has_unsent = False
+            self._note_if_drained()
             return
         if due - now > SPIN_S:
             self._loop.call_later(due - now - SPIN_S, self._tick, due, arrivals)
@@ -206,6 +216,8 @@ class Driver:
             connection.start(self._queue.popleft())
         else:
             self._idle.append(connection)
+        if self._is_closed:
+            return
         was_idle_too_long = exchange.status == UNANSWERED and not exchange.received_bytes and connection.carried > 1
         if was_idle_too_long and not exchange.is_resent and exchange.request.method == "GET":
             exchange.is_resent = True  # the service closed the connection just as it was used again
@@ -229,14 +241,19 @@ class Driver:
                 encoding=headers[b"content-encoding"],
                 body=bytes(sent.body),
             )
-        if self._is_closed_loop and now < self._end:
+        if self._is_closed_loop and now < self._end and not self._is_over:
             delay = RECONNECT_S if sent.status == UNANSWERED else 0
             self._loop.call_later(delay, self._send_next)
-        elif not self._pending and now >= self._end:
+        else:
+            self._note_if_drained()
+
+    def _note_if_drained(self) -> None:
+        if self._is_over and not self._pending and not self._has_unsent:
             self._drained.set()
 
     def _send_next(self) -> None:
-        self._send(next(self._requests), self._loop.time())
+        if not self._is_over:
+            self._send(next(self._requests), self._loop.time())
 
     def _record(self, sent: Sent, now: float, error: str) -> None:
         recording, kind = self.recording, sent.request.kind

@@ -8,7 +8,7 @@ from statistics import stdev
 
 import pytest
 
-from lab.load import drive
+from lab.load import Driver, drive
 from lab.memory import Memory
 from lab.pace import ClosedLoop, OpenLoop, Pace, Stretch
 from lab.recording import Recording
@@ -98,6 +98,50 @@ def test_poisson_arrivals_are_the_same_for_the_same_seed_irregular_and_as_many_a
     # The gaps of a Poisson process are exponential: as wide as their mean, and one in e of them longer than it.
     assert stdev(gaps) == pytest.approx(1 / 50, rel=0.1)
     assert sum(gap > 1 / 50 for gap in gaps) / len(gaps) == pytest.approx(1 / 2.718, abs=0.03)
+
+
+def test_an_open_loop_that_is_held_up_sends_all_that_was_due_before_it_ends() -> None:
+    def arrivals() -> Iterator[float]:
+        yield 0.05
+        time.sleep(0.3)  # beyond the end: the time that the loop knows is old now, and the next timer late
+        yield 0.19
+
+    async def run() -> Recording:
+        async with known_service(delayed(0)) as url:
+            driver = Driver(Address.of(url), asking(), Stretch(duration_s=0.2), Memory())
+            await driver.run_open(arrivals())
+            await driver.close()
+            return driver.recording
+
+    recording = asyncio.run(run())
+    assert recording.answers["page"] == 2
+    assert not recording.failures
+
+
+@pytest.mark.parametrize("pace", [OpenLoop(rate_per_s=500), ClosedLoop(clients=8)], ids=["open", "closed"])
+def test_nothing_is_sent_after_a_stretch(pace: Pace) -> None:
+    """Not even the requests whose connections the driver closes: the next stretch would count them."""
+    calls = count()
+    asked: list[str] = []
+    is_over = asyncio.Event()
+
+    async def answering_the_first(request: Asked) -> Answer:
+        asked.append(request.target)
+        if next(calls) >= 40:
+            await is_over.wait()
+        return Answer()
+
+    async def run() -> list[int]:
+        async with known_service(answering_the_first) as url:
+            stretch = Stretch(duration_s=0.2, drain_s=0.1)
+            await drive(Address.of(url), asking(), pace, stretch, memory=Memory())
+            before = len(asked)
+            await asyncio.sleep(0.2)
+            is_over.set()
+            return [before, len(asked)]
+
+    before, after = asyncio.run(run())
+    assert after == before > 40
 
 
 def test_a_closed_loop_finds_the_throughput() -> None:
