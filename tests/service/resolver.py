@@ -7,10 +7,12 @@ from typing import Any, Final
 import pytest
 
 GONE: Final = "gone.invalid"
+BACK: Final = "back.invalid"
+"""Has an address at once."""
 
 
 class Resolver:
-    """The loop's lookups of a name that is gone, which take as long as the test wants."""
+    """The loop's lookups of `GONE`, which take as long as the test wants, and of `BACK`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
@@ -19,9 +21,12 @@ class Resolver:
         real = loop.getaddrinfo
 
         async def getaddrinfo(host: Any, port: Any, **options: Any) -> Any:
-            if host not in {GONE, GONE.encode()}:  # anyio asks in bytes
+            name = host.decode() if isinstance(host, bytes) else host  # anyio passes bytes
+            if name not in {GONE, BACK}:
                 return await real(host, port, **options)
-            self.asked.append(GONE)
+            self.asked.append(name)
+            if name == BACK:
+                return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
             await self.answers.wait()
             raise socket.gaierror(-2, "Name or service not known")
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from service.finding_transport import FindingTransport
-from tests.service.resolver import GONE, Resolver
+from tests.service.resolver import BACK, GONE, Resolver
 
 
 class Server(httpx.AsyncBaseTransport):
@@ -23,13 +23,13 @@ class Server(httpx.AsyncBaseTransport):
         return httpx.Response(200)
 
 
-def client(inner: httpx.AsyncBaseTransport, *, host: str = GONE) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{host}", timeout=0.01, transport=FindingTransport(inner))
+def client(inner: httpx.AsyncBaseTransport, *, host: str = GONE, timeout_s: float | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"http://{host}", timeout=timeout_s, transport=FindingTransport(inner))
 
 
 async def test_requests_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Resolver(monkeypatch)
-    async with client(httpx.AsyncHTTPTransport()) as asking:
+    async with client(httpx.AsyncHTTPTransport(), timeout_s=0.01) as asking:
         for number in range(20):
             with pytest.raises(httpx.ConnectTimeout):
                 await asking.get(f"/{number}")
@@ -54,12 +54,14 @@ async def test_nothing_is_looked_up_for_a_server_that_is_there(monkeypatch: pyte
     assert resolver.asked == []
 
 
-async def test_a_server_that_is_back_is_asked_again() -> None:
+async def test_a_server_that_is_back_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver = Resolver(monkeypatch)
     server = Server(is_away=True)
-    async with client(server, host="localhost") as asking:
+    async with client(server, host=BACK) as asking:
         with pytest.raises(httpx.ConnectError):
             await asking.get("/")
         server.is_away = False
         for _ in range(2):
             assert (await asking.get("/")).status_code == 200
     assert server.asked == 3
+    assert resolver.asked == [BACK]
