@@ -40,7 +40,7 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m docs.reference --check
+	$(BIN)/python -m docsgen.reference --check
 	$(BIN)/python -m prometheus.build --check
 	$(BIN)/python -m grafana.build --check
 
@@ -80,12 +80,12 @@ lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
 
 reliability: $(DEV_STAMP)  ## load, faults, bad input at full length; SOAK=1800 seconds; writes docs/reliability.md
 	RELIABILITY=1 SOAK=$(SOAK) CASES=$(CASES) $(BIN)/python -m pytest tests/reliability $(RELIABILITY)
-	$(BIN)/python -m docs.reference
+	$(BIN)/python -m docsgen.reference
 
 audit: $(DEV_STAMP)  ## ask the Python advisory database about every pinned requirement; needs the network
 	@rm -f $(VENV)/audit.json
 	-@$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements.txt --progress-spinner off --format json --output $(VENV)/audit.json
-	@$(BIN)/python -m docs.audit $(VENV)/audit.json
+	@$(BIN)/python -m docsgen.audit $(VENV)/audit.json
 
 bench: $(DEV_STAMP)  ## time what must be fast, side by side
 	$(BIN)/python -m bench $(if $(RECORD),--record)

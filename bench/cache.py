@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cached_board import PATH, QUERY
-from bench.contestant import Entry, measured
+from bench.competitor import Entry, measured
 
 STARTS: Final = 3
 ROUNDS: Final = 3

@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.bodies import bodies
-from observability.compression import CompressionMetrics
+from observability.cache.compression import CompressionMetrics
 from service.compression import codings
 from service.compression.middleware import CompressionMiddleware
 

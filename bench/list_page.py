@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench.arms import Arm, serve
 from bench.cached_board import INSTRUMENTED, UNINSTRUMENTED
-from bench.contestant import Entry, measured
+from bench.competitor import Entry, measured
 from service.app import create_app
 from service.dataset import schema
 from service.settings import Settings

@@ -15,11 +15,11 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench.anatomy import anatomy
 from bench.arms import ARMS, Arm
-from bench.contestant import Entry, Figures, measured
+from bench.collector_stub import Sink, sink
+from bench.competitor import Entry, Figures, measured
+from bench.microbench import anatomy
 from bench.overhead_page import Row, page
-from bench.sink import Sink, sink
 
 STARTS: Final = 7
 ROUNDS: Final = 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
-from bench.anatomy import Step
+from bench.microbench import Step
 
 GOALS: Final = {"ours-10": 0.85, "ours-10-log": 0.80, "ours-100": 0.60}
 PACKAGES: Final = (

@@ -26,9 +26,9 @@ def demo(
     from rich.console import Console  # noqa: PLC0415
 
     from lab.demo import QUICK, THOROUGH, demonstrate  # noqa: PLC0415
-    from lab.live import watching  # noqa: PLC0415
+    from lab.report.live import watching  # noqa: PLC0415
+    from lab.report.table import print_headlines, print_notes  # noqa: PLC0415
     from lab.run import RunOptions  # noqa: PLC0415
-    from lab.table import print_headlines, print_notes  # noqa: PLC0415
 
     data.load(data_dir=data_dir)
     options = RunOptions(

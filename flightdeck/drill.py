@@ -12,9 +12,9 @@ import typer
 from flightdeck import data
 
 if TYPE_CHECKING:
-    from lab.drills.drill import Expectation
-    from lab.drills.outcome import Outcome
-    from lab.drills.session import Work
+    from lab.drills.environments.session import Work
+    from lab.drills.run.drill import Expectation
+    from lab.drills.run.outcome import Outcome
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -28,7 +28,7 @@ OnCompose = Annotated[
 @commands.command("list")
 def list_drills(on_compose: OnCompose = False) -> None:
     """List the drills: what each breaks, and which alerts must fire."""
-    from lab.drills.table import show_list  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.drills.run.table import show_list  # noqa: PLC0415 `flightdeck --help` stays quick
 
     show_list(list(_known(on_compose=on_compose).values()))
 
@@ -51,10 +51,10 @@ def run(  # noqa: PLR0913, PLR0917 an option each
     import json  # noqa: PLC0415 `flightdeck --help` stays quick
     from dataclasses import asdict  # noqa: PLC0415
 
-    from lab.drills.errors import DrillError  # noqa: PLC0415
-    from lab.drills.session import collected  # noqa: PLC0415
-    from lab.drills.table import report as page  # noqa: PLC0415
-    from lab.drills.table import show, show_all  # noqa: PLC0415
+    from lab.drills.environments.session import collected  # noqa: PLC0415
+    from lab.drills.run.errors import DrillError  # noqa: PLC0415
+    from lab.drills.run.table import report as page  # noqa: PLC0415
+    from lab.drills.run.table import show, show_all  # noqa: PLC0415
 
     known = _known(on_compose=on_compose)
     left_out = without or []
@@ -95,15 +95,15 @@ def _known(*, on_compose: bool) -> "Mapping[str, Expectation]":
 
 def _on_compose(names: list[str]) -> "Work":
     from lab.drills.compose_catalogue import COMPOSE_DRILLS  # noqa: PLC0415 `flightdeck --help` stays quick
-    from lab.drills.compose_run import run_on_compose  # noqa: PLC0415
+    from lab.drills.environments.compose_run import run_on_compose  # noqa: PLC0415
 
     return partial(run_on_compose, [COMPOSE_DRILLS[name] for name in names], say=_say)
 
 
 def _embedded(names: list[str], data_dir: Path, at_once: int | None) -> "Work":
-    from lab.databases import DATABASES  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.arms.databases import DATABASES  # noqa: PLC0415 `flightdeck --help` stays quick
     from lab.drills.catalogue import DRILLS  # noqa: PLC0415
-    from lab.drills.embedded import run_embedded, usually_at_once  # noqa: PLC0415
+    from lab.drills.environments.embedded import run_embedded, usually_at_once  # noqa: PLC0415
 
     if not all((data_dir / name).exists() for name in DATABASES):
         with redirect_stdout(sys.stderr):

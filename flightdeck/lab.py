@@ -22,8 +22,8 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    from lab.core.servers import Servers  # noqa: PLC0415
     from lab.experiments import BY_NAME, NOTHING  # noqa: PLC0415 `flightdeck --help` stays quick
-    from lab.servers import Servers  # noqa: PLC0415
     from lab.sweeps.catalogue import KNOWN  # noqa: PLC0415
 
     servers = Servers.from_environ(os.environ)
@@ -88,12 +88,12 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
 
     from rich.console import Console  # noqa: PLC0415
 
-    from lab.errors import LabError  # noqa: PLC0415
+    from lab.core.errors import LabError  # noqa: PLC0415
+    from lab.core.servers import Servers  # noqa: PLC0415
     from lab.experiments import chosen  # noqa: PLC0415
-    from lab.live import watching  # noqa: PLC0415
+    from lab.report.live import watching  # noqa: PLC0415
     from lab.run import QUICK, THOROUGH, RunOptions  # noqa: PLC0415
     from lab.run import run as run_lab  # noqa: PLC0415
-    from lab.servers import Servers  # noqa: PLC0415
 
     plan = replace(QUICK if quick else THOROUGH, seed=seed)
     if budget_s is not None:
@@ -155,10 +155,10 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
 
     from lab.compare import Service, parsed_request  # noqa: PLC0415
     from lab.compare import compare as compare_services  # noqa: PLC0415
-    from lab.errors import LabError  # noqa: PLC0415
-    from lab.live import watching  # noqa: PLC0415
+    from lab.core.errors import LabError  # noqa: PLC0415
+    from lab.core.servers import Servers  # noqa: PLC0415
+    from lab.report.live import watching  # noqa: PLC0415
     from lab.run import QUICK, THOROUGH, RunOptions  # noqa: PLC0415
-    from lab.servers import Servers  # noqa: PLC0415
 
     plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate)
     if budget_s is not None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lab.audience import Audience
-    from lab.result import LabResult
+    from lab.analysis.result import LabResult
+    from lab.report.observers import Audience
 
 
 def write_reports(
@@ -23,9 +23,9 @@ def write_reports(
     """Make a report of a result, or compare two results; exit with 1 where an effect changed."""
     from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from lab.drift import drift, read  # noqa: PLC0415
-    from lab.errors import LabError  # noqa: PLC0415
-    from lab.table import markdown, print_drift  # noqa: PLC0415
+    from lab.analysis.diff import drift, read  # noqa: PLC0415
+    from lab.core.errors import LabError  # noqa: PLC0415
+    from lab.report.table import markdown, print_drift  # noqa: PLC0415
 
     if len(results) != (2 if compare_runs else 1):
         typer.echo("give one result, or with --compare two: the earlier and the later", err=True)
@@ -49,7 +49,7 @@ def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
     """Print the result, and write the report where one is wanted."""
     from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from lab.table import print_result  # noqa: PLC0415
+    from lab.report.table import print_result  # noqa: PLC0415
 
     if report is not None:
         write_report(result, report)
@@ -61,7 +61,7 @@ def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
 
 def write_report(result: "LabResult", path: Path) -> None:
     """Write the report of what was measured, if anything was, and say where it is."""
-    from lab.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.report.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
 
     if not (result.techniques or result.leave_one_out or result.elsewhere or result.sweeps):
         typer.echo(f"nothing was measured, so there is no report at {path}", err=True)
@@ -81,9 +81,9 @@ def serve(
     """Serve a result as Prometheus metrics until Ctrl-C."""
     from threading import Event  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from lab.drift import read  # noqa: PLC0415
-    from lab.errors import LabError  # noqa: PLC0415
-    from lab.scrapable import Scrapable  # noqa: PLC0415
+    from lab.analysis.diff import read  # noqa: PLC0415
+    from lab.core.errors import LabError  # noqa: PLC0415
+    from lab.report.prometheus import Scrapable  # noqa: PLC0415
 
     try:
         scrapable = Scrapable.of(read(result), finished_at=result.stat().st_mtime)
@@ -101,7 +101,7 @@ def schema() -> None:
     """Print the JSON schema of results."""
     import json  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from lab.result import LabResult  # noqa: PLC0415
+    from lab.analysis.result import LabResult  # noqa: PLC0415
 
     typer.echo(json.dumps(LabResult.model_json_schema(), indent=2))
 
@@ -112,9 +112,9 @@ def audience(port: int, path: Path | None, *, say: Callable[[str], None]) -> "It
     import os  # noqa: PLC0415 `flightdeck --help` stays quick
     from time import time  # noqa: PLC0415
 
-    from lab.annotations import Annotations, Grafana  # noqa: PLC0415
-    from lab.audience import Everyone  # noqa: PLC0415
-    from lab.scrapable import Scrapable  # noqa: PLC0415
+    from lab.report.annotations import Annotations, Grafana  # noqa: PLC0415
+    from lab.report.observers import Everyone  # noqa: PLC0415
+    from lab.report.prometheus import Scrapable  # noqa: PLC0415
 
     scrapable = Scrapable(clock=time, path=path, say=say)
     grafana = Grafana.from_environ(os.environ)

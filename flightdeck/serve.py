@@ -34,8 +34,8 @@ def serve(
     """Serve the flights with the techniques that TECHNIQUES switches on; docs/settings.md lists every variable."""
     import uvicorn  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from flightdeck.bounded_head import BoundedHead  # noqa: PLC0415
-    from flightdeck.leaving_server import LeavingServer  # noqa: PLC0415
+    from flightdeck.server.draining_server import LeavingServer  # noqa: PLC0415
+    from flightdeck.server.header_limits import BoundedHead  # noqa: PLC0415
     from observability import TelemetryConfigurationError, TelemetrySettings  # noqa: PLC0415
     from service.app import create_app  # noqa: PLC0415
     from service.settings import ConfigurationError, Settings  # noqa: PLC0415
@@ -77,7 +77,7 @@ def _missing(settings: "Settings") -> str:
     """Return what is missing and may still come; refuse the start without flights, which nobody will bring."""
     import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from service.database_url import is_embedded, parsed  # noqa: PLC0415
+    from service.core.database_url import is_embedded, parsed  # noqa: PLC0415
     from service.errors import DatabaseUnreachable, NotReady  # noqa: PLC0415
 
     try:

@@ -24,10 +24,10 @@ def sweep(
     """Try settings over their range: a curve for each, and which value to choose."""
     from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
 
-    from lab.errors import LabError  # noqa: PLC0415
-    from lab.live import watching  # noqa: PLC0415
+    from lab.core.errors import LabError  # noqa: PLC0415
+    from lab.core.servers import Servers  # noqa: PLC0415
+    from lab.report.live import watching  # noqa: PLC0415
     from lab.run import THOROUGH, RunOptions  # noqa: PLC0415
-    from lab.servers import Servers  # noqa: PLC0415
     from lab.sweeps.catalogue import KNOWN, chosen_sweeps, run_sweeps  # noqa: PLC0415
 
     servers = Servers.from_environ(os.environ)

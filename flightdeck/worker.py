@@ -22,7 +22,7 @@ def worker(
 ) -> None:
     """Work on exports until interrupted; the settings are those of the service whose exports they are."""
     from observability import TelemetryConfigurationError, TelemetrySettings  # noqa: PLC0415 keeps `--help` quick
-    from observability.worker import instrument_worker  # noqa: PLC0415
+    from observability.celery.worker import instrument_worker  # noqa: PLC0415
     from service.exports.broker import working_app  # noqa: PLC0415
     from service.exports.task import register_export_task  # noqa: PLC0415
     from service.exports.worker import arguments  # noqa: PLC0415

@@ -8,15 +8,15 @@ from typing import Final
 
 import httpx
 
-from lab.errors import BadTarget, LabError
+from lab.analysis.outcome import compared, is_tight
+from lab.analysis.result import LabResult
+from lab.core.address import Address
+from lab.core.errors import BadTarget, LabError
+from lab.core.snapshot import Snapshot
 from lab.experiments import Experiment
-from lab.generator import Generator
-from lab.outcome import compared, is_tight
-from lab.result import LabResult
-from lab.rounds import Measured, Round, Watch, measure
+from lab.load.generator import Generator
+from lab.measure.rounds import Measured, Round, Watch, measure
 from lab.run import RunOptions, empty_result
-from lab.scrape import Snapshot
-from lab.wire import Address
 
 COMPARISON: Final = "comparison"
 """The name of the one experiment in the result."""

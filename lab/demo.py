@@ -7,15 +7,15 @@ from dataclasses import replace
 from time import monotonic
 from typing import Final
 
-from lab.arms import Arm, ArmSpec, running
-from lab.errors import ArmFailed
+from lab.analysis.outcome import compared
+from lab.analysis.result import LabResult
+from lab.arms.arms import Arm, ArmSpec, running
+from lab.core.errors import ArmFailed
 from lab.experiments import TOGETHER, Experiment
-from lab.generator import Generator
-from lab.outcome import compared
-from lab.result import LabResult
-from lab.rounds import Measured, Plan, Round, Watch, measure
+from lab.load.generator import Generator
+from lab.measure.rounds import Measured, Plan, Round, Watch, measure
 from lab.run import RunOptions, empty_result
-from lab.traffic import MIXES, WRITES
+from lab.traffic.traffic import MIXES, WRITES
 from service.techniques import ARMS, arm_name
 
 QUICK: Final = Plan(mix="reading", opened_s=1.5, closed_s=0.0, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=40.0)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lab.errors import UnknownExperiment
+from lab.core.errors import UnknownExperiment
 from service.techniques import ARMS, CATALOGUE, NAMES
 
 TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {

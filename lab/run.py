@@ -10,19 +10,19 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from lab.arms import Arm, ArmSpec, running
-from lab.audience import Audience, Everyone, Part, Turn
-from lab.environment import environment
-from lab.errors import ArmFailed
+from lab.analysis.environment import environment
+from lab.analysis.outcome import compared, is_tight
+from lab.analysis.result import LabResult
+from lab.arms.arms import Arm, ArmSpec, running
+from lab.arms.upstream import upstream
+from lab.core.errors import ArmFailed
+from lab.core.servers import EMBEDDED, Servers
 from lab.experiments import Experiment
-from lab.generator import Generator
-from lab.outcome import compared, is_tight
-from lab.result import LabResult
-from lab.rounds import Measured, Plan, Round, Watch, measure
-from lab.servers import EMBEDDED, Servers
-from lab.span_inbox import SpanInbox, span_inbox
-from lab.traffic import MIXES, WRITES, Request, typical_request
-from lab.upstream import upstream
+from lab.load.generator import Generator
+from lab.measure.otlp_receiver import SpanInbox, span_inbox
+from lab.measure.rounds import Measured, Plan, Round, Watch, measure
+from lab.report.observers import Audience, Everyone, Part, Turn
+from lab.traffic.traffic import MIXES, WRITES, Request, typical_request
 from service.techniques import NAMES, arm_name
 
 PARTS: Final[dict[Part, str]] = {

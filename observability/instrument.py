@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from observability.http_clients import Client
-from observability.settings import TelemetrySettings
+from observability.clients.httpx import Client
+from observability.core.settings import TelemetrySettings
 from observability.telemetry import Telemetry
 
 if TYPE_CHECKING:

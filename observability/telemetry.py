@@ -12,25 +12,26 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from observability.deadline import Deadline
-from observability.errors import Errors
-from observability.export import ExportCounts
-from observability.exposition import MetricsServer
-from observability.guard import guarded, register_failures
-from observability.http_clients import Client, HttpClientMetrics
-from observability.http_metrics import METHODS, OTHER, HttpMetrics
-from observability.identity import process_resource
-from observability.logs import Logs
-from observability.middleware import InstrumentationMiddleware, Observer, Signals
-from observability.pool import PoolMetrics
-from observability.queries import QueryMetrics
-from observability.request import RequestRecord
-from observability.route_table import RouteTable
-from observability.saturation import Saturation
-from observability.semconv import prefer_stable_conventions
-from observability.settings import TelemetrySettings
-from observability.tracing import Tracing
-from observability.websocket import WebSocketMetrics, observed_websockets
+from observability.clients.httpx import Client, HttpClientMetrics
+from observability.core.internal_errors import guarded, register_failures
+from observability.core.labels import OTHER
+from observability.core.limits import Deadline
+from observability.core.resource import process_resource
+from observability.core.semconv import prefer_stable_conventions
+from observability.core.settings import TelemetrySettings
+from observability.database.pool import PoolMetrics
+from observability.database.queries import QueryMetrics
+from observability.errors.reporter import Errors
+from observability.export.counts import ExportCounts
+from observability.http.metrics import HttpMetrics
+from observability.http.middleware import InstrumentationMiddleware, Observer, Signals
+from observability.http.websocket import WebSocketMetrics, observed_websockets
+from observability.logs.logs import Logs
+from observability.metrics.server import MetricsServer
+from observability.request.record import METHODS, RequestRecord
+from observability.request.route_table import RouteTable
+from observability.saturation.saturation import Saturation
+from observability.tracing.tracing import Tracing
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -102,8 +103,8 @@ class Telemetry:
 
     def watch_tasks(self, app: "Celery") -> None:
         """Count the tasks that this process publishes, and let them carry the trace and their time."""
-        from observability.task_traces import trace_tasks  # noqa: PLC0415 Celery is slow to import
-        from observability.tasks import TaskMetrics  # noqa: PLC0415 the same
+        from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 the same
+        from observability.celery.tracing import trace_tasks  # noqa: PLC0415 Celery is slow to import
 
         TaskMetrics(self.registry).attach(app)
         trace_tasks()

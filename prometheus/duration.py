@@ -1,4 +1,4 @@
-"""Durations as Prometheus writes them, and the compressed clock of demos on which an hour lasts a minute."""
+"""Durations as Prometheus writes them, and accelerated rules of demos on which an hour lasts a minute."""
 
 import re
 from dataclasses import dataclass
@@ -50,4 +50,4 @@ class Clock:
 
 
 REAL: Final = Clock()
-COMPRESSED: Final = Clock(speed=60)
+ACCELERATED: Final = Clock(speed=60)

@@ -64,7 +64,7 @@ def _alerts(objectives: Objectives) -> list[str]:
 def _recorded(objectives: Objectives) -> list[str]:
     lines = [
         "\n## Recorded series\n",
-        "What panels and alerts read. The window in a name is nominal: on the compressed clock of demos the same name",
+        "What panels and alerts read. The window in a name is nominal: on accelerated rules of demos the same name",
         "holds a sixtieth of it, so dashboards need not know which clock runs.\n",
         "| series | labels | meaning |",
         "| --- | --- | --- |",

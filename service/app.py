@@ -12,38 +12,37 @@ from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings, instrument
-from observability.cache import CacheMetrics
-from observability.http_clients import HttpClientMetrics
+from observability.cache.cache import CacheMetrics
+from observability.clients.httpx import HttpClientMetrics
 from service.airlines.routes import airlines_router
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
-from service.answer_documentation import document_answers
-from service.answers import FullObjects, SlimObjects
-from service.cache.announcing import AnnouncingCache
-from service.cache.compose import cache_for, told_edge, told_others
-from service.cache.edge import PurgingCache
+from service.api.health import health_router
+from service.api.openapi import document_answers
+from service.api.parameters import no_repeated_parameters
+from service.api.problems import install_problems
+from service.api.rate_limit.limiter import RateLimiter
+from service.api.responses import FullObjects, SlimObjects
+from service.api.shutdown import Leaving
+from service.cache.factory import cache_for, told_edge, told_others
+from service.cache.invalidators import AnnouncingCache, PurgingCache
 from service.cache.layered import LayeredCache
 from service.database import Database
 from service.database.read_your_writes import ReadYourWrites
-from service.exports.composition import exports_of
+from service.exports.factory import exports_of
 from service.exports.routes import exports_router
-from service.flights.composition import columns_of, lists_of, watchers_of, writes_of
 from service.flights.events import events_router
+from service.flights.factory import columns_of, lists_of, watchers_of, writes_of
+from service.flights.redis_subscribers import SharedWatchers
 from service.flights.routes import flights_router
-from service.flights.shared_watchers import SharedWatchers
-from service.flights.watchers import LocalWatchers
-from service.health import health_router
+from service.flights.subscribers import LocalWatchers
 from service.itineraries.offload import cpu_work
 from service.itineraries.routes import itineraries_router
 from service.landing.routes import landing_router
-from service.leaving import Leaving
 from service.middleware import add_middleware
-from service.parameters import no_repeated_parameters
-from service.problems import install_problems
-from service.rate_limit.limiter import RateLimiter
 from service.reports.routes import reports_router
 from service.settings import Settings
-from service.weather.composition import weather_source
+from service.weather.factory import weather_source
 from service.weather.routes import weather_router
 
 # `observability` records what FastAPI's own telemetry would, and costs less.

@@ -5,26 +5,26 @@ from typing import Final
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from observability.compression import CompressionMetrics
-from service.admission.meter import AdmissionMetrics
-from service.admission.middleware import AdmissionMiddleware
-from service.admission.turnstile import Bounds, Turnstile
+from observability.cache.compression import CompressionMetrics
 from service.airlines import routes as airlines
 from service.airports import routes as airports
-from service.body_limit import BodyLimit
-from service.cache.compose import lasting, policies_in_use
+from service.api.problem_middleware import PlainErrorsAsProblems
+from service.api.rate_limit.spending import AllowanceHeaders
+from service.api.shutdown import Leaving
+from service.cache.factory import lasting, policies_in_use
 from service.cache.layered import LayeredCache
 from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.null import NullCache
-from service.cache.policy import CachePolicy, PolicyTable
-from service.cache.replay import ReplayMiddleware
 from service.compression.middleware import CompressionMiddleware
-from service.every_answer import EveryAnswer
-from service.head import HeadOfGet
-from service.http_cache import HttpCacheMiddleware
-from service.leaving import Leaving
-from service.plain_errors import PlainErrorsAsProblems
-from service.rate_limit.spending import AllowanceHeaders
+from service.delivery.conditional_requests import HttpCacheMiddleware
+from service.delivery.hot_responses import ReplayMiddleware
+from service.http.admission.concurrency_limiter import Bounds, Turnstile
+from service.http.admission.meter import AdmissionMetrics
+from service.http.admission.middleware import AdmissionMiddleware
+from service.http.body_limit import BodyLimit
+from service.http.cache_model.policy import CachePolicy, PolicyTable
+from service.http.default_headers import EveryAnswer
+from service.http.head_requests import HeadOfGet
 from service.reports import routes as reports
 from service.settings import Settings
 

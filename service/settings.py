@@ -7,8 +7,9 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from observability import TelemetrySettings
-from service import database_url, techniques
-from service.rate_limit.quota import Quota
+from service import techniques
+from service.core import database_url
+from service.core.quota import Quota
 
 
 class ConfigurationError(ValueError):

@@ -9,7 +9,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 GENERATED: Final = {".xz", ".png", ".lock"}
-PLANTED: Final = {"tests/observability/test_scrub.py"}
+PLANTED: Final = {"tests/observability/privacy/test_scrub.py"}
 """Made-up credentials that the scrubber must recognise."""
 HASHES: Final = re.compile(r"^requirements.*\.txt$")
 

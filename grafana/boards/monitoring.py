@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import units
 from grafana.board import Board, Section
-from grafana.boards import watchers
+from grafana.boards import self_monitoring as watchers
 from grafana.panels.legend import named_beside
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table

@@ -9,8 +9,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards import postgres
-from grafana.boards.calls import calls
-from grafana.boards.servers import edge, host, redis
+from grafana.boards.infrastructure import edge, host, redis
+from grafana.boards.upstream_calls import calls
 from grafana.panels.legend import named_beside
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import time_series

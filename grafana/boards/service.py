@@ -13,9 +13,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import units
 from grafana.board import Board, Section
-from grafana.boards.now import at_a_glance
-from grafana.boards.promises import promises
+from grafana.boards.overview import at_a_glance
 from grafana.boards.saturation import saturation
+from grafana.boards.slo import promises
 from grafana.links import of_cell
 from grafana.panels.heatmap import heatmap
 from grafana.panels.legend import named_beside

@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from lab.drills.cache_faults import CACHE_DRILLS
-from lab.drills.database_faults import DATABASE_DRILLS
-from lab.drills.drill import Drill
-from lab.drills.monitoring_faults import MONITORING_DRILLS
-from lab.drills.process_faults import PROCESS_DRILLS
-from lab.drills.replica_faults import REPLICA_DRILLS
-from lab.drills.stranger_faults import STRANGER_DRILLS
-from lab.drills.task_faults import TASK_DRILLS
-from lab.drills.telemetry_faults import TELEMETRY_DRILLS
-from lab.drills.upstream_faults import UPSTREAM_DRILLS
+from lab.drills.faults.cache import CACHE_DRILLS
+from lab.drills.faults.database import DATABASE_DRILLS
+from lab.drills.faults.monitoring import MONITORING_DRILLS
+from lab.drills.faults.process import PROCESS_DRILLS
+from lab.drills.faults.replica import REPLICA_DRILLS
+from lab.drills.faults.task import TASK_DRILLS
+from lab.drills.faults.telemetry import TELEMETRY_DRILLS
+from lab.drills.faults.third_party import STRANGER_DRILLS
+from lab.drills.faults.upstream import UPSTREAM_DRILLS
+from lab.drills.run.drill import Drill
 
 DRILLS: Final[dict[str, Drill]] = {
     drill.name: drill

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from lab.drills.compose import Break
-from lab.drills.drill import Expectation
+from lab.drills.environments.compose import Break
+from lab.drills.run.drill import Expectation
 
 PROMISED: Final = "optimized"
 """The arm that alerts are about."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from lab.errors import ArmFailed, UnknownExperiment
-from lab.result import LabResult
-from lab.rounds import Watch
+from lab.analysis.result import LabResult
+from lab.analysis.sweep_result import SweepResult
+from lab.core.errors import ArmFailed, UnknownExperiment
+from lab.measure.rounds import Watch
 from lab.run import RunOptions, empty_result
 from lab.sweeps.compression import compression_sweep
 from lab.sweeps.data_size import QUESTION, data_size_sweep
 from lab.sweeps.load import SWEEPS, Sweep, sweep_over
-from lab.sweeps.result import SweepResult
 from lab.sweeps.ttl import ttl_sweep
 
 Measure = Callable[[Path, float, Watch], Awaitable[SweepResult]]

@@ -8,13 +8,13 @@ from typing import Final
 
 import httpx
 
-from lab.arms import Arm, ArmSpec, running
-from lab.errors import LabError
-from lab.rounds import Watch
+from lab.analysis.sweep_result import SweepResult
+from lab.analysis.transfer import LINKS_BIT_PER_S, Coded
+from lab.arms.arms import Arm, ArmSpec, running
+from lab.core.errors import LabError
+from lab.measure.rounds import Watch
 from lab.sweeps.coding import CODINGS, Compress, cpu_s
 from lab.sweeps.compression_curves import curves, tables
-from lab.sweeps.result import SweepResult
-from lab.sweeps.transfer import LINKS_BIT_PER_S, Coded
 
 TARGETS: Final = {
     "one airport": "/airports/JFK",

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from lab.sweeps.result import Axis, Column, Curve, Line, SweepTable
-from lab.sweeps.transfer import LINKS_BIT_PER_S, Coded
+from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepTable
+from lab.analysis.transfer import LINKS_BIT_PER_S, Coded
 
 LINKS: Final = tuple(LINKS_BIT_PER_S)
 

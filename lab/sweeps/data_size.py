@@ -9,15 +9,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from lab.arms import Arm, ArmSpec, running
-from lab.databases import DATABASES
-from lab.figures import TIMES
-from lab.generator import Generator
-from lab.popularity import FLIGHTS
-from lab.rounds import Watch
+from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
+from lab.arms.arms import Arm, ArmSpec, running
+from lab.arms.databases import DATABASES
+from lab.load.generator import Generator
+from lab.measure.rounds import Watch
+from lab.report.formatting import TIMES
 from lab.sweeps.point import Point, Spot, measure, points_of, said_of_spread
-from lab.sweeps.result import Axis, Column, Curve, Line, SweepResult, SweepTable
 from lab.sweeps.scratch import scratch
+from lab.traffic.popularity import FLIGHTS
 
 QUESTION: Final = "Does a list take longer the more flights there are?"
 TENTHS: Final = (1, 2, 5, 10)

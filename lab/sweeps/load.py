@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from lab.arms import Arm, ArmSpec, running
-from lab.figures import quantity
-from lab.generator import Generator
-from lab.rounds import Watch
+from lab.analysis.scalability import ScalabilityLaw, fitted
+from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
+from lab.arms.arms import Arm, ArmSpec, running
+from lab.load.generator import Generator
+from lab.measure.rounds import Watch
+from lab.report.formatting import quantity
 from lab.sweeps.point import Point, Spot, measure, points_of, said_of_spread
-from lab.sweeps.result import Axis, Column, Curve, Line, SweepResult, SweepTable
-from lab.sweeps.scalability import ScalabilityLaw, fitted
 
 ENOUGH: Final = 0.95
 """A setting that reaches this share of the best is as good, or comes as near to it as two passes come to each other.

@@ -7,12 +7,12 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from lab.arms import Arm
-from lab.generator import Generator, Order
-from lab.metric import Slot, metric_named
-from lab.pace import ClosedLoop, Stretch
-from lab.recording import Recording
-from lab.rounds import Watch
+from lab.arms.arms import Arm
+from lab.load.generator import Generator, Order
+from lab.load.load_model import ClosedLoop, Stretch
+from lab.load.recording import Recording
+from lab.measure.metric import Slot, metric_named
+from lab.measure.rounds import Watch
 
 WARM_UP_S: Final = 1.0
 PASSES: Final = 2

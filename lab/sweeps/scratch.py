@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.process import TetheredProcess
+from lab.arms.process import TetheredProcess
 
 WAITING: Final = (sys.executable, "-c", "import signal; signal.pause()")
 """Ends with this process, however that ends; its tether then removes the directory."""

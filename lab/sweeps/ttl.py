@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.arms import Arm, ArmSpec, running
-from lab.databases import DATABASES, borrow
+from lab.analysis.staleness import Observed
+from lab.analysis.sweep_result import SweepResult
+from lab.arms.arms import Arm, ArmSpec, running
+from lab.arms.databases import DATABASES, borrow
 from lab.demo import EMBEDDED
-from lab.rounds import Watch
+from lab.measure.rounds import Watch
 from lab.sweeps.load import ENOUGH
-from lab.sweeps.result import SweepResult
 from lab.sweeps.scratch import scratch
-from lab.sweeps.staleness import Observed
 from lab.sweeps.ttl_curves import TtlPoint, curves, table
 from lab.sweeps.watched_boards import READS_PER_S, WatchedBoards
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from lab.sweeps.result import Axis, Column, Curve, Line, SweepTable
+from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepTable
 
 COLUMNS: Final = (
     Column(name="ttl_s", title="TTL, s"),

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import httpx
 
-from lab.errors import LabError
-from lab.popularity import LAST_DAY, ORIGINS
-from lab.sweeps.staleness import Ledger, Observed
-from lab.traffic import STATUSES, seeded
+from lab.analysis.staleness import Ledger, Observed
+from lab.core.errors import LabError
+from lab.traffic.popularity import LAST_DAY, ORIGINS
+from lab.traffic.traffic import STATUSES, seeded
 
 DAYS: Final = 4
 READS_PER_S: Final = 2.0

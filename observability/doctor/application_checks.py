@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE_ID, SERVICE_NAME
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from observability.database import is_watched
+from observability.database.instrument_engine import is_watched
 from observability.doctor.application import Application
 from observability.doctor.blocking import blocking_calls
 from observability.doctor.check import Check

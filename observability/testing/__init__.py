@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from observability.guard import failures_raised
-from observability.settings import TelemetrySettings
+from observability.core.internal_errors import failures_raised
+from observability.core.settings import TelemetrySettings
 from observability.testing.error_server import ErrorServer
 from observability.testing.log_capture import LogCapture
 from observability.testing.seen import Seen

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import structlog
 
-from observability.log_format import configure_structlog, formatter
+from observability.logs.format import configure_structlog, formatter
 
 
 class LogCapture:

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 from starlette.applications import Starlette
 
+from observability.core.settings import TelemetrySettings
 from observability.instrument import instrument
-from observability.settings import TelemetrySettings
 from observability.telemetry import Telemetry
 from observability.testing.error_server import ErrorServer
 from observability.testing.log_capture import LogCapture

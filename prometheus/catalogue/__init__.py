@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from prometheus.burn_rate import burn_alerts
 from prometheus.catalogue.admission import admission_alerts
 from prometheus.catalogue.cache import cache_alerts
+from prometheus.catalogue.compression import delivery_alerts
 from prometheus.catalogue.database import database_alerts
-from prometheus.catalogue.delivery import delivery_alerts
 from prometheus.catalogue.dependencies import dependency_alerts
 from prometheus.catalogue.monitoring import monitoring_alerts
 from prometheus.catalogue.runtime import runtime_alerts

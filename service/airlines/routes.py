@@ -7,13 +7,13 @@ from sqlalchemy import select
 from starlette.responses import Response
 
 from service.airlines.schemas import AirlineList, AirlineOut
-from service.answers import Answers
-from service.cache.policy import CachePolicy
-from service.cache.tags import tag_response
+from service.api.openapi import problems
+from service.api.parameters import NoParameters
+from service.api.responses import Answers
+from service.core.models import Airline
 from service.database import Database
-from service.models import Airline
-from service.parameters import NoParameters
-from service.problem_documentation import problems
+from service.http.cache_model.policy import CachePolicy
+from service.http.cache_model.tags import tag_response
 
 CACHED: Final = {
     "/airlines": CachePolicy(cache="reference", technique="local_cache", ttl_s=3600, stale_s=600, browser_s=60)

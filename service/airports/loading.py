@@ -7,7 +7,7 @@ from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
 
-from service.models import Flight
+from service.core.models import Flight
 
 
 class Loading(Protocol):

@@ -8,8 +8,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.airports.distance import great_circle_mi
+from service.core.models import Airport, Flight
 from service.errors import UnknownAirport
-from service.models import Airport, Flight
 
 
 async def all_airports(session: AsyncSession) -> Sequence[Airport]:

@@ -17,15 +17,15 @@ from service.airports.schemas import (
     NearbyAirports,
     NearestQuery,
 )
-from service.answers import Answers
-from service.cache.policy import CachePolicy
-from service.cache.tags import tag_response
+from service.api.openapi import problems
+from service.api.parameters import NoParameters
+from service.api.responses import Answers
 from service.database import Database
 from service.errors import UnknownAirport
 from service.flights.columns import Columns
 from service.flights.tags import board_tag
-from service.parameters import NoParameters
-from service.problem_documentation import problems
+from service.http.cache_model.policy import CachePolicy
+from service.http.cache_model.tags import tag_response
 
 _REFERENCE: Final = CachePolicy(
     cache="reference", technique="local_cache", ttl_s=3600, stale_s=600, negative_ttl_s=30, browser_s=60

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from service.airlines.schemas import AirlineOut
+from service.api.parameters import Day, Parameters
 from service.flights.schemas import EXAMPLE as FLIGHT_EXAMPLE
 from service.flights.schemas import FlightOut
-from service.parameters import Day, Parameters
 
 EXAMPLE: JsonDict = {
     "faa": "JFK",

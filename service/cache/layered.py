@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from random import Random
 from time import perf_counter
 
-from service.cache.entry import Entry
-from service.cache.flight import Flight, Flights
 from service.cache.levels import Levels
 from service.cache.lookup import Ask, Lookup
-from service.cache.policy import CachePolicy
-from service.cache.tags import canonical
+from service.cache.single_flight import Flight, Flights
+from service.http.cache_model.entry import Entry
+from service.http.cache_model.policy import CachePolicy
+from service.http.cache_model.tags import canonical
 
 ATTEMPTS = 3
 """How often a request that waited in vain, or for an answer that a write made dead, tries to share another one."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from time import monotonic
 
-from service.cache.entry import Entry
 from service.cache.lru import EntryLru
 from service.cache.meter import CacheMeter
-from service.cache.stamps import Stamps
 from service.cache.store import Store
+from service.cache.tag_invalidations import Stamps
+from service.http.cache_model.entry import Entry
 
 
 class Levels:

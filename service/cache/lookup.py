@@ -8,11 +8,11 @@ from random import Random
 from time import perf_counter
 from typing import Protocol
 
-from service.cache.entry import Entry
 from service.cache.errors import StoreDown
 from service.cache.levels import Levels
-from service.cache.policy import CachePolicy
 from service.cache.store import Fetched, Lease
+from service.http.cache_model.entry import Entry
+from service.http.cache_model.policy import CachePolicy
 
 logger = logging.getLogger(__name__)
 

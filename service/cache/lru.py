@@ -5,8 +5,8 @@ from functools import partial
 
 from cachetools import LRUCache
 
-from service.cache.entry import Entry
 from service.cache.meter import CacheMeter
+from service.http.cache_model.entry import Entry
 
 
 class EntryLru(LRUCache[bytes, Entry]):

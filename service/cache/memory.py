@@ -7,10 +7,10 @@ from time import monotonic
 
 from cachetools import TLRUCache
 
-from service.cache.entry import Entry
 from service.cache.lru import EntryLru
-from service.cache.stamps import Stamps
 from service.cache.store import Fetched, Lease, Listener
+from service.cache.tag_invalidations import Stamps
+from service.http.cache_model.entry import Entry
 
 MOST_LEASES = 10_000
 

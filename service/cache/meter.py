@@ -1,4 +1,4 @@
-"""What the cache reports about itself; `observability.cache.CacheMetrics` records it."""
+"""What the cache reports about itself; `observability.cache.cache.CacheMetrics` records it."""
 
 from typing import Protocol
 

@@ -5,15 +5,15 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability.route import name_route
-from observability.server_timing import record
-from service.cache.capture import Capture
-from service.cache.entry import Entry, Headers, answer_with
-from service.cache.key import request_key
+from observability.request.route import name_route
+from observability.request.server_timing import record
 from service.cache.layered import LayeredCache
-from service.cache.policy import PolicyTable, application_path
+from service.cache.response_recorder import Capture
 from service.cache.status import BYPASSED, FORWARDED, hit_headers, miss_headers
-from service.cache.tags import fresh_tags, open_tags
+from service.http.cache_model.entry import Entry, Headers, answer_with
+from service.http.cache_model.key import request_key
+from service.http.cache_model.policy import PolicyTable, application_path
+from service.http.cache_model.tags import fresh_tags, open_tags
 
 PERSONAL_HEADERS = frozenset({b"authorization", b"range", b"content-length", b"transfer-encoding"})
 """Requests with one of these are answered by the application: the answer may be theirs alone."""

@@ -3,7 +3,7 @@
 from math import floor
 from typing import Final
 
-from service.cache.entry import Entry, Headers
+from service.http.cache_model.entry import Entry, Headers
 
 NAME: Final = b"flightdeck"
 

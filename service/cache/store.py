@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.cache.entry import Entry
 from service.cache.lru import EntryLru
+from service.http.cache_model.entry import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from service.compression.negotiation import CODINGS, Acceptance
+from service.http.negotiation import CODINGS, Acceptance
 
 _TAG: Final = re.compile(rb'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 

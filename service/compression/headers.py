@@ -1,7 +1,7 @@
 """The headers of a response that was, or could have been, compressed."""
 
-from service.cache.entry import Headers
 from service.compression.etag import suffixed
+from service.http.cache_model.entry import Headers
 
 
 def varied(headers: Headers) -> Headers:

@@ -1,4 +1,4 @@
-"""What compression reports about itself; `observability.compression.CompressionMetrics` records it."""
+"""What compression reports about itself; `observability.cache.compression.CompressionMetrics` records it."""
 
 from typing import Protocol
 

@@ -4,15 +4,15 @@ from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability.server_timing import record
-from service.cache.entry import entry_of
+from observability.request.server_timing import record
 from service.compression.codings import BY_NAME, Stream
+from service.compression.compressor import Workshop
 from service.compression.counted import count_as
 from service.compression.eligible import Facts, facts_of
 from service.compression.headers import encoded, varied
 from service.compression.meter import CompressionMeter
-from service.compression.negotiation import IDENTITY, Acceptance, accept_encoding_of, acceptance
-from service.compression.workshop import Workshop
+from service.http.cache_model.entry import entry_of
+from service.http.negotiation import IDENTITY, Acceptance, accept_encoding_of, acceptance
 
 
 class CompressionMiddleware:

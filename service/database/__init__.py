@@ -1,5 +1,5 @@
 """Access to the database: engines by role, sessions to read and to write."""
 
-from service.database.access import Database
+from service.database.database import Database
 
 __all__ = ["Database"]

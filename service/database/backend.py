@@ -4,9 +4,9 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from service.core.database_url import is_embedded, parsed
 from service.database.postgres import Postgres
 from service.database.sqlite import Sqlite
-from service.database_url import is_embedded, parsed
 from service.settings import Settings
 
 

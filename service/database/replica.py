@@ -12,11 +12,11 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from observability.guard import guarded
-from service.addresses import found
+from observability.core.internal_errors import guarded
 from service.database.lag import ReplicationLag
 from service.database.replica_metrics import ReplicaMetrics
 from service.errors import ServiceError
+from service.network.dns import found
 
 POLL_S: Final = 0.25
 LOOKUP_S: Final = 2.0

@@ -3,12 +3,12 @@
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from service.core.database_url import parsed, unindexed_twin
 from service.database.failures import Translation
 from service.database.postgres import Postgres
 from service.database.reads import ReplicaReads
 from service.database.replica import Replica
 from service.database.replica_metrics import ReplicaMetrics
-from service.database_url import parsed, unindexed_twin
 from service.settings import Settings
 
 

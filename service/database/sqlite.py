@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import URL, event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from service.core.database_url import embedded_path
 from service.database.failures import NOT_LOADED
 from service.database.pool import pool_options
-from service.database_url import embedded_path
 from service.dataset.schema import embedded_version
 from service.errors import DatabaseUnreachable
 from service.settings import Settings

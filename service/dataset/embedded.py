@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.core.models import SECONDARY_INDEXES
 from service.dataset import schema, sqlite
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, NoMigrations, NotWritable
 from service.dataset.lock import locked
@@ -16,7 +17,6 @@ from service.dataset.manifest import Manifest
 from service.dataset.progress import Progress
 from service.dataset.source import Source
 from service.dataset.state import State
-from service.models import SECONDARY_INDEXES
 
 LEFTOVER = ".loading"
 """How the name of a file ends that a running, or killed, load is writing."""

@@ -10,6 +10,7 @@ from sqlalchemy import URL, NullPool, Table, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from service.core.models import Base, DatasetLoad, StatusChange
 from service.dataset import facts
 from service.dataset.errors import DatabaseInUse, ServerFailed, WrongContent
 from service.dataset.manifest import Manifest
@@ -18,7 +19,6 @@ from service.dataset.rows import Row
 from service.dataset.state import State
 from service.migrations import CURRENT, INDEXES, TABLES
 from service.migrations.run import downgrade, has_branch, revisions, upgrade
-from service.models import Base, DatasetLoad, StatusChange
 
 LOCK_KEY = 0x_F11_647_DEC
 """The advisory lock that one load of a database holds."""

@@ -8,7 +8,7 @@ from functools import cache
 
 from sqlalchemy import Table
 
-from service.models import Aircraft, Airline, Airport, Base, Flight, Weather
+from service.core.models import Aircraft, Airline, Airport, Base, Flight, Weather
 
 MISSING = "NA"
 """How the source writes a missing value, in every file."""

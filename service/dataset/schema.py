@@ -6,7 +6,7 @@ from sqlalchemy import Dialect, Table, insert
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from service.models import SECONDARY_INDEXES, Base
+from service.core.models import SECONDARY_INDEXES, Base
 
 SQLITE = sqlite.dialect(paramstyle="qmark")
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from sqlalchemy import Table
 
+from service.core.models import DatasetLoad
 from service.dataset import facts, schema
 from service.dataset.errors import WrongContent
 from service.dataset.manifest import Manifest
@@ -18,7 +19,6 @@ from service.dataset.progress import Progress
 from service.dataset.rows import MAPPINGS, Mapping, Row
 from service.dataset.schema import SQLITE
 from service.dataset.source import Source, records
-from service.models import DatasetLoad
 
 CHUNK_ROWS = 10_000
 

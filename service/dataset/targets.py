@@ -1,6 +1,6 @@
 """Which databases the settings name."""
 
-from service.database_url import embedded_path, is_embedded, parsed
+from service.core.database_url import embedded_path, is_embedded, parsed
 from service.dataset.embedded import Embedded
 from service.dataset.server import OnServer
 from service.dataset.state import Target

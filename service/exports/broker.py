@@ -69,7 +69,7 @@ def _app(settings: Settings) -> Celery:
         enable_utc=True,
     )
     if is_folder(settings):
-        app.conf.broker_transport = "service.exports.folder:Transport"
+        app.conf.broker_transport = "service.exports.filesystem_transport:Transport"
     return app
 
 

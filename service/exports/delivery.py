@@ -12,13 +12,13 @@ from kombu.exceptions import OperationalError
 from opentelemetry import context
 from opentelemetry.propagate import extract
 
+from service.core.models import ExportJob
 from service.errors import BrokerUnavailable, Unavailable
 from service.exports.broker import EXPORT_TASK
 from service.exports.errors import Interrupted
-from service.models import ExportJob
 
 if TYPE_CHECKING:
-    from service.exports.maker import ExportMaker  # at run time it brings pyarrow along
+    from service.exports.exporter import ExportMaker  # at run time it brings pyarrow along
 
 logger = logging.getLogger("flightdeck.exports")
 

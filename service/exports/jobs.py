@@ -9,11 +9,11 @@ from opentelemetry.propagate import inject
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
+from service.core.models import ExportJob
 from service.database import Database
 from service.errors import IdempotencyKeyReused, UnknownExport
 from service.exports.schemas import ExportRequest
 from service.exports.state import UNFINISHED, State
-from service.models import ExportJob
 
 FIRST_SENDING_DUE_S = 60.0
 """A message that no worker acts on for this long may be lost; it is sent again."""

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, or_, update
 
+from service.core.models import ExportJob
 from service.database import Database
 from service.exports.errors import LeaseLost
 from service.exports.schemas import ExportRequest
 from service.exports.state import State
-from service.models import ExportJob
 
 MOST_ATTEMPTS: Final = 8
 """An export that has begun this often, and never ended, takes its workers down with it."""

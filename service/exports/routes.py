@@ -8,9 +8,13 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from service.answers import json_response
-from service.authorisation import WriteToken
-from service.body import body_documentation, json_body
+from service.api.authorisation import WriteToken
+from service.api.body import body_documentation, json_body
+from service.api.openapi import plain_problem_documentation, problems
+from service.api.parameters import NoParameters
+from service.api.rate_limit.spending import Spending
+from service.api.responses import json_response
+from service.core.models import ExportJob
 from service.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -31,10 +35,6 @@ from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
 from service.exports.schemas import ExportOut, ExportRequest, Format
 from service.exports.state import UNFINISHED, State
-from service.models import ExportJob
-from service.parameters import NoParameters
-from service.problem_documentation import plain_problem_documentation, problems
-from service.rate_limit.spending import Spending
 
 MEDIA_TYPES: Final = {Format.CSV: "text/csv; charset=utf-8", Format.PARQUET: "application/vnd.apache.parquet"}
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.core.models import Flight
 from service.flights.queries import matching
 from service.flights.schemas import FIELDS, FlightFilter
-from service.models import Flight
 
 BATCH_ROWS: Final = 5_000
 

@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.core.models import ExportJob
 from service.exports.state import State
 from service.flights.schemas import FlightFilter
-from service.models import ExportJob
 
 
 class Format(StrEnum):

@@ -10,9 +10,9 @@ from celery.utils.time import get_exponential_backoff_interval
 from service.database import Database
 from service.exports.broker import EXPORT_TASK
 from service.exports.errors import Interrupted
+from service.exports.exporter import ExportMaker
 from service.exports.files import ExportFiles
 from service.exports.lease import Leases
-from service.exports.maker import ExportMaker
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.core.models import StatusChange, UntoldChange
 from service.database import Database
 from service.flights.status import Status
-from service.flights.watchers import StatusChanged
-from service.models import StatusChange, UntoldChange
+from service.flights.subscribers import StatusChanged
 
 OVERDUE_S: Final = 10.0
 """Whoever wrote a change tells it within moments; after this long any process may."""

@@ -5,8 +5,8 @@ from typing import Protocol
 from sqlalchemy.orm import load_only
 from sqlalchemy.orm.interfaces import ORMOption
 
+from service.core.models import Flight
 from service.flights.schemas import FIELDS
-from service.models import Flight
 
 
 class Columns(Protocol):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from service.compression.negotiation import CODINGS
+from service.http.negotiation import CODINGS
 
 ANY: Final = "*"
 _STRONG: Final = re.compile(r'(?<![/\w])"([\x21\x23-\x7e]*)"')

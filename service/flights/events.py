@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from service.api.openapi import problems
+from service.api.parameters import NoParameters
 from service.database import Database
 from service.errors import TooManyWatchers, UnknownFlight
 from service.flights.queries import flight_by_id
 from service.flights.status import Status
-from service.flights.watchers import LocalWatchers
-from service.parameters import NoParameters
-from service.problem_documentation import problems
+from service.flights.subscribers import LocalWatchers
 
 HEARTBEAT_S: Final = 15.0
 """A comment after so much silence, so that proxies and clients see that the stream lives."""

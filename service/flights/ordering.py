@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, UnaryExpression, literal, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from service.models import Flight
+from service.core.models import Flight
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Protocol
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.core.models import Flight
 from service.flights import cursor
 from service.flights.ordering import ORDERS
 from service.flights.schemas import FlightQuery
 from service.flights.status import Status
-from service.models import Flight
 
 DEFAULT_LIMIT = 100
 

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.core.models import Flight
 from service.errors import UnknownFlight
 from service.flights.schemas import FlightFilter
-from service.models import Flight
 
 LARGEST_ID = 2**31 - 1
 TWO_DAYS = timedelta(days=2)

@@ -6,10 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
-from service.answers import Answers
-from service.authorisation import WriteToken
-from service.body import body_documentation, json_body
-from service.cache.tags import tag_response
+from service.api.authorisation import WriteToken
+from service.api.body import body_documentation, json_body
+from service.api.openapi import problems
+from service.api.parameters import NoParameters
+from service.api.rate_limit.spending import Spending
+from service.api.responses import Answers
 from service.database import Database
 from service.errors import (
     BadCursor,
@@ -26,15 +28,13 @@ from service.errors import (
 )
 from service.flights.columns import Columns
 from service.flights.etag import flight_etag
-from service.flights.follow_up import FollowUp, Timing
+from service.flights.outbox import FollowUp, Timing
 from service.flights.pages import Pages
 from service.flights.queries import flight_by_id, matching
 from service.flights.schemas import FlightDetail, FlightPage, FlightQuery, StatusUpdate
 from service.flights.tags import FLIGHT_LISTS, flight_tag
 from service.flights.updates import StatusUpdates
-from service.parameters import NoParameters
-from service.problem_documentation import problems
-from service.rate_limit.spending import Spending
+from service.http.cache_model.tags import tag_response
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from service.api.parameters import AirportCode, CarrierCode, Day, Parameters
 from service.flights.status import Status
-from service.parameters import AirportCode, CarrierCode, Day, Parameters
 
 MINUTES = "in minutes, negative when early"
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from service.models import Flight
+from service.core.models import Flight
 
 FLIGHT_LISTS = "flights"
 ANY = "*"

@@ -8,8 +8,9 @@ from typing import Final
 
 from sqlalchemy import update
 
-from observability.request import current_request
+from observability.request.record import current_request
 from service.cache.null import Invalidates
+from service.core.models import Flight
 from service.database import Database
 from service.errors import ConcurrentUpdate, VersionMismatch
 from service.flights.audit import write_down
@@ -17,9 +18,8 @@ from service.flights.etag import flight_etag, is_expected
 from service.flights.queries import flight_by_id
 from service.flights.schemas import FlightDetail, StatusUpdate
 from service.flights.status import Status
+from service.flights.subscribers import StatusChanged
 from service.flights.tags import touched_by
-from service.flights.watchers import StatusChanged
-from service.models import Flight
 
 ATTEMPTS: Final = 5
 

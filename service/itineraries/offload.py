@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from observability.threads import LimitedThreads, ThreadMetrics
+from observability.saturation.threads import LimitedThreads, ThreadMetrics
 from service.settings import Settings
 
 Result = TypeVar("Result")

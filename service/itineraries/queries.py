@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.core.models import Airport, Flight
 from service.errors import UnknownAirport
 from service.flights.status import Status
 from service.itineraries.timetable import ScheduledFlight
 from service.itineraries.zones import ZONES_NOT_LISTED
-from service.models import Airport, Flight
 
 
 async def time_zones(session: AsyncSession, *required: str) -> Mapping[str, str]:

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from service.answers import Answers
+from service.api.openapi import problems
+from service.api.responses import Answers
 from service.database import Database
 from service.errors import UnknownAirport
 from service.itineraries.offload import CpuWork
@@ -17,7 +18,6 @@ from service.itineraries.schemas import Itineraries, ItineraryOut, ItineraryQuer
 from service.itineraries.search import Journey, best_itineraries
 from service.itineraries.timetable import ScheduledFlight, timetable
 from service.itineraries.zones import local_day_start
-from service.problem_documentation import problems
 
 
 def itineraries_router(database: Database, *, work: CpuWork, answers: Answers) -> APIRouter:

@@ -8,10 +8,10 @@ from typing import Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from service.api.parameters import AirportCode, Day, Parameters
 from service.itineraries.leg import Leg
 from service.itineraries.search import Itinerary
 from service.itineraries.zones import local_time
-from service.parameters import AirportCode, Day, Parameters
 
 
 class ItineraryQuery(Parameters):

@@ -8,11 +8,11 @@ from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from service.answers import json_response
+from service.api.openapi import problems
+from service.api.parameters import NoParameters
+from service.api.responses import json_response
 from service.landing.contents import TRIES, places
 from service.landing.page import Page
-from service.parameters import NoParameters
-from service.problem_documentation import problems
 from service.settings import Settings
 from service.techniques import CATALOGUE
 

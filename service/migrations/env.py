@@ -6,8 +6,8 @@ from alembic import context
 from sqlalchemy import Connection, NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.database_url import is_embedded, parsed
-from service.models import Base
+from service.core.database_url import is_embedded, parsed
+from service.core.models import Base
 from service.settings import Settings
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from service.api.parameters import days_of
+from service.core.models import Airline, Airport, Flight
 from service.flights.status import Status
-from service.models import Airline, Airport, Flight
-from service.parameters import days_of
 from service.reports.schemas import LONG_DELAY_MIN, MINIMUM_FLIGHTS, ON_TIME_MIN, Grouping, ReportFilters
 
 

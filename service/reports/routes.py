@@ -5,12 +5,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from service.answers import Answers
-from service.cache.policy import CachePolicy
-from service.cache.tags import tag_response
+from service.api.openapi import problems
+from service.api.responses import Answers
 from service.database import Database
 from service.flights.tags import report_tag
-from service.problem_documentation import problems
+from service.http.cache_model.policy import CachePolicy
+from service.http.cache_model.tags import tag_response
 from service.reports import queries
 from service.reports.schemas import (
     MINIMUM_FLIGHTS,

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from service.parameters import AirportCode, Month, Parameters
+from service.api.parameters import AirportCode, Month, Parameters
 
 ON_TIME_MIN = 15
 """A flight is on time if it left less than this many minutes late, as the US Department of Transportation counts."""

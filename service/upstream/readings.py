@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from service.core.models import Weather
 from service.database import Database
-from service.models import Weather
 from service.weather.reading import Reading, hour_of
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from service.finding_transport import FindingTransport
+from service.network.resolving_transport import FindingTransport
 from service.weather.metrics import UpstreamMetrics
 
 # A GET that never reached the upstream, or that it refused to begin, is safe to send again. One that ran into its

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from service.answers import Answers
+from service.api.openapi import problems
+from service.api.parameters import Parameters
+from service.api.responses import Answers
 from service.errors import NoReading, UpstreamUnavailable
-from service.parameters import Parameters
-from service.problem_documentation import problems
 from service.weather.reading import STATIONS, Moment, Reading, hour_of
 from service.weather.source import Answer, WeatherSource
 

@@ -257,7 +257,7 @@ def test_more_replicas_are_found_by_prometheus_and_the_edge(stack: Stack) -> Non
 
 def test_a_drill_takes_redis_away_and_its_alert_comes_and_goes(stack: Stack) -> None:
     """With the name of a stopped container nobody finds it any more: what else needs the resolver must go on."""
-    stack.environment["PROMETHEUS_CONFIG"] = "./prometheus/compressed"
+    stack.environment["PROMETHEUS_CONFIG"] = "./prometheus/accelerated"
     stack.compose("up", "--detach", "--no-deps", "--wait", "prometheus", "alertmanager", timeout_s=120)
 
     done = stack.flightdeck("drill", "run", "redis-stopped", "--compose", "--json", timeout_s=500)

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from observability import TelemetrySettings
-from observability.identity import DISTRIBUTION
+from observability.core.resource import DISTRIBUTION
 from prometheus import slo
 from tests.deploy.stack_files import FILES, ROOT, content, datasources, environment, services
 from tests.servers.arm import BEARER, arm_settings, running_arm

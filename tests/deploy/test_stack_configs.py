@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from observability.identity import DISTRIBUTION
-from observability.settings import TelemetrySettings
+from observability.core.resource import DISTRIBUTION
+from observability.core.settings import TelemetrySettings
 from prometheus import slo
 from tests.deploy.stack_files import FILES, ROOT, content, environment, schema, seconds, services
 

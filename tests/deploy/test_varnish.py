@@ -16,12 +16,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service.cache.edge import PurgingCache
+from service.cache.invalidators import PurgingCache
 from service.cache.null import NullCache
-from service.cache.policy import CachePolicy, PolicyTable
-from service.cache.tags import tag_response
 from service.compression.middleware import CompressionMiddleware
-from service.http_cache import HttpCacheMiddleware
+from service.delivery.conditional_requests import HttpCacheMiddleware
+from service.http.cache_model.policy import CachePolicy, PolicyTable
+from service.http.cache_model.tags import tag_response
 from tests.servers.asgi import serving
 from tests.servers.varnish import varnish
 from tests.service.cache.conftest import Lookups

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from docs.telemetry_settings_page import telemetry_settings_page
+from docsgen.telemetry_settings_page import telemetry_settings_page
 from tests.servers.executable import executable, free_port
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 
-from lab.testing import Answer, Asked, Handler, known_service
+from lab.load.testing import Answer, Asked, Handler, known_service
 from tests.servers.executable import free_port
 
 FLIGHTDECK = (sys.executable, "-m", "flightdeck", "load")

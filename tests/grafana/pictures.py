@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.drills.monitoring import Monitoring
-from lab.drills.process import Process
-from lab.process import FLIGHTDECK, free_ports
+from lab.arms.process import FLIGHTDECK, free_ports
+from lab.drills.environments.monitoring import Monitoring
+from lab.drills.run.process import Process
 from prometheus.build import ROOT
 from tests.servers.arms import JOBS
 from tests.servers.everyday import asked, everyday_arms

@@ -5,7 +5,7 @@ from pathlib import Path
 import promql_parser
 import pytest
 
-from docs.metrics_page import package_metrics, service_metrics
+from docsgen.metrics_page import package_metrics, service_metrics
 from grafana.build import leftovers, stale
 from grafana.query import MOST_SERIES
 from prometheus.build import rule_files

@@ -1,13 +1,13 @@
 """A small result whose figures are known."""
 
-from lab.environment import environment
+from lab.analysis.environment import environment
+from lab.analysis.outcome import compared
+from lab.analysis.result import LabResult
+from lab.core.servers import EMBEDDED, Servers
 from lab.experiments import BY_NAME
-from lab.metric import Slot
-from lab.outcome import compared
-from lab.recording import Recording
-from lab.result import LabResult
-from lab.rounds import Measured, Round
-from lab.servers import EMBEDDED, Servers
+from lab.load.recording import Recording
+from lab.measure.metric import Slot
+from lab.measure.rounds import Measured, Round
 
 ROUNDS = 6
 

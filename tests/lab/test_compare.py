@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from lab.compare import Service, parsed_request
-from lab.errors import BadTarget, LabError
-from lab.scrape import Snapshot
-from lab.testing import Answer, Asked, known_service
+from lab.core.errors import BadTarget, LabError
+from lab.core.snapshot import Snapshot
+from lab.load.testing import Answer, Asked, known_service
 
 
 def metrics_of(page: bytes, *, status: int = 200) -> Snapshot:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.errors import UnknownExperiment
+from lab.core.errors import UnknownExperiment
+from lab.core.servers import Servers
 from lab.experiments import BY_NAME, TOGETHER, Experiment, chosen
-from lab.metric import Slot, metric_named
+from lab.measure.metric import Slot, metric_named
 from lab.run import QUICK, Job, RunOptions, jobs, run
-from lab.servers import Servers
-from lab.traffic import MIXES
+from lab.traffic.traffic import MIXES
 from service.techniques import ARMS, NAMES
 
 EVERY = pytest.mark.parametrize("experiment", BY_NAME.values(), ids=lambda experiment: experiment.name)

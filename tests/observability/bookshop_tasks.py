@@ -10,7 +10,7 @@ from celery.exceptions import Ignore, Reject
 from celery.utils.log import get_task_logger
 from opentelemetry import trace
 
-from observability.worker import instrument_worker
+from observability.celery.worker import instrument_worker
 
 app = Celery("bookshop", broker=os.environ["CELERY_BROKER_URL"], set_as_current=False)
 app.conf.broker_connection_retry_on_startup = True

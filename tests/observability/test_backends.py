@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from observability import TelemetrySettings, instrument
-from observability.task_traces import stop_tracing_tasks
+from observability.celery.tracing import stop_tracing_tasks
 from tests.servers.asgi import serving
 from tests.servers.redis import RedisServer
 

@@ -7,25 +7,25 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from observability.guard import failure_count, failures_raised, guarded
+from observability.core.internal_errors import failure_count, failures_raised, guarded
 from observability.testing import running, telemetry
 
 PARTS = {
-    "begin": "observability.tracing.Tracing.begin",
-    "begin ": "observability.exchange.Exchange.accept_request_id",
-    "route": "observability.route_table.RouteTable.template",
-    "metrics": "observability.http_metrics.HttpMetrics.observe",
-    "traces": "observability.tracing.Tracing.finish",
-    "span": "observability.tracing.describe",
-    "logs": "observability.logs.Logs.observe",
-    "access_log": "observability.access_log.AccessLog.observe",
-    "errors": "observability.errors.Errors.observe",
-    "response_headers": "observability.exchange.header_value",
-    "traces_start": "observability.tracing.Tracing.start",
-    "errors_start": "observability.errors.Errors.start",
-    "logs_start": "observability.logs.Logs.start",
-    "metrics_server": "observability.exposition.MetricsServer.start",
-    "traces_stop": "observability.tracing.Tracing.stop",
+    "begin": "observability.tracing.tracing.Tracing.begin",
+    "begin ": "observability.http.request_cycle.Exchange.accept_request_id",
+    "route": "observability.request.route_table.RouteTable.template",
+    "metrics": "observability.http.metrics.HttpMetrics.observe",
+    "traces": "observability.tracing.tracing.Tracing.finish",
+    "span": "observability.tracing.tracing.describe",
+    "logs": "observability.logs.logs.Logs.observe",
+    "access_log": "observability.logs.access_log.AccessLog.observe",
+    "errors": "observability.errors.reporter.Errors.observe",
+    "response_headers": "observability.http.request_cycle.header_value",
+    "traces_start": "observability.tracing.tracing.Tracing.start",
+    "errors_start": "observability.errors.reporter.Errors.start",
+    "logs_start": "observability.logs.logs.Logs.start",
+    "metrics_server": "observability.metrics.server.MetricsServer.start",
+    "traces_stop": "observability.tracing.tracing.Tracing.stop",
 }
 
 

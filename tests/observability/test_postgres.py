@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from observability.pool import PoolMetrics
-from observability.queries import QueryMetrics
+from observability.database.pool import PoolMetrics
+from observability.database.queries import QueryMetrics
 from tests.servers.postgres import PostgresServer
 
 pytestmark = pytest.mark.server("postgresql")

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from observability.server_timing import record, stage
+from observability.request.server_timing import record, stage
 from observability.testing import running, telemetry
 
 

@@ -7,7 +7,7 @@ from opentelemetry import trace
 from prometheus_client import Counter
 from sqlalchemy import create_engine, text
 
-from observability.guard import guarded
+from observability.core.internal_errors import guarded
 from observability.testing import Seen, running, telemetry
 
 

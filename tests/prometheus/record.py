@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import httpx
 
-from lab.drills.monitoring import Monitoring
+from lab.drills.environments.monitoring import Monitoring
 from prometheus.build import dumped, rule_files
 from prometheus.duration import Clock
 from prometheus.rule import Alert, Recording

@@ -20,26 +20,26 @@ CONFIG = ROOT / "prometheus/alertmanager/alertmanager.yml"
 TEMPLATES = ROOT / "prometheus/alertmanager/templates/*.tmpl"
 
 
-COMPRESSED = ROOT / "prometheus/compressed/alertmanager/alertmanager.yml"
+ACCELERATED = ROOT / "prometheus/accelerated/alertmanager/alertmanager.yml"
 
 
-@pytest.mark.parametrize("path", [CONFIG, COMPRESSED], ids=["real", "compressed"])
+@pytest.mark.parametrize("path", [CONFIG, ACCELERATED], ids=["real", "accelerated"])
 def test_alertmanager_accepts_the_configuration(amtool: Callable[..., str], path: Path) -> None:
     assert re.search(r"SUCCESS[\s\S]*1 templates", amtool("check-config", path))
 
 
-def test_on_the_compressed_clock_only_the_waits_differ() -> None:
-    real, compressed = (yaml.safe_load(path.read_text("utf-8")) for path in (CONFIG, COMPRESSED))
-    for document in (real, compressed):
+def test_accelerated_routes_differ_only_in_waits() -> None:
+    real, accelerated = (yaml.safe_load(path.read_text("utf-8")) for path in (CONFIG, ACCELERATED))
+    for document in (real, accelerated):
         document["waits"] = [
             {name: seconds(route.pop(name)) for name in sorted(WAITS)}
             for route in (document["route"], *document["route"]["routes"])
             if WAITS & route.keys()
         ]
     assert [{name: max(waits[name] // 60, 1) if waits[name] else 0 for name in waits} for waits in real["waits"]] == (
-        compressed["waits"]
+        accelerated["waits"]
     )
-    assert {**real, "waits": []} == {**compressed, "waits": []}
+    assert {**real, "waits": []} == {**accelerated, "waits": []}
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_pages_are_symptoms_and_causes_are_tickets() -> None:
     assert pages == symptoms | blindness
 
 
-def test_no_range_is_too_short_for_the_compressed_clock() -> None:
+def test_no_range_is_too_short_for_accelerated_rules() -> None:
     """Five seconds hold five scrapes; a minute on the real clock would leave one second, and no rate."""
     short = [
         (rule.name if isinstance(rule, Alert) else rule.record, window)

@@ -15,7 +15,7 @@ from prometheus.duration import seconds
 from tests.grafana.panel import expressions
 from tests.prometheus.test_alerts import RUNBOOKS, queries
 
-FOLDERS = ("prometheus", "prometheus/compressed")
+FOLDERS = ("prometheus", "prometheus/accelerated")
 WHOLE_BUCKET = re.compile(r"""\b(?:le|quantile)\s*=\s*["']\d+(?:\.0)?["']""")
 ONLY_TWO = re.compile(r"\bholt_winters\b")
 ONLY_LATER = re.compile(
@@ -76,7 +76,9 @@ def test_no_range_depends_on_the_sample_at_its_left_end(folder: str) -> None:
         assert short == set(), where
 
 
-@pytest.mark.parametrize("path", ["docker-compose.yml", "lab/drills/monitoring.py", "tests/servers/prometheus.py"])
+@pytest.mark.parametrize(
+    "path", ["docker-compose.yml", "lab/drills/environments/monitoring.py", "tests/servers/prometheus.py"]
+)
 def test_no_flag_is_used_that_three_has_not(path: str) -> None:
     assert REMOVED_FLAGS.findall((ROOT / path).read_text("utf-8")) == []
 

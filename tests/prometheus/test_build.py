@@ -15,7 +15,7 @@ def test_a_changed_objective_changes_both_sets_of_rules(tmp_path: Path) -> None:
     before, after = dict(outputs(slo.load())), dict(outputs(slo.load(changed)))
     assert {path for path, made in after.items() if before[path] != made} == {
         "prometheus/rules/slo.yml",
-        "prometheus/compressed/rules/slo.yml",
+        "prometheus/accelerated/rules/slo.yml",
         "docs/alerts.md",
     }
 

@@ -12,9 +12,9 @@ from service.techniques import ARMS
 from tests.prometheus.everyday import arms_of, everyday
 from tests.prometheus.normal_traffic import Series, Service, monitoring
 
-CLOCKS = {"prometheus": 15, "prometheus/compressed": 1}
+CLOCKS = {"prometheus": 15, "prometheus/accelerated": 1}
 FIRED = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing", alertname!="Heartbeat"}[30m]))'
-CASES = (("prometheus", 1), ("prometheus", 2), ("prometheus/compressed", 3))
+CASES = (("prometheus", 1), ("prometheus", 2), ("prometheus/accelerated", 3))
 
 
 def written(directory: Path, folder: str, *, seed: int, **trouble: float) -> Path:

@@ -10,7 +10,7 @@ import yaml
 
 from prometheus.build import FOLDERS, ROOT
 from prometheus.catalogue import every_alert
-from prometheus.duration import COMPRESSED
+from prometheus.duration import ACCELERATED
 from prometheus.slo import load
 
 TESTS = sorted((ROOT / "prometheus/tests").glob("*.yml"))
@@ -36,24 +36,22 @@ def test_alerts_fire_when_they_should_and_only_then(promtool: Callable[..., str]
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-def test_on_the_compressed_clock_they_fire_sixty_times_sooner(
-    promtool: Callable[..., str], path: Path, tmp_path: Path
-) -> None:
-    compressed = tmp_path / path.name
-    compressed.write_text(yaml.safe_dump(sixty_times_faster(yaml.safe_load(path.read_text("utf-8")))), "utf-8")
-    assert "SUCCESS" in promtool("test", "rules", compressed)
+def test_accelerated_rules_fire_sixty_times_sooner(promtool: Callable[..., str], path: Path, tmp_path: Path) -> None:
+    accelerated = tmp_path / path.name
+    accelerated.write_text(yaml.safe_dump(sixty_times_faster(yaml.safe_load(path.read_text("utf-8")))), "utf-8")
+    assert "SUCCESS" in promtool("test", "rules", accelerated)
 
 
 def sixty_times_faster(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the test with every duration divided by sixty, against the compressed rules."""
-    rules = ROOT / "prometheus/compressed"
+    """Return the test with every duration divided by sixty, against the accelerated rules."""
+    rules = ROOT / "prometheus/accelerated"
     document["rule_files"] = [str(rules / name.removeprefix("../")) for name in document["rule_files"]]
-    document["evaluation_interval"] = COMPRESSED.duration(document["evaluation_interval"])
+    document["evaluation_interval"] = ACCELERATED.duration(document["evaluation_interval"])
     document["tests"] = [test for test in document["tests"] if test["name"] != REAL_ONLY]
     for test in document["tests"]:
-        test["interval"] = COMPRESSED.duration(test["interval"])
+        test["interval"] = ACCELERATED.duration(test["interval"])
         for check in [*test.get("alert_rule_test", []), *test.get("promql_expr_test", [])]:
-            check["eval_time"] = COMPRESSED.duration(check["eval_time"])
+            check["eval_time"] = ACCELERATED.duration(check["eval_time"])
             for expected in check.get("exp_alerts", []):
                 expected["exp_annotations"]["description"] = spoken(
                     check["alertname"], expected["exp_annotations"]["description"]
@@ -62,12 +60,12 @@ def sixty_times_faster(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def spoken(alertname: str, description: str) -> str:
-    """Return the expected text with the windows that the alert marks in its description on the compressed clock."""
+    """Return the expected text with the windows that the alert marks in its description on accelerated rules."""
     marked = {
         window for alert in every_alert(load()) if alert.name == alertname for window in MARK.findall(alert.description)
     }
     for window in marked:
-        description = re.sub(rf"\b{window}\b", COMPRESSED.duration(window), description)
+        description = re.sub(rf"\b{window}\b", ACCELERATED.duration(window), description)
     return description
 
 

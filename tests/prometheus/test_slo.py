@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from observability.settings import DEFAULT_BUCKETS_S
+from observability.core.settings import DEFAULT_BUCKETS_S
 from prometheus.slo import BadObjectives, Objectives, bucket, load
 
 TEXT = (Path(__file__).parents[2] / "slo.toml").read_text(encoding="utf-8")

@@ -8,7 +8,8 @@ from itertools import cycle
 from random import Random
 from typing import Final
 
-from lab.wire import UNANSWERED, Address, Connection, Exchange, encode
+from lab.core.address import Address
+from lab.load.http1 import UNANSWERED, Connection, Exchange, encode
 from tests.servers.requests import DAYS
 
 MOST_CONNECTIONS: Final = 300

@@ -10,7 +10,7 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from flightdeck.bounded_head import LONGEST_S
+from flightdeck.server.header_limits import LONGEST_S
 from tests.servers.arm import WRITE_TOKEN
 from tests.servers.process import ServiceProcess, service_process
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.drills.monitoring import Monitoring
-from lab.drills.process import Process
-from lab.process import FLIGHTDECK, free_ports
+from lab.arms.process import FLIGHTDECK, free_ports
+from lab.drills.environments.monitoring import Monitoring
+from lab.drills.run.process import Process
 from service.techniques import ARMS
 from tests.servers.arm import WRITE_TOKEN
 

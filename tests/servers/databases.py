@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from service.core.database_url import embedded_url
 from service.database import Database
-from service.database_url import embedded_url
 from service.settings import Settings
 
 

@@ -6,14 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.databases import DATABASES, borrow
-from lab.drills.monitoring import Monitoring
-from lab.drills.process import Process
-from lab.load import drive
-from lab.memory import Memory
-from lab.pace import OpenLoop, Stretch
-from lab.traffic import Traffic
-from lab.wire import Address
+from lab.arms.databases import DATABASES, borrow
+from lab.core.address import Address
+from lab.drills.environments.monitoring import Monitoring
+from lab.drills.run.process import Process
+from lab.load.client_state import Memory
+from lab.load.load import drive
+from lab.load.load_model import OpenLoop, Stretch
+from lab.traffic.traffic import Traffic
 from service.techniques import ARMS
 from tests.servers.arm import WRITE_TOKEN
 from tests.servers.arms import Arms

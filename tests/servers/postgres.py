@@ -15,7 +15,7 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
-from service.database_url import parsed, unindexed_twin
+from service.core.database_url import parsed, unindexed_twin
 from service.dataset.progress import Silence
 from service.dataset.server import OnServer
 from service.dataset.source import Source

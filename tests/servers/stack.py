@@ -14,9 +14,9 @@ from typing import Final
 
 import httpx
 
-from lab.drills.monitoring import RULES, Monitoring
-from lab.drills.process import Process
-from lab.process import free_ports
+from lab.arms.process import free_ports
+from lab.drills.environments.monitoring import RULES, Monitoring
+from lab.drills.run.process import Process
 from tests.servers.arms import JOBS, Arms
 from tests.servers.otlp import collecting
 from tests.servers.requests import EXPORT, SHOP, Asked, reads, update

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from service.api.openapi import Problem
+from service.api.parameters import Parameters
 from service.app import create_app
-from service.parameters import Parameters
-from service.problem_documentation import Problem
 from tests.servers.arm import QUIET, arm_settings
 
 ALWAYS = {"422", "500", "503"}

@@ -8,8 +8,8 @@ import struct
 from itertools import chain
 from typing import Final
 
-from service.cache.entry import Entry, Headers
 from service.cache.errors import CacheError
+from service.http.cache_model.entry import Entry, Headers
 
 _MAGIC: Final = b"FD"
 VERSION: Final = 1

@@ -11,16 +11,16 @@ from secrets import token_bytes, token_hex
 from time import monotonic
 from typing import Any
 
-from service.cache.entry import Entry
 from service.cache.errors import StoreDown
 from service.cache.lru import EntryLru
-from service.cache.policy import LONGEST_S
 from service.cache.redis import scripts
-from service.cache.redis.link import Link
+from service.cache.redis.client import Link
 from service.cache.redis.record import VERSION, Unreadable, packed, unpacked
 from service.cache.redis.subscription import Subscription
 from service.cache.store import Fetched, Lease, Listener
-from service.compression.negotiation import CODINGS, IDENTITY
+from service.http.cache_model.entry import Entry
+from service.http.cache_model.policy import LONGEST_S
+from service.http.negotiation import CODINGS, IDENTITY
 
 UNHEARD_S = 1.0
 """How long a process trusts its own copies while it would not hear of an invalidation."""

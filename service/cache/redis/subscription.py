@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from service.cache.store import Listener
-from service.redis_pool import redis_pool
+from service.network.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.databases import DATABASES
-from lab.errors import UnknownExperiment
-from lab.memory import DECODERS
+from lab.analysis.scalability import ScalabilityLaw, fitted
+from lab.analysis.transfer import LINKS_BIT_PER_S, Coded
+from lab.arms.databases import DATABASES
+from lab.core.errors import UnknownExperiment
+from lab.load.client_state import DECODERS
 from lab.sweeps.catalogue import KNOWN, chosen_sweeps
 from lab.sweeps.coding import CODINGS
 from lab.sweeps.compression import recommended as recommended_coding
@@ -18,8 +20,6 @@ from lab.sweeps.data_size import WAYS, part_of, shown, told
 from lab.sweeps.load import SWEEPS, Sweep, recommended
 from lab.sweeps.load import told as told_points
 from lab.sweeps.point import Point, said_of_spread
-from lab.sweeps.scalability import ScalabilityLaw, fitted
-from lab.sweeps.transfer import LINKS_BIT_PER_S, Coded
 
 CLIENTS = [1, 2, 4, 8, 16, 32]
 

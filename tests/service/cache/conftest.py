@@ -7,8 +7,8 @@ from types import MappingProxyType
 import pytest
 from starlette.types import ASGIApp, Message, Scope
 
-from service.cache.entry import Entry
 from service.cache.lru import EntryLru
+from service.http.cache_model.entry import Entry
 
 
 class Lookups:

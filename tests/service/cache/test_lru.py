@@ -1,7 +1,7 @@
 from random import Random
 
-from service.cache.entry import Entry
 from service.cache.lru import EntryLru
+from service.http.cache_model.entry import Entry
 from tests.service.cache.conftest import Lookups, entry_with
 
 

@@ -12,15 +12,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability.route import route_template
-from service.cache.entry import entry_of
+from observability.request.route import route_template
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
 from service.cache.middleware import ResponseCacheMiddleware
-from service.cache.policy import CachePolicy, PolicyTable
-from service.cache.tags import tag_response
+from service.http.cache_model.entry import entry_of
+from service.http.cache_model.policy import CachePolicy, PolicyTable
+from service.http.cache_model.tags import tag_response
 from tests.service.cache.conftest import Clock, Lookups, get
 
 pytestmark = pytest.mark.anyio

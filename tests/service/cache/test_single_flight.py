@@ -11,7 +11,7 @@ from service.cache.levels import Levels
 from service.cache.lookup import Deliver
 from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
-from service.cache.policy import CachePolicy
+from service.http.cache_model.policy import CachePolicy
 from tests.service.cache.conftest import Lookups, entry_with
 
 pytestmark = pytest.mark.anyio

@@ -6,11 +6,11 @@ from secrets import token_hex
 
 import pytest
 
-from service.cache.entry import Entry
 from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
 from service.cache.redis.store import RedisStore, Sharing
 from service.cache.store import Lease, Store
+from service.http.cache_model.entry import Entry
 from tests.servers.redis import RedisServer
 from tests.service.cache.conftest import Clock, Lookups, entry_with
 

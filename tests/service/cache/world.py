@@ -15,14 +15,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from service.api.shutdown import Leaving
 from service.cache.layered import LayeredCache
 from service.cache.middleware import ResponseCacheMiddleware
-from service.cache.policy import CachePolicy, PolicyTable
-from service.cache.replay import ReplayMiddleware
-from service.cache.tags import tag_response
 from service.compression.middleware import CompressionMiddleware
-from service.http_cache import HttpCacheMiddleware
-from service.leaving import Leaving
+from service.delivery.conditional_requests import HttpCacheMiddleware
+from service.delivery.hot_responses import ReplayMiddleware
+from service.http.cache_model.policy import CachePolicy, PolicyTable
+from service.http.cache_model.tags import tag_response
 from tests.service.cache.conftest import get
 from tests.service.compression.conftest import Bodies
 

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from service.compression.codings import BY_NAME
-from service.compression.negotiation import CODINGS
+from service.http.negotiation import CODINGS
 
 BODY = b'{"flight": "UA 1545", "origin": "EWR"}' * 1000
 

@@ -1,7 +1,7 @@
 import pytest
 
 from service.compression.etag import suffixed, unchanged
-from service.compression.negotiation import acceptance
+from service.http.negotiation import acceptance
 
 ANY = acceptance(b"gzip, br, zstd")
 

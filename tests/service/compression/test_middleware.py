@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.cache.entry import answer_with
 from service.compression.middleware import CompressionMiddleware
+from service.http.cache_model.entry import answer_with
 from tests.service.cache.conftest import entry_with, get
 from tests.service.compression.conftest import Bodies
 from tests.service.compression.test_codings import unpacked

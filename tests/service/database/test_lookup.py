@@ -7,10 +7,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from service.addresses import found
 from service.database import replica as module
 from service.database.replica import Replica
 from service.database.replica_metrics import ReplicaMetrics
+from service.network.dns import found
 from tests.service.resolver import GONE, Resolver
 
 pytestmark = pytest.mark.anyio

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import URL, event, func, select, text, update
 from sqlalchemy.exc import ProgrammingError
 
-from service.database_url import unindexed_twin
+from service.core.database_url import unindexed_twin
+from service.core.models import Flight
 from service.errors import DatabaseBusy, DatabaseUnreachable, NotReady, StatementTimeout
-from service.models import Flight
 from tests.servers.databases import checked_out, opened
 from tests.servers.executable import free_port
 from tests.servers.postgres import PostgresServer

@@ -7,13 +7,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import URL, select, text, update
 
+from service.core.models import Flight
 from service.database import Database
 from service.database.consistency import Consistency, current_consistency
 from service.database.postgres import Postgres
 from service.database.replica import PRIMARY_POSITION
 from service.database.replica_metrics import READ_REASONS
 from service.errors import DatabaseUnreachable
-from service.models import Flight
 from service.settings import Settings
 from tests.servers.databases import checked_out
 from tests.servers.postgres import PostgresServer, replica_of

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text
 
-from service.database_url import embedded_url
+from service.core.database_url import embedded_url
+from service.core.models import Flight
 from service.errors import DatabaseBusy, DatabaseUnreachable, NotReady
-from service.models import Flight
 from tests.servers.databases import opened
 
 pytestmark = pytest.mark.anyio

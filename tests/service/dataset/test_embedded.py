@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.orm import Session
 
+from service.core.models import Flight, StatusChange, Weather
 from service.dataset.embedded import Embedded
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, NotWritable, WrongContent
 from service.dataset.progress import Silence
 from service.dataset.source import Source, records
-from service.models import Flight, StatusChange, Weather
 from tests.servers.embedded import embedded
 
 LOADER = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from service.database_url import unindexed_twin
+from service.core.database_url import unindexed_twin
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, ServerFailed, WrongContent
 from service.dataset.progress import Silence
 from service.dataset.server import OnServer
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.server("postgresql")
 LOADER = """
 import sys
 from pathlib import Path
-from service.database_url import parsed, unindexed_twin
+from service.core.database_url import parsed, unindexed_twin
 from service.dataset.progress import Silence
 from service.dataset.server import OnServer
 from service.dataset.source import Source

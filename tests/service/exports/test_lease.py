@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.core.models import ExportJob
 from service.database import Database
 from service.exports.errors import LeaseLost
 from service.exports.jobs import Jobs
 from service.exports.lease import Claim, Leases, MadeFile
 from service.exports.schemas import ExportRequest
-from service.models import ExportJob
 from service.settings import Settings
 
 OWNER = "0" * 64

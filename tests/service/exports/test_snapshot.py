@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import func, select, update
 
+from service.core.models import Flight
 from service.database import Database
 from service.exports import rows
+from service.exports.exporter import ExportMaker
 from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
 from service.exports.lease import Leases
-from service.exports.maker import ExportMaker
 from service.exports.schemas import ExportRequest, Format
-from service.models import Flight
 from service.settings import Settings
 
 OWNER = "0" * 64

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from observability import TelemetrySettings
-from observability.task_traces import stop_tracing_tasks, trace_tasks
+from observability.celery.tracing import stop_tracing_tasks, trace_tasks
+from service.core.models import ExportJob
 from service.exports.broker import publishing_app
 from service.exports.delivery import ByTaskQueue
-from service.models import ExportJob
 from tests.servers.arm import arm_settings, running_arm
 from tests.servers.executable import free_port
 from tests.servers.export_worker import running_worker

@@ -5,10 +5,10 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects import sqlite
 
-from service.database_url import embedded_url
+from service.core.database_url import embedded_url
+from service.core.models import Flight
 from service.flights.queries import matching
 from service.flights.schemas import FlightQuery
-from service.models import Flight
 from tests.servers.databases import opened
 
 pytestmark = pytest.mark.anyio

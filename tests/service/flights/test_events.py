@@ -15,11 +15,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from service.api.problems import install_problems
 from service.database import Database
 from service.flights.events import events_router
 from service.flights.status import Status
-from service.flights.watchers import LOOK_AGAIN, LocalWatchers, StatusChanged
-from service.problems import install_problems
+from service.flights.subscribers import LOOK_AGAIN, LocalWatchers, StatusChanged
 from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
 from tests.servers.asgi import serving
 from tests.servers.redis import RedisServer

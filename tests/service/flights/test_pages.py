@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from sqlalchemy import StaticPool, insert
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from service.core.models import Flight
 from service.errors import BadCursor
 from service.flights import cursor
 from service.flights.ordering import ORDERS, Position
 from service.flights.pages import DEFAULT_LIMIT, AllRows, KeysetPages, Pages
 from service.flights.queries import matching
 from service.flights.schemas import FlightQuery
-from service.models import Flight
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 Row = tuple[int, int | None]

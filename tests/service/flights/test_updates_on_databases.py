@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from service.models import StatusChange
+from service.core.models import StatusChange
 from tests.servers.arm import BEARER, arm_settings, running_arm
 from tests.servers.databases import opened
 

@@ -4,7 +4,7 @@ import time
 
 from prometheus_client import CollectorRegistry
 
-from observability.threads import ThreadMetrics
+from observability.saturation.threads import ThreadMetrics
 from service.itineraries.offload import OnTheEventLoop, OnWorkerThreads
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
+from service.core.models import Airport, Flight
 from service.itineraries.zones import DAY_MIN, ZONES_NOT_LISTED, local_day_start, local_time, next_wall_clock
-from service.models import Airport, Flight
 
 ZONES = ("America/New_York", "America/Phoenix", "Pacific/Honolulu", "America/Anchorage", "America/Puerto_Rico")
 JANUARY = int(datetime(2013, 1, 1, tzinfo=UTC).timestamp()) // 60

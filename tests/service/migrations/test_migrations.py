@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, NullPool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from service.core.models import SECONDARY_INDEXES, Base
 from service.migrations import CURRENT, INDEXES, TABLES
 from service.migrations.run import downgrade, has_branch, revisions, upgrade
-from service.models import SECONDARY_INDEXES, Base
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server("postgresql")]
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from service.errors import UpstreamUnavailable
 from service.settings import Settings
 from service.upstream.behaviour import Behaviour
-from service.weather.composition import weather_source
+from service.weather.factory import weather_source
 from service.weather.source import Answer, WeatherSource
 from tests.servers.executable import free_port
 from tests.service.weather.conftest import Upstream, reading

@@ -7,8 +7,8 @@ import pytest
 
 from service.cache.layered import LayeredCache
 from service.cache.lookup import Deliver
-from service.cache.policy import CachePolicy
 from service.cache.redis.store import RedisStore
+from service.http.cache_model.policy import CachePolicy
 from tests.servers.redis import RedisServer
 from tests.service.cache.conftest import Lookups, entry_with
 from tests.service.cache.redis.conftest import Process, eventually, heard
@@ -225,13 +225,13 @@ async def test_an_outage_is_logged_once_and_its_end_too(
 ) -> None:
     database = Database()
     cache = await process(own_redis, has_local=False)
-    with caplog.at_level(logging.WARNING, "service.cache.redis.link"):
+    with caplog.at_level(logging.WARNING, "service.cache.redis.client"):
         own_redis.stop()
         for number in range(20):
             await asked(cache, database, b"/%d" % number)
         own_redis.start()
         await used_again(cache, database)
-    lines = [record.getMessage() for record in caplog.records if record.name == "service.cache.redis.link"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "service.cache.redis.client"]
     assert len(lines) == 2
     assert lines[0].startswith("the shared cache is down")
     assert lines[1] == "the shared cache is back"

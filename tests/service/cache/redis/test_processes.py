@@ -8,8 +8,8 @@ from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lookup import Deliver
 from service.cache.lru import EntryLru
-from service.cache.policy import CachePolicy
 from service.cache.redis.store import RedisStore, Sharing
+from service.http.cache_model.policy import CachePolicy
 from tests.servers.redis import RedisServer
 from tests.service.cache.conftest import Lookups, entry_with
 from tests.service.cache.redis.conftest import Process, eventually, heard

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cache.entry import Entry
 from service.cache.redis.record import Unreadable, packed, unpacked
+from service.http.cache_model.entry import Entry
 from tests.service.cache.conftest import entry_with
 
 TEXTS = st.binary(max_size=40)

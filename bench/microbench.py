@@ -1,0 +1,162 @@
+"""What each step of the instrumentation takes by itself, in this process and without a server."""
+
+from collections.abc import Callable, MutableMapping
+from contextvars import Token
+from dataclasses import dataclass
+from time import perf_counter
+from timeit import Timer
+from typing import Any, Final, cast
+
+from opentelemetry.context import Context
+from prometheus_client import CollectorRegistry
+from starlette.types import Message
+
+from bench.arms import small_app
+from observability import TelemetrySettings
+from observability.core.resource import process_resource
+from observability.export.counts import ExportCounts
+from observability.http.metrics import HttpMetrics
+from observability.http.request_cycle import Exchange
+from observability.logs.access_log import Access, AccessLog, json_line
+from observability.request.record import RECORD, current_request
+from observability.request.route_table import RouteTable
+from observability.tracing.fast_path.otlp import SpanEncoder
+from observability.tracing.fast_path.request_span import FinishedRequest, RequestSpan
+from observability.tracing.tracing import Tracing
+
+TIMES: Final = 2_000
+REPEATS: Final = 15
+BATCH: Final = 100
+HANDLER: Final = "/items/{item_id}"
+HEADERS: Final = [
+    (b"host", b"127.0.0.1"),
+    (b"user-agent", b"bench"),
+    (b"accept", b"*/*"),
+    (b"accept-encoding", b"gzip"),
+]
+START: Final = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"52")]}
+BODY: Final = {"type": "http.response.body", "body": b"x" * 52}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is done for a request."""
+
+    title: str
+    where: str
+    """Which module does it."""
+    microseconds: float
+
+
+def anatomy() -> list[Step]:
+    """Return the steps in their order, each at its fastest of a few times."""
+    app = small_app()
+    route = next(route for route in app.routes if getattr(route, "path", "") == HANDLER)
+    routes, metrics = RouteTable(app), HttpMetrics(CollectorRegistry(), bounds_s=TelemetrySettings().bounds_s)
+    never, always = _tracing("always_off"), _tracing("always_on")
+    scope: MutableMapping[str, Any] = {
+        "type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": "/items/7",
+        "query_string": b"", "headers": HEADERS, "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 5),
+        "route": route, "endpoint": route.endpoint,  # type: ignore[attr-defined]  # a route of FastAPI has one
+    }  # fmt: skip
+
+    def exchange(*adds: bytes) -> Exchange:
+        return Exchange(scope, _unused, _sent, routes=routes, adds=frozenset(adds))
+
+    def in_flight() -> None:
+        one = exchange()
+        metrics.active.add(one)
+        token = current_request.set(one)
+        current_request.reset(token)
+        metrics.active.discard(one)
+        del scope[RECORD]
+
+    def begun(tracing: Tracing) -> Callable[[], None]:
+        one = exchange()
+        return lambda: _left(tracing.begin(one, {}))
+
+    def answered(one: Exchange) -> None:
+        one.send(START)
+        one.send(BODY)
+
+    def ended() -> None:
+        _left(always.begin(finished, {}))
+        always.finish(finished, handler=HANDLER, status=200, error=None, ended=perf_counter())
+
+    plain, timed, finished = exchange(), exchange(b"server-timing"), exchange()
+    answered(finished)
+    access = AccessLog(counts=ExportCounts(CollectorRegistry()))
+    access_record = Access(1.7e9, "GET", "/items/7", HANDLER, 200, 0.0012, 0, 52, "127.0.0.1", 1 << 127, 1 << 63, "")
+    request, encoder = _finished(finished, always), SpanEncoder()
+    unsampled, sampled = _fastest(begun(never)), _fastest(begun(always))
+    without, with_header = _fastest(lambda: answered(plain)), _fastest(lambda: answered(timed))
+    counted = _fastest(lambda: metrics.observe(plain, HANDLER, 200, perf_counter()))
+    with_trace = _fastest(lambda: metrics.observe(finished, HANDLER, 200, perf_counter()))
+    whole_span = _fastest(ended)
+    never.stop(timeout_s=1)
+    always.stop(timeout_s=1)
+    return [
+        Step("a record of the request: in the scope, current, in flight", "exchange", _fastest(in_flight)),
+        Step("its ids, the decision not to sample, a context that carries them", "tracing", unsampled),
+        Step("its response's messages looked at on their way", "exchange", without),
+        Step("`Server-Timing` added", "exchange, server_timing", with_header - without),
+        Step("its route's template", "route_table", _fastest(lambda: routes.template(scope, root_path=""))),
+        Step("its numbers noted, and counted with those of 99 others", "http_metrics, durations", counted),
+        Step("of a sampled one: its trace shown by the numbers", "http_metrics, durations", with_trace - counted),
+        Step("of a sampled one: the span's start", "request_span", sampled - unsampled),
+        Step("of a sampled one: the span's end, and into the queue", "request_span, export", whole_span - sampled),
+        Step(
+            "of a sampled one: its span, and its bytes for the collector, on the export thread",
+            "finished_request, otlp",
+            _fastest(lambda: encoder.request([request.readable() for _ in range(BATCH)]), times=TIMES // BATCH) / BATCH,
+        ),
+        Step("its access record noted", "access_log", _fastest(lambda: _noted(access, finished))),
+        Step(
+            "its access record as JSON, on the thread that writes",
+            "access_log",
+            _fastest(lambda: json_line(access_record)),
+        ),
+    ]
+
+
+def _noted(access: AccessLog, record: Exchange) -> None:
+    access.observe(record, handler=HANDLER, status=200, ended=record.last_byte)
+
+
+def _left(context: Token[Context]) -> None:
+    context.var.reset(context)
+
+
+def _tracing(sampler: str) -> Tracing:
+    settings = TelemetrySettings.model_validate(
+        {"traces_sampler": sampler, "otlp_endpoint": "http://127.0.0.1:9", "export_queue_size": 10**9,
+         "export_delay_ms": 10**7, "export_batch_size": 10**9, "shutdown_timeout_s": 0.1}
+    )  # fmt: skip
+    tracing = Tracing(settings=settings, counts=ExportCounts(CollectorRegistry()))
+    tracing.start(process_resource(settings, title="bench"))
+    return tracing
+
+
+def _finished(record: Exchange, tracing: Tracing) -> FinishedRequest:
+    _left(tracing.begin(record, {}))
+    resource = process_resource(TelemetrySettings(), title="bench")
+    end_ns = 1_700_000_000_000_000_000
+    span = cast("RequestSpan", record.span)
+    return span.finished(handler=HANDLER, status=200, seconds=0.0012, end_ns=end_ns, resource=resource)
+
+
+def _fastest(call: Callable[[], object], *, times: int = TIMES) -> float:
+    """Return the microseconds that one call takes."""
+    return min(Timer(call).repeat(REPEATS, times)) / times * 1e6
+
+
+async def _unused() -> Message:
+    raise AssertionError
+
+
+async def _nothing() -> None:
+    """Send nothing."""
+
+
+def _sent(_: Message) -> Any:
+    return None

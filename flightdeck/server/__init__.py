@@ -1,0 +1,1 @@
+"""The server's limits on request headers, and graceful shutdown."""

@@ -1,0 +1,56 @@
+"""Whether two runs of the lab say the same."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from lab.analysis.result import SCHEMA_VERSION, LabResult, MetricResult
+from lab.core.errors import BadTarget
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """An effect in two runs."""
+
+    technique: str
+    metric: str
+    earlier: MetricResult
+    later: MetricResult
+
+    @property
+    def verdict(self) -> Literal["changed", "no change seen"]:
+        """Intervals that share no value: the effect changed."""
+        if self.earlier.interval is None or self.later.interval is None:
+            return "no change seen"
+        (low, high), (later_low, later_high) = self.earlier.interval, self.later.interval
+        is_above = high is not None and later_low > high
+        is_below = later_high is not None and later_high < low
+        return "changed" if is_above or is_below else "no change seen"
+
+
+def read(path: Path) -> LabResult:
+    """Return the result in a file; raise `BadTarget` where it holds none that this version reads."""
+    try:
+        result = LabResult.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise BadTarget(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"])
+        raise BadTarget(f"{path} is no result of the lab: {problem['msg']}{f' at {where}' if where else ''}") from error
+    if result.schema_version != SCHEMA_VERSION:
+        raise BadTarget(f"{path} has schema version {result.schema_version}; this version reads {SCHEMA_VERSION}")
+    return result
+
+
+def drift(earlier: LabResult, later: LabResult) -> list[Drift]:
+    """Return the deciding metric of every technique that both runs measured alone."""
+    return [
+        Drift(technique=name, metric=was.headline, earlier=was.metrics[was.headline], later=now.metrics[was.headline])
+        for name, was in earlier.techniques.items()
+        if (now := later.techniques.get(name)) is not None
+        and was.headline in was.metrics
+        and was.headline in now.metrics
+    ]

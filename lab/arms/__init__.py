@@ -1,0 +1,1 @@
+"""The processes that are compared, and what they need: databases, the upstream."""

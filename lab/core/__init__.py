@@ -1,0 +1,1 @@
+"""What every room of the lab builds on: errors, servers, snapshots of metrics."""

@@ -1,0 +1,162 @@
+"""Prometheus, Alertmanager and the receiver of one drill, on accelerated rules and on free ports."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import yaml
+
+from lab.arms.process import free_ports
+from lab.drills.run.executables import program
+from lab.drills.run.process import Process
+
+REPOSITORY: Final = Path(__file__).parents[3]
+RULES: Final = REPOSITORY / "prometheus" / "accelerated"
+ALERTMANAGER: Final = REPOSITORY / "prometheus" / "alertmanager"
+PUBLISHED_RECEIVER: Final = "http://receiver:9095"
+"""How the committed configuration calls the receiver; here it listens elsewhere."""
+
+SCRAPE_S: Final = 1
+
+
+class Monitoring:
+    """The three processes; targets come and go while they run."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        drill: str,
+        jobs: Sequence[str] = ("service", "worker"),
+        rules: Path = RULES,
+        scrape_s: int = SCRAPE_S,
+    ) -> None:
+        self.directory = directory
+        self._drill = drill
+        self._jobs = jobs
+        self._rules = rules
+        self._scrape_s = scrape_s
+        prometheus, alertmanager, receiver = free_ports(3)
+        self.prometheus_url = f"http://127.0.0.1:{prometheus}"
+        self.alertmanager_url = f"http://127.0.0.1:{alertmanager}"
+        self.receiver_url = f"http://127.0.0.1:{receiver}"
+        self.prometheus_config = directory / "prometheus.yml"
+        self.alertmanager_config = directory / "alertmanager" / "alertmanager.yml"
+        self.rules = directory / "rules"
+        """More rules, read at the next reload."""
+        self._targets = directory / "targets"
+        self.receiver = Process(
+            "the receiver",
+            [sys.executable, "-m", "flightdeck", "receiver", "--port", str(receiver)],
+            ready_url=f"{self.receiver_url}/livez",
+        )
+        self.alertmanager = Process(
+            "Alertmanager",
+            [
+                program("prometheus-alertmanager", package="prometheus-alertmanager"),
+                f"--config.file={self.alertmanager_config}",
+                f"--storage.path={directory / 'alertmanager-data'}",
+                f"--web.listen-address=127.0.0.1:{alertmanager}",
+                "--cluster.listen-address=",
+                "--log.level=warn",
+            ],
+            ready_url=f"{self.alertmanager_url}/-/ready",
+        )
+        self.prometheus = Process(
+            "Prometheus",
+            [
+                program("prometheus", package="prometheus"),
+                f"--config.file={self.prometheus_config}",
+                f"--storage.tsdb.path={directory / 'prometheus-data'}",
+                f"--web.listen-address=127.0.0.1:{prometheus}",
+                "--web.enable-lifecycle",
+                "--enable-feature=exemplar-storage",
+                "--rules.alert.resend-delay=1s",  # a minute on accelerated rules
+                "--log.level=warn",
+            ],
+            ready_url=f"{self.prometheus_url}/-/ready",
+        )
+
+    def prepare(self) -> None:
+        """Write the configurations; from here on, targets can be named."""
+        self._targets.mkdir()
+        self.rules.mkdir()
+        self.alertmanager_config.parent.mkdir()
+        self.alertmanager_config.write_text(self._alertmanager_yml(), "utf-8")
+        self.prometheus_config.write_text(self._prometheus_yml(), "utf-8")
+
+    async def start(self) -> None:
+        """Start all three; each sees to it that the directory does not outlive whoever started them."""
+        for process in (self.receiver, self.alertmanager, self.prometheus):
+            await process.start(remove=self.directory)
+
+    async def stop(self) -> None:
+        """End all three, the last started first."""
+        for process in (self.prometheus, self.alertmanager, self.receiver):
+            await process.stop()
+
+    def announced(self, job: str) -> Path:
+        """Return the directory in which processes of the job may announce themselves."""
+        return self._targets / job
+
+    def scrape(self, job: str, addresses: Sequence[str], **labels: str) -> None:
+        """Let Prometheus scrape these addresses, instead of those with this arm, from about a second later on."""
+        self.scrape_each(job, dict.fromkeys(addresses, labels), arm=labels.get("arm", ""))
+
+    def scrape_each(self, job: str, targets: Mapping[str, Mapping[str, str]], *, arm: str = "") -> None:
+        """Do the same for addresses with labels of their own."""
+        groups = [{"targets": [address], "labels": dict(labels)} for address, labels in targets.items()]
+        path = self._targets / f"{job}.{arm}.json"
+        unfinished = path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(groups), "utf-8")
+        unfinished.replace(path)
+
+    def forget(self, arm: str) -> None:
+        """Let Prometheus scrape nothing of this arm any more."""
+        for job in self._jobs:
+            self.scrape(job, [], arm=arm)
+
+    async def reload(self, url: str) -> None:
+        """Ask Prometheus or Alertmanager to read its configuration again, whether or not it can."""
+        async with httpx.AsyncClient(timeout=5.0) as client:
+            await client.post(f"{url}/-/reload")
+
+    def _alertmanager_yml(self) -> str:
+        text = (ALERTMANAGER / "alertmanager.yml").read_text("utf-8").replace(PUBLISHED_RECEIVER, self.receiver_url)
+        return text.replace("templates/*.tmpl", str(ALERTMANAGER / "templates" / "*.tmpl"))
+
+    def _prometheus_yml(self) -> str:
+        def own(job: str, url: str) -> dict[str, Any]:
+            return {"job_name": job, "static_configs": [{"targets": [url.removeprefix("http://")]}]}
+
+        def discovered(job: str) -> Mapping[str, Any]:
+            files = [str(self._targets / f"{job}.*.json"), str(self.announced(job) / "*.json")]
+            return {"job_name": job, "file_sd_configs": [{"files": files, "refresh_interval": "1s"}]}
+
+        return yaml.safe_dump(
+            {
+                "global": {
+                    "scrape_interval": f"{self._scrape_s}s",
+                    "evaluation_interval": f"{self._scrape_s}s",
+                    "external_labels": {"drill": self._drill},
+                },
+                "rule_files": [
+                    str(self._rules / "rules" / "*.yml"),
+                    str(self._rules / "alerts" / "*.yml"),
+                    str(self.rules / "*.yml"),
+                ],
+                "alerting": {
+                    "alertmanagers": [
+                        {"static_configs": [{"targets": [self.alertmanager_url.removeprefix("http://")]}]}
+                    ]
+                },
+                "scrape_configs": [
+                    own("prometheus", self.prometheus_url),
+                    own("alertmanager", self.alertmanager_url),
+                    *map(discovered, self._jobs),
+                ],
+            }
+        )

@@ -1,0 +1,1 @@
+"""The drills, by the part that fails."""

@@ -1,0 +1,1 @@
+"""How requests are sent: load models, HTTP/1.1 connections, the generator, latencies."""

@@ -1,0 +1,265 @@
+"""Load that does not lie.
+
+An open loop sends on a schedule, whatever the service does, and measures from the time at which a request should have
+been sent: a service that stops for a second shows it in every request that fell due meanwhile. A closed loop waits for
+each answer before it asks again, as benchmarks often do; it finds the throughput, and hides pauses.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from time import process_time
+from typing import Final
+
+from lab.core.address import Address
+from lab.load.client_state import Memory
+from lab.load.http1 import UNANSWERED, Connection, Exchange, encode
+from lab.load.load_model import ClosedLoop, OpenLoop, Pace, Stretch
+from lab.load.recording import NO_ANSWER, Recording
+from lab.traffic.traffic import Request
+
+SPIN_S: Final = 0.002
+"""Timers of an event loop are right to a millisecond or two; the last stretch before a send is polled."""
+MOST_CONNECTIONS: Final = 500
+RECONNECT_S: Final = 0.05
+"""A closed loop asks no faster than this where nobody listens."""
+HELD_BACK: Final = "not sent, too many unanswered"
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Sent(Exchange):
+    """An exchange that knows which request it carries."""
+
+    request: Request
+    target: str
+    is_measured: bool
+    is_resent: bool = False
+
+
+async def drive(
+    address: Address, requests: Iterator[Request], pace: Pace, stretch: Stretch, *, memory: Memory, seed: int = 0
+) -> Recording:
+    """Return what driving the requests at the pace recorded; the seed decides the arrivals."""
+    driver = Driver(address, requests, stretch, memory)
+    cpu = process_time()
+    try:
+        if isinstance(pace, OpenLoop):
+            await driver.run_open(pace.arrivals_within(stretch.warm_up_s + stretch.duration_s, seed))
+        else:
+            await driver.run_closed(pace)
+    finally:
+        await driver.close()
+    driver.recording.generator_cpu_s = process_time() - cpu
+    return driver.recording
+
+
+class Driver:
+    """One stretch of load: its connections, its clock, what it recorded."""
+
+    def __init__(
+        self,
+        address: Address,
+        requests: Iterator[Request],
+        stretch: Stretch,
+        memory: Memory,
+        *,
+        most_under_way: int | None = None,
+    ) -> None:
+        self.recording = Recording(duration_s=stretch.duration_s)
+        self._most_under_way = most_under_way
+        self._address = address
+        self._requests = requests
+        self._stretch = stretch
+        self._memory = memory
+        self._loop = asyncio.get_running_loop()
+        self._begin = self._loop.time() + stretch.warm_up_s
+        self._end = self._begin + stretch.duration_s
+        self._idle: list[Connection] = []
+        self._connections: set[Connection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._queue: deque[Sent] = deque()
+        self._pending: set[Sent] = set()
+        self._drained = asyncio.Event()
+        self._is_closed_loop = False
+        self._has_unsent = False
+        self._is_over = False  # not told by the time: a loop's timers may be a little early, and its time a little old
+        self._is_closed = False
+
+    @property
+    def under_way(self) -> int:
+        """Return how many requests wait for their answer."""
+        return len(self._pending)
+
+    def taken(self) -> Recording:
+        """Return what was recorded since the last time, and record anew."""
+        recording, self.recording = self.recording, Recording(duration_s=0)
+        return recording
+
+    async def run_open(self, arrivals: Iterator[float]) -> None:
+        """Send when requests are due, in seconds from the start, until the end; then wait for the last answers."""
+        started = self._begin - self._stretch.warm_up_s
+        due = (started + arrival for arrival in arrivals)
+        self._has_unsent = True
+        self._tick(next(due, None), due)
+        await self._finish()
+
+    async def run_closed(self, pace: ClosedLoop) -> None:
+        """Keep every client busy until the end, then wait for the last answers."""
+        self._is_closed_loop = True
+        for request in islice(self._requests, pace.clients):
+            self._send(request, self._loop.time())
+        await self._finish()
+
+    async def close(self) -> None:
+        """Close every connection, and open none from now on."""
+        self._is_closed = True
+        self.recording.connections = len(self._connections)
+        for task in self._opening:
+            task.cancel()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        for connection in self._connections:
+            connection.close()
+        await asyncio.sleep(0)  # transports close in the loop's next turn
+
+    async def _finish(self) -> None:
+        await asyncio.sleep(self._end - self._loop.time())
+        self._is_over = True
+        self.recording.backlog = sum(sent.is_measured and sent.bytes_per_s is None for sent in self._pending)
+        if self._pending or self._has_unsent:
+            try:
+                async with asyncio.timeout(self._stretch.drain_s):
+                    await self._drained.wait()
+            except TimeoutError:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """Record what was never answered, with the time it waited so far: leaving it out would flatter the service."""
+        now = self._loop.time()
+        for sent in self._pending:
+            if sent.is_measured:
+                self._record(sent, now, NO_ANSWER)
+        self._pending.clear()
+
+    def _tick(self, due: float | None, arrivals: Iterator[float]) -> None:
+        if self._is_closed:
+            return
+        now = self._loop.time()
+        while due is not None and due <= now:
+            self._send(next(self._requests), due)
+            due = next(arrivals, None)
+        if due is None:
+            self._has_unsent = False
+            self._note_if_drained()
+            return
+        if due - now > SPIN_S:
+            self._loop.call_later(due - now - SPIN_S, self._tick, due, arrivals)
+        else:
+            self._loop.call_soon(self._tick, due, arrivals)
+
+    def _send(self, request: Request, intended: float) -> None:
+        if self._most_under_way is not None and len(self._pending) >= self._most_under_way:
+            self.recording.failures[HELD_BACK] += 1
+            return
+        target = self._memory.target(request)
+        sent = Sent(
+            data=encode(request.method, self._address, target, self._memory.headers(request, target), request.body),
+            intended=intended,
+            keeps_body=self._memory.wants_body(request),
+            bytes_per_s=request.client.link_bytes_per_s,
+            request=request,
+            target=target,
+            is_measured=self._begin <= intended < self._end,
+        )
+        self._pending.add(sent)
+        if sent.is_measured:
+            self.recording.lateness.record(self._loop.time() - intended)
+        self._carry(sent)
+
+    def _carry(self, sent: Sent) -> None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                connection.start(sent)
+                return
+            self._connections.discard(connection)
+        if len(self._connections) + len(self._opening) >= MOST_CONNECTIONS:
+            self._queue.append(sent)
+        else:
+            self._carry_on_new_connection(sent)
+
+    def _carry_on_new_connection(self, sent: Sent) -> None:
+        task = self._loop.create_task(self._connect(sent))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _connect(self, sent: Sent) -> None:
+        try:
+            _, connection = await self._loop.create_connection(
+                lambda: Connection(self._finished),
+                self._address.host,
+                self._address.port,
+                ssl=True if self._address.is_tls else None,
+            )
+        except OSError as error:
+            self._conclude(sent, f"no connection: {type(error).__name__}")
+            return
+        self._connections.add(connection)
+        connection.start(sent)
+
+    def _finished(self, connection: Connection, exchange: Exchange) -> None:
+        if not isinstance(exchange, Sent):  # pragma: no cover  # connections of a driver carry nothing else
+            raise TypeError(exchange)
+        if not connection.is_open:
+            self._connections.discard(connection)
+        elif self._queue:
+            connection.start(self._queue.popleft())
+        else:
+            self._idle.append(connection)
+        if self._is_closed:
+            return
+        was_idle_too_long = exchange.status == UNANSWERED and not exchange.received_bytes and connection.carried > 1
+        if was_idle_too_long and not exchange.is_resent and exchange.request.method == "GET":
+            exchange.is_resent = True  # the service closed the connection just as it was used again
+            self._carry_on_new_connection(exchange)
+        else:
+            self._conclude(exchange, exchange.error)
+
+    def _conclude(self, sent: Sent, error: str) -> None:
+        if sent not in self._pending:
+            return  # given up before
+        self._pending.remove(sent)
+        now = self._loop.time()
+        if sent.is_measured:
+            self._record(sent, now, error)
+        if sent.status == 200:
+            headers = {name: sent.headers.get(name, b"").decode("latin-1") for name in (b"etag", b"content-encoding")}
+            self._memory.learn(
+                sent.request,
+                sent.target,
+                etag=headers[b"etag"],
+                encoding=headers[b"content-encoding"],
+                body=bytes(sent.body),
+            )
+        if self._is_closed_loop and now < self._end and not self._is_over:
+            delay = RECONNECT_S if sent.status == UNANSWERED else 0
+            self._loop.call_later(delay, self._send_next)
+        else:
+            self._note_if_drained()
+
+    def _note_if_drained(self) -> None:
+        if self._is_over and not self._pending and not self._has_unsent:
+            self._drained.set()
+
+    def _send_next(self) -> None:
+        if not self._is_over:
+            self._send(next(self._requests), self._loop.time())
+
+    def _record(self, sent: Sent, now: float, error: str) -> None:
+        recording, kind = self.recording, sent.request.kind
+        recording.count(kind, status=sent.status, received_bytes=sent.received_bytes, error=error)
+        recording.busy_s = max(recording.busy_s, now - self._begin)
+        if sent.status != UNANSWERED or error == NO_ANSWER:  # a refused connection is fast, and no answer
+            latencies = recording.latencies[kind] if sent.bytes_per_s is None else recording.slow_link
+            latencies.record(now - sent.intended)

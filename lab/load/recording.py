@@ -1,0 +1,133 @@
+"""What a stretch of load recorded, and whether it can be trusted."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from lab.load.http1 import UNANSWERED
+from lab.load.latencies import Latencies
+
+LATE_S: Final = 0.005
+"""Nobody acts on less than this."""
+LATE_SHARE: Final = 0.2
+"""Lateness below this share of the measured latency does not show in it."""
+NO_ANSWER: Final = "no answer in time"
+BACKLOG: Final = 6
+"""Fewer requests than this under way at the end are no queue."""
+BACKLOG_SHARE: Final = 0.2
+"""More than this share of all requests still under way at the end: the queue grew."""
+
+
+@dataclass(kw_only=True)
+class Recording:
+    """The figures of one stretch of load, warm-up excluded; latencies are from the intended send time."""
+
+    duration_s: float
+    latencies: defaultdict[str, Latencies] = field(default_factory=lambda: defaultdict(Latencies))
+    """By kind of request, for clients on ordinary links."""
+    slow_link: Latencies = field(default_factory=Latencies)
+    """Of clients on slow links, whatever they asked for."""
+    lateness: Latencies = field(default_factory=Latencies)
+    """How long after its intended time the generator sent each request."""
+    received_bytes: Counter[str] = field(default_factory=Counter)
+    """On the wire, headers included, by kind."""
+    answers: Counter[str] = field(default_factory=Counter)
+    """By kind."""
+    statuses: Counter[int] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    """Requests without an answer, by what happened."""
+    busy_s: float = 0.0
+    """Until the last answer came; not less than the duration."""
+    backlog: int = 0
+    """Requests of clients on ordinary links that were under way when the stretch ended."""
+    connections: int = 0
+    generator_cpu_s: float = 0.0
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests were meant to be sent, answered or not."""
+        return self.answers.total() + self.failures.total()
+
+    @property
+    def server_errors(self) -> int:
+        """Return how many answers were 5xx, plus the requests without any answer."""
+        return self.failures.total() + sum(count for status, count in self.statuses.items() if status >= 500)
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Return the answers per second, until the last of them."""
+        return self.answers.total() / max(self.busy_s, self.duration_s)
+
+    @property
+    def is_saturated(self) -> bool:
+        """Return whether requests came faster than they were answered: latencies then tell the length of the run."""
+        return self.failures[NO_ANSWER] > 0 or self.backlog >= max(BACKLOG, BACKLOG_SHARE * self.requests)
+
+    def is_late(self, tolerated_s: float = LATE_S) -> bool:
+        """Return whether the generator was later than tolerated, and so late that it shows in the latencies."""
+        late = self.lateness.quantile(0.95) or 0.0
+        return late > tolerated_s and late > LATE_SHARE * (self.overall().quantile(0.95) or 0.0)
+
+    def overall(self) -> Latencies:
+        """Return the latencies of all kinds together."""
+        merged = Latencies()
+        for latencies in self.latencies.values():
+            merged.add(latencies)
+        return merged
+
+    def count(self, kind: str, *, status: int, received_bytes: int, error: str) -> None:
+        """Count one finished request."""
+        if status == UNANSWERED:
+            self.failures[error] += 1
+        else:
+            self.answers[kind] += 1
+            self.statuses[status] += 1
+            self.received_bytes[kind] += received_bytes
+
+    def add(self, other: Self) -> None:
+        """Count everything that the other stretch counted."""
+        self.duration_s += other.duration_s
+        for kind, latencies in other.latencies.items():
+            self.latencies[kind].add(latencies)
+        self.slow_link.add(other.slow_link)
+        self.lateness.add(other.lateness)
+        self.received_bytes += other.received_bytes
+        self.answers += other.answers
+        self.statuses += other.statuses
+        self.failures += other.failures
+        self.busy_s += other.busy_s
+        self.backlog = max(self.backlog, other.backlog)
+        self.connections += other.connections
+        self.generator_cpu_s += other.generator_cpu_s
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the recording as JSON types; histograms in HdrHistogram's text form."""
+        return {
+            "duration_s": self.duration_s,
+            "latencies": {kind: latencies.encode() for kind, latencies in self.latencies.items()},
+            "slow_link": self.slow_link.encode(),
+            "lateness": self.lateness.encode(),
+            "received_bytes": dict(self.received_bytes),
+            "answers": dict(self.answers),
+            "statuses": {str(status): count for status, count in self.statuses.items()},
+            "failures": dict(self.failures),
+            "busy_s": self.busy_s,
+            "backlog": self.backlog,
+            "connections": self.connections,
+            "generator_cpu_s": self.generator_cpu_s,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the recording that `to_json` wrote."""
+        recording = cls(**{name: data[name] for name in ("duration_s", "busy_s", "backlog", "connections")})
+        recording.generator_cpu_s = data["generator_cpu_s"]
+        for kind, text in data["latencies"].items():
+            recording.latencies[kind] = Latencies.decode(text)
+        recording.slow_link = Latencies.decode(data["slow_link"])
+        recording.lateness = Latencies.decode(data["lateness"])
+        recording.received_bytes.update(data["received_bytes"])
+        recording.answers.update(data["answers"])
+        recording.statuses.update({int(status): count for status, count in data["statuses"].items()})
+        recording.failures.update(data["failures"])
+        return recording

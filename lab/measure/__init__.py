@@ -1,0 +1,1 @@
+"""What is measured of an arm in a round: metrics, spans, traces."""

@@ -1,0 +1,1 @@
+"""What people read: report, tables, charts, live progress, Prometheus metrics."""

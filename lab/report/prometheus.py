@@ -1,0 +1,127 @@
+"""Results as Prometheus metrics: on a port while they are measured, or in a file that stays."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server, write_to_textfile
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lab.analysis.result import ExperimentResult, LabResult
+from lab.core.errors import BadSetting
+from lab.report.observers import Part, Turn
+
+VERDICTS: Final = {"helps": 1.0, "no difference seen": 0.0, "hurts": -1.0}
+INFINITE: Final = float("inf")
+OF_EXPERIMENT: Final = ["experiment", "part"]
+OF_METRIC: Final = [*OF_EXPERIMENT, "metric"]
+PARTS: Final[tuple[Part, ...]] = ("techniques", "leave_one_out", "elsewhere")
+
+
+class Scrapable(Collector):
+    """What is known so far, for whoever scrapes it."""
+
+    def __init__(
+        self, *, clock: Callable[[], float], path: Path | None = None, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Take where to keep the text, if anywhere, and whom to tell that it could not be kept."""
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._clock = clock
+        self._path = path
+        self._say = say
+        self._running: Turn | None = None
+        self._finished: dict[tuple[str, Part], tuple[ExperimentResult, float]] = {}
+
+    @classmethod
+    def of(cls, result: LabResult, *, finished_at: float) -> "Scrapable":
+        """Return a whole result that was measured before."""
+        scrapable = cls(clock=lambda: finished_at)
+        for part in PARTS:
+            for name, experiment in getattr(result, part).items():
+                scrapable._finished[name, part] = (experiment, finished_at)
+        return scrapable
+
+    async def begins(self, turn: Turn) -> None:
+        """Show that it runs."""
+        self._running = turn
+        self._write()
+
+    async def ended(self, turn: Turn, result: ExperimentResult | None) -> None:
+        """Show what it found."""
+        self._running = None
+        if result is not None:
+            self._finished[turn.experiment, turn.part] = (result, self._clock())
+        self._write()
+
+    def collect(self) -> Iterator[Metric]:
+        """Return every metric; the registry calls this."""
+        running = GaugeMetricFamily("lab_experiment_running", "1 for what runs now.", None, OF_EXPERIMENT)
+        if self._running is not None:
+            running.add_metric([self._running.experiment, self._running.part], 1)
+        yield running
+        yield from self._of_experiments()
+        yield from self._of_metrics()
+
+    @contextmanager
+    def served(self, port: int) -> Iterator[None]:
+        """Answer scrapes on this port of 127.0.0.1, none for 0; raise `BadSetting` where the port is taken."""
+        server: WSGIServer | None = None
+        if port:
+            try:
+                server, _ = start_http_server(port, addr="127.0.0.1", registry=self.registry)
+            except OSError as error:
+                raise BadSetting("port", str(port), f"free: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            if server is not None:
+                server.shutdown()
+                server.server_close()
+
+    def _of_experiments(self) -> Iterator[Metric]:
+        rounds = GaugeMetricFamily("lab_experiment_rounds", "Rounds that were measured.", None, OF_EXPERIMENT)
+        valid = GaugeMetricFamily("lab_experiment_valid", "1 if the load was what it should be.", None, OF_EXPERIMENT)
+        ended = GaugeMetricFamily(
+            "lab_experiment_finished_timestamp_seconds", "When the experiment ended.", None, OF_EXPERIMENT
+        )
+        for key, (result, at) in self._finished.items():
+            rounds.add_metric(key, len(result.rounds))
+            valid.add_metric(key, float(result.is_valid))
+            ended.add_metric(key, at)
+        yield from (rounds, valid, ended)
+
+    def _of_metrics(self) -> Iterator[Metric]:
+        ratio = GaugeMetricFamily("lab_effect_ratio", "How many times better the technique makes it.", None, OF_METRIC)
+        low = GaugeMetricFamily("lab_effect_ratio_low", "Lower end of the ratio's interval.", None, OF_METRIC)
+        high = GaugeMetricFamily("lab_effect_ratio_high", "Upper end of the ratio's interval.", None, OF_METRIC)
+        verdict = GaugeMetricFamily("lab_effect_verdict", "1 helps, 0 no difference seen, -1 hurts.", None, OF_METRIC)
+        deciding = GaugeMetricFamily("lab_effect_deciding", "1 for the metric that decides.", None, OF_METRIC)
+        value = GaugeMetricFamily("lab_arm_value", "The metric of each arm.", None, [*OF_METRIC, "side"])
+        for key, (result, _) in self._finished.items():
+            for name, metric in result.metrics.items():
+                labels = [*key, name]
+                verdict.add_metric(labels, VERDICTS[metric.verdict])
+                deciding.add_metric(labels, float(name == result.headline))
+                if metric.ratio is not None:
+                    ratio.add_metric(labels, metric.ratio)
+                if metric.interval is not None:
+                    ends = metric.interval
+                    low.add_metric(labels, ends[0])
+                    high.add_metric(labels, INFINITE if ends[1] is None else ends[1])
+                for side, known in (("off", metric.off), ("on", metric.on)):
+                    if known is not None:
+                        value.add_metric([*labels, side], known)
+        yield from (ratio, low, high, verdict, deciding, value)
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        try:
+            write_to_textfile(str(self._path), self.registry)
+        except OSError as error:
+            self._say(f"{self._path} is not written: {error.strerror}")
+            self._path = None

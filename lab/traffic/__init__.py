@@ -1,0 +1,1 @@
+"""Which requests are sent: kinds, popularity of targets, settings for Locust."""

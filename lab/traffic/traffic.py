@@ -1,0 +1,291 @@
+"""The traffic model: what people ask the flights service, seeded and the same for every arm.
+
+It knows no client: the lab's own generator and any other load tool read the same requests.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Final, Literal
+from urllib.parse import urlencode
+
+import numpy as np
+from numpy.random import Generator
+
+from lab.traffic.popularity import (
+    CARRIERS,
+    DESTINATIONS,
+    LAST_DAY,
+    LAST_DAY_WITH_WEATHER,
+    ORIGINS,
+    Choice,
+    popular_flights,
+    recent_days,
+    weighted,
+    zipf,
+)
+
+Kind = Literal[
+    "board", "report", "routes", "list", "flight", "airport", "nearest", "airlines", "update",
+    "weather", "itinerary", "export",
+]  # fmt: skip
+Mix = Mapping[Kind, float]
+
+MIXES: Final[dict[str, Mix]] = {
+    "everyday": {
+        "board": 0.2,
+        "report": 0.12,
+        "routes": 0.03,
+        "list": 0.15,
+        "flight": 0.25,
+        "airport": 0.12,
+        "nearest": 0.05,
+        "airlines": 0.06,
+        "update": 0.02,
+    },
+    "whole service": {
+        "board": 0.18,
+        "report": 0.12,
+        "routes": 0.03,
+        "list": 0.14,
+        "flight": 0.22,
+        "airport": 0.1,
+        "nearest": 0.05,
+        "airlines": 0.05,
+        "update": 0.02,
+        "weather": 0.06,
+        "itinerary": 0.025,
+        "export": 0.005,
+    },
+    "reading": {
+        "board": 0.2,
+        "report": 0.3,
+        "list": 0.05,
+        "flight": 0.2,
+        "airport": 0.15,
+        "nearest": 0.05,
+        "airlines": 0.05,
+    },
+    "boards": {"board": 1.0},
+    "reports": {"report": 0.9, "routes": 0.1},
+    "reports and boards": {"report": 0.6, "board": 0.4},
+    "reference": {"airport": 0.4, "nearest": 0.4, "airlines": 0.2},
+    "lists": {"list": 1.0},
+    "single rows": {"flight": 0.7, "airport": 0.3},
+    "updates": {"update": 1.0},
+    "weather": {"weather": 1.0},
+    "weather and flights": {"weather": 0.5, "flight": 0.5},
+    "itineraries and flights": {"itinerary": 0.15, "flight": 0.85},
+    "exports and flights": {"export": 0.1, "flight": 0.9},
+    "read after write": {"report": 0.5, "board": 0.4, "update": 0.1},
+}
+"""What is asked for, by the name of the mix; the shares add up to 1."""
+
+WRITES: Final[frozenset[Kind]] = frozenset({"update", "export"})
+"""What changes the database."""
+STATUSES: Final = ("boarding", "departed", "arrived", "scheduled")
+FURTHER_PAGE: Final = 0.4
+"""How likely a reader of a list asks for one page more."""
+GOLDEN_RATIO: Final = 0.6180339887498949
+"""Steps of this size cover the kinds evenly: any eight requests have nearly their shares, a lucky dip would not."""
+LIST_FIELDS: Final = "id,carrier,number,destination,scheduled_departure,departure_delay_min,status"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Somebody who asks: what they can decompress, whether they keep what they got, how fast their link is."""
+
+    number: int
+    accept_encoding: str
+    keeps_etags: bool
+    link_bytes_per_s: float | None
+    """None: no slower than the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A reader's way through the pages of one list."""
+
+    number: int
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request before it meets a service: no address, no cursor, no validator."""
+
+    kind: str
+    method: str
+    target: str
+    client: Client
+    body: bytes = b""
+    walk: Walk | None = None
+
+
+ACCEPT_ENCODINGS: Final = Choice(("gzip, deflate, br, zstd", "gzip, deflate, br", "gzip", ""), (0.7, 0.2, 0.08, 0.02))
+"""What browsers, older browsers, libraries and bare scripts send."""
+KEEP_ETAGS_SHARE: Final = 0.3
+SLOW_LINK_SHARE: Final = 0.05
+SLOW_LINK_BYTES_PER_S: Final = 250_000.0
+"""2 Mbit/s, a phone at the edge of its cell."""
+
+
+def population(random: Generator, size: int = 60) -> list[Client]:
+    """Return the clients that the requests come from, in fixed shares."""
+    keepers, slow = (
+        set(random.permutation(size)[: round(size * share)]) for share in (KEEP_ETAGS_SHARE, SLOW_LINK_SHARE)
+    )
+    return [
+        Client(
+            number=number,
+            accept_encoding=ACCEPT_ENCODINGS.draw(random),
+            keeps_etags=number in keepers,
+            link_bytes_per_s=SLOW_LINK_BYTES_PER_S if number in slow else None,
+        )
+        for number in range(size)
+    ]
+
+
+def seeded(*numbers: int) -> Generator:
+    """Return a random generator that is the same for the same numbers."""
+    return np.random.default_rng(numbers)
+
+
+class Traffic:
+    """Requests of one mix; the same seed gives the same requests, for ever and for every arm.
+
+    Where nobody writes, the writes are left out and everything else is asked for in the same order.
+    """
+
+    def __init__(self, mix: str, *, seed: int, writes: bool = True) -> None:
+        shares = MIXES[mix]
+        self.seed = seed
+        self.writes = writes
+        self.kinds = Choice(list(shares), list(shares.values()))
+        fixed = seeded(seed, 0)
+        self.clients = population(fixed)
+        self.flights = popular_flights(fixed)
+        self.days = recent_days()
+        self.origins = weighted(ORIGINS)
+        self.destinations = weighted(DESTINATIONS)
+        self.carriers = weighted(CARRIERS)
+        self.reports = zipf(
+            [
+                {"by": by} | ({"origin": origin} if origin else {}) | ({"month": month} if month else {})
+                for month in ("", f"{LAST_DAY:%Y-%m}")
+                for origin in ("", *ORIGINS)
+                for by in ("carrier", "hour", "destination", "month")
+            ],
+            exponent=1.3,  # a few dashboards are open on many screens
+        )
+
+    def requests(self, stream: int) -> Iterator[Request]:
+        """Return the endless requests of a stream; equal streams are equal, different ones share what is popular."""
+        requests = self._drawn(seeded(self.seed, 1, stream))
+        return requests if self.writes else (request for request in requests if request.kind not in WRITES)
+
+    def _drawn(self, random: Generator) -> Iterator[Request]:
+        draw: dict[Kind, Callable[[Client], Request]] = {
+            "board": partial(self._board, random),
+            "report": partial(self._report, random),
+            "routes": partial(self._routes, random),
+            "list": partial(self._list, random),
+            "flight": partial(self._flight, random),
+            "airport": partial(self._airport, random),
+            "nearest": partial(self._nearest, random),
+            "airlines": self._airlines,
+            "update": partial(self._update, random),
+            "weather": partial(self._weather, random),
+            "itinerary": partial(self._itinerary, random),
+            "export": partial(self._export, random),
+        }
+        open_lists: list[tuple[Request, Walk]] = []
+        share = float(random.random())
+        while True:
+            client = self.clients[int(random.integers(len(self.clients)))]
+            share = (share + GOLDEN_RATIO) % 1.0
+            kind = self.kinds.at(share)
+            if kind != "list":
+                yield draw[kind](client)
+                continue
+            if open_lists and random.random() < FURTHER_PAGE:
+                first, walk = open_lists.pop(0)
+                request = replace(first, walk=Walk(walk.number, walk.page + 1))
+            else:
+                request = draw[kind](client)
+            if request.walk is not None:
+                open_lists.append((request, request.walk))
+                del open_lists[:-5]  # readers come and go
+            yield request
+
+    def _board(self, random: Generator, client: Client) -> Request:
+        day = self.days.draw(random)
+        return Request("board", "GET", f"/airports/{self.origins.draw(random)}/departures?date={day}", client)
+
+    def _report(self, random: Generator, client: Client) -> Request:
+        return Request("report", "GET", f"/reports/delays?{urlencode(self.reports.draw(random))}", client)
+
+    def _routes(self, random: Generator, client: Client) -> Request:
+        return Request("routes", "GET", f"/reports/routes?origin={self.origins.draw(random)}&limit=20", client)
+
+    def _list(self, random: Generator, client: Client) -> Request:
+        until = self.days.draw(random)
+        since = until - timedelta(days=6)
+        span = {"date_from": since.isoformat(), "date_to": until.isoformat()}
+        taste = random.random()
+        if taste < 0.5:
+            query = {"origin": self.origins.draw(random), "destination": self.destinations.draw(random)} | span
+        elif taste < 0.8:
+            query = {"origin": self.origins.draw(random)} | span
+        else:
+            query = {
+                "carrier": self.carriers.draw(random),
+                "min_delay_min": "60",
+                "sort": "-departure_delay_min",
+            } | span
+        if random.random() < 0.3:
+            query["fields"] = LIST_FIELDS
+        walk = Walk(int(random.integers(2**31)), 1)
+        return Request("list", "GET", f"/flights?{urlencode(query, safe=',')}", client, walk=walk)
+
+    def _flight(self, random: Generator, client: Client) -> Request:
+        return Request("flight", "GET", f"/flights/{self.flights.draw(random)}", client)
+
+    def _airport(self, random: Generator, client: Client) -> Request:
+        return Request("airport", "GET", f"/airports/{self.destinations.draw(random)}", client)
+
+    def _nearest(self, random: Generator, client: Client) -> Request:
+        return Request("nearest", "GET", f"/airports/{self.destinations.draw(random)}/nearest?limit=5", client)
+
+    @staticmethod
+    def _airlines(client: Client) -> Request:
+        return Request("airlines", "GET", "/airlines", client)
+
+    def _update(self, random: Generator, client: Client) -> Request:
+        status = STATUSES[int(random.integers(len(STATUSES)))]
+        change = {"status": status, "departure_delay_min": int(random.integers(0, 120))}
+        target = f"/flights/{self.flights.draw(random)}/status"
+        return Request("update", "PATCH", target, client, body=json.dumps(change).encode())
+
+    def _weather(self, random: Generator, client: Client) -> Request:
+        day = min(self.days.draw(random), LAST_DAY_WITH_WEATHER)
+        moment = f"{day}T{int(random.integers(24)):02d}:00Z"
+        return Request("weather", "GET", f"/weather/{self.origins.draw(random)}?at={moment}", client)
+
+    def _itinerary(self, random: Generator, client: Client) -> Request:
+        there, back = self.destinations.draw(random), self.destinations.draw(random)
+        query = {"origin": there, "destination": back if back != there else "EWR", "date": str(self.days.draw(random))}
+        return Request("itinerary", "GET", f"/itineraries?{urlencode(query)}", client)
+
+    def _export(self, random: Generator, client: Client) -> Request:
+        until = self.days.draw(random)
+        wanted = {"format": "csv", "date_from": str(until - timedelta(days=29)), "date_to": str(until)}
+        return Request("export", "POST", "/exports", client, body=json.dumps(wanted).encode())
+
+
+def typical_request(mix: str, *, seed: int) -> Request:
+    """Return the first request of the kind that the mix names first."""
+    kind = next(iter(MIXES[mix]))
+    return next(request for request in Traffic(mix, seed=seed).requests(1) if request.kind == kind)

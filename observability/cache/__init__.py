@@ -1,0 +1,1 @@
+"""Metrics that an application's cache and compression report."""

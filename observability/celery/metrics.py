@@ -1,0 +1,164 @@
+"""What becomes of Celery tasks: published, waited, ran, and how they ended."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from threading import Lock
+from time import perf_counter, time
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from billiard.exceptions import TimeLimitExceeded
+from celery import Celery, Task, signals
+from celery.exceptions import Reject
+from celery.worker.request import Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from observability.core.internal_errors import guarded
+from observability.core.labels import BoundedValues
+from observability.metrics.histogram import exemplar
+
+STATES: Final = ("success", "failure", "retry", "revoked", "rejected", "ignored")
+"""How an execution can end; `failure` includes tasks whose process died or that exceeded their hard time limit."""
+
+PUBLISHED_AT: Final = "observability_published_at"
+"""The message header that says when the task was published, in seconds since 1970."""
+
+QUEUE_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+RUN_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+
+
+class TaskMetrics:
+    """Count and time the tasks of Celery applications, where they are published and where they run."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._task = BoundedValues(limit=200)
+        self._state = BoundedValues.closed(STATES)
+        self._running: dict[str, tuple[str, float]] = {}
+        self._timed_out: deque[str] = deque(maxlen=1000)
+        labels = ("task",)
+        self._published = Counter("tasks_published_total", "Tasks sent to the broker.", labels, registry=registry)
+        self._ended = Counter(
+            "tasks_total", "Executions of tasks by how they ended.", (*labels, "state"), registry=registry
+        )
+        self._queue_wait = Histogram(
+            "task_queue_wait_seconds",
+            "Time from publishing a task, or from when it was due, until a worker began to run it.",
+            labels,
+            buckets=QUEUE_BUCKETS_S,
+            registry=registry,
+        )
+        self._run_time = Histogram(
+            "task_run_seconds", "Time that one execution took.", labels, buckets=RUN_BUCKETS_S, registry=registry
+        )
+        inprogress = Gauge("tasks_inprogress", "Tasks that run right now.", registry=registry)
+        inprogress.set_function(lambda: len(self._running))
+
+    def attach(self, app: Celery) -> None:
+        """Let the application's tasks be counted here, and by nobody who counted them before."""
+        with _attaching:
+            _attached[app] = self
+            _connect()
+
+    def published(self, task: str) -> None:
+        """Count a message that is about to be sent."""
+        self._published.labels(self._task(task)).inc()
+
+    def begun(self, task_id: str, task: str, *, waited_s: float | None) -> None:
+        """Note that a task begins to run, after it waited in its queue."""
+        name = self._task(task)
+        self._running[task_id] = name, perf_counter()
+        if waited_s is not None:
+            self._queue_wait.labels(name).observe(waited_s, exemplar())
+
+    def ended(self, task_id: str, state: str) -> None:
+        """Note how the execution ended."""
+        name, started = self._running.pop(task_id, ("", 0.0))
+        if name:
+            self._run_time.labels(name).observe(perf_counter() - started, exemplar())
+            self._ended.labels(name, self._state(state.lower())).inc()
+
+    def ended_elsewhere(self, task_id: str, task: str, *, error: BaseException | None) -> None:
+        """Count a failure that only the worker's main process can tell of: time limit exceeded, process lost.
+
+        It tells of a rejected task too, which was counted where it ran, and of a time limit twice.
+        """
+        if task_id in self._running or isinstance(error, Reject):
+            return
+        if isinstance(error, TimeLimitExceeded):
+            if task_id in self._timed_out:
+                return
+            self._timed_out.append(task_id)
+        self._ended.labels(self._task(task), "failure").inc()
+
+    def revoked(self, task: str) -> None:
+        """Count a task that was taken back before it ran, or expired."""
+        self._ended.labels(self._task(task), "revoked").inc()
+
+
+_attaching: Final = Lock()
+_attached: Final[WeakKeyDictionary[Celery, TaskMetrics]] = WeakKeyDictionary()
+
+
+def queue_wait_s(request: Mapping[str, Any], *, now: float) -> float | None:
+    """Return how long the task waited since it was published or due; None if its publisher is not instrumented."""
+    published = request.get(PUBLISHED_AT)
+    if not isinstance(published, int | float):
+        return None
+    due = float(published)
+    eta = request.get("eta")
+    if isinstance(eta, str):
+        due = max(due, datetime.fromisoformat(eta).timestamp())
+    return max(0.0, now - due)
+
+
+def _connect() -> None:
+    """Listen to Celery's signals, which are the process's; a second time changes nothing."""
+    for signal, receiver in (
+        (signals.before_task_publish, _publishing),
+        (signals.task_prerun, _begun),
+        (signals.task_postrun, _ended),
+        (signals.task_revoked, _revoked),
+        (signals.task_failure, _failed),
+    ):
+        signal.connect(receiver, weak=False, dispatch_uid=f"observability.{receiver.__name__}")
+
+
+def _metrics_of(app: Celery) -> Iterator[TaskMetrics]:
+    metrics = _attached.get(app)
+    if metrics is not None:
+        yield metrics
+
+
+def _publishing(sender: str, headers: dict[str, Any], **_: Any) -> None:
+    """Stamp the message; only the name of its task says which application it belongs to."""
+    with guarded("tasks"):
+        headers[PUBLISHED_AT] = time()  # also of a retry, which carries the headers of the first message
+        apps = list(_attached)
+        app = next((app for app in apps if sender in app.tasks), apps[-1] if apps else None)
+        if app is not None:
+            _attached[app].published(sender)
+
+
+def _begun(task_id: str, task: "Task[Any, Any]", **_: Any) -> None:
+    with guarded("tasks"):
+        for metrics in _metrics_of(task.app):
+            metrics.begun(task_id, task.name, waited_s=queue_wait_s(vars(task.request), now=time()))
+
+
+def _ended(task_id: str, task: "Task[Any, Any]", state: str | None = None, **_: Any) -> None:
+    with guarded("tasks"):
+        for metrics in _metrics_of(task.app):
+            metrics.ended(task_id, state or "failure")
+
+
+def _revoked(sender: "Task[Any, Any]", request: Request, **_: Any) -> None:  # noqa: ARG001 keywords that Celery passes
+    with guarded("tasks"):
+        for metrics in _metrics_of(sender.app):
+            metrics.revoked(sender.name)
+
+
+def _failed(sender: "Task[Any, Any]", task_id: str, exception: BaseException | None = None, **_: Any) -> None:
+    with guarded("tasks"):
+        for metrics in _metrics_of(sender.app):
+            metrics.ended_elsewhere(task_id, sender.name, error=exception)

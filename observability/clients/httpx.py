@@ -1,0 +1,183 @@
+"""What calls to other services cost: how long they take, how they end, and the connections they open.
+
+The transports of a client are wrapped, as the official instrumentation does that makes the spans; an event hook would
+not hear of a call that failed. Connections are seen through httpcore's trace extension.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any, Final
+
+import httpx
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor, RequestInfo
+from opentelemetry.semconv.attributes.url_attributes import URL_FULL
+from opentelemetry.trace import Span, TracerProvider
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+from observability.core.internal_errors import guarded
+from observability.core.labels import OTHER
+from observability.core.semconv import prefer_stable_conventions
+from observability.metrics.histogram import exemplar
+from observability.request.record import METHODS
+from observability.request.server_timing import record
+
+DURATION_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+CONNECT_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+Client = httpx.Client | httpx.AsyncClient
+
+
+class HttpClientMetrics:
+    """Time the calls of httpx clients and the connections they open, by the client's name."""
+
+    def __init__(self, registry: CollectorRegistry, *, tracer_provider: TracerProvider | None = None) -> None:
+        self._tracer_provider = tracer_provider
+        self.duration = Histogram(
+            "http_client_request_duration_seconds",
+            "Time from sending a request until the head of its response; `status` is a code, `timeout` or `error`.",
+            ("client", "method", "status"),
+            buckets=DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        self.inprogress = Gauge(
+            "http_client_requests_inprogress", "Requests that wait for their response.", ("client",), registry=registry
+        )
+        self.connect = Histogram(
+            "http_client_connect_duration_seconds",
+            "Time that opening a TCP connection took; a reused connection is not in it.",
+            ("client",),
+            buckets=CONNECT_BUCKETS_S,
+            registry=registry,
+        )
+
+    def attach(self, name: str, client: Client) -> None:
+        """Observe the client under this name, and let its requests carry the trace; do this once for each client."""
+        prefer_stable_conventions()
+        asynchronous = isinstance(client, httpx.AsyncClient)
+        HTTPXClientInstrumentor.instrument_client(
+            client,
+            tracer_provider=self._tracer_provider,
+            request_hook=_drop_query_later if asynchronous else _drop_query,
+        )
+        calls = _Calls(name, self)
+        if isinstance(client, httpx.AsyncClient):
+            client._transport = _AsyncTransport(client._transport, calls)  # noqa: SLF001 as the official one does
+            client._mounts = {  # noqa: SLF001 proxies and such
+                pattern: transport and _AsyncTransport(transport, calls)
+                for pattern, transport in client._mounts.items()  # noqa: SLF001
+            }
+        else:
+            client._transport = _Transport(client._transport, calls)  # noqa: SLF001 as the official one does
+            client._mounts = {  # noqa: SLF001 proxies and such
+                pattern: transport and _Transport(transport, calls)
+                for pattern, transport in client._mounts.items()  # noqa: SLF001
+            }
+
+
+def _drop_query(span: Span, request: RequestInfo) -> None:
+    """Keep the values of the query out of the trace: the official instrumentation hides but a few names."""
+    with guarded("http_clients"):
+        url = request.url
+        if not isinstance(url, httpx.URL):
+            scheme, host, port, raw_path = url
+            url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port, raw_path=raw_path)
+        span.set_attribute(URL_FULL, str(url.copy_with(query=None, userinfo=b"")))
+
+
+async def _drop_query_later(span: Span, request: RequestInfo) -> None:
+    _drop_query(span, request)
+
+
+class _Calls:
+    """The calls of one client."""
+
+    def __init__(self, name: str, metrics: HttpClientMetrics) -> None:
+        self._name = name
+        self._duration = metrics.duration
+        self._connect = metrics.connect.labels(name)
+        self._inprogress = metrics.inprogress.labels(name)
+
+    @contextmanager
+    def one(self, request: httpx.Request) -> Iterator[Callable[[httpx.Response], None]]:
+        """Time one call; the block tells its response."""
+        status = "error"
+
+        def answered(response: httpx.Response) -> None:
+            nonlocal status
+            status = str(response.status_code)
+
+        self._inprogress.inc()
+        started = perf_counter()
+        try:
+            yield answered
+        except httpx.TimeoutException:
+            status = "timeout"
+            raise
+        finally:
+            seconds = perf_counter() - started
+            self._inprogress.dec()
+            with guarded("http_clients"):
+                method = request.method if request.method in METHODS else OTHER
+                self._duration.labels(self._name, method, status).observe(seconds, exemplar())
+                record("upstream", seconds)
+
+    def connects(self) -> Callable[[str, dict[str, Any]], None]:
+        """Return a listener to httpcore's events about one call."""
+        started = 0.0
+
+        def heard(event: str, _: dict[str, Any]) -> None:
+            nonlocal started
+            if event == "connection.connect_tcp.started":
+                started = perf_counter()
+            elif event == "connection.connect_tcp.complete":
+                with guarded("http_clients"):
+                    self._connect.observe(perf_counter() - started, exemplar())
+
+        return heard
+
+
+class _Transport(httpx.BaseTransport):
+    def __init__(self, inner: httpx.BaseTransport, calls: _Calls) -> None:
+        self._inner = inner
+        self._calls = calls
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        heard, before = self._calls.connects(), request.extensions.get("trace")
+
+        def trace(event: str, info: dict[str, Any]) -> None:
+            heard(event, info)
+            if before is not None:
+                before(event, info)
+
+        request.extensions = {**request.extensions, "trace": trace}
+        with self._calls.one(request) as answered:
+            response = self._inner.handle_request(request)
+            answered(response)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _AsyncTransport(httpx.AsyncBaseTransport):
+    def __init__(self, inner: httpx.AsyncBaseTransport, calls: _Calls) -> None:
+        self._inner = inner
+        self._calls = calls
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        heard, before = self._calls.connects(), request.extensions.get("trace")
+
+        async def trace(event: str, info: dict[str, Any]) -> None:
+            heard(event, info)
+            if before is not None:
+                await before(event, info)
+
+        request.extensions = {**request.extensions, "trace": trace}
+        with self._calls.one(request) as answered:
+            response = await self._inner.handle_async_request(request)
+            answered(response)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()

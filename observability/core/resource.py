@@ -1,0 +1,43 @@
+"""Who is speaking: the identity that every span, log and error of this process carries."""
+
+import os
+import socket
+from importlib.metadata import version
+from typing import Final
+from uuid import uuid4
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE_ID, SERVICE_NAME
+from opentelemetry.semconv.attributes.telemetry_attributes import (
+    TELEMETRY_SDK_LANGUAGE,
+    TELEMETRY_SDK_NAME,
+    TELEMETRY_SDK_VERSION,
+)
+
+from observability.core.settings import TelemetrySettings
+
+DISTRIBUTION: Final = "telemetry.distro.name"
+"""By this attribute a tail sampler knows whose traces exemplars may point at; a convention still in development."""
+
+
+def process_resource(settings: TelemetrySettings, *, title: str) -> Resource:
+    """Return this process's identity; every call makes another `service.instance.id`, so ask once per worker.
+
+    The service's name is the configured one, else the application's title, else `unknown_service:python`.
+    """
+    return Resource(
+        {
+            TELEMETRY_SDK_LANGUAGE: "python",
+            TELEMETRY_SDK_NAME: "opentelemetry",
+            TELEMETRY_SDK_VERSION: version("opentelemetry-sdk"),
+            DISTRIBUTION: "observability",
+            "host.name": socket.gethostname(),
+            "process.pid": os.getpid(),
+            SERVICE_INSTANCE_ID: str(uuid4()),
+            **settings.resource_attributes,
+            SERVICE_NAME: settings.service_name
+            or settings.resource_attributes.get(SERVICE_NAME)
+            or title
+            or "unknown_service:python",
+        }
+    )

@@ -1,0 +1,1 @@
+"""Queries, statements and connection pools of SQLAlchemy engines."""

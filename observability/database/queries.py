@@ -1,0 +1,174 @@
+"""What requests ask of the database: durations, spans, queries per request, and the suspicion of an N+1 pattern.
+
+The contrib instrumentation refuses SQLAlchemy 2.1, so the engine's own public events are used here.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Iterator
+from threading import Lock
+from time import time
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.semconv.attributes.db_attributes import DB_QUERY_SUMMARY, DB_QUERY_TEXT
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from observability.core.labels import BoundedValues
+from observability.database.instrument_engine import AlreadyAttached, sync_engine
+from observability.database.sql import Statement
+from observability.database.statements import Execution, leave_span, watch_executions
+from observability.metrics.histogram import Durations, HistogramView, LabelValues, exemplar_of
+from observability.request.record import RequestRecord, current_request
+from observability.request.server_timing import record
+
+
+class RequestQueries:
+    """The statements that one request executed, from any thread or task that works for it."""
+
+    __slots__ = ("statements",)
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []  # appending is atomic, adding to a number is not
+
+    def repeated(self, threshold: int) -> dict[Statement, int]:
+        """Return the statements that were executed at least `threshold` times, with how often."""
+        if len(self.statements) < threshold:
+            return {}
+        return {statement: times for statement, times in Tally(self.statements).items() if times >= threshold}
+
+
+BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
+
+
+class QueriesPerRequest(Collector):
+    """The histogram `db_queries_per_request{method,handler}`; statements are counted as `Durations` counts seconds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._counted: dict[LabelValues, Durations] = {}
+        self._lock = Lock()
+        self._view = HistogramView(counted_s=BUCKETS, bounds_s=BUCKETS)
+        registry.register(self)
+
+    def observe(self, request: RequestRecord, statements: int, *, method: str, handler: str) -> None:
+        """Count a request that executed so many statements."""
+        counted = self._counted.get((method, handler))
+        if counted is None:
+            counted = self._counted.setdefault((method, handler), Durations(BUCKETS))
+        with self._lock:
+            counted.observe(statements, (request.trace_id, time()) if request.sampled else None)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the samples of every request so far."""
+        counted = dict(sorted(self._counted.copy().items()))
+        yield self._view.family(
+            "db_queries_per_request",
+            "Statements that one request executed.",
+            ("method", "handler"),
+            {values: [one] for values, one in counted.items()},
+        )
+
+
+DURATION_BUCKETS_S: Final = (
+    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+    *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+N_PLUS_ONE_THRESHOLD: Final = 10
+"""Executions of one statement in one request from which on a loop over rows is the likely reason."""
+
+_first_query: Final = Lock()
+
+
+def queries_of(request: RequestRecord) -> RequestQueries:
+    """Return the request's queries, one object for all of its threads."""
+    if request.queries is None:
+        with _first_query:
+            request.queries = request.queries or RequestQueries()
+    return request.queries
+
+
+class QueryMetrics:
+    """Time the statements of engines, count them by request, and trace them where the request is traced."""
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        n_plus_one_threshold: int = N_PLUS_ONE_THRESHOLD,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self._threshold = n_plus_one_threshold
+        self._tracer = tracer or trace.get_tracer("observability")
+        self._attached: dict[Engine, str] = {}
+        self._error = BoundedValues()
+        # Resolving labels costs more than counting.
+        self._durations: dict[tuple[str, str], Histogram] = {}
+        self._duration = Histogram(
+            "db_client_operation_duration_seconds",
+            "Time from sending a statement until its result is there; waiting for a connection is not in it.",
+            ("pool", "operation"),
+            buckets=DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        self._errors = Counter(
+            "db_client_operation_errors_total",
+            "Statements that failed or were cancelled, by the class of the error.",
+            ("pool", "error"),
+            registry=registry,
+        )
+        self._per_request = QueriesPerRequest(registry)
+        self._suspected = Counter(
+            "db_n_plus_one_suspected_total",
+            "Statements that one request repeated so often that a loop over rows is the likely reason.",
+            ("method", "handler"),
+            registry=registry,
+        )
+
+    def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:
+        """Watch the engine under the label `pool`, its role; raise `AlreadyAttached` the second time."""
+        engine = sync_engine(engine)
+        if engine in self._attached:
+            raise AlreadyAttached(pool, self._attached[engine])
+        self._attached[engine] = pool
+        watch_executions(pool, engine, self._observe)
+
+    def observe_request(self, request: RequestRecord, *, method: str, handler: str) -> None:
+        """Count what the finished request executed; note a statement that it repeats, for its span."""
+        queries = request.queries
+        count = len(queries.statements) if queries is not None else 0
+        self._per_request.observe(request, count, method=method, handler=handler)
+        if queries is None or count < self._threshold:
+            return
+        for statement, times in queries.repeated(self._threshold).items():
+            self._suspected.labels(method, handler).inc()
+            request.note(
+                "db.n_plus_one_suspected",
+                {
+                    "db.query.fingerprint": statement.fingerprint,
+                    DB_QUERY_SUMMARY: statement.summary,
+                    DB_QUERY_TEXT: statement.text,
+                    "db.query.executions": times,
+                },
+            )
+
+    def _observe(self, execution: Execution) -> None:
+        """Record one finished execution everywhere it belongs."""
+        statement = execution.statement
+        key = (execution.pool, statement.operation)
+        duration = self._durations.get(key)
+        if duration is None:
+            duration = self._durations[key] = self._duration.labels(*key)
+        span = trace.get_current_span()
+        duration.observe(execution.seconds, exemplar_of(span))
+        record("db", execution.seconds)
+        request = current_request.get()
+        if request is not None:
+            queries_of(request).statements.append(statement)
+        if execution.error is not None:
+            self._errors.labels(execution.pool, self._error(type(execution.error).__name__)).inc()
+        if span.is_recording():
+            leave_span(self._tracer, execution)

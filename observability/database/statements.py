@@ -1,0 +1,148 @@
+"""Single statements on their way to the database and back, as an engine's public events tell them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter, time_ns
+from typing import Any, Final
+
+from opentelemetry.semconv.attributes.db_attributes import (
+    DB_OPERATION_BATCH_SIZE,
+    DB_OPERATION_NAME,
+    DB_QUERY_SUMMARY,
+    DB_QUERY_TEXT,
+    DB_RESPONSE_STATUS_CODE,
+)
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import ExceptionContext, ExecutionContext
+
+from observability.core.internal_errors import guarded
+from observability.database.instrument_engine import listen, span_attributes
+from observability.database.sql import Statement, statement_of
+
+_STARTED: Final = "_observability_started"
+
+
+@dataclass(slots=True)  # not frozen: that doubles what making one costs, and every query makes one
+class Execution:
+    """One finished execution of a statement."""
+
+    pool: str
+    statement: Statement
+    seconds: float
+    attributes: dict[str, AttributeValue]
+    """What every span about this engine says."""
+    batch_size: int = 1
+    """Sets of parameters that one execution carried."""
+    error: BaseException | None = None
+    """The driver's exception, or the cancellation, that ended it."""
+
+
+def watch_executions(pool: str, engine: Engine, finished: Callable[[Execution], None]) -> None:
+    """Call `finished` after every execution on the engine: succeeded, failed or cancelled."""
+    listeners = _Listeners(pool, engine, finished)
+    listen(
+        engine,
+        "executions",
+        {
+            "before_cursor_execute": listeners.begin,
+            "after_cursor_execute": listeners.end,
+            "handle_error": listeners.fail,
+        },
+    )
+
+
+class _Listeners:
+    """The listeners on one engine; the execution context carries the start time from one to the other."""
+
+    def __init__(self, pool: str, engine: Engine, finished: Callable[[Execution], None]) -> None:
+        self._pool = pool
+        self._dialect = engine.dialect.name
+        self._attributes = span_attributes(pool, engine)
+        self._finished = finished
+
+    def begin(
+        self,
+        conn: Connection,  # noqa: ARG002 the signature is SQLAlchemy's
+        cursor: Any,  # noqa: ARG002 the same
+        statement: str,  # noqa: ARG002 the same
+        parameters: Any,  # noqa: ARG002 the same
+        context: ExecutionContext | None,
+        executemany: bool,  # noqa: ARG002 the same
+    ) -> None:
+        """Start the clock of an execution."""
+        if context is not None:
+            setattr(context, _STARTED, perf_counter())
+
+    def end(
+        self,
+        conn: Connection,  # noqa: ARG002 the signature is SQLAlchemy's
+        cursor: Any,  # noqa: ARG002 the same
+        statement: str,
+        parameters: Any,
+        context: ExecutionContext | None,
+        executemany: bool,
+    ) -> None:
+        """Record an execution that succeeded."""
+        self._record(statement, context, batch_size=len(parameters) if executemany else 1)
+
+    def fail(self, failure: ExceptionContext) -> None:
+        """Record an execution that failed or was cancelled; what failed at another moment is not one."""
+        self._record(failure.statement or "", failure.execution_context, error=failure.original_exception)
+
+    def _record(
+        self,
+        statement: str,
+        context: ExecutionContext | None,
+        *,
+        batch_size: int = 1,
+        error: BaseException | None = None,
+    ) -> None:
+        started = getattr(context, _STARTED, None)
+        if started is None:
+            return
+        seconds = perf_counter() - started
+        setattr(context, _STARTED, None)
+        with guarded("queries"):
+            self._finished(
+                Execution(
+                    pool=self._pool,
+                    statement=statement_of(statement, self._dialect),
+                    seconds=seconds,
+                    attributes=self._attributes,
+                    batch_size=batch_size,
+                    error=error,
+                )
+            )
+
+
+def leave_span(tracer: Tracer, execution: Execution) -> None:
+    """Leave a finished span below the current one.
+
+    The error's message stays out: it may hold values, as in `Key (email)=(someone@example.org) already exists`.
+    """
+    statement, error = execution.statement, execution.error
+    attributes = execution.attributes | {
+        DB_OPERATION_NAME: statement.operation,
+        DB_QUERY_SUMMARY: statement.summary,
+        DB_QUERY_TEXT: statement.text,
+    }
+    if execution.batch_size > 1:
+        attributes[DB_OPERATION_BATCH_SIZE] = execution.batch_size
+    if error is not None:
+        attributes[ERROR_TYPE] = type(error).__name__
+        status_code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+        if status_code:
+            attributes[DB_RESPONSE_STATUS_CODE] = str(status_code)
+    ended_ns = time_ns()
+    span = tracer.start_span(
+        statement.summary or statement.operation,
+        kind=SpanKind.CLIENT,
+        attributes=attributes,
+        start_time=ended_ns - int(execution.seconds * 1e9),
+    )
+    if error is not None:
+        span.set_status(Status(StatusCode.ERROR))
+    span.end(ended_ns)

@@ -1,0 +1,1 @@
+"""Error reports to a Sentry-compatible server."""

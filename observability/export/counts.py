@@ -1,0 +1,68 @@
+"""Counts of the spans, logs and error reports that were exported, failed or dropped."""
+
+from collections.abc import Iterator
+from threading import Lock
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class ExportCounts(Collector):
+    """`observability_export_total{signal,outcome}` and the queue's length, by signal."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._lock = Lock()
+        self._counts: dict[tuple[str, str], int] = {}
+        self._queued: dict[str, int] = {}
+        registry.register(self)
+
+    def admit(self, signal: str, *, limit: int) -> bool:
+        """Count one more in the queue and return True, or count it as dropped when `limit` are there."""
+        with self._lock:
+            queued = self._queued.get(signal, 0)
+            if queued < limit:
+                self._queued[signal] = queued + 1
+                return True
+        self.refused(signal)
+        return False
+
+    def entered(self, signal: str, number: int) -> None:
+        """Count what entered a queue that has a limit of its own."""
+        with self._lock:
+            self._queued[signal] = self._queued.get(signal, 0) + number
+
+    def left(self, signal: str, outcome: str, number: int) -> None:
+        """Count what left the queue, and how it ended."""
+        with self._lock:
+            self._queued[signal] = self._queued.get(signal, 0) - number
+            self._counts[signal, outcome] = self._counts.get((signal, outcome), 0) + number
+
+    def refused(self, signal: str) -> None:
+        """Count one that never entered the queue."""
+        with self._lock:
+            self._counts[signal, "dropped"] = self._counts.get((signal, "dropped"), 0) + 1
+
+    def lost(self, signal: str) -> int:
+        """Return how many failed or were dropped so far."""
+        with self._lock:
+            return self._counts.get((signal, "failed"), 0) + self._counts.get((signal, "dropped"), 0)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counts of every signal that is exported."""
+        with self._lock:
+            counts, queued = self._counts.copy(), self._queued.copy()
+        total = CounterMetricFamily(
+            "observability_export",
+            "Spans, logs and error reports by what became of them: exported, failed, or dropped for lack of room.",
+            labels=("signal", "outcome"),
+        )
+        for (signal, outcome), number in sorted(counts.items()):
+            total.add_metric((signal, outcome), number)
+        yield total
+        queue = GaugeMetricFamily(
+            "observability_export_queue_size", "Spans, logs and error reports that wait for export.", labels=("signal",)
+        )
+        for signal, number in sorted(queued.items()):
+            queue.add_metric((signal,), number)
+        yield queue

@@ -1,0 +1,1 @@
+"""The ASGI middleware and the metrics of HTTP requests and WebSockets."""

@@ -1,0 +1,163 @@
+"""WebSocket connections: how many, how long, how they ended, what passed through them, and a span for each.
+
+A connection lives long, so its span may cost what it costs, and the official ASGI instrumentation makes it. Its place
+in the middleware stack has a second use: FastAPI has telemetry of its own, and leaves requests to OpenTelemetry's
+middleware where it finds it.
+"""
+
+from collections.abc import Awaitable
+from time import perf_counter
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.metrics import NoOpMeter
+from opentelemetry.semconv.attributes.http_attributes import HTTP_ROUTE
+from opentelemetry.semconv.attributes.url_attributes import URL_QUERY
+from opentelemetry.trace import Span, Tracer
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from observability.core.internal_errors import guarded
+from observability.core.labels import OTHER
+from observability.errors.reporter import Errors
+from observability.metrics.histogram import exemplar
+from observability.privacy.scrub import redacted_query
+from observability.request.record import RECORD, RequestRecord, current_request
+from observability.request.route import route_template
+from observability.request.route_table import UNMATCHED, RouteTable
+
+DURATION_BUCKETS_S: Final = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
+
+REFUSED: Final = "refused"
+"""The code label of a connection that the application did not accept."""
+FAILED: Final = "failed"
+"""The code label of a connection that an exception ended."""
+
+
+class WebSocketMetrics:
+    """Counts and times connections by route template and close code, and what passes through them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.open = Gauge("websocket_connections_inprogress", "WebSocket connections that are open.", registry=registry)
+        self.closed = Counter(
+            "websocket_connections_total",
+            "WebSocket connections that ended, by close code; `refused` and `failed` had none.",
+            ("handler", "code"),
+            registry=registry,
+        )
+        self.duration = Histogram(
+            "websocket_connection_duration_seconds",
+            "Time from the request of a WebSocket connection to its end.",
+            ("handler",),
+            buckets=DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        self.messages = Counter(
+            "websocket_messages_total", "Messages through connections.", ("handler", "direction"), registry=registry
+        )
+        self.size = Counter(
+            "websocket_message_size_bytes_total",
+            "Bytes of messages through connections.",
+            ("handler", "direction"),
+            registry=registry,
+        )
+
+
+class _Connection(RequestRecord):
+    """One connection, with its two ends."""
+
+    code: str = REFUSED
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, metrics: WebSocketMetrics):
+        super().__init__(scope, routes)
+        self._receive = receive
+        self._send = send
+        self._metrics = metrics
+        span = trace.get_current_span().get_span_context()
+        self.trace_number, self.span_number, self.sampled = span.trace_id, span.span_id, span.trace_flags.sampled
+
+    async def receive(self) -> Message:
+        """Give the next message to the application; count it."""
+        message = await self._receive()
+        if message["type"] == "websocket.receive":
+            self._count("received", message)
+        elif message["type"] == "websocket.disconnect":
+            self.code = _code_label(message.get("code", 1005))
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message to the client; count it."""
+        kind = message["type"]
+        if kind == "websocket.send":
+            self._count("sent", message)
+        elif kind == "websocket.accept":
+            self.code = _code_label(1006)  # until somebody says goodbye
+        elif kind == "websocket.close" and self.code != REFUSED:
+            self.code = _code_label(message.get("code", 1000))
+        return self._send(message)
+
+    def _count(self, direction: str, message: Message) -> None:
+        with guarded("websocket"):
+            handler = route_template(self.scope)
+            content = message.get("text") or message.get("bytes") or b""
+            size = len(content.encode()) if isinstance(content, str) else len(content)
+            self._metrics.messages.labels(handler, direction).inc()
+            self._metrics.size.labels(handler, direction).inc(size)
+
+
+def observed_websockets(
+    app: ASGIApp, *, routes: RouteTable, metrics: WebSocketMetrics, tracer: Tracer, errors: Errors
+) -> ASGIApp:
+    """Return the application with its connections counted and traced; one span a connection, none for messages."""
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket" or RECORD in scope:
+            await app(scope, receive, send)
+            return
+        connection = _Connection(scope, receive, send, routes=routes, metrics=metrics)
+        token = current_request.set(connection)
+        metrics.open.inc()
+        try:
+            await app(scope, connection.receive, connection.send)
+        except WebSocketDisconnect:
+            raise
+        except Exception as error:
+            connection.code = FAILED
+            with guarded("websocket"):
+                errors.observe(connection, handler=route_template(scope), error=error)
+            raise
+        finally:
+            with guarded("websocket"):
+                metrics.open.dec()
+                handler = route_template(scope)
+                metrics.closed.labels(handler, connection.code).inc()
+                metrics.duration.labels(handler).observe(perf_counter() - connection.started, exemplar())
+            current_request.reset(token)
+            del scope[RECORD]
+
+    def details(scope: Scope) -> tuple[str, dict[str, str]]:
+        handler = routes.match(scope, root_path=scope.get("root_path", ""))
+        return f"WEBSOCKET {handler}", {} if handler == UNMATCHED else {HTTP_ROUTE: handler}
+
+    def without_query_values(span: Span, scope: Scope) -> None:
+        if span.is_recording() and scope.get("query_string"):
+            span.set_attribute(URL_QUERY, redacted_query(scope["query_string"]))
+
+    traced: ASGIApp = OpenTelemetryMiddleware(
+        counted,
+        default_span_details=details,
+        server_request_hook=without_query_values,
+        tracer=tracer,
+        meter=NoOpMeter("observability"),
+        exclude_spans=["receive", "send"],
+    )
+    return traced
+
+
+def _code_label(code: int) -> str:
+    """Return the close code; those that applications make up are one label."""
+    if 1000 <= code <= 1015:
+        return str(code)
+    return "application" if 3000 <= code <= 4999 else OTHER

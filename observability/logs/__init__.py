@@ -1,0 +1,1 @@
+"""Structured logs, their correlation with traces, the access log, and their export."""

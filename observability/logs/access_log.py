@@ -1,0 +1,163 @@
+"""One record per request, written away from the request: it is noted in a queue, and a thread writes the lines."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
+from threading import Event, Thread
+from time import gmtime, strftime, time
+from typing import Final, TextIO
+
+from starlette.types import Scope
+
+from observability.core.internal_errors import guarded
+from observability.export.counts import ExportCounts
+from observability.request.record import RequestRecord
+
+QUEUE_SIZE: Final = 10_000
+"""Records that wait to be written, at most; while a stream takes nothing, further ones are lost and counted."""
+
+WRITE_EVERY_S: Final = 0.2
+WRITTEN_AT_ONCE: Final = 64
+"""Lines in one write: the thread holds the interpreter for a fifth of a millisecond at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A finished request, as its log record tells it."""
+
+    at_s: float
+    """When it ended, in seconds since 1970."""
+    method: str
+    path: str
+    handler: str
+    status: int | str
+    seconds: float
+    received: int
+    sent: int
+    client: str
+    trace_id: int
+    span_id: int
+    request_id: str
+
+    @property
+    def level(self) -> str:
+        """`error` of what the service failed to do, else `info`."""
+        return "error" if isinstance(self.status, int) and self.status >= 500 else "info"
+
+
+Renderer = Callable[[Access], str]
+
+
+class AccessLog:
+    """Writes who asked for what, how it ended and how long it took."""
+
+    def __init__(self, *, counts: ExportCounts) -> None:
+        self._counts = counts
+        self._waiting: deque[Access] = deque()
+        self._stopped = Event()
+        self._thread: Thread | None = None
+
+    def start(self, stream: TextIO, render: Renderer, also: Callable[[Access], None] | None = None) -> None:
+        """Begin to write to the stream; `also` gets every record too."""
+        self._stopped = Event()
+        self._thread = Thread(
+            target=self._run, args=(stream, render, also), name="observability-access-log", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self, *, timeout_s: float) -> None:
+        """Write what waits, but wait no longer than the timeout."""
+        if self._thread is not None:
+            self._stopped.set()
+            self._thread.join(timeout_s)
+            self._thread = None
+
+    def observe(self, record: RequestRecord, *, handler: str, status: int | str, ended: float, **_: object) -> None:
+        """Note a finished request."""
+        if self._thread is None:
+            return
+        if len(self._waiting) >= QUEUE_SIZE:
+            self._counts.refused("access_log")
+            return
+        scope = record.scope
+        self._waiting.append(
+            Access(
+                time(),
+                scope["method"],
+                scope["path"],
+                handler,
+                status,
+                ended - record.started,
+                record.received,
+                record.sent,
+                _client(scope),
+                record.trace_number,
+                record.span_number,
+                record.given_id,
+            )
+        )
+
+    def _run(self, stream: TextIO, render: Renderer, also: Callable[[Access], None] | None) -> None:
+        while not self._stopped.wait(WRITE_EVERY_S):
+            with guarded("access_log"):
+                self._write(stream, render, also)
+        with guarded("access_log"):
+            self._write(stream, render, also)
+
+    def _write(self, stream: TextIO, render: Renderer, also: Callable[[Access], None] | None) -> None:
+        waiting = self._waiting
+        while waiting:
+            batch = [waiting.popleft() for _ in range(min(WRITTEN_AT_ONCE, len(waiting)))]
+            stream.write("".join(map(render, batch)))
+            stream.flush()
+            if also is not None:
+                for access in batch:
+                    also(access)
+
+
+def json_line(access: Access) -> str:
+    """Return the record as one line of JSON; what callers chose is quoted, so that it stays one line."""
+    return (
+        f'{{"timestamp":"{_timestamp(access.at_s)}","level":"{access.level}","logger":"observability.access",'
+        f'"message":"request","method":{quoted(access.method)},"path":{quoted(access.path)},'
+        f'"handler":{quoted(access.handler)},"status":{_json_status(access.status)},'
+        f'"duration_ms":{access.seconds * 1000:.3f},"received_bytes":{access.received},"sent_bytes":{access.sent},'
+        f'"client":{quoted(access.client)},"trace_id":"{access.trace_id:032x}","span_id":"{access.span_id:016x}",'
+        f'"request_id":{quoted(access.request_id or f"{access.span_id:016x}")}}}\n'
+    )
+
+
+def console_line(access: Access) -> str:
+    """Return the record as a line for people."""
+    path = quoted(access.path)[1:-1]
+    return (
+        f"{_timestamp(access.at_s)} [{access.level:<5}] {access.method} {path} {access.status} "
+        f"{access.seconds * 1000:.1f} ms {access.sent} B trace_id={access.trace_id:032x}\n"
+    )
+
+
+def _json_status(status: int | str) -> str:
+    return str(status) if isinstance(status, int) else quoted(status)
+
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _timestamp(at_s: float) -> str:
+    whole = int(at_s)
+    return f"{_seconds(whole)}.{int((at_s - whole) * 1000):03d}Z"
+
+
+_last: dict[int, str] = {}
+
+
+def _seconds(whole: int) -> str:
+    """Return the time without its fraction; it is the same for every record of a second."""
+    text = _last.get(whole)
+    if text is None:
+        _last.clear()
+        text = _last[whole] = strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole))
+    return text

@@ -1,0 +1,93 @@
+"""How log records look: JSON, one line each, or lines for people on a terminal."""
+
+import logging
+import re
+from collections.abc import MutableMapping
+from typing import Any, Final, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+from observability.logs.correlation import add_ids, exception_of, exception_text
+
+_FIRST: Final = ("timestamp", "level", "logger", "message")
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What moves a terminal's cursor, changes its colours or breaks a line, except a tab and a line's end."""
+
+
+def formatter(*, json: bool, colors: bool) -> logging.Formatter:
+    """Return the formatter of all records, structlog's and the standard library's."""
+    if json:
+        render: list[Processor] = [_ordered, structlog.processors.JSONRenderer()]
+    else:
+        console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        render = [_harmless, console]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+            add_ids,
+        ],
+        processors=[
+            _tidied,
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *render,
+        ],
+    )
+
+
+def configure_structlog() -> None:
+    """Send structlog's events through the standard library, so that there is one way out."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+            structlog.processors.StackInfoRenderer(),
+            add_ids,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether somebody reads the stream as it is written."""
+    try:
+        return stream.isatty()
+    except ValueError:
+        return False  # closed
+
+
+def _tidied(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Write out the exception, and drop what only uvicorn's own handler could use."""
+    error = exception_of(event)
+    if error is not None:
+        event["exception"] = exception_text(error)
+    event.pop("exc_info", None)
+    event.pop("color_message", None)
+    event["event"] = str(event.get("event", "")).rstrip("\n")
+    return event
+
+
+def _ordered(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put what every record has first, so that people can read the lines too."""
+    event["message"] = event.pop("event")
+    return {**{name: event[name] for name in _FIRST if name in event}, **event}
+
+
+def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Let nothing that somebody sent act on the terminal, or begin a line as if it were a record."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            visible = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
+            event[name] = visible.replace("\n", "\n    ")
+    return event

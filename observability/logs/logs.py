@@ -1,0 +1,119 @@
+"""Logs of everybody in the process, in one form and with the ids of the request they belong to.
+
+structlog, the standard library and the server all end in one handler. Only what wrote to the terminal before is
+replaced; handlers of files, of test tools and of other services stay.
+"""
+
+import logging
+import sys
+from threading import Lock
+from typing import Final, TextIO
+
+import structlog
+from opentelemetry.sdk.resources import Resource
+
+from observability.core.limits import Deadline
+from observability.core.settings import TelemetrySettings
+from observability.export.counts import ExportCounts
+from observability.logs.access_log import AccessLog, console_line, json_line
+from observability.logs.correlation import mark
+from observability.logs.format import configure_structlog, formatter, is_terminal
+from observability.logs.otlp import LogExport, log_export
+from observability.request.record import RequestRecord
+
+_SERVERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "gunicorn.error", "celery", "celery.task")
+_CLIENTS: Final = ("httpx", "httpcore")
+"""Clients that log every call with its whole URL, query values too; spans and metrics say it without them."""
+_ACCESS_LOGS: Final = ("uvicorn.access", "gunicorn.access", "hypercorn.access")
+
+_configured = Lock()
+"""Held by the telemetry that configured the process's logging; a second one in the process leaves it alone."""
+
+
+class Logs:
+    """The process's logging while the application runs; before and after, it is as it was."""
+
+    def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts, stream: TextIO | None = None) -> None:
+        self._settings = settings
+        self._counts = counts
+        self._stream = stream
+        self._export: LogExport | None = None
+        self._before: _Before | None = None
+        self.access = AccessLog(counts=counts) if settings.access_log else None
+        """Writes one record per request, if it is asked for."""
+
+    def start(self, resource: Resource) -> None:
+        """Take over the process's logging, unless somebody else has it or it is switched off."""
+        settings = self._settings
+        stream = self._stream or sys.stderr
+        as_json = settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal(stream))
+        self._export = log_export(settings, self._counts, resource)
+        if settings.log_format != "none" and _configured.acquire(blocking=False):
+            self._before = _Before(replaces_access_log=self.access is not None)
+            handler = logging.StreamHandler(stream)
+            handler.setFormatter(formatter(json=as_json, colors=is_terminal(stream)))
+            self._before.replace(handler, self._export, level=settings.log_level.upper())
+        if self.access is not None:
+            export = self._export.access if self._export else None
+            self.access.start(stream, json_line if as_json else console_line, export)
+
+    def stop(self, *, timeout_s: float) -> None:
+        """Write and export what waits, within the timeout, and give the logging back."""
+        deadline = Deadline(timeout_s)
+        if self.access is not None:
+            self.access.stop(timeout_s=deadline.left_s)
+        if self._before is not None:
+            self._before.restore()
+            self._before = None
+            _configured.release()
+        if self._export is not None:
+            self._export.stop(timeout_s=deadline.left_s)
+
+    def observe(self, record: RequestRecord, *, error: BaseException | None, **_: object) -> None:
+        """Note on the request's exception which request it was, for whoever logs it."""
+        if error is not None:
+            mark(error, record)
+
+
+class _Before:
+    """The logging as it was, to be given back."""
+
+    def __init__(self, *, replaces_access_log: bool) -> None:
+        silenced = _ACCESS_LOGS if replaces_access_log else ()
+        loggers = [logging.getLogger(), *(logging.getLogger(name) for name in (*_SERVERS, *_CLIENTS, *silenced))]
+        self._loggers = [(one, one.handlers.copy(), one.propagate, one.level) for one in loggers]
+        self._silenced = frozenset(silenced)
+        self._had_structlog = structlog.is_configured()
+
+    def replace(self, handler: logging.Handler, export: logging.Handler | None, *, level: str) -> None:
+        """Let every record end in these handlers, instead of on the terminal."""
+        root = logging.getLogger()
+        for one, handlers, _, _ in self._loggers:
+            own = _writes_to_terminal if one is root else _is_plain_stream
+            one.handlers = [handler for handler in handlers if not own(handler)]
+            one.propagate = one.name not in self._silenced
+            if one is not root:
+                one.setLevel(logging.WARNING if one.name in _CLIENTS else logging.NOTSET)
+        for added in filter(None, (handler, export)):
+            root.addHandler(added)
+        root.setLevel(level)
+        if not self._had_structlog:
+            configure_structlog()
+
+    def restore(self) -> None:
+        """Give everything back."""
+        for one, handlers, propagate, level in self._loggers:
+            one.handlers, one.propagate = handlers, propagate
+            one.setLevel(level)
+        if not self._had_structlog:
+            structlog.reset_defaults()
+
+
+def _writes_to_terminal(handler: logging.Handler) -> bool:
+    terminal = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}
+    return isinstance(handler, logging.StreamHandler) and handler.stream in terminal
+
+
+def _is_plain_stream(handler: logging.Handler) -> bool:
+    """Whether it is what servers write to the terminal with, even if the terminal has been replaced since."""
+    return type(handler) is logging.StreamHandler

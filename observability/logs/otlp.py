@@ -1,0 +1,174 @@
+"""Log records to an OTLP collector, each once: this handler is the only one that exports."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from threading import Thread
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry._logs import SeverityNumber
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord, ReadWriteLogRecord
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.semconv.attributes.exception_attributes import (
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+)
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.util.types import AnyValue
+
+from observability.core.limits import within
+from observability.core.settings import TelemetrySettings
+from observability.export.counts import ExportCounts
+from observability.logs.access_log import Access
+from observability.logs.correlation import exception_of, exception_text, log_ids
+
+_SEVERITIES: Final = {
+    "debug": SeverityNumber.DEBUG,
+    "info": SeverityNumber.INFO,
+    "warning": SeverityNumber.WARN,
+    "error": SeverityNumber.ERROR,
+    "critical": SeverityNumber.FATAL,
+}
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "_logger", "_name"}
+_NOT_ATTRIBUTES: Final = frozenset({"event", "level", "logger", "timestamp", "trace_id", "span_id", "exc_info"})
+
+
+class LogExport(logging.Handler):
+    """Exports every record that reaches it, and the access records that it is given."""
+
+    def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts, resource: Resource, endpoint: str) -> None:
+        super().__init__()
+        exporter = OTLPLogExporter(
+            endpoint=endpoint, headers=settings.otlp_headers or None, timeout=settings.otlp_timeout_s
+        )
+        self._provider = LoggerProvider(resource, shutdown_on_exit=False)
+        self._provider.add_log_record_processor(_BoundedProcessor(exporter, counts=counts, settings=settings))
+        self._access = self._provider.get_logger("observability.access")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Export a record of the standard library or of structlog."""
+        if record.name.startswith("opentelemetry"):
+            return  # the exporter's own troubles must not feed it
+        try:
+            fields = record.msg if isinstance(record.msg, dict) else _extra(record)
+            body = str(fields["event"]) if isinstance(record.msg, dict) else record.getMessage()
+            level = record.levelname.lower()
+            self._provider.get_logger(record.name).emit(
+                timestamp=int(record.created * 1e9),
+                severity_number=_SEVERITIES.get(level, SeverityNumber.INFO),
+                severity_text=level,
+                body=body,
+                attributes={**_plain(fields), **_exception(record), **_request_id()},
+            )
+        except Exception:  # noqa: BLE001 what every handler does: report and go on
+            self.handleError(record)
+
+    def access(self, access: Access) -> None:
+        """Export the record of a request, under its trace."""
+        context = SpanContext(access.trace_id, access.span_id, is_remote=False, trace_flags=TraceFlags(0))
+        self._access.emit(
+            timestamp=int(access.at_s * 1e9),
+            context=trace.set_span_in_context(NonRecordingSpan(context), Context()),
+            severity_number=_SEVERITIES[access.level],
+            severity_text=access.level,
+            body=f"{access.method} {access.path} {access.status}",
+            attributes={
+                "http.request.method": access.method,
+                "http.route": access.handler,
+                "http.response.status": str(access.status),
+                "http.server.request.duration": access.seconds,
+                "url.path": access.path,
+                "client.address": access.client,
+            },
+        )
+
+    def stop(self, *, timeout_s: float) -> None:
+        """Export what waits, but wait no longer than the timeout."""
+        within(timeout_s, Thread(target=self._provider.shutdown, daemon=True))
+
+
+def log_export(settings: TelemetrySettings, counts: ExportCounts, resource: Resource) -> LogExport | None:
+    """Return the handler that exports over OTLP/HTTP, or None unless it is asked for and has an endpoint."""
+    endpoint = settings.otlp_logs_endpoint or (
+        settings.otlp_endpoint and f"{settings.otlp_endpoint.rstrip('/')}/v1/logs"
+    )
+    if settings.logs_exporter != "otlp" or not endpoint:
+        return None
+    return LogExport(settings=settings, counts=counts, resource=resource, endpoint=endpoint)
+
+
+class _CountedExporter(LogRecordExporter):
+    def __init__(self, exporter: LogRecordExporter, counts: ExportCounts) -> None:
+        self._exporter = exporter
+        self._counts = counts
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Export the batch and count how that went."""
+        outcome = "failed"
+        try:
+            result = self._exporter.export(batch)
+            if result is LogRecordExportResult.SUCCESS:
+                outcome = "exported"
+            return result
+        finally:
+            self._counts.left("logs", outcome, len(batch))
+
+    def shutdown(self) -> None:
+        """Stop exporting."""
+        self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Hold nothing back; there is nothing to flush."""
+        return self._exporter.force_flush(timeout_millis)
+
+
+class _BoundedProcessor(BatchLogRecordProcessor):
+    """The SDK's batch processor, which refuses and counts records when its queue is full."""
+
+    def __init__(self, exporter: LogRecordExporter, *, counts: ExportCounts, settings: TelemetrySettings) -> None:
+        super().__init__(
+            _CountedExporter(exporter, counts),
+            schedule_delay_millis=settings.export_delay_ms,
+            max_export_batch_size=min(settings.export_batch_size, settings.export_queue_size),
+            max_queue_size=settings.export_queue_size,
+        )
+        self._counts = counts
+        self._limit = settings.export_queue_size
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        """Queue the record, if there is room."""
+        if self._counts.admit("logs", limit=self._limit):
+            super().on_emit(log_record)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, AnyValue]:
+    return {
+        name: value if isinstance(value, str | bool | int | float) else str(value)
+        for name, value in fields.items()
+        if name not in _NOT_ATTRIBUTES and not name.startswith("_")
+    }
+
+
+def _exception(record: logging.LogRecord) -> dict[str, AnyValue]:
+    error = exception_of(record.msg if isinstance(record.msg, dict) else {"_record": record})
+    if error is None:
+        return {}
+    text = exception_text(error)
+    return {
+        EXCEPTION_TYPE: type(error).__qualname__,
+        EXCEPTION_MESSAGE: text.rpartition("\n")[2],
+        EXCEPTION_STACKTRACE: text,
+    }
+
+
+def _request_id() -> dict[str, AnyValue]:
+    request_id = log_ids().get("request_id")
+    return {"request.id": request_id} if request_id else {}

@@ -1,0 +1,91 @@
+"""The metrics port: a thread of its own, so that metrics can be read while the event loop is blocked."""
+
+import errno
+import logging
+from pathlib import Path
+from threading import Thread
+from typing import Final
+from wsgiref.simple_server import WSGIServer
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE_ID, SERVICE_NAME
+from prometheus_client import CollectorRegistry, start_http_server
+
+from observability.core.settings import TelemetrySettings
+from observability.metrics.file_sd import TargetFile
+
+logger = logging.getLogger("observability")
+
+PORTS_TRIED: Final = 64
+"""How far from the configured port a worker looks for a free one."""
+
+
+class NoFreePort(OSError):
+    """Every port that the metrics could have is taken."""
+
+    def __init__(self, host: str, ports: range) -> None:
+        super().__init__(
+            errno.EADDRINUSE,
+            f"metrics are not served: {host} has no free port from {ports.start} to {ports.stop - 1}; "
+            "set OTEL_EXPORTER_PROMETHEUS_PORT to another one, or to 0 for any",
+        )
+
+
+class MetricsServer:
+    """Serves a registry on the first free port from the configured one on; OpenMetrics where the reader asks for it."""
+
+    def __init__(self, registry: CollectorRegistry, *, settings: TelemetrySettings) -> None:
+        self._registry = registry
+        self._host = settings.metrics_host
+        self._wanted = settings.metrics_port
+        self._targets_dir = settings.metrics_targets_dir
+        self._server: WSGIServer | None = None
+        self._thread: Thread | None = None
+        self._target: TargetFile | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port that is served, or None while nothing is."""
+        return self._server.server_port if self._server else None
+
+    def start(self, resource: Resource) -> None:
+        """Begin to serve, and say where if there is a directory for that.
+
+        Raise `NoFreePort`, or another `OSError` for an impossible address or directory.
+        """
+        port = self._listen()
+        if self._targets_dir:
+            service, worker = (str(resource.attributes[name]) for name in (SERVICE_NAME, SERVICE_INSTANCE_ID))
+            self._target = TargetFile(Path(self._targets_dir), service=service)
+            self._target.write(host=self._host, port=port, labels={"service": service, "worker": worker})
+
+    def stop(self) -> None:
+        """Free the port."""
+        if self._target:
+            self._target.remove()
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._server.server_close()
+            self._thread.join()
+        self._server = self._thread = self._target = None
+
+    def abandon(self) -> None:
+        """Close a forked child's copy of its parent's socket; the thread that serves it is in the parent only."""
+        if self._server:
+            self._server.server_close()
+        self._server = self._thread = self._target = None
+
+    def _listen(self) -> int:
+        ports = range(self._wanted, min(self._wanted + PORTS_TRIED, 65536)) if self._wanted else range(1)
+        for port in ports:
+            try:
+                self._server, self._thread = start_http_server(port, self._host, self._registry)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            taken = self._server.server_port
+            if self._wanted and taken != self._wanted:
+                logger.info("metrics port %d is taken; this process serves its metrics on %d", self._wanted, taken)
+            return taken
+        raise NoFreePort(self._host, ports)

@@ -1,0 +1,1 @@
+"""What keeps credentials and personal data out of every signal."""

@@ -1,0 +1,115 @@
+"""What nobody else may see: what a request brought along, and what the code that failed held under a telling name."""
+
+import json
+from collections.abc import Iterator, Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
+
+from starlette.types import Scope
+
+from observability.privacy.scrub import SHORTEST_VALUE, Scrubber, is_secret_name
+from observability.request.record import RequestRecord
+
+LONGEST_CHAIN: Final = 10
+"""Exceptions that caused one another, at most, whose variables are looked at."""
+
+SAFE_HEADERS: Final = frozenset(
+    {b"accept", b"accept-encoding", b"content-length", b"content-type", b"host", b"user-agent", b"x-request-id"}
+)
+"""The request headers that a report may carry."""
+HARMLESS_HEADERS: Final = SAFE_HEADERS | {
+    b"accept-language",
+    b"cache-control",
+    b"connection",
+    b"pragma",
+    b"traceparent",
+    b"transfer-encoding",
+    b"upgrade-insecure-requests",
+}
+SHORTEST_UNKNOWN: Final = 8
+"""The value of a header that nobody knows may be a secret; a shorter one would take too much else along."""
+
+
+def scrubber_for(error: BaseException | None, record: RequestRecord | None) -> Scrubber:
+    """Return what takes the secrets out of texts about an exception, given the request that it ended."""
+    known = set(_local_secrets(error))
+    if record is not None:
+        known |= secrets_of(record.scope, record.body)
+    return Scrubber(known)
+
+
+def secrets_of(scope: Scope, body: bytes) -> set[str]:
+    """Return every value that must not be found in a report about this request."""
+    values: set[str] = set()
+    for raw_name, raw_value in scope.get("headers", ()):
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name == "cookie":
+            values.update(_cookie_values(value))
+        if is_secret_name(name):
+            values.add(value)
+            values.update(word for word in value.split() if len(word) > 6)
+        elif name.encode() not in HARMLESS_HEADERS and len(value) >= SHORTEST_UNKNOWN:
+            values.add(value)
+    query = scope.get("query_string", b"").decode("latin-1")
+    values.update(value for _, value in parse_qsl(query, keep_blank_values=True))
+    values.update(word.partition("=")[2] for word in query.split("&"))
+    values.update(str(value) for value in scope.get("path_params", {}).values() if len(str(value)) > 20)
+    values.update(_body_values(body))
+    return {form for value in values if value for form in _forms(value)}
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield the value as it may be written in a representation, in JSON and in a URL."""
+    yield value
+    yield repr(value)[1:-1]
+    yield json.dumps(value)[1:-1]
+    yield quote(value)
+    yield quote_plus(value)
+
+
+def _cookie_values(header: str) -> Iterator[str]:
+    try:
+        cookies = SimpleCookie(header)
+    except CookieError:
+        cookies = SimpleCookie()
+    yield from (morsel.value for morsel in cookies.values())
+    yield from (unquote(part.partition("=")[2].strip()) for part in header.split(";"))
+
+
+def _body_values(body: bytes) -> Iterator[str]:
+    if not body:
+        return
+    text = body.decode("utf-8", "replace")
+    yield text
+    try:
+        yield from _leaves(json.loads(text))
+    except (ValueError, RecursionError):
+        yield from (value for _, value in parse_qsl(text))
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, str):
+        yield value
+    elif isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= 1000:
+        yield str(value)
+
+
+def _local_secrets(error: BaseException | None) -> Iterator[str]:
+    """Yield what variables with telling names held where the exception, or one before it, was raised."""
+    for _ in range(LONGEST_CHAIN):
+        if error is None:
+            return
+        step = error.__traceback__
+        while step is not None:
+            for name, value in step.tb_frame.f_locals.items():
+                if isinstance(value, str) and len(value) >= SHORTEST_VALUE and is_secret_name(name):
+                    yield from _forms(value)
+            step = step.tb_next
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,1 @@
+"""What is known about one request: its record, its route template, its Server-Timing."""

@@ -1,0 +1,1 @@
+"""What limits a process: event loop, threads, garbage collector, memory, file descriptors."""

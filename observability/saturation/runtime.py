@@ -1,0 +1,111 @@
+"""What the process uses and what the interpreter takes: CPU, memory, file descriptors, garbage collection."""
+
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import psutil
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from observability.metrics.histogram import Durations, HistogramView, LabelValues, exemplar
+
+PAUSE_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_GENERATIONS: Final = ("0", "1", "2")
+
+
+class RuntimeMetrics:
+    """Process and interpreter metrics under the names that prometheus_client uses, and the pauses of the collector."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        if Path("/proc/self/stat").exists():
+            ProcessCollector(registry=registry)
+        else:
+            registry.register(PortableProcess())
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._pauses = GarbagePauses()
+        registry.register(self._pauses)
+
+    def start(self) -> None:
+        """Time garbage collections until `stop()`."""
+        self._pauses.start()
+
+    def stop(self) -> None:
+        """Stop timing; safe to call twice."""
+        self._pauses.stop()
+
+
+class GarbagePauses(Collector):
+    """The time that each garbage collection took, during which no Python code of the process runs.
+
+    A collection can begin anywhere, also while this thread holds the lock of a metric, so nothing here takes a lock:
+    collections never overlap, and the numbers become samples when somebody scrapes.
+    """
+
+    def __init__(self) -> None:
+        self._durations: dict[LabelValues, list[Durations]] = {
+            (generation,): [Durations(PAUSE_BUCKETS_S)] for generation in _GENERATIONS
+        }
+        self._view = HistogramView(counted_s=PAUSE_BUCKETS_S, bounds_s=PAUSE_BUCKETS_S)
+        self._started = 0.0
+
+    def start(self) -> None:
+        """Listen to the garbage collector."""
+        if self._observe not in gc.callbacks:
+            gc.callbacks.append(self._observe)
+
+    def stop(self) -> None:
+        """Stop listening."""
+        if self._observe in gc.callbacks:
+            gc.callbacks.remove(self._observe)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the histogram of pauses by generation."""
+        text = "Time that a garbage collection stopped the process for, by the oldest generation it looked at."
+        yield self._view.family("python_gc_pause_seconds", text, ("generation",), self._durations)
+
+    def _observe(self, phase: str, info: dict[str, Any]) -> None:
+        if phase == "start":
+            self._started = perf_counter()
+        elif self._started:
+            seconds = perf_counter() - self._started
+            self._started = 0.0
+            durations = self._durations[str(info["generation"]),][0]
+            durations.observe(seconds)
+            link = exemplar()
+            if link is not None:
+                durations.exemplify(seconds, link["trace_id"])
+
+
+class PortableProcess(Collector):
+    """The process metrics of prometheus_client where it has none, because there is no /proc: macOS, for one."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield CPU, memory, start time and open files of this process."""
+        process = self._process
+        with process.oneshot():
+            memory, cpu = process.memory_info(), process.cpu_times()
+            yield GaugeMetricFamily("process_virtual_memory_bytes", "Virtual memory size in bytes.", memory.vms)
+            yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory size in bytes.", memory.rss)
+            yield GaugeMetricFamily(
+                "process_start_time_seconds",
+                "Start time of the process since unix epoch in seconds.",
+                process.create_time(),
+            )
+            yield CounterMetricFamily(
+                "process_cpu_seconds", "Total user and system CPU time spent in seconds.", cpu.user + cpu.system
+            )
+        if sys.platform != "win32":
+            import resource  # noqa: PLC0415 does not exist on Windows
+
+            yield GaugeMetricFamily("process_open_fds", "Number of open file descriptors.", process.num_fds())
+            limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            yield GaugeMetricFamily("process_max_fds", "Maximum number of open file descriptors.", limit)

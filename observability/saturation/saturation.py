@@ -1,0 +1,29 @@
+"""What fills up before users notice: the event loop, thread limiters, and the process itself."""
+
+from prometheus_client import CollectorRegistry
+
+from observability.core.internal_errors import guarded
+from observability.saturation.event_loop import EventLoopMetrics
+from observability.saturation.runtime import RuntimeMetrics
+from observability.saturation.threads import ThreadMetrics
+
+
+class Saturation:
+    """The saturation signals that need no help from the application."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.event_loop = EventLoopMetrics(registry)
+        self.threads = ThreadMetrics(registry)
+        self.runtime = RuntimeMetrics(registry)
+
+    def start(self) -> None:
+        """Watch the running loop and its process."""
+        for part in (self.event_loop, self.threads, self.runtime):
+            with guarded("saturation"):
+                part.start()
+
+    def stop(self) -> None:
+        """Stop watching; safe to call twice."""
+        for part in (self.event_loop, self.threads, self.runtime):
+            with guarded("saturation"):
+                part.stop()

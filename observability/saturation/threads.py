@@ -1,0 +1,126 @@
+"""Whether work in threads has to queue: occupancy and wait of thread limiters.
+
+Every `def` endpoint and dependency shares anyio's default limiter of 40 threads, which nobody shows. Its waits cannot
+be timed from outside, so the number of waiting tasks is added up over time. Work that goes through `LimitedThreads` is
+timed exactly.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import Final, ParamSpec, TypeVar
+
+from anyio import CapacityLimiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from observability.core.internal_errors import guarded
+from observability.core.labels import BoundedValues
+from observability.metrics.histogram import exemplar
+
+DEFAULT: Final = "default"
+"""The limiter of `def` endpoints, `run_in_threadpool` and file responses."""
+
+SAMPLE_EVERY_S: Final = 0.1
+WAIT_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class ThreadMetrics:
+    """Show thread limiters: the default one while a loop is watched, and those that are named here."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._name = BoundedValues()
+        self._watched: dict[str, CapacityLimiter] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._sampled = 0.0
+        self._borrowed = Gauge(
+            "thread_limiter_borrowed_threads", "Threads that work right now.", ("limiter",), registry=registry
+        )
+        self._limit = Gauge(
+            "thread_limiter_limit_threads", "Threads that may work at once.", ("limiter",), registry=registry
+        )
+        self._waiting = Gauge(
+            "thread_limiter_waiting_tasks", "Tasks that wait for a thread right now.", ("limiter",), registry=registry
+        )
+        self._queue = Counter(
+            "thread_limiter_queue_seconds_total",
+            "Time that tasks waited for a thread, all together, sampled; its rate is the average length of the queue.",
+            ("limiter",),
+            registry=registry,
+        )
+        self.wait = Histogram(
+            "thread_limiter_wait_seconds",
+            "Time from asking for a thread until it began to work, or until the task gave up.",
+            ("limiter",),
+            buckets=WAIT_BUCKETS_S,
+            registry=registry,
+        )
+
+    def watch(self, name: str, limiter: CapacityLimiter) -> None:
+        """Show the limiter under this name; a later one of the same name takes its place."""
+        name = self._name(name)
+        self._watched[name] = limiter
+        self._borrowed.labels(name).set_function(lambda: limiter.borrowed_tokens)
+        self._limit.labels(name).set_function(lambda: limiter.total_tokens)
+        self._waiting.labels(name).set_function(lambda: limiter.statistics().tasks_waiting)
+
+    def limited(self, name: str, *, threads: int) -> "LimitedThreads":
+        """Return threads with a limiter of their own, shown and timed under this name."""
+        limiter = CapacityLimiter(threads)
+        self.watch(name, limiter)
+        return LimitedThreads(limiter, self.wait.labels(self._name(name)))
+
+    def start(self) -> None:
+        """Show the running loop's default limiter and sample all queues until `stop()`."""
+        self.stop()
+        self.watch(DEFAULT, current_default_thread_limiter())
+        self._sampled = perf_counter()
+        self._sample(asyncio.get_running_loop())
+
+    def stop(self) -> None:
+        """Stop sampling; safe to call twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+
+    def _sample(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = perf_counter()
+        with guarded("threads"):
+            for name, limiter in self._watched.items():
+                self._queue.labels(name).inc(limiter.statistics().tasks_waiting * (now - self._sampled))
+        self._sampled = now
+        self._timer = loop.call_later(SAMPLE_EVERY_S, self._sample, loop)
+
+
+class LimitedThreads:
+    """Threads for one kind of work, so that it neither blocks the event loop nor takes the threads of others."""
+
+    def __init__(self, limiter: CapacityLimiter, wait: Histogram) -> None:
+        self._limiter = limiter
+        self._wait = wait
+
+    async def run(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Return the function's result from a thread, which sees the caller's context variables."""
+        asked = perf_counter()
+        begun = False
+
+        def timed() -> Result:
+            nonlocal begun
+            begun = True
+            self._waited(perf_counter() - asked)
+            return function(*args, **kwargs)
+
+        try:
+            return await run_sync(timed, limiter=self._limiter)
+        finally:
+            if not begun:
+                self._waited(perf_counter() - asked)
+
+    def _waited(self, seconds: float) -> None:
+        with guarded("threads"):
+            self._wait.observe(seconds, exemplar())

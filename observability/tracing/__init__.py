@@ -1,0 +1,1 @@
+"""Traces: providers, propagation, sampling, the server span, and the span processors."""

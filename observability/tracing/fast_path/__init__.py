@@ -1,0 +1,1 @@
+"""Server spans that are made on the exporting thread, and their encoding."""

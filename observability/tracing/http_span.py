@@ -1,0 +1,119 @@
+"""The attributes of a request's span, in the stable semantic conventions for HTTP."""
+
+import traceback
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.exception_attributes import (
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+)
+from opentelemetry.semconv.attributes.http_attributes import (
+    HTTP_REQUEST_METHOD,
+    HTTP_REQUEST_METHOD_ORIGINAL,
+    HTTP_RESPONSE_STATUS_CODE,
+    HTTP_ROUTE,
+)
+from opentelemetry.semconv.attributes.network_attributes import NETWORK_PROTOCOL_VERSION
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
+from opentelemetry.semconv.attributes.url_attributes import URL_PATH, URL_QUERY, URL_SCHEME
+from opentelemetry.semconv.attributes.user_agent_attributes import USER_AGENT_ORIGINAL
+from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+from starlette.types import Scope
+
+from observability.privacy.request_secrets import scrubber_for
+from observability.privacy.scrub import LONGEST_TEXT, redacted_query
+from observability.request.record import METHODS, RequestRecord
+from observability.request.route_table import UNMATCHED
+
+
+def arrival(scope: Scope) -> dict[str, Any]:
+    """Return what a span tells of a request's scope, and nothing that holds on to the application."""
+    get = scope.get
+    return {
+        "method": get("method", "GET"),
+        "scheme": get("scheme", "http"),
+        "path": scope["path"],
+        "http_version": get("http_version", "1.1"),
+        "query_string": get("query_string"),
+        "server": get("server"),
+        "client": get("client"),
+        "headers": scope["headers"],
+    }
+
+
+def request_attributes(arrived: Mapping[str, Any]) -> tuple[str, dict[str, AttributeValue]]:
+    """Return a span's name and attributes before the request is routed.
+
+    Values of the query are left out, they may be secrets.
+    """
+    method: str = arrived["method"]
+    is_known = method in METHODS
+    attributes: dict[str, AttributeValue] = {
+        HTTP_REQUEST_METHOD: method if is_known else "_OTHER",
+        URL_SCHEME: arrived["scheme"],
+        URL_PATH: arrived["path"][:LONGEST_TEXT],
+        NETWORK_PROTOCOL_VERSION: arrived["http_version"],
+    }
+    if not is_known:
+        attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:LONGEST_TEXT]
+    query, server, client = arrived["query_string"], arrived["server"], arrived["client"]
+    if query:
+        attributes[URL_QUERY] = redacted_query(query)
+    if server:
+        attributes[SERVER_ADDRESS] = server[0]
+        if server[1] is not None:
+            attributes[SERVER_PORT] = server[1]
+    if client:
+        attributes[CLIENT_ADDRESS] = client[0]
+    agent = dict(arrived["headers"]).get(b"user-agent")
+    if agent:
+        attributes[USER_AGENT_ORIGINAL] = agent[:LONGEST_TEXT].decode("latin-1")
+    return method if is_known else "HTTP", attributes
+
+
+class Outcome(NamedTuple):
+    """What a span learns once its request is over."""
+
+    name: str | None
+    """The span's name, if a route answered."""
+    attributes: dict[str, AttributeValue]
+    is_failure: bool
+
+
+def outcome_of(name: str, answered: int, *, handler: str, status: int | str, error: BaseException | None) -> Outcome:
+    """Return what became of a request, by its span's name so far and the status that was sent, 0 if none was."""
+    attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: answered or 500}
+    routed = None
+    if handler != UNMATCHED:
+        attributes[HTTP_ROUTE] = handler
+        routed = f"{name} {handler}"
+    if error is not None:
+        attributes[ERROR_TYPE] = type(error).__qualname__
+    elif isinstance(status, str) or status >= 500:
+        attributes[ERROR_TYPE] = str(status)
+    return Outcome(routed, attributes, is_failure=isinstance(status, int) and status >= 500)
+
+
+def describe(span: Span, outcome: Outcome) -> None:
+    """Add what is known once the request is over."""
+    if outcome.name is not None:
+        span.update_name(outcome.name)
+    if outcome.is_failure:
+        span.set_status(Status(StatusCode.ERROR))
+    span.set_attributes(outcome.attributes)
+
+
+def add_exception(span: Span, error: BaseException, record: RequestRecord | None) -> None:
+    """Add the exception to the span as an event, without its secrets and those of the request that it ended."""
+    scrubber = scrubber_for(error, record)
+    event = {
+        EXCEPTION_TYPE: type(error).__qualname__,
+        EXCEPTION_MESSAGE: scrubber.text(str(error)),
+        EXCEPTION_STACKTRACE: scrubber.text("".join(traceback.format_exception(error))),
+    }
+    span.add_event("exception", event)

@@ -1,0 +1,1 @@
+"""What every route shares: parameters, bodies, responses, problem details, OpenAPI, authorisation, health."""

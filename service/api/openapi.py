@@ -1,0 +1,154 @@
+"""What OpenAPI says about answers: their problems, and what techniques leave out of them."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from service.api.problems import MEDIA_TYPE, problem_type
+from service.errors import (
+    DatabaseBusy,
+    DatabaseUnreachable,
+    InvalidRequest,
+    Overloaded,
+    PoolExhausted,
+    ServiceError,
+    StatementTimeout,
+)
+from service.settings import Settings
+
+
+class Violation(BaseModel):
+    """One thing that is wrong with the request."""
+
+    in_: str = Field(alias="in", description="`query`, `path`, `header` or `body`.")
+    name: str
+    message: str
+    allowed: str | None = None
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="The kind of problem, as a URI.")
+    title: str
+    status: int
+    detail: str
+    hint: str | None = Field(None, description="What to do about it.")
+    errors: list[Violation] | None = None
+    instance: str = Field(description="The path that was asked for.")
+    trace_id: str | None = Field(None, description="Finds the request in traces and logs.")
+
+
+EVERYWHERE: tuple[type[ServiceError], ...] = (
+    InvalidRequest,
+    ServiceError,
+    DatabaseBusy,
+    DatabaseUnreachable,
+    Overloaded,
+    PoolExhausted,
+    StatementTimeout,
+)
+"""What any route can answer with."""
+
+RESPONSE_HEADERS: dict[int, str] = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+
+_, _DEFINITIONS = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
+SCHEMAS: dict[str, Any] = _DEFINITIONS["$defs"]
+
+
+def problems(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can answer with these problems, and with those that every route can."""
+    by_status: dict[int, list[type[ServiceError]]] = {}
+    documented: tuple[type[ServiceError], ...] = (*kinds, *EVERYWHERE)
+    for kind in documented:
+        by_status.setdefault(kind.status, []).append(kind)
+    return {status: _response(by_status[status]) for status in sorted(by_status)}
+
+
+def plain_problem_documentation(status: HTTPStatus, description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can answer with an error that has no kind of its own."""
+    example = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": status.phrase,
+        "instance": "/flights",
+    }
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {"plain": {"value": example}}}
+    return {status.value: {"description": description, "content": {MEDIA_TYPE: content}}}
+
+
+def _response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
+    examples = {
+        kind.slug: {
+            "summary": kind.title,
+            "value": {
+                "type": problem_type(kind.slug),
+                "title": kind.title,
+                "status": kind.status,
+                "detail": kind.meaning,
+                "instance": "/flights",
+            },
+        }
+        for kind in kinds
+    }
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+    described: dict[str, Any] = {
+        "description": " ".join(kind.meaning for kind in kinds),
+        "content": {MEDIA_TYPE: content},
+    }
+    header = RESPONSE_HEADERS.get(kinds[0].status)
+    return described | ({"headers": {header: {"schema": {"type": "string"}}}} if header else {})
+
+
+def document_problems(app: FastAPI, *, not_modified: bool) -> None:
+    """Complete the application's OpenAPI document: the schema of problems and, where it can happen, `304`."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:
+            schemas |= SCHEMAS
+            document["components"]["schemas"] = dict(sorted(schemas.items()))
+            for operations in document["paths"].values() if not_modified else ():
+                if "get" in operations:
+                    operations["get"]["responses"]["304"] = {"description": "The client's copy is current."}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
+
+
+ALWAYS_WHOLE: Final = frozenset({"ExportOut", "ExportRequest", "Links", "Problem", "Violation"})
+"""Schemas of answers that leave nothing out."""
+CHOSEN: Final = "FlightOut"
+"""The schema of objects of which a client chooses the fields."""
+
+
+def document_answers(app: FastAPI, settings: Settings) -> None:
+    """Complete the application's OpenAPI document for the techniques that the settings switch on."""
+    document_problems(app, not_modified=settings.uses("http_cache"))
+    if settings.uses("slim_responses"):
+        _document_absence(app)
+
+
+def _document_absence(app: FastAPI) -> None:
+    """Say which properties may be absent: those without a value, and those that were not asked for."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        for name, schema in document["components"]["schemas"].items():
+            if "required" in schema and name not in ALWAYS_WHOLE:
+                present = [one for one in schema["required"] if not _is_nullable(schema["properties"][one])]
+                schema["required"] = [] if name == CHOSEN else present
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents
+
+
+def _is_nullable(schema: dict[str, Any]) -> bool:
+    return {"type": "null"} in schema.get("anyOf", ())

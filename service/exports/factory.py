@@ -1,0 +1,54 @@
+"""What makes exports in this process, as the technique `task_queue` chooses."""
+
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+
+from observability.celery.metrics import TaskMetrics
+from observability.celery.tracing import trace_tasks
+from service.api.authorisation import WriteToken
+from service.api.rate_limit.limiter import RateLimiter
+from service.api.rate_limit.spending import Spending
+from service.core.quota import Quota
+from service.database import Database
+from service.exports.broker import publishing_app
+from service.exports.delivery import ByTaskQueue, Delivery, InRequest
+from service.exports.files import ExportFiles
+from service.exports.jobs import Jobs
+from service.exports.maintenance import Upkeep
+from service.exports.routes import Exports
+from service.settings import Settings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def exports_of(
+    settings: Settings, database: Database, *, limiter: RateLimiter, registry: CollectorRegistry
+) -> tuple[Exports, Upkeep]:
+    """Return the exports of a database and what keeps them going."""
+    files = ExportFiles(settings.export_path)
+    queue = _task_queue(settings, registry) if settings.uses("task_queue") else None
+    delivery: Delivery = queue or _in_request(settings, database)
+    exports = Exports(
+        token=WriteToken(settings.write_token, before=settings.write_token_before),
+        spending=Spending(limiter, Quota.parsed(settings.export_rate_limit, policy="exports")),
+        jobs=Jobs(database, clock=_now),
+        files=files,
+        delivery=delivery,
+    )
+    return exports, Upkeep(database, queue=queue, files=files, clock=_now)
+
+
+def _task_queue(settings: Settings, registry: CollectorRegistry) -> ByTaskQueue:
+    app = publishing_app(settings)
+    trace_tasks()
+    TaskMetrics(registry).attach(app)
+    return ByTaskQueue(app)
+
+
+def _in_request(settings: Settings, database: Database) -> InRequest:
+    from service.exports.task import export_maker  # noqa: PLC0415 pyarrow takes 50 MB, here for those who write files
+
+    return InRequest(export_maker(database, settings))

@@ -1,0 +1,1 @@
+"""HTTP semantics as middleware: default headers, HEAD, body limits, content negotiation."""

@@ -1,0 +1,1 @@
+"""What a cached response is: its entry, key, tags and policy."""

@@ -1,0 +1,48 @@
+"""Headers that every answer has, wherever it was made."""
+
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.shutdown import Leaving
+
+ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+CLOSE: Final = (b"connection", b"close")
+DOCUMENTATION: Final = (
+    b"default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; connect-src 'self'; "
+    b"style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; worker-src blob:; "
+    b"font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""For HTML without a policy of its own: the framework's pages about the API, whose scripts come from elsewhere."""
+
+
+class EveryAnswer:
+    """Adds the headers that keep browsers from guessing and telling, and sends clients away from a process that stops.
+
+    A client that is told to close its connection asks elsewhere next time, and loses no request to the end of this one.
+    """
+
+    def __init__(self, app: ASGIApp, *, leaving: Leaving) -> None:
+        self.app = app
+        self._leaving = leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer through the application."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message["headers"], *ALWAYS]
+                named = dict(headers)
+                is_page = named.get(b"content-type", b"").startswith(b"text/html")
+                if is_page and b"content-security-policy" not in named:
+                    headers.append((b"content-security-policy", DOCUMENTATION))
+                if self._leaving.is_leaving:
+                    headers.append(CLOSE)
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self.app(scope, receive, with_headers)

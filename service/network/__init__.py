@@ -1,0 +1,1 @@
+"""Name resolution and connections to servers."""

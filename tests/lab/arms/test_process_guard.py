@@ -1,0 +1,68 @@
+"""Whatever happens to the starter, nothing that it started stays."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+SLEEPER = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(600)"
+DEAF_SLEEPER = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
+STARTER = """
+import subprocess, sys, time
+child = subprocess.Popen([
+    sys.executable, "-m", "lab.arms.process_guard", "--remove", sys.argv[1], "--", sys.executable, "-c",
+                          sys.argv[2]], stdin=subprocess.PIPE)
+time.sleep(600)
+"""
+
+
+def eventually(claim: Callable[[], bool], *, within_s: float = 20.0) -> bool:
+    """Return whether the claim came true in time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if claim():
+            return True
+        time.sleep(0.05)
+    return claim()
+
+
+@pytest.mark.parametrize("command", [SLEEPER, DEAF_SLEEPER], ids=["willing", "deaf to SIGTERM"])
+def test_a_starter_that_is_killed_leaves_neither_process_nor_directory(tmp_path: Path, command: str) -> None:
+    directory = tmp_path / "copies"
+    directory.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(directory), command], stdout=subprocess.PIPE, text=True
+    ) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        assert psutil.pid_exists(pid)
+        starter.kill()
+        assert eventually(lambda: not psutil.pid_exists(pid))
+        assert eventually(lambda: not directory.exists())
+
+
+def test_closing_the_tether_ends_the_command() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "lab.arms.process_guard", "--", sys.executable, "-c", SLEEPER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as tether:
+        assert tether.stdin is not None
+        assert tether.stdout is not None
+        pid = int(tether.stdout.readline())
+        tether.stdin.close()
+        tether.wait(20)
+        assert not psutil.pid_exists(pid)
+
+
+def test_the_commands_exit_code_is_passed_on() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "lab.arms.process_guard", "--", sys.executable, "-c", "raise SystemExit(7)"],
+        stdin=subprocess.PIPE,
+    ) as tether:
+        assert tether.wait(60) == 7

@@ -1,0 +1,120 @@
+"""A drill as a person runs it, with real servers; `make drills` runs every one of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from flightdeck.drill import commands
+from tests.servers.executable import executable
+
+PREFIX = "flightdeck-drill-"
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """A directory for temporary files of the command alone, so that leftovers are seen."""
+    for name, package in (("prometheus", "prometheus"), ("prometheus-alertmanager", "prometheus-alertmanager")):
+        executable(name, package=package)
+    directory = tmp_path / "temporary"
+    directory.mkdir()
+    return directory
+
+
+def started(data_dir: Path, temporary: Path, *options: str) -> subprocess.Popen[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "flightdeck",
+        "drill",
+        "run",
+        "service-down",
+        "--data-dir",
+        str(data_dir),
+        *options,
+    ]
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def left_by(temporary: Path) -> Iterator[str]:
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if str(temporary) in command:
+            yield command
+    yield from (str(path) for path in temporary.glob(f"{PREFIX}*"))
+
+
+def nothing_is_left_by(temporary: Path) -> bool:
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        if not list(left_by(temporary)):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_a_drill_sees_its_alert_arrive_and_resolve(few_flights: Path, temporary: Path) -> None:
+    with started(few_flights, temporary, "--json") as process:
+        out, err = process.communicate(timeout=110)
+    assert process.returncode == 0, err
+    (outcome,) = json.loads(out)
+    (alert,) = outcome["alerts"]
+    assert outcome["failure"] == ""
+    assert alert["alert"] == "ServiceDown"
+    assert 0 < alert["firing_s"] <= alert["delivered_s"]
+    assert 0 < alert["resolved_s"] <= alert["delivered_resolved_s"]
+    assert alert["notification"]["annotations"]["summary"] == "service-down is down"
+    assert alert["notification"]["annotations"]["runbook_url"].endswith("/runbooks/service-down")
+    assert nothing_is_left_by(temporary)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
+def test_a_drill_that_is_stopped_leaves_nothing_behind(few_flights: Path, temporary: Path, how: signal.Signals) -> None:
+    with started(few_flights, temporary) as process:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not any("--storage.tsdb.path" in one for one in left_by(temporary)):
+            time.sleep(0.1)
+        process.send_signal(how)
+        process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert nothing_is_left_by(temporary)
+
+
+def test_an_unknown_drill_is_refused_with_the_known_ones(temporary: Path) -> None:
+    command = [sys.executable, "-m", "flightdeck", "drill", "run", "earthquake"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "no drill earthquake; there are service-down" in done.stderr
+    assert list(left_by(temporary)) == []
+
+
+def test_a_missing_server_is_named_with_its_package(
+    few_flights: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.drills.run.executables.PLACES", ())
+    monkeypatch.setenv("PATH", str(temporary))
+    done = CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(few_flights)])
+    assert done.exit_code == 1
+    assert done.stderr.strip() == (
+        "prometheus-alertmanager is not installed; on Debian: apt-get install prometheus-alertmanager"
+    )
+
+
+def test_data_that_is_not_there_is_loaded_first(
+    few_flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+    monkeypatch.setattr("flightdeck.drill.data.load", lambda *, data_dir: loaded.append(data_dir))
+    monkeypatch.setattr("lab.drills.environments.session.collected", lambda *_, **__: {})
+    for data_dir in (tmp_path / "new", few_flights):
+        CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(data_dir)])
+    assert loaded == [tmp_path / "new"]

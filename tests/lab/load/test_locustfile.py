@@ -1,0 +1,147 @@
+"""Long-running traffic: what it is asked for by variables, and what real Locust processes then send."""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from lab.core.errors import BadSetting
+from lab.load.testing import Answer, Asked, Handler, known_service
+from lab.traffic.locust_settings import FORGIVEN_S, Schedule, Visits
+from tests.servers.executable import free_port
+
+ROOT = Path(__file__).parents[3]
+TWO_ARMS = {"FLIGHTDECK_ARMS": "slow=http://127.0.0.1:8001, quick=http://127.0.0.1:8002/"}
+
+
+def test_arms_are_named_urls_and_everything_else_has_a_default() -> None:
+    visits = Visits.from_environ(TWO_ARMS)
+    assert visits.arms == {"slow": "http://127.0.0.1:8001", "quick": "http://127.0.0.1:8002"}
+    assert (visits.rate_per_s, visits.readers, visits.mix, visits.token) == (2.0, 4, "whole service", "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "complaint"),
+    [
+        ({}, "FLIGHTDECK_ARMS: '' is not a comma list of name=url"),
+        ({"FLIGHTDECK_ARMS": "http://127.0.0.1:8001"}, "is not a comma list of name=url"),
+        ({"FLIGHTDECK_ARMS": "a=ftp://127.0.0.1"}, "is not a comma list of name=url"),
+        ({"FLIGHTDECK_ARMS": "a=http://x:1,a=http://y:1"}, "is not a comma list of name=url"),
+        (TWO_ARMS | {"FLIGHTDECK_RATE": "0"}, "FLIGHTDECK_RATE: '0' is not a number from 0.001 up"),
+        (TWO_ARMS | {"FLIGHTDECK_RATE": "many"}, "FLIGHTDECK_RATE: 'many' is not a number"),
+        (TWO_ARMS | {"FLIGHTDECK_MIX": "nonsense"}, "FLIGHTDECK_MIX: 'nonsense' is not one of everyday"),
+        (TWO_ARMS | {"WRITE_TOKEN_FILE": "/nowhere"}, "WRITE_TOKEN_FILE: '/nowhere' is not a file that can be read"),
+    ],
+    ids=["no arms", "no name", "no HTTP", "a name twice", "no rate", "no number", "no mix", "no file"],
+)
+def test_a_variable_that_can_not_be_meant_is_refused_with_what_can(environ: Mapping[str, str], complaint: str) -> None:
+    with pytest.raises(BadSetting, match=complaint):
+        Visits.from_environ(environ)
+
+
+def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    assert Visits.from_environ(TWO_ARMS | {"WRITE_TOKEN_FILE": str(tmp_path / "token")}).token == "secret"
+
+
+def test_nobody_writes_without_a_token() -> None:
+    def kinds(token: str) -> Counter[str]:
+        visits = Visits(arms={"a": "http://127.0.0.1:1"}, token=token, mix="updates" if token else "read after write")
+        return Counter(request.kind for request in islice(visits.requests(1), 200))
+
+    assert kinds("t")["update"] == 200
+    assert kinds("")["update"] == 0
+    assert kinds("").total() == 200
+
+
+def test_readers_together_keep_the_rate() -> None:
+    visits = Visits(arms={}, rate_per_s=5.0, readers=3)
+    for reader in (1, 2, 3):
+        assert sum(islice(visits.gaps_s(reader), 4000)) == pytest.approx(4000 * 3 / 5.0, rel=0.05)
+
+
+def test_a_reader_that_waited_catches_up_a_little_and_forgets_the_rest() -> None:
+    schedule = Schedule(iter([1.0] * 50), now=100.0)
+    assert schedule.wait_s(100.2) == pytest.approx(0.8)  # due at 101
+    assert schedule.wait_s(104.0) == 0.0  # was due at 102
+    assert [schedule.wait_s(200.0) for _ in range(int(FORGIVEN_S) + 2)][-2:] == [0.0, pytest.approx(1.0)]
+
+
+def answering(asked: list[Asked], delay_s: float) -> Handler:
+    """Note what is asked; know every page but that of the airlines."""
+
+    async def handler(request: Asked) -> Answer:
+        asked.append(request)
+        await asyncio.sleep(delay_s)
+        return Answer(headers={"etag": '"1"'}, status=404 if request.target == "/airlines" else 200)
+
+    return handler
+
+
+async def locust(*options: str, environ: Mapping[str, str]) -> tuple[int | None, str]:
+    """Return how Locust ended and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "locust", "-f", "lab/load/locustfile.py", *options),
+        cwd=ROOT,
+        env=os.environ | environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    return process.returncode, printed.decode()
+
+
+def visited(*groups_of_options: tuple[str, ...], **variables: str) -> tuple[list[list[Asked]], list[str]]:
+    """Return what a slow and a quick arm were asked by Locust processes side by side, and what each printed."""
+    asked: list[list[Asked]] = [[], []]
+
+    async def run() -> list[str]:
+        async with known_service(answering(asked[0], 0.02)) as slow, known_service(answering(asked[1], 0)) as quick:
+            environ = {"FLIGHTDECK_ARMS": f"slow={slow},quick={quick}", "FLIGHTDECK_MIX": "everyday"} | variables
+            ended = await asyncio.gather(*(locust(*options, environ=environ) for options in groups_of_options))
+        return [printed for _, printed in ended]
+
+    return asked, asyncio.run(run())
+
+
+def targets(asked: list[Asked], most: int) -> Counter[tuple[str, str]]:
+    return Counter((request.method, request.target) for request in asked[:most])
+
+
+def test_locust_asks_every_arm_for_the_same_and_names_what_it_asks_by_kind() -> None:
+    (slow, quick), (printed,) = visited(
+        ("--headless", "-t", "3s", "--only-summary"), FLIGHTDECK_RATE="30", FLIGHTDECK_READERS="1", WRITE_TOKEN="t"
+    )
+    assert min(len(slow), len(quick)) > 40, printed
+    both = min(len(slow), len(quick))
+    assert targets(slow, both) == targets(quick, both)
+    assert any(request.method == "PATCH" and request.headers["authorization"] == "Bearer t" for request in quick)
+    assert any(request.headers.get("if-none-match") == '"1"' for request in quick)
+    assert "slow board" in printed
+    assert "quick flight" in printed
+    assert "?date=" not in printed.partition("Error report")[0]
+    assert "404" in printed  # what fails is reported
+
+
+def test_the_readers_are_the_same_wherever_a_master_puts_them() -> None:
+    port = str(free_port())
+    master = ("--master", "--headless", "--expect-workers", "2", "--master-bind-port", port, "-t", "3s")
+    worker = ("--worker", "--master-port", port)
+    (slow, quick), printed = visited(master, worker, worker, FLIGHTDECK_RATE="30", FLIGHTDECK_READERS="2")
+    assert all(user in printed[0] for user in ('"slow 1": 1', '"slow 2": 1', '"quick 1": 1', '"quick 2": 1'))
+    assert all("Ramping" not in worker_printed for worker_printed in printed[1:])
+    both = min(len(slow), len(quick))
+    assert both > 40, printed
+    shared = targets(slow, both) & targets(quick, both)
+    assert shared.total() > 0.9 * both  # the readers' turns differ between processes, their requests do not
+
+
+def test_locust_says_what_a_variable_must_look_like() -> None:
+    code, printed = asyncio.run(locust("--headless", environ={"FLIGHTDECK_ARMS": "nonsense"}))
+    assert code == 1
+    assert "FLIGHTDECK_ARMS: 'nonsense' is not a comma list of name=url" in printed

@@ -1,0 +1,129 @@
+"""The traffic model and what its clients remember."""
+
+import gzip
+import json
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from lab.load.client_state import REMEMBERED, Memory
+from lab.traffic.popularity import CARRIERS, DESTINATIONS, FLIGHTS, ORIGINS
+from lab.traffic.traffic import MIXES, Client, Request, Traffic, Walk
+from service.dataset.manifest import FILES, Manifest
+
+KEEPER = Client(number=7, accept_encoding="gzip", keeps_etags=True, link_bytes_per_s=None)
+FORGETFUL = Client(number=8, accept_encoding="", keeps_etags=False, link_bytes_per_s=None)
+
+
+def stream(mix: str, *, seed: int = 1, number: int = 0, size: int = 4000) -> list[Request]:
+    return list(islice(Traffic(mix, seed=seed).requests(number), size))
+
+
+def test_the_same_seed_gives_the_same_requests_and_another_seed_others() -> None:
+    assert stream("everyday") == stream("everyday")
+    assert stream("everyday") != stream("everyday", seed=2)
+    assert stream("everyday") != stream("everyday", number=1)
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_a_mix_asks_for_its_kinds_in_its_shares(mix: str) -> None:
+    assert sum(MIXES[mix].values()) == pytest.approx(1)
+    seen = Counter(request.kind for request in stream(mix))
+    for kind, share in MIXES[mix].items():
+        assert seen[kind] / seen.total() == pytest.approx(share, abs=0.03)
+
+
+def test_even_eight_requests_have_every_frequent_kind() -> None:
+    for number in range(50):
+        seen = Counter(request.kind for request in stream("reading", number=number, size=8))
+        assert {"board", "report"} <= set(seen)
+        assert 2 <= seen["report"] <= 3
+
+
+def test_a_few_targets_are_asked_for_most_of_the_time() -> None:
+    boards = Counter(request.target for request in stream("boards"))
+    hottest = sum(seen for _, seen in boards.most_common(len(boards) // 10))
+    assert hottest / boards.total() > 0.4
+    assert len(boards) > 300
+
+
+def test_different_streams_share_what_is_popular() -> None:
+    one, other = (Counter(request.target for request in stream("single rows", number=n)) for n in (1, 2))
+    hot, also_hot = ({target for target, _ in counts.most_common(20)} for counts in (one, other))
+    assert len(hot & also_hot) >= 12
+
+
+def test_clients_differ_in_encodings_validators_and_links() -> None:
+    clients = [request.client for request in stream("boards", size=20_000)]
+    accepted = Counter(client.accept_encoding for client in Traffic("boards", seed=1).clients)
+    assert accepted["gzip, deflate, br, zstd"] > accepted["gzip, deflate, br"] > 0
+    assert 0.2 < sum(client.keeps_etags for client in clients) / len(clients) < 0.4
+    assert 0.01 < sum(client.link_bytes_per_s is not None for client in clients) / len(clients) < 0.1
+
+
+def test_lists_are_walked_page_by_page_in_order() -> None:
+    pages: dict[int, list[int]] = {}
+    for request in stream("lists"):
+        assert request.walk is not None
+        pages.setdefault(request.walk.number, []).append(request.walk.page)
+    assert all(walked == list(range(1, len(walked) + 1)) for walked in pages.values())
+    assert max(len(walked) for walked in pages.values()) >= 3
+
+
+def test_the_popularity_is_counted_from_the_data_set() -> None:
+    assert sum(ORIGINS.values()) == sum(CARRIERS.values()) == FLIGHTS
+    assert len(DESTINATIONS) == 40
+    assert Manifest.read(FILES).files["flights.csv"].rows == FLIGHTS
+
+
+def test_a_keeper_of_validators_asks_conditionally_from_the_second_time_on() -> None:
+    memory = Memory()
+    request = Request("board", "GET", "/airports/JFK/departures?date=2013-12-31", KEEPER)
+    assert dict(memory.headers(request, request.target)) == {"accept-encoding": "gzip"}
+    memory.learn(request, request.target, etag='"abc"', encoding="", body=b"")
+    assert dict(memory.headers(request, request.target))["if-none-match"] == '"abc"'
+    other = Request("board", "GET", request.target, FORGETFUL)
+    assert dict(memory.headers(other, other.target)) == {}
+
+
+def test_the_next_page_is_asked_for_with_the_cursor_that_the_page_before_gave() -> None:
+    memory = Memory()
+    first = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 1))
+    second = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 2))
+    assert memory.target(second) == "/flights?origin=JFK"
+    page = json.dumps({"items": [{"id": 1}], "next": "c2"}).encode()
+    memory.learn(first, first.target, etag="", encoding="gzip", body=gzip.compress(page))
+    assert memory.target(second) == "/flights?origin=JFK&cursor=c2"
+    assert memory.target(first) == "/flights?origin=JFK"
+
+
+def test_a_list_without_a_next_page_is_opened_again() -> None:
+    memory = Memory()
+    first = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 1))
+    memory.learn(first, first.target, etag="", encoding="", body=b'{"items":[],"next":null}')
+    assert memory.target(Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 2))) == first.target
+
+
+def test_a_write_carries_the_token_and_its_change() -> None:
+    request = next(Traffic("updates", seed=1).requests(0))
+    headers = dict(Memory(token="secret").headers(request, request.target))
+    assert headers["authorization"] == "Bearer secret"
+    assert request.method == "PATCH"
+    assert set(json.loads(request.body)) == {"status", "departure_delay_min"}
+
+
+def test_a_memory_forgets_what_it_learned_first() -> None:
+    memory = Memory()
+    targets = [f"/flights/{number}" for number in range(REMEMBERED + 1)]
+    for target in targets:
+        memory.learn(Request("flight", "GET", target, KEEPER), target, etag='"e"', encoding="", body=b"")
+    newest, oldest = (Request("flight", "GET", target, KEEPER) for target in (targets[-1], targets[0]))
+    assert "if-none-match" in dict(memory.headers(newest, newest.target))
+    assert "if-none-match" not in dict(memory.headers(oldest, oldest.target))
+
+
+def test_nobody_asks_for_weather_of_days_that_have_none() -> None:
+    asked = [request.target for request in islice(Traffic("weather", seed=1).requests(1), 500)]
+    assert any("at=2013-12-30" in target for target in asked)
+    assert not any("at=2013-12-31" in target for target in asked)

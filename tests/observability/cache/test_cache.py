@@ -1,0 +1,100 @@
+import pytest
+from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
+
+from observability.cache.cache import RESULTS, CacheMetrics
+from observability.testing import running, telemetry
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_a_lookup_is_counted_and_timed_under_its_cache_level_and_result(result: str) -> None:
+    registry = CollectorRegistry()
+    metrics = CacheMetrics(registry)
+
+    metrics.observe("report", level="shared", result=result, seconds=0.002)
+
+    labels = {"cache": "report", "level": "shared", "result": result}
+    assert registry.get_sample_value("cache_requests_total", labels) == 1
+    assert registry.get_sample_value("cache_request_duration_seconds_sum", labels) == pytest.approx(0.002)
+
+
+def test_a_result_that_nobody_declared_is_counted_as_other() -> None:
+    registry = CollectorRegistry()
+
+    CacheMetrics(registry).observe("report", level="shared", result="key:/reports?x=1", seconds=0.1)
+
+    labels = {"cache": "report", "level": "shared", "result": "other"}
+    assert registry.get_sample_value("cache_requests_total", labels) == 1
+
+
+def test_cache_names_made_of_user_input_end_in_one_series() -> None:
+    registry = CollectorRegistry()
+    metrics = CacheMetrics(registry)
+
+    for number in range(1000):
+        metrics.observe(f"user-{number}", level="local", result="hit", seconds=0.001)
+
+    samples = [
+        sample for family in registry.collect() for sample in family.samples if sample.name == "cache_requests_total"
+    ]
+    assert len(samples) == 101
+    assert sum(sample.value for sample in samples) == 1000
+    assert {sample.labels["cache"] for sample in samples if sample.value > 1} == {"other"}
+
+
+def test_what_a_cache_holds_is_the_last_value_and_invalidations_add_up() -> None:
+    registry = CollectorRegistry()
+    metrics = CacheMetrics(registry)
+
+    metrics.resized("board", level="local", entries=3, size_bytes=900)
+    metrics.resized("board", level="local", entries=2, size_bytes=600)
+    metrics.invalidated("board", level="local")
+    metrics.invalidated("board", level="local", entries=4)
+
+    labels = {"cache": "board", "level": "local"}
+    assert registry.get_sample_value("cache_entries", labels) == 2
+    assert registry.get_sample_value("cache_size_bytes", labels) == 600
+    assert registry.get_sample_value("cache_invalidations_total", labels) == 5
+
+
+def test_inside_a_sampled_trace_a_lookup_leaves_an_event_and_an_exemplar() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    registry = CollectorRegistry()
+    metrics = CacheMetrics(registry)
+
+    with provider.get_tracer("test").start_as_current_span("GET /reports") as span:
+        metrics.observe("report", level="local", result="hit", seconds=0.001)
+
+    (finished,) = exporter.get_finished_spans()
+    (event,) = finished.events
+    assert (event.name, dict(event.attributes or {})) == (
+        "cache",
+        {"cache.name": "report", "cache.level": "local", "cache.result": "hit"},
+    )
+    exemplars = [sample.exemplar for family in registry.collect() for sample in family.samples if sample.exemplar]
+    assert [link.labels for link in exemplars] == [{"trace_id": f"{span.get_span_context().trace_id:032x}"}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("sampler", "events"), [("always_on", 1), ("always_off", 0)])
+async def test_a_lookup_of_a_request_is_told_to_its_trace_if_somebody_keeps_that(sampler: str, events: int) -> None:
+    with telemetry(traces_sampler=sampler) as seen:
+        app = FastAPI()
+        metrics = CacheMetrics(seen.registry)
+
+        @app.get("/reports")
+        async def reports() -> None:
+            metrics.observe("report", level="local", result="hit", seconds=0.001)
+
+        seen.instrument(app)
+        async with running(app) as client:
+            await client.get("/reports")
+        told = [event.name for span in seen.spans() for event in span.events]
+        linked = [sample for sample in seen.samples("cache_request_duration_seconds_bucket") if sample.exemplar]
+        assert (told, len(linked)) == (["cache"] * events, events)
+        assert seen.value("cache_requests_total", cache="report", level="local", result="hit") == 1

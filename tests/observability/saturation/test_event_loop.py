@@ -1,0 +1,254 @@
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import BackgroundTasks, FastAPI
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
+
+from observability import TelemetrySettings, instrument
+from tests.servers.asgi import serving
+
+LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+
+
+def block(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def burn(seconds: float) -> None:
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline:
+        sum(range(1000))
+
+
+class Site:
+    """An application with handlers that block its event loop, and the metrics of that loop."""
+
+    def __init__(self, pause: Callable[[float], None] = block, **settings: Any) -> None:
+        self.registry = CollectorRegistry()
+        self.app = FastAPI()
+        self.exporter = InMemorySpanExporter()
+        instrument(
+            self.app,
+            registry=self.registry,
+            settings=TelemetrySettings(metrics_exporter="none", **settings),
+            span_processors=[SimpleSpanProcessor(self.exporter)],
+        )
+
+        @self.app.get("/slow/{number}")
+        async def slow(number: int, seconds: float = 0.4) -> None:  # noqa: ARG001 the path has it
+            pause(seconds)
+
+        @self.app.get("/task")
+        async def task() -> None:
+            async def child() -> None:
+                pause(0.4)
+
+            await asyncio.create_task(child())
+
+        @self.app.get("/background")
+        async def background(tasks: BackgroundTasks) -> None:
+            async def later() -> None:
+                pause(0.4)
+
+            tasks.add_task(later)
+
+        @self.app.get("/callback")
+        async def callback() -> None:
+            asyncio.get_running_loop().call_later(0.01, pause, 0.4)
+
+        @self.app.get("/thread")
+        def thread() -> None:
+            pause(0.4)
+
+        @self.app.get("/quick")
+        async def quick() -> None:
+            await asyncio.sleep(0.3)
+
+    def blocked(self, handler: str) -> float:
+        return self.registry.get_sample_value("event_loop_blocked_seconds_total", {"handler": handler}) or 0.0
+
+    def stall(self) -> float:
+        value = self.registry.get_sample_value("event_loop_stall_seconds")
+        assert value is not None
+        return value
+
+    def late_timers(self, more_than: str) -> float:
+        below = self.registry.get_sample_value("event_loop_lag_seconds_bucket", {"le": more_than})
+        count = self.registry.get_sample_value("event_loop_lag_seconds_count")
+        assert below is not None
+        assert count is not None
+        return count - below
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@contextmanager
+def requested(url: str) -> Iterator[None]:
+    """Have a request under way that nobody waits for."""
+    thread = threading.Thread(target=lambda: httpx.get(url, timeout=10))
+    thread.start()
+    yield
+    thread.join()
+
+
+@LOOPS
+@pytest.mark.parametrize("pause", [block, burn])
+def test_a_blocked_loop_and_its_handler_are_visible_while_it_is_blocked(
+    loop: str, pause: Callable[[float], None]
+) -> None:
+    site = Site(pause)
+    with serving(site.app, loop=loop) as url, requested(f"{url}/slow/7?seconds=1.0"):
+        wait_until(lambda: site.blocked("/slow/{number}") > 0.3)
+        assert site.stall() > 0.3
+        assert site.late_timers("0.5") == 0, "it is still blocked"
+        wait_until(lambda: site.late_timers("0.5") == 1)
+        wait_until(lambda: site.stall() < 0.1)
+        assert 0.85 < site.blocked("/slow/{number}") < 1.6
+
+
+@LOOPS
+@pytest.mark.parametrize(
+    ("path", "handler"),
+    [
+        pytest.param("/task", "/task", id="a task that the handler started"),
+        pytest.param("/background", "/background", id="a background task"),
+        pytest.param("/callback", "none", id="a timer belongs to nobody"),
+    ],
+)
+def test_the_time_goes_to_the_handler_that_is_to_blame(loop: str, path: str, handler: str) -> None:
+    site = Site()
+    with serving(site.app, loop=loop) as url:
+        httpx.get(f"{url}{path}")
+        wait_until(lambda: site.late_timers("0.25") >= 1)
+        assert 0.25 < site.blocked(handler) < 0.8
+
+
+@LOOPS
+@pytest.mark.parametrize("path", ["/thread", "/quick"])
+def test_waiting_and_work_in_threads_block_nobody(loop: str, path: str) -> None:
+    site = Site()
+    with serving(site.app, loop=loop) as url:
+        httpx.get(f"{url}{path}")
+        assert site.late_timers("0.25") == 0
+        assert site.blocked(path) < 0.1
+        assert site.blocked("none") < 0.1
+
+
+def test_the_stack_that_blocks_is_on_the_request_s_span_and_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site()
+    with caplog.at_level(logging.WARNING, "observability.saturation.event_loop"), serving(site.app) as url:
+        httpx.get(f"{url}/slow/1")
+        wait_until(lambda: site.late_timers("0.25") >= 1)
+    begun, ended = (record for record in caplog.records if "/slow/" in record.getMessage())
+    assert begun.getMessage().startswith("event loop blocked by /slow/{number} for 0.")
+    assert "in block\n    time.sleep(seconds)" in str(begun.stack_info)
+    assert "in slow\n" in str(begun.stack_info)
+    assert ended.getMessage().startswith("event loop was blocked by /slow/{number} for about 0.")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({}, id="sampled"),
+        pytest.param({"traces_sampler": "always_off", "slow_request_s": 0.2}, id="slow, so traced after the fact"),
+    ],
+)
+def test_the_trace_of_the_request_names_the_stack_that_blocked(settings: dict[str, Any]) -> None:
+    site = Site(**settings)
+    with serving(site.app) as url:
+        httpx.get(f"{url}/slow/1")
+        wait_until(lambda: site.late_timers("0.25") >= 1)
+    (span,) = site.exporter.get_finished_spans()
+    (event,) = span.events
+    attributes = dict(event.attributes or {})
+    assert (span.name, event.name) == ("GET /slow/{number}", "event_loop.blocked")
+    assert "in slow\n    pause(seconds)" in str(attributes["code.stacktrace"])
+    assert 0.25 < float(str(attributes["event_loop.blocked_seconds"])) < 0.8
+
+
+def test_the_lag_links_to_the_trace_of_who_caused_it() -> None:
+    site = Site()
+    with serving(site.app) as url:
+        trace_id = httpx.get(f"{url}/slow/1").headers["x-trace-id"]
+        wait_until(lambda: site.late_timers("0.25") >= 1)
+    lag = next(family for family in site.registry.collect() if family.name == "event_loop_lag_seconds")
+    assert {"trace_id": trace_id} in [sample.exemplar.labels for sample in lag.samples if sample.exemplar]
+
+
+def test_a_handler_that_blocks_again_and_again_is_logged_once_and_counted_every_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    site = Site()
+    with caplog.at_level(logging.WARNING, "observability.saturation.event_loop"), serving(site.app) as url:
+        for number in range(4):
+            httpx.get(f"{url}/slow/{number}?seconds=0.25")
+        wait_until(lambda: site.late_timers("0.1") >= 4)
+    assert sum("by /slow/{number} for" in record.getMessage() for record in caplog.records) == 2, "begun and ended"
+    assert 0.6 < site.blocked("/slow/{number}") < 2
+
+
+def test_after_stop_nothing_is_late_and_no_thread_is_left() -> None:
+    site = Site()
+    with serving(site.app):
+        assert any(thread.name == "observability-event-loop" for thread in threading.enumerate())
+    assert site.stall() == 0
+    assert not any(thread.name == "observability-event-loop" for thread in threading.enumerate())
+
+
+def test_every_block_of_one_and_a_half_times_the_threshold_is_noticed() -> None:
+    site = Site()
+    with serving(site.app) as url:
+        for number in range(10):
+            httpx.get(f"{url}/slow/{number}?seconds=0.15")
+            time.sleep(0.013 * number)
+        wait_until(lambda: site.late_timers("0.05") >= 10)
+    assert site.blocked("/slow/{number}") > 10 * 0.05
+
+
+def test_a_slow_start_of_the_application_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 the signature is Starlette's
+        block(0.4)
+        yield
+
+    registry = CollectorRegistry()
+    app = FastAPI(lifespan=lifespan)
+    instrument(app, registry=registry, settings=TelemetrySettings(metrics_exporter="none"))
+    with caplog.at_level(logging.WARNING, "observability.saturation.event_loop"), serving(app):
+        pass
+    assert registry.get_sample_value("event_loop_blocked_seconds_total", {"handler": "none"}) is None
+    assert caplog.records == []
+
+
+def test_the_metrics_port_answers_and_names_the_guilty_route_while_the_loop_is_blocked() -> None:
+    app = FastAPI()
+
+    @app.get("/report")
+    async def report() -> None:
+        block(2.0)
+
+    telemetry = instrument(app, settings=TelemetrySettings(metrics_port=0))
+    with serving(app) as url, requested(f"{url}/report"):
+        metrics = f"http://127.0.0.1:{telemetry.metrics_port}/metrics"
+        began = time.monotonic()
+        while 'event_loop_blocked_seconds_total{handler="/report"}' not in (text := httpx.get(metrics).text):
+            assert time.monotonic() - began < 1.5
+        (stall,) = (line for line in text.splitlines() if line.startswith("event_loop_stall_seconds "))
+        assert 0 < float(stall.split()[1]) < 2
+        (active,) = (line for line in text.splitlines() if line.startswith("http_requests_inprogress "))
+        assert float(active.split()[1]) == 1
+        assert time.monotonic() - began < 1.9, "it must still be blocked"

@@ -1,0 +1,130 @@
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+
+import httpx
+import pytest
+from anyio import CapacityLimiter, fail_after
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from observability.saturation.threads import ThreadMetrics
+from tests.servers.asgi import serving
+
+
+class Threads:
+    """Thread metrics with a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = ThreadMetrics(self.registry)
+
+    def value(self, name: str, limiter: str) -> float | None:
+        return self.registry.get_sample_value(f"thread_limiter_{name}", {"limiter": limiter})
+
+
+def test_the_hidden_limiter_of_def_endpoints_is_shown_with_its_queue() -> None:
+    threads = Threads()
+    release = threading.Event()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 the signature is Starlette's
+        current_default_thread_limiter().total_tokens = 2
+        threads.metrics.start()
+        yield
+        threads.metrics.stop()
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/")
+    def slow() -> None:
+        release.wait(5)
+
+    with serving(app) as url:
+        clients = [threading.Thread(target=httpx.get, args=(url,)) for _ in range(5)]
+        for client in clients:
+            client.start()
+        deadline = time.monotonic() + 3
+        while threads.value("waiting_tasks", "default") != 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert threads.value("waiting_tasks", "default") == 3
+        assert threads.value("borrowed_threads", "default") == 2
+        assert threads.value("limit_threads", "default") == 2
+        queued = threads.value("queue_seconds_total", "default") or 0.0
+        time.sleep(0.5)
+        assert 1.0 < (threads.value("queue_seconds_total", "default") or 0.0) - queued < 4
+        release.set()
+        for client in clients:
+            client.join()
+        assert threads.value("waiting_tasks", "default") == 0
+        assert threads.value("borrowed_threads", "default") == 0
+
+
+async def test_work_of_its_own_kind_waits_in_its_own_queue_and_the_wait_is_timed() -> None:
+    threads = Threads()
+    search = threads.metrics.limited("search", threads=1)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(3):
+            tasks.create_task(search.run(time.sleep, 0.1))
+        await asyncio.sleep(0.05)
+        assert threads.value("borrowed_threads", "search") == 1
+        assert threads.value("waiting_tasks", "search") == 2
+    assert threads.value("wait_seconds_count", "search") == 3
+    assert 0.1 + 0.2 - 0.02 <= (threads.value("wait_seconds_sum", "search") or 0.0) < 1
+
+
+async def test_the_result_the_arguments_and_the_context_pass_through() -> None:
+    language: ContextVar[str] = ContextVar("language")
+    language.set("en")
+
+    def describe(left: int, *, right: int) -> str:
+        return f"{language.get()} {left + right} {threading.current_thread() is threading.main_thread()}"
+
+    search = Threads().metrics.limited("search", threads=1)
+    assert await search.run(describe, 1, right=2) == "en 3 False"
+
+
+async def test_an_error_in_the_thread_reaches_the_caller_and_frees_the_thread() -> None:
+    threads = Threads()
+    search = threads.metrics.limited("search", threads=1)
+    with pytest.raises(ValueError, match="invalid literal"):
+        await search.run(int, "x")
+    assert threads.value("borrowed_threads", "search") == 0
+    assert threads.value("wait_seconds_count", "search") == 1
+
+
+async def test_a_task_that_gives_up_waiting_is_timed_too() -> None:
+    threads = Threads()
+    search = threads.metrics.limited("search", threads=1)
+    holder = asyncio.create_task(search.run(time.sleep, 0.5))
+    await asyncio.sleep(0.05)
+    with pytest.raises(TimeoutError):
+        with fail_after(0.1):
+            await search.run(time.sleep, 0)
+    assert threads.value("waiting_tasks", "search") == 0
+    assert 0.1 <= (threads.value("wait_seconds_sum", "search") or 0.0) < 0.45
+    await holder
+
+
+async def test_a_limiter_of_somebody_else_is_shown_too() -> None:
+    threads = Threads()
+    limiter = CapacityLimiter(3)
+    threads.metrics.watch("images", limiter)
+    async with limiter:
+        assert threads.value("borrowed_threads", "images") == 1
+    limiter.total_tokens = 4
+    assert threads.value("limit_threads", "images") == 4
+
+
+async def test_waits_link_to_the_trace() -> None:
+    threads = Threads()
+    search = threads.metrics.limited("search", threads=1)
+    with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+        await search.run(time.sleep, 0)
+    links = [sample.exemplar for family in threads.registry.collect() for sample in family.samples if sample.exemplar]
+    assert [link.labels["trace_id"] for link in links] == [f"{span.get_span_context().trace_id:032x}"]

@@ -1,0 +1,74 @@
+"""The encoder of plain spans makes what the official one makes, for any span at all."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+
+from observability.tracing.fast_path.otlp import SpanEncoder
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+numbers = st.integers(-(2**63), 2**63 - 1)
+plain = st.one_of(texts, st.booleans(), numbers, st.floats(allow_nan=False))
+values = st.one_of(plain, st.lists(texts, max_size=3), st.lists(st.integers(0, 9), max_size=3))
+attributes = st.dictionaries(st.text("abc.é", min_size=1, max_size=20), values, max_size=8)
+contexts = st.builds(
+    SpanContext,
+    trace_id=st.integers(1, 2**128 - 1),
+    span_id=st.integers(1, 2**64 - 1),
+    is_remote=st.booleans(),
+    trace_flags=st.just(TraceFlags(1)),
+    trace_state=st.sampled_from([TraceState(), TraceState([("a", "b")])]),
+)
+times = st.integers(1, 2**63)
+statuses = st.sampled_from([Status(), Status(StatusCode.OK), Status(StatusCode.ERROR), Status(StatusCode.ERROR, "why")])
+RESOURCES = [Resource({}), Resource({"service.name": "shop", "n": 1}, schema_url="https://example.org/1")]
+SCOPES = [InstrumentationScope("shop"), InstrumentationScope("lib", "1.0", "https://example.org/2", {"a": "b"})]
+spans = st.builds(
+    ReadableSpan,
+    name=texts,
+    context=contexts,
+    parent=st.one_of(st.none(), contexts),
+    resource=st.sampled_from(RESOURCES),
+    attributes=attributes,
+    events=st.lists(st.builds(Event, name=texts, attributes=attributes, timestamp=times), max_size=1),
+    links=st.lists(st.builds(Link, context=contexts, attributes=attributes), max_size=1),
+    kind=st.sampled_from(SpanKind),
+    status=statuses,
+    start_time=times,
+    end_time=times,
+    instrumentation_scope=st.sampled_from(SCOPES),
+)
+
+
+def parsed(body: bytes) -> dict[tuple[bytes, bytes], list[bytes]]:
+    """Return the spans of a request by resource and scope, in a form that does not depend on grouping."""
+    found: dict[tuple[bytes, bytes], list[bytes]] = {}
+    for group in ExportTraceServiceRequest.FromString(body).resource_spans:
+        for scope in group.scope_spans:
+            key = (
+                group.resource.SerializeToString(deterministic=True) + group.schema_url.encode(),
+                scope.scope.SerializeToString(deterministic=True) + scope.schema_url.encode(),
+            )
+            found.setdefault(key, []).extend(span.SerializeToString(deterministic=True) for span in scope.spans)
+    return {key: sorted(bodies) for key, bodies in found.items()}
+
+
+@given(st.lists(spans, min_size=1, max_size=5))
+def test_any_spans_are_what_the_official_encoder_makes_of_them(some: list[ReadableSpan]) -> None:
+    ours = SpanEncoder().request(some)
+    theirs = encode_spans(some).SerializeToString()
+    assert parsed(ours) == parsed(theirs)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.sampled_from([0, 0.0, False, "", 1, 1.0, True, "1"]), max_size=3))
+def test_equal_values_of_different_types_are_not_confused(given_attributes: dict[str, Any]) -> None:
+    context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
+    span = ReadableSpan("x", context, resource=RESOURCES[0], attributes=given_attributes, start_time=1, end_time=2)
+    assert parsed(SpanEncoder().request([span])) == parsed(encode_spans([span]).SerializeToString())

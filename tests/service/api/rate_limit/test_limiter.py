@@ -1,0 +1,99 @@
+"""Quotas: counted in the process, or for all processes in Redis; and while Redis is away."""
+
+from time import monotonic
+from typing import Self
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.api.rate_limit.limiter import RateLimiter
+from service.core.quota import Quota
+from tests.servers.redis import RedisServer
+
+pytestmark = pytest.mark.anyio
+
+
+def quota(text: str, policy: str = "writes") -> Quota:
+    parsed = Quota.parsed(text, policy=policy)
+    assert parsed is not None
+    return parsed
+
+
+class World:
+    """A limiter and what its metric says."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.registry = CollectorRegistry()
+        self.limiter = RateLimiter(redis_url, registry=self.registry)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.limiter.close()
+
+    def counted(self, level: str, outcome: str) -> float:
+        labels = {"policy": "writes", "level": level, "outcome": outcome}
+        return self.registry.get_sample_value("rate_limit_requests_total", labels) or 0.0
+
+
+@pytest.fixture(params=["process", "redis"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("own_redis").url if request.param == "redis" else ""
+    return url
+
+
+async def test_what_is_left_counts_down_to_a_refusal(redis_url: str) -> None:
+    async with World(redis_url) as world:
+        allowances = [await world.limiter.spend(quota("3/hour"), "me") for _ in range(4)]
+
+    assert [one.is_granted for one in allowances] == [True, True, True, False]
+    assert [one.remaining for one in allowances] == [2, 1, 0, 0]
+    assert all(1 <= one.reset_s <= 3600 for one in allowances)
+    assert allowances[0].headers["RateLimit-Policy"] == '"writes";q=3;w=3600'
+    assert allowances[0].headers["RateLimit"].startswith('"writes";r=2;t=')
+    level = "shared" if redis_url else "local"
+    assert (world.counted(level, "granted"), world.counted(level, "refused")) == (3, 1)
+
+
+async def test_owners_and_policies_have_quotas_of_their_own(redis_url: str) -> None:
+    async with World(redis_url) as world:
+        granted = [
+            (await world.limiter.spend(quota("1/hour", policy), owner)).is_granted
+            for policy in ("writes", "exports")
+            for owner in ("me", "you")
+        ]
+    assert granted == [True] * 4
+
+
+async def test_processes_share_a_quota_in_redis(own_redis: RedisServer) -> None:
+    async with World(own_redis.url) as first, World(own_redis.url) as second:
+        worlds = (first, second, first, second)
+        granted = [(await world.limiter.spend(quota("2/hour"), "me")).is_granted for world in worlds]
+
+    assert granted == [True, True, False, False]
+
+
+@pytest.mark.parametrize("how", ["dead", "hanging"])
+async def test_without_redis_each_process_counts_and_no_write_waits_for_long(own_redis: RedisServer, how: str) -> None:
+    async with World(own_redis.url) as world:
+        await world.limiter.spend(quota("3/hour"), "me")
+        own_redis.stop() if how == "dead" else own_redis.freeze()
+        began = monotonic()
+        allowances = [await world.limiter.spend(quota("3/hour"), "me") for _ in range(4)]
+        took = monotonic() - began
+        own_redis.start() if how == "dead" else own_redis.thaw()
+
+    assert [one.is_granted for one in allowances] == [True, True, True, False]
+    assert took < 1.5, "one wait for Redis, not four"
+    assert world.counted("local", "granted") == 3
+
+
+@pytest.mark.parametrize("text", ["many", "10", "10/fortnight", "-1/second", "0/second"])
+def test_a_rate_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"rate|granularity|nothing"):
+        Quota.parsed(text, policy="writes")
+
+
+def test_an_empty_rate_is_no_limit() -> None:
+    assert Quota.parsed("", policy="writes") is None

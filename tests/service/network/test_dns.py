@@ -1,0 +1,44 @@
+"""A name that can not be found costs one lookup, however many wait for it and give up."""
+
+import asyncio
+import gc
+import logging
+import socket
+from typing import Any
+
+import pytest
+
+from service.network.dns import found
+from tests.service.resolver import GONE, Resolver
+
+
+async def test_after_a_denial_the_name_is_looked_up_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    resolver = Resolver(monkeypatch)
+    with caplog.at_level(logging.ERROR):
+        for asked in (1, 2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await found(GONE, 6379)
+            resolver.answers.set()
+            with pytest.raises(socket.gaierror):
+                await found(GONE, 6379)
+            resolver.answers.clear()
+            assert len(resolver.asked) == asked
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await found(GONE, 6379)
+        resolver.answers.set()
+        await asyncio.sleep(0.01)
+        gc.collect()
+    assert not caplog.records, "nobody waited for the last one, and nobody is told that nobody did"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    async def getaddrinfo(*_: Any, **__: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    await found(host, 6379)

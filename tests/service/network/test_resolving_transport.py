@@ -1,0 +1,67 @@
+"""A server that is gone with its name costs the resolver few lookups, however many requests it is asked for."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from service.network.resolving_transport import FindingTransport
+from tests.service.resolver import BACK, GONE, Resolver
+
+
+class Server(httpx.AsyncBaseTransport):
+    """Answers, or cannot be connected to."""
+
+    def __init__(self, *, is_away: bool) -> None:
+        self.is_away = is_away
+        self.asked = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if self.is_away:
+            raise httpx.ConnectError("nobody listens", request=request)
+        return httpx.Response(200)
+
+
+def client(inner: httpx.AsyncBaseTransport, *, host: str = GONE, timeout_s: float | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"http://{host}", timeout=timeout_s, transport=FindingTransport(inner))
+
+
+async def test_requests_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver = Resolver(monkeypatch)
+    async with client(httpx.AsyncHTTPTransport(), timeout_s=0.01) as asking:
+        for number in range(20):
+            with pytest.raises(httpx.ConnectTimeout):
+                await asking.get(f"/{number}")
+    assert resolver.asked == [GONE, GONE], "the first found out by itself, the others together"
+
+
+async def test_a_name_that_is_denied_is_a_failure_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    Resolver(monkeypatch).answers.set()
+    server = Server(is_away=True)
+    async with client(server) as asking:
+        for _ in range(3):
+            with pytest.raises(httpx.ConnectError):
+                await asking.get("/")
+    assert server.asked == 1
+
+
+async def test_nothing_is_looked_up_for_a_server_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver = Resolver(monkeypatch)
+    async with client(Server(is_away=False)) as asking:
+        answers = await asyncio.gather(*(asking.get("/") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert resolver.asked == []
+
+
+async def test_a_server_that_is_back_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolver = Resolver(monkeypatch)
+    server = Server(is_away=True)
+    async with client(server, host=BACK) as asking:
+        with pytest.raises(httpx.ConnectError):
+            await asking.get("/")
+        server.is_away = False
+        for _ in range(2):
+            assert (await asking.get("/")).status_code == 200
+    assert server.asked == 3
+    assert resolver.asked == [BACK]
