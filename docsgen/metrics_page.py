@@ -15,13 +15,13 @@ from service.settings import Settings as ServiceSettings
 
 SERVICE_LABELS = {
     "outcome": (
-        f"{LABELS['outcome']}; of admission `admitted`, `waited`, `queue_full`, `too_late`; "
-        "of a rate limit `granted`, `refused`"
+        f"{LABELS['outcome']}; of admission `admitted`, `waited`, `queue_full`, `timeout`; "
+        "of a rate limit `allowed`, `rejected`"
     ),
     "policy": "`writes`, `exports`",
     "upstream": "names of upstreams in the service",
     "role": "`primary`, `replica`",
-    "reason": "why that role answered: `fresh`; `down`, `behind`, `own_write`, `retry`",
+    "reason": "why that role answered: `fresh`; `down`, `lagging`, `read_your_writes`, `retry`",
 }
 QUIET = TelemetrySettings(metrics_exporter="none", traces_exporter="none")
 

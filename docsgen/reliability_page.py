@@ -61,9 +61,9 @@ SECTIONS: Final = {
     "stop": (
         "Stopping and replacing",
         (
-            "`/readyz` says no for `LEAVE_S` after SIGTERM while requests are still taken, and answers close their\n"
-            "connections. A client that connects, unasked, in the very moment the socket closes may still meet a\n"
-            "reset; behind an edge that heeds readiness nobody does."
+            "For `SHUTDOWN_DELAY_S` after SIGTERM `/readyz` returns 503 while requests are still accepted. Responses\n"
+            "close their connections. A client that connects at the moment the socket closes may see a connection\n"
+            "reset; behind a load balancer that checks readiness no client does."
         ),
     ),
 }

@@ -149,7 +149,7 @@ def _by_cache() -> Iterator[Recording]:
 def _answers() -> Iterator[Recording]:
     by = "sum by (job, arm, cache, result)"
     yield Recording(
-        record="cache:answers:rate5m",
+        record="cache:results:rate5m",
         expr=(
             f'{by} (rate(cache_requests_total{{result!="miss", level!="edge"}}[{WINDOW}]))\n'
             f'or\n{by} (rate(cache_requests_total{{result="miss", level="shared"}}[{WINDOW}]))\n'

@@ -64,7 +64,7 @@ def add_middleware(
 def _turnstile(settings: Settings, registry: CollectorRegistry) -> Turnstile:
     bounds = Bounds(
         running=settings.max_concurrent_requests,
-        waiting=settings.max_waiting_requests,
+        waiting=settings.max_queued_requests,
         wait_s=settings.admission_timeout_s,
     )
     return Turnstile(bounds, AdmissionMetrics(registry))

@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         description="Requests that are worked on at once, fewer while the processor is busy; others wait for a "
         "turn. 0 is no limit, as in the lab's arms.",
     )
-    max_waiting_requests: int = Field(
+    max_queued_requests: int = Field(
         default=64, ge=0, le=10_000, description="Requests that wait for a turn at most; the next one is answered 503."
     )
     admission_timeout_s: float = Field(
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
         le=86_400,
         description="How long a start waits for a database server, not ready meanwhile, before it gives up.",
     )
-    leave_s: float = Field(
+    shutdown_delay_s: float = Field(
         default=0.0,
         ge=0,
         le=600,
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     write_token: SecretStr = Field(
         default=SecretStr(""), description="Bearer token of writes; without one, writes are off."
     )
-    write_token_before: SecretStr = Field(
+    write_token_previous: SecretStr = Field(
         default=SecretStr(""),
         description="The token before `WRITE_TOKEN`, still taken while its bearers change to the new one.",
     )

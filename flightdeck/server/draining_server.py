@@ -14,10 +14,10 @@ from service.api.shutdown import Leaving
 class LeavingServer(uvicorn.Server):
     """Goes on serving for a while after the signal to stop, not ready any more; a second signal stops at once."""
 
-    def __init__(self, config: uvicorn.Config, *, leaving: Leaving, leave_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, *, leaving: Leaving, shutdown_delay_s: float) -> None:
         super().__init__(config)
         self._leaving = leaving
-        self._leave_s = leave_s
+        self._leave_s = shutdown_delay_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self.required: Callable[[], Awaitable[str]] | None = None
         """Waits for what a start needs; returns why it was given up, or nothing."""

@@ -105,7 +105,7 @@ def _found() -> list[Builder[Panel]]:
                 "How answers came about",
                 "Cool colours were answered without computing: hit; stale, while a fresh one is made; coalesced, which "
                 "waited for somebody else's computation. Warm ones were computed. Good is mostly blue, no red.",
-                query(f"sum by (result) (cache:answers:rate5m{{{ARM}}})", "{{result}}"),
+                query(f"sum by (result) (cache:results:rate5m{{{ARM}}})", "{{result}}"),
                 unit=units.EVENTS_PER_SECOND,
             )
         ).span(8),
@@ -115,8 +115,8 @@ def _found() -> list[Builder[Panel]]:
             "means that "
             "writes invalidate too much, or that the cache is too small.",
             query(
-                f'topk(12, sum by (cache) (cache:answers:rate5m{{{ARM}, result=~"hit|stale"}})\n/\n'
-                f"sum by (cache) (cache:answers:rate5m{{{ARM}}}))",
+                f'topk(12, sum by (cache) (cache:results:rate5m{{{ARM}, result=~"hit|stale"}})\n/\n'
+                f"sum by (cache) (cache:results:rate5m{{{ARM}}}))",
                 "{{cache}}",
             ),
             unit=units.SHARE,

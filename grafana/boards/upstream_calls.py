@@ -32,7 +32,7 @@ def _failures() -> Panel:
     clients = _share(f"{by} (rate({own}}}[$window]))", f'{by} (rate({own}, status=~"5..|timeout|error"}}[$window]))')
     upstreams = _share(
         _by_client(f"upstream_requests_total{{{ARM}}}"),
-        _by_client(f'upstream_requests_total{{{ARM}, outcome=~"failed|timeout|refused"}}'),
+        _by_client(f'upstream_requests_total{{{ARM}, outcome=~"failed|timeout|circuit_open"}}'),
     )
     panel = lined(
         time_series(
@@ -89,7 +89,7 @@ def _stale() -> Panel:
         "Requests per second that got what an upstream said before, because it says nothing now. It keeps users served "
         "during a fault; without a fault it is zero.",
         query(
-            called(top_of(f"sum by (job, arm, upstream) (rate(upstream_stale_answers_total{{{ARM}}}[$window]))")),
+            called(top_of(f"sum by (job, arm, upstream) (rate(upstream_stale_responses_total{{{ARM}}}[$window]))")),
             "{{arm}} {{upstream}}",
         ),
         unit=units.EVENTS_PER_SECOND,

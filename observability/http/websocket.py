@@ -30,7 +30,7 @@ from observability.request.route_table import UNMATCHED, RouteTable
 
 DURATION_BUCKETS_S: Final = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
 
-REFUSED: Final = "refused"
+REJECTED: Final = "rejected"
 """The code label of a connection that the application did not accept."""
 FAILED: Final = "failed"
 """The code label of a connection that an exception ended."""
@@ -43,7 +43,7 @@ class WebSocketMetrics:
         self.open = Gauge("websocket_connections_inprogress", "WebSocket connections that are open.", registry=registry)
         self.closed = Counter(
             "websocket_connections_total",
-            "WebSocket connections that ended, by close code; `refused` and `failed` had none.",
+            "WebSocket connections that ended, by close code; `rejected` and `failed` had none.",
             ("handler", "code"),
             registry=registry,
         )
@@ -68,7 +68,7 @@ class WebSocketMetrics:
 class _Connection(RequestRecord):
     """One connection, with its two ends."""
 
-    code: str = REFUSED
+    code: str = REJECTED
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, metrics: WebSocketMetrics):
         super().__init__(scope, routes)
@@ -94,7 +94,7 @@ class _Connection(RequestRecord):
             self._count("sent", message)
         elif kind == "websocket.accept":
             self.code = _code_label(1006)  # until somebody says goodbye
-        elif kind == "websocket.close" and self.code != REFUSED:
+        elif kind == "websocket.close" and self.code != REJECTED:
             self.code = _code_label(message.get("code", 1000))
         return self._send(message)
 

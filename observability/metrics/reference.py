@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 LABELS: Final = {
     "cache": "names of caches in the code, at most 100, then `other`",
     "client": "names given to `instrument(http_clients=…)`",
-    "code": "close codes of WebSocket connections, `refused`, `failed`, `other`",
+    "code": "close codes of WebSocket connections, `rejected`, `failed`, `application`, `other`",
     "direction": "`received`, `sent`",
     "encoding": "`identity`, `gzip`, `br`, `zstd`, `deflate`, `other`",
     "error": "classes of database errors, at most 100, then `other`",
@@ -24,7 +24,7 @@ LABELS: Final = {
     "pool": "roles given to `instrument(engines=…)`",
     "result": "`hit`, `stale`, `miss`, `coalesced`, `error`, `other`",
     "reused": "`true`, `false`",
-    "signal": "`spans`, `logs`, `errors`",
+    "signal": "`spans`, `logs`, `errors`, `access_log`",
     "state": "connections: `used`, `idle`; tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`",
     "status": "status codes, `client_disconnected`; of clients also `timeout`, `error`",
     "task": "names of tasks, at most 200, then `other`",

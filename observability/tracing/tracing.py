@@ -42,7 +42,7 @@ LATE_SPANS_PER_S: Final = 100
 """Spans after the fact in a second, at most: when everything is slow, tracing must not make it slower."""
 
 _NOTHING: Final[dict[str, AttributeValue]] = {}
-_AFTER_THE_FACT: Final[dict[str, AttributeValue]] = {"observability.after_the_fact": True}
+_AFTER_THE_FACT: Final[dict[str, AttributeValue]] = {"observability.retroactive": True}
 _CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 """Under which key a context holds its span; making the context by it saves a copy for every request."""
 _OURS: Final = frozenset({b"x-request-id", b"x-sample-token"})

@@ -3,7 +3,7 @@
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
-REFUSED = 'outcome=~"queue_full|too_late"'
+REFUSED = 'outcome=~"queue_full|timeout"'
 
 
 def admission_alerts(objectives: Objectives) -> Group:

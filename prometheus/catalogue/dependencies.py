@@ -12,7 +12,7 @@ def dependency_alerts(objectives: Objectives) -> Group:
     watched, limit = objectives.watched, objectives.limits.upstream_failure_ratio
     by = "sum by (job, arm, upstream)"
     calls = f"{by} (increase(upstream_requests_total{{{watched}}}[5m]))"
-    failed = f'{by} (increase(upstream_requests_total{{outcome=~"failed|timeout|refused", {watched}}}[5m]))'
+    failed = f'{by} (increase(upstream_requests_total{{outcome=~"failed|timeout|circuit_open", {watched}}}[5m]))'
     return Group(
         name="dependencies",
         rules=[

@@ -36,8 +36,8 @@ class Refusal(StrEnum):
     """Why a read goes to the primary."""
 
     DOWN = "down"
-    BEHIND = "behind"
-    OWN_WRITE = "own_write"
+    LAGGING = "lagging"
+    READ_YOUR_WRITES = "read_your_writes"
     RETRY = "retry"
     """The replica failed during this request."""
 
@@ -68,8 +68,8 @@ class Replica:
         if not self._is_up:
             return Refusal.DOWN
         if self._lag.replayed < max(self._own_write, after):
-            return Refusal.OWN_WRITE
-        return Refusal.BEHIND if self._lag.seconds > self._max_lag_s else None
+            return Refusal.READ_YOUR_WRITES
+        return Refusal.LAGGING if self._lag.seconds > self._max_lag_s else None
 
     def failed(self) -> None:
         """Send no read there until it answers again."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-READ_REASONS: Final = {"replica": ("fresh",), "primary": ("down", "behind", "own_write", "retry")}
+READ_REASONS: Final = {"replica": ("fresh",), "primary": ("down", "lagging", "read_your_writes", "retry")}
 """Why a role answered a read."""
 
 

@@ -32,7 +32,7 @@ def exports_of(
     queue = _task_queue(settings, registry) if settings.uses("task_queue") else None
     delivery: Delivery = queue or _in_request(settings, database)
     exports = Exports(
-        token=WriteToken(settings.write_token, before=settings.write_token_before),
+        token=WriteToken(settings.write_token, before=settings.write_token_previous),
         spending=Spending(limiter, Quota.parsed(settings.export_rate_limit, policy="exports")),
         jobs=Jobs(database, clock=_now),
         files=files,

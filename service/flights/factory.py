@@ -49,7 +49,7 @@ def writes_of(
 ) -> FlightWrites:
     """Return how status updates are written, and what follows them."""
     return FlightWrites(
-        token=WriteToken(settings.write_token, before=settings.write_token_before),
+        token=WriteToken(settings.write_token, before=settings.write_token_previous),
         spending=Spending(limiter, Quota.parsed(settings.write_rate_limit, policy="writes")),
         updates=StatusUpdates(database, cache=cache),
         follow_up=FollowUp(Outbox(database), watchers, registry=registry),

@@ -4,8 +4,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-OUTCOMES: Final = ("answered", "missing", "failed", "timeout", "refused")
-"""`missing`: the upstream has no such reading; `refused`: the circuit was open, so nothing was sent."""
+OUTCOMES: Final = ("success", "not_found", "failed", "timeout", "circuit_open")
+"""`not_found`: the upstream has no such reading; `circuit_open`: the circuit was open, so nothing was sent."""
 
 CIRCUIT_STATES: Final = ("closed", "half-opened", "opened")
 
@@ -22,7 +22,7 @@ class UpstreamMetrics:
             "upstream_connects_total", "TCP connections opened to the upstream.", ("upstream",), registry=registry
         ).labels(upstream)
         self._stale = Counter(
-            "upstream_stale_answers_total",
+            "upstream_stale_responses_total",
             "Requests answered with an earlier answer because the upstream gave none.",
             ("upstream",),
             registry=registry,

@@ -54,7 +54,7 @@ class PatientSource:
         try:
             response = await self._client.get(f"/weather/{faa}", {"at": hour.isoformat()})
             answer = _answer(response)
-            outcome = "answered" if answer else "missing"
+            outcome = "success" if answer else "not_found"
         except httpx.TimeoutException as error:
             raise UpstreamUnavailable(type(error).__name__) from error
         except httpx.HTTPError as error:
@@ -122,7 +122,7 @@ class GuardedSource:
             with self._breaker.attempt((UpstreamUnavailable,)):
                 return await self._in_time(faa, hour)
         except CircuitOpen as refusal:
-            self._metrics.ended("refused")
+            self._metrics.ended("circuit_open")
             raise UpstreamUnavailable("circuit open", retry_after_s=refusal.retry_after_s) from refusal
 
     async def _in_time(self, faa: str, hour: datetime) -> Answer | None:

@@ -101,7 +101,7 @@ class Service:
         yield self._counter("compression_duration_seconds_sum", 'encoding="zstd"', bodies * 0.0005)
         calls = self.random.poisson(2 * self.scrape_s, self._samples)
         failed = self.random.binomial(calls, 0.003)
-        yield self._counter("upstream_requests_total", 'upstream="weather", outcome="answered"', calls - failed)
+        yield self._counter("upstream_requests_total", 'upstream="weather", outcome="success"', calls - failed)
         yield self._counter("upstream_requests_total", 'upstream="weather", outcome="timeout"', failed)
 
     def _runtime(self) -> Iterator[Series]:

@@ -58,9 +58,9 @@ def test_a_body_that_comes_drop_by_drop_is_refused_in_time_and_holds_up_nobody(s
     assert b"connection: close" in answer.lower()
     assert monotonic() - began >= BODY_S * 0.9
     deadline = monotonic() + 5
-    while service.metric("admission_running_requests") and monotonic() < deadline:
+    while service.metric("admission_inprogress_requests") and monotonic() < deadline:
         sleep(0.05)
-    assert service.metric("admission_running_requests") == 0
+    assert service.metric("admission_inprogress_requests") == 0
 
 
 @pytest.mark.parametrize("head", [b"X-Long: " + b"x" * 100_000, b"X: y\r\n" * 20_000], ids=["long", "many"])

@@ -90,7 +90,7 @@ async def test_three_times_the_capacity_is_shed_and_the_admitted_are_served_in_t
     assert {status for _, status, _ in probe_times} == {200}
     assert service.metric("admission_requests_total", outcome="queue_full") > 0
     assert recovered_s is not None
-    assert service.metric("admission_running_requests") == service.metric("admission_waiting_requests") == 0
+    assert service.metric("admission_inprogress_requests") == service.metric("admission_queued_requests") == 0
     effort.record(
         "overload",
         "three times the capacity",

@@ -164,7 +164,7 @@ def told_secrets(data_dir: Path, directory: Path, settings: Mapping[str, str]) -
         errors = stack.enter_context(ErrorServer())
         environment: dict[str, Any] = {
             "WRITE_TOKEN": TOKEN,
-            "WRITE_TOKEN_BEFORE": FORMER,
+            "WRITE_TOKEN_PREVIOUS": FORMER,
             "SENTRY_DSN": errors.dsn.replace("public", planted("dsn")),
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,

@@ -106,7 +106,7 @@ def test_a_process_that_is_told_to_stop_loses_no_request_and_is_first_not_ready(
 ) -> None:
     log = tmp_path / "log"
     with (
-        service_process(data, log=log, LEAVE_S="1.5") as service,
+        service_process(data, log=log, SHUTDOWN_DELAY_S="1.5") as service,
         asking(service.url, keeps_connections=keeps_connections) as traffic,
     ):
         traffic.wait_for("200", 20)
@@ -133,7 +133,7 @@ def test_a_process_that_is_told_to_stop_loses_no_request_and_is_first_not_ready(
 
 
 def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
-    with service_process(data, log=tmp_path / "log", LEAVE_S="600") as service:
+    with service_process(data, log=tmp_path / "log", SHUTDOWN_DELAY_S="600") as service:
         service.process.send_signal(signal.SIGTERM)
         while is_ready(service):
             sleep(0.01)
@@ -148,7 +148,7 @@ def test_two_processes_are_replaced_one_after_the_other_and_no_client_behind_the
     ports = (free_port(), free_port())
 
     def started(stack: ExitStack, port: int) -> ServiceProcess:
-        return stack.enter_context(service_process(data, log=tmp_path / "log", port=port, LEAVE_S="1"))
+        return stack.enter_context(service_process(data, log=tmp_path / "log", port=port, SHUTDOWN_DELAY_S="1"))
 
     with ExitStack() as stack:
         running = [started(stack, port) for port in ports]

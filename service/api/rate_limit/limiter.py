@@ -65,7 +65,7 @@ class RateLimiter:
     async def _spent(self, limiter: SlidingWindowCounterRateLimiter, level: str, quota: Quota, owner: str) -> Allowance:
         is_granted = await limiter.hit(quota.item, quota.policy, owner)
         reset_at, remaining = await limiter.get_window_stats(quota.item, quota.policy, owner)
-        self._requests.labels(quota.policy, level, "granted" if is_granted else "refused").inc()
+        self._requests.labels(quota.policy, level, "allowed" if is_granted else "rejected").inc()
         return Allowance(
             quota=quota,
             is_granted=is_granted,

@@ -103,9 +103,9 @@ class Turnstile:
             self._waiting.pop(turn, None)
             self._metrics.waited(perf_counter() - since)
         if not is_admitted:
-            self._metrics.counted("too_late")
+            self._metrics.counted("timeout")
             raise Overloaded(f"no turn came within {self._bounds.wait_s:g} s")
-        self._metrics.counted("waited")
+        self._metrics.counted("queued")
 
     def _give_up(self, turn: "asyncio.Future[bool]") -> None:
         if not turn.done():

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from observability.metrics.histogram import exemplar
 
-OUTCOMES: Final = ("admitted", "waited", "queue_full", "too_late")
+OUTCOMES: Final = ("admitted", "queued", "queue_full", "timeout")
 """How asking for a turn ends: at once, after a wait, or with a 503 because of the queue's length or its deadline."""
 
 WAIT_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -30,8 +30,8 @@ class AdmissionMetrics:
             buckets=WAIT_BUCKETS_S,
             registry=registry,
         )
-        self._running = Gauge("admission_running_requests", "Requests that are worked on right now.", registry=registry)
-        self._waiting = Gauge("admission_waiting_requests", "Requests that wait for a turn now.", registry=registry)
+        self._running = Gauge("admission_inprogress_requests", "Requests in progress.", registry=registry)
+        self._waiting = Gauge("admission_queued_requests", "Requests in the queue.", registry=registry)
         self._limit = Gauge(
             "admission_limit_requests",
             "Requests that may be worked on at once at this moment: fewer while the processor is busy.",

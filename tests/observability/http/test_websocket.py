@@ -93,4 +93,4 @@ def test_a_refused_connection_is_counted_as_refused(seen: Seen, path: str, handl
         with pytest.raises(InvalidStatus), connect(f"{url.replace('http', 'ws')}{path}"):
             pass
         eventually(lambda: seen.value("websocket_connections_total") == 1)
-    assert seen.value("websocket_connections_total", handler=handler, code="refused") == 1
+    assert seen.value("websocket_connections_total", handler=handler, code="rejected") == 1

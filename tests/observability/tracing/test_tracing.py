@@ -189,7 +189,7 @@ async def test_a_failure_leaves_a_span_after_the_fact(item: int) -> None:
         exemplars = [s.exemplar for s in seen.samples("http_request_duration_seconds_bucket") if s.exemplar]
     assert f"{span.context.trace_id:032x}" == response.headers["x-trace-id"]
     assert span.status.status_code is StatusCode.ERROR
-    assert (span.attributes or {})["observability.after_the_fact"] is True
+    assert (span.attributes or {})["observability.retroactive"] is True
     assert [example.labels["trace_id"] for example in exemplars] == [response.headers["x-trace-id"]]
 
 

@@ -8,7 +8,7 @@ import pytest
 from service.settings import ConfigurationError, Settings
 from tests.servers.arm import Arm, arm_settings, running_arm
 
-TOKENS = {"write_token": "new token", "write_token_before": "old token"}
+TOKENS = {"write_token": "new token", "write_token_previous": "old token"}
 
 
 def bearing(token: str) -> dict[str, str]:
@@ -30,7 +30,7 @@ def test_both_tokens_are_taken_while_both_are_configured(data_dir: Path) -> None
 
 
 def test_the_token_before_alone_turns_no_writes_on(data_dir: Path) -> None:
-    with running_arm(arm_settings("indexes", data_dir, write_token="", write_token_before="old token")) as arm:
+    with running_arm(arm_settings("indexes", data_dir, write_token="", write_token_previous="old token")) as arm:
         assert update(arm, "old token").status_code == 403
 
 

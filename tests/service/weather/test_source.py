@@ -72,7 +72,7 @@ async def test_every_combination_of_techniques_gives_the_same_answers(
 
     assert answer == Answer(reading=reading("JFK", 20))
     assert gap is None
-    for outcome in ("answered", "missing", "failed"):
+    for outcome in ("success", "not_found", "failed"):
         assert registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": outcome}) == 1
 
 
@@ -153,7 +153,7 @@ async def test_an_earlier_answer_stands_in_and_says_so(
     assert stale.stale_because == reason
     assert 0 < stale.age_s < 5
     assert again == fresh
-    assert registry.get_sample_value("upstream_stale_answers_total", {"upstream": "weather"}) == 1
+    assert registry.get_sample_value("upstream_stale_responses_total", {"upstream": "weather"}) == 1
 
 
 async def test_an_answer_that_is_too_old_does_not_stand_in(upstream: Upstream, opened: Open) -> None:
@@ -174,7 +174,10 @@ async def test_an_open_circuit_leaves_the_upstream_alone_and_closes_after_a_tria
             await seconds_to_fail(source.at("JFK", HOUR))
         assert await seconds_to_fail(source.at("JFK", HOUR)) < 0.05, "no deadline is waited for"
         assert registry.get_sample_value("upstream_circuit_state", {"upstream": "weather", "state": "opened"}) == 1
-        assert registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": "refused"}) == 1
+        assert (
+            registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": "circuit_open"})
+            == 1
+        )
 
         upstream.dial.turn(QUICK)
         await asyncio.sleep(0.55)

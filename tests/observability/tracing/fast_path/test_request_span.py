@@ -147,7 +147,7 @@ async def test_spans_after_the_fact_are_the_same_too(url: str) -> None:
         ours = await exported(collector, {"url": url}, listens=False, **settings)
         theirs = await exported(collector, {"url": url}, listens=True, **settings)
     assert len(ours) == 1
-    assert b"observability.after_the_fact" in ours[0]
+    assert b"observability.retroactive" in ours[0]
     assert ours == theirs
 
 

@@ -53,7 +53,7 @@ async def test_what_is_left_counts_down_to_a_refusal(redis_url: str) -> None:
     assert allowances[0].headers["RateLimit-Policy"] == '"writes";q=3;w=3600'
     assert allowances[0].headers["RateLimit"].startswith('"writes";r=2;t=')
     level = "shared" if redis_url else "local"
-    assert (world.counted(level, "granted"), world.counted(level, "refused")) == (3, 1)
+    assert (world.counted(level, "allowed"), world.counted(level, "rejected")) == (3, 1)
 
 
 async def test_owners_and_policies_have_quotas_of_their_own(redis_url: str) -> None:
@@ -86,7 +86,7 @@ async def test_without_redis_each_process_counts_and_no_write_waits_for_long(own
 
     assert [one.is_granted for one in allowances] == [True, True, True, False]
     assert took < 1.5, "one wait for Redis, not four"
-    assert world.counted("local", "granted") == 3
+    assert world.counted("local", "allowed") == 3
 
 
 @pytest.mark.parametrize("text", ["many", "10", "10/fortnight", "-1/second", "0/second"])

@@ -23,7 +23,7 @@ class World:
         return self._registry.get_sample_value(name, labels) or 0.0
 
     def outcomes(self) -> dict[str, float]:
-        names = ("admitted", "waited", "queue_full", "too_late")
+        names = ("admitted", "queued", "queue_full", "timeout")
         return {name: self.value("admission_requests_total", outcome=name) for name in names}
 
     async def waiting(self, number: int) -> list[asyncio.Task[None]]:
@@ -39,8 +39,8 @@ async def test_as_many_as_are_allowed_enter_at_once() -> None:
     with pytest.raises(Overloaded):
         await world.turnstile.enter()
 
-    assert world.value("admission_running_requests") == world.value("admission_limit_requests") == 3
-    assert world.outcomes() == {"admitted": 3, "waited": 0, "queue_full": 1, "too_late": 0}
+    assert world.value("admission_inprogress_requests") == world.value("admission_limit_requests") == 3
+    assert world.outcomes() == {"admitted": 3, "queued": 0, "queue_full": 1, "timeout": 0}
 
 
 async def test_turns_are_given_in_the_order_of_arrival() -> None:
@@ -54,8 +54,8 @@ async def test_turns_are_given_in_the_order_of_arrival() -> None:
         begun.append([task.done() for task in tasks])
 
     assert begun == [[True, False, False], [True, True, False], [True, True, True]]
-    assert world.value("admission_running_requests") == 1
-    assert world.outcomes()["waited"] == world.value("admission_wait_seconds_count") == 3
+    assert world.value("admission_inprogress_requests") == 1
+    assert world.outcomes()["queued"] == world.value("admission_wait_seconds_count") == 3
 
 
 async def test_who_waits_too_long_is_refused_and_leaves_the_line() -> None:
@@ -66,9 +66,9 @@ async def test_who_waits_too_long_is_refused_and_leaves_the_line() -> None:
         await world.turnstile.enter()
 
     assert perf_counter() - began < 1
-    assert world.value("admission_waiting_requests") == 0
+    assert world.value("admission_queued_requests") == 0
     world.turnstile.leave()
-    assert world.value("admission_running_requests") == 0
+    assert world.value("admission_inprogress_requests") == 0
 
 
 async def test_a_turn_that_comes_late_because_the_loop_was_busy_is_not_begun() -> None:
@@ -82,8 +82,8 @@ async def test_a_turn_that_comes_late_because_the_loop_was_busy_is_not_begun() -
 
     with pytest.raises(Overloaded):
         await tasks[0]
-    assert world.value("admission_running_requests") == 0
-    assert world.outcomes()["too_late"] == 1
+    assert world.value("admission_inprogress_requests") == 0
+    assert world.outcomes()["timeout"] == 1
 
 
 @pytest.mark.parametrize("when", ["while it waits", "just after its turn came"])
@@ -102,8 +102,8 @@ async def test_who_goes_away_loses_nobody_a_turn(when: str) -> None:
     world.turnstile.leave()
 
     assert first.cancelled()
-    assert world.value("admission_running_requests") == 0
-    assert world.value("admission_waiting_requests") == 0
+    assert world.value("admission_inprogress_requests") == 0
+    assert world.value("admission_queued_requests") == 0
 
 
 async def test_a_crowd_that_comes_and_goes_leaves_every_turn_free() -> None:
@@ -133,8 +133,8 @@ async def test_a_crowd_that_comes_and_goes_leaves_every_turn_free() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
     assert most == 4
-    assert world.value("admission_running_requests") == 0
-    assert world.value("admission_waiting_requests") == 0
+    assert world.value("admission_inprogress_requests") == 0
+    assert world.value("admission_queued_requests") == 0
     assert all(world.outcomes().values())
 
 
@@ -143,7 +143,7 @@ async def test_requests_that_only_wait_are_all_let_in_though_the_limit_began_low
     tasks = await world.waiting(32)
     await asyncio.wait_for(asyncio.gather(*tasks), 5)
 
-    assert world.value("admission_running_requests") == world.value("admission_limit_requests") == 32
+    assert world.value("admission_inprogress_requests") == world.value("admission_limit_requests") == 32
 
 
 async def test_a_line_that_stands_is_refused_sooner_than_a_burst() -> None:
@@ -162,4 +162,4 @@ async def test_a_line_that_stands_is_refused_sooner_than_a_burst() -> None:
     for refused in (first, second):
         with pytest.raises(Overloaded):
             await refused
-    assert world.value("admission_running_requests") == 0
+    assert world.value("admission_inprogress_requests") == 0

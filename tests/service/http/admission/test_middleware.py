@@ -52,7 +52,7 @@ class World:
 
     @property
     def running(self) -> float | None:
-        return self.registry.get_sample_value("admission_running_requests")
+        return self.registry.get_sample_value("admission_inprogress_requests")
 
     @asynccontextmanager
     async def holding(self, path: str) -> AsyncIterator[httpx.AsyncClient]:
