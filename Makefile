@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check format lock bench bench-overhead clean
+.PHONY: reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/python -m docsgen.reference --check
 	$(BIN)/python -m prometheus.build --check
 	$(BIN)/python -m grafana.build --check
+
+vocabulary: $(DEV_STAMP)  ## words of other fields in place of ours, in every file; docs/glossary.md has the words to use
+	$(BIN)/codespell
 
 up:  ## start the whole stack in containers, wait until it is healthy, say where everything is; CORE=1 for less
 	$(if $(CORE),OTLP_ENDPOINT=) docker compose $(if $(CORE),--profile core) up --detach --build --wait --wait-timeout 600
