@@ -26,9 +26,9 @@ def load(
     force: Annotated[bool, typer.Option("--force", help="Make the databases again, without their changes.")] = False,
 ) -> None:
     """Load the flights of 2013; nothing to do if they are loaded and intact."""
-    from flightdeck.load_progress import shown_on  # noqa: PLC0415 `flightdeck --help` stays quick
-    from service.dataset.errors import DatasetError  # noqa: PLC0415
-    from service.dataset.source import Source  # noqa: PLC0415
+    from flightdeck.load_progress import shown_on
+    from service.dataset.errors import DatasetError
+    from service.dataset.source import Source
 
     databases = _target(data_dir, database_url)
     try:
@@ -45,7 +45,7 @@ def load(
 @commands.command()
 def migrate(database_url: DatabaseUrl = None) -> None:
     """Bring the tables of a PostgreSQL database and its twin to this version; rows stay."""
-    from service.dataset.errors import DatasetError  # noqa: PLC0415 `flightdeck --help` stays quick
+    from service.dataset.errors import DatasetError
 
     try:
         _target(None, database_url).migrate()
@@ -61,8 +61,8 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what is loaded; exit with 1 unless both databases hold this version of the data."""
-    from service.dataset.errors import DatasetError  # noqa: PLC0415 `flightdeck --help` stays quick
-    from service.dataset.manifest import FILES, Manifest  # noqa: PLC0415
+    from service.dataset.errors import DatasetError
+    from service.dataset.manifest import FILES, Manifest
 
     databases = _target(data_dir, database_url)
     try:
@@ -91,8 +91,8 @@ def _described(state: "State", *, is_current: bool) -> str:
 
 
 def _target(data_dir: Path | None, database_url: str | None) -> "Target":
-    from service.dataset.targets import target  # noqa: PLC0415 `flightdeck --help` stays quick
-    from service.settings import ConfigurationError, Settings  # noqa: PLC0415
+    from service.dataset.targets import target
+    from service.settings import ConfigurationError, Settings
 
     instead: dict[str, object] = {}
     if data_dir is not None:

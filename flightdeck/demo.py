@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flightdeck import data
-from flightdeck.embedded_data import DataDir
+from flightdeck.options import DataDir
 from flightdeck.results import write_report
 
 
@@ -21,14 +21,14 @@ def demo(
     data_dir: DataDir = Path(".flightdeck"),
 ) -> None:
     """Load the flights if needed, run five arms under the same traffic, and show what each technique buys."""
-    from dataclasses import replace  # noqa: PLC0415 `flightdeck --help` stays quick
+    from dataclasses import replace
 
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lab.demo import QUICK, THOROUGH, demonstrate  # noqa: PLC0415
-    from lab.report.live import watching  # noqa: PLC0415
-    from lab.report.table import print_headlines, print_notes  # noqa: PLC0415
-    from lab.run import RunOptions  # noqa: PLC0415
+    from lab.demo import QUICK, THOROUGH, demonstrate
+    from lab.report.live import watching
+    from lab.report.table import print_headlines, print_notes
+    from lab.run import RunOptions
 
     data.load(data_dir=data_dir)
     options = RunOptions(

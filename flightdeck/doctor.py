@@ -22,9 +22,9 @@ def doctor(
     A running service gets a few harmless requests. An application is imported and served on loopback, which runs its
     lifespan; then it is looked into as well.
     """
-    from rich.console import Console  # noqa: PLC0415 keeps --help quick
+    from rich.console import Console
 
-    from observability.doctor import NotAnApplication, Unreachable, examine  # noqa: PLC0415 the same
+    from observability.doctor import NotAnApplication, Unreachable, examine
 
     try:
         findings = examine(target, metrics_url=metrics_url, slo_thresholds_s=slo)

@@ -28,7 +28,7 @@ OnCompose = Annotated[
 @commands.command("list")
 def list_drills(on_compose: OnCompose = False) -> None:
     """List the drills: what each breaks, and which alerts must fire."""
-    from lab.drills.run.table import show_list  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.drills.run.table import show_list
 
     show_list(list(_known(on_compose=on_compose).values()))
 
@@ -48,13 +48,13 @@ def run(  # noqa: PLR0913, PLR0917 an option each
     as_json: Annotated[bool, typer.Option("--json", help="Print what was seen as JSON.")] = False,
 ) -> None:
     """Run drills: each breaks something for real, and Prometheus, Alertmanager and a receiver have to notice."""
-    import json  # noqa: PLC0415 `flightdeck --help` stays quick
-    from dataclasses import asdict  # noqa: PLC0415
+    import json
+    from dataclasses import asdict
 
-    from lab.drills.environments.session import collected  # noqa: PLC0415
-    from lab.drills.run.errors import DrillError  # noqa: PLC0415
-    from lab.drills.run.table import report as page  # noqa: PLC0415
-    from lab.drills.run.table import show, show_all  # noqa: PLC0415
+    from lab.drills.environments.session import collected
+    from lab.drills.run.errors import DrillError
+    from lab.drills.run.table import report as page
+    from lab.drills.run.table import show, show_all
 
     known = _known(on_compose=on_compose)
     left_out = without or []
@@ -87,23 +87,23 @@ def run(  # noqa: PLR0913, PLR0917 an option each
 
 
 def _known(*, on_compose: bool) -> "Mapping[str, Expectation]":
-    from lab.drills.catalogue import DRILLS  # noqa: PLC0415 `flightdeck --help` stays quick
-    from lab.drills.compose_catalogue import COMPOSE_DRILLS  # noqa: PLC0415
+    from lab.drills.catalogue import DRILLS
+    from lab.drills.compose_catalogue import COMPOSE_DRILLS
 
     return COMPOSE_DRILLS if on_compose else DRILLS
 
 
 def _on_compose(names: list[str]) -> "Work":
-    from lab.drills.compose_catalogue import COMPOSE_DRILLS  # noqa: PLC0415 `flightdeck --help` stays quick
-    from lab.drills.environments.compose_run import run_on_compose  # noqa: PLC0415
+    from lab.drills.compose_catalogue import COMPOSE_DRILLS
+    from lab.drills.environments.compose_run import run_on_compose
 
     return partial(run_on_compose, [COMPOSE_DRILLS[name] for name in names], say=_say)
 
 
 def _embedded(names: list[str], data_dir: Path, at_once: int | None) -> "Work":
-    from lab.arms.databases import DATABASES  # noqa: PLC0415 `flightdeck --help` stays quick
-    from lab.drills.catalogue import DRILLS  # noqa: PLC0415
-    from lab.drills.environments.embedded import run_embedded, usually_at_once  # noqa: PLC0415
+    from lab.arms.databases import DATABASES
+    from lab.drills.catalogue import DRILLS
+    from lab.drills.environments.embedded import run_embedded, usually_at_once
 
     if not all((data_dir / name).exists() for name in DATABASES):
         with redirect_stdout(sys.stderr):

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from flightdeck import results, sweeps
-from flightdeck.embedded_data import DataDir, require_data
+from flightdeck.options import DataDir, require_data
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -18,13 +18,13 @@ commands = typer.Typer(no_args_is_help=True, help=__doc__)
 @commands.command("list")
 def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the experiments: what each compares, under which traffic, judged by what; then the sweeps."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    from lab.core.servers import Servers  # noqa: PLC0415
-    from lab.experiments import BY_NAME, NOTHING  # noqa: PLC0415 `flightdeck --help` stays quick
-    from lab.sweeps.catalogue import KNOWN  # noqa: PLC0415
+    from lab.core.servers import Servers
+    from lab.experiments import BY_NAME, NOTHING
+    from lab.sweeps.catalogue import KNOWN
 
     servers = Servers.from_environ(os.environ)
     listed = [*BY_NAME.values(), NOTHING]
@@ -84,16 +84,16 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
     data_dir: DataDir = Path(".flightdeck"),
 ) -> None:
     """Measure techniques: the same traffic with and without each, in turn, until the intervals are tight."""
-    from dataclasses import replace  # noqa: PLC0415 `flightdeck --help` stays quick
+    from dataclasses import replace
 
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lab.core.errors import LabError  # noqa: PLC0415
-    from lab.core.servers import Servers  # noqa: PLC0415
-    from lab.experiments import chosen  # noqa: PLC0415
-    from lab.report.live import watching  # noqa: PLC0415
-    from lab.run import QUICK, THOROUGH, RunOptions  # noqa: PLC0415
-    from lab.run import run as run_lab  # noqa: PLC0415
+    from lab.core.errors import LabError
+    from lab.core.servers import Servers
+    from lab.experiments import chosen
+    from lab.report.live import watching
+    from lab.run import QUICK, THOROUGH, RunOptions
+    from lab.run import run as run_lab
 
     plan = replace(QUICK if quick else THOROUGH, seed=seed)
     if budget_s is not None:
@@ -149,16 +149,16 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     report: Annotated[Path | None, typer.Option(help="Where to write the HTML report.")] = None,
 ) -> None:
     """Compare two services that already run, with nothing but HTTP: same requests, in turn, with intervals."""
-    from dataclasses import replace  # noqa: PLC0415 `flightdeck --help` stays quick
+    from dataclasses import replace
 
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lab.compare import Service, parsed_request  # noqa: PLC0415
-    from lab.compare import compare as compare_services  # noqa: PLC0415
-    from lab.core.errors import LabError  # noqa: PLC0415
-    from lab.core.servers import Servers  # noqa: PLC0415
-    from lab.report.live import watching  # noqa: PLC0415
-    from lab.run import QUICK, THOROUGH, RunOptions  # noqa: PLC0415
+    from lab.compare import Service, parsed_request
+    from lab.compare import compare as compare_services
+    from lab.core.errors import LabError
+    from lab.core.servers import Servers
+    from lab.report.live import watching
+    from lab.run import QUICK, THOROUGH, RunOptions
 
     plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate)
     if budget_s is not None:

@@ -25,12 +25,12 @@ def load(  # noqa: PLR0913, PLR0917 each is an option of the command
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 5.0,
 ) -> None:
     """Send the same requests to every service at the same moments, keeping up or not, and show how they do."""
-    import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
+    import asyncio
 
-    from lab.core.errors import LabError  # noqa: PLC0415
-    from lab.load.continuous_load import ENDLESS_S, SteadyLoad, keep_busy  # noqa: PLC0415
-    from lab.traffic.locust_settings import parsed_arms  # noqa: PLC0415
-    from lab.traffic.traffic import MIXES  # noqa: PLC0415
+    from lab.core.errors import LabError
+    from lab.load.continuous_load import ENDLESS_S, SteadyLoad, keep_busy
+    from lab.traffic.locust_settings import parsed_arms
+    from lab.traffic.traffic import MIXES
 
     if mix not in MIXES:
         typer.echo(f"--mix: {mix!r} is not one of {', '.join(MIXES)}", err=True)
@@ -68,7 +68,7 @@ def _look(seconds: float, seen: "Mapping[str, Seen]") -> None:
 
 def _line(name: str, each: "Seen", *, whole: bool = False) -> str:
     """Return what an arm showed, in one line."""
-    from lab.report.formatting import quantity  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.report.formatting import quantity
 
     recording = each.whole if whole else each.now
     latencies = recording.overall()

@@ -14,10 +14,10 @@ def receiver(
     runbooks: Annotated[Path, typer.Option(help="The folder of the runbook pages.")] = RUNBOOKS,
 ) -> None:
     """Receive alerts from Alertmanager and show them on a page, with their runbooks."""
-    import uvicorn  # noqa: PLC0415 `flightdeck --help` stays quick
+    import uvicorn
 
-    from lab.receiver.app import create_receiver  # noqa: PLC0415
-    from lab.receiver.inbox import Inbox  # noqa: PLC0415
+    from lab.receiver.app import create_receiver
+    from lab.receiver.inbox import Inbox
 
     typer.echo(f"alerts are shown on http://{host}:{port}", err=True)
     uvicorn.run(create_receiver(Inbox(), runbooks=runbooks), host=host, port=port, log_level="warning")

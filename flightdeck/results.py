@@ -21,11 +21,11 @@ def write_reports(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
 ) -> None:
     """Make a report of a result, or compare two results; exit with 1 where an effect changed."""
-    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
+    from rich.console import Console
 
-    from lab.analysis.diff import drift, read  # noqa: PLC0415
-    from lab.core.errors import LabError  # noqa: PLC0415
-    from lab.report.table import markdown, print_drift  # noqa: PLC0415
+    from lab.analysis.diff import drift, read
+    from lab.core.errors import LabError
+    from lab.report.table import markdown, print_drift
 
     if len(results) != (2 if compare_runs else 1):
         typer.echo("give one result, or with --compare two: the earlier and the later", err=True)
@@ -47,9 +47,9 @@ def write_reports(
 
 def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
     """Print the result, and write the report where one is wanted."""
-    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
+    from rich.console import Console
 
-    from lab.report.table import print_result  # noqa: PLC0415
+    from lab.report.table import print_result
 
     if report is not None:
         write_report(result, report)
@@ -61,7 +61,7 @@ def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
 
 def write_report(result: "LabResult", path: Path) -> None:
     """Write the report of what was measured, if anything was, and say where it is."""
-    from lab.report.report import write  # noqa: PLC0415 `flightdeck --help` stays quick
+    from lab.report.report import write
 
     if not (result.techniques or result.leave_one_out or result.elsewhere or result.sweeps):
         typer.echo(f"nothing was measured, so there is no report at {path}", err=True)
@@ -79,11 +79,11 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of 127.0.0.1.")] = 9475,
 ) -> None:
     """Serve a result as Prometheus metrics until Ctrl-C."""
-    from threading import Event  # noqa: PLC0415 `flightdeck --help` stays quick
+    from threading import Event
 
-    from lab.analysis.diff import read  # noqa: PLC0415
-    from lab.core.errors import LabError  # noqa: PLC0415
-    from lab.report.prometheus import Scrapable  # noqa: PLC0415
+    from lab.analysis.diff import read
+    from lab.core.errors import LabError
+    from lab.report.prometheus import Scrapable
 
     try:
         scrapable = Scrapable.of(read(result), finished_at=result.stat().st_mtime)
@@ -99,9 +99,9 @@ def serve(
 
 def schema() -> None:
     """Print the JSON schema of results."""
-    import json  # noqa: PLC0415 `flightdeck --help` stays quick
+    import json
 
-    from lab.analysis.result import LabResult  # noqa: PLC0415
+    from lab.analysis.result import LabResult
 
     typer.echo(json.dumps(LabResult.model_json_schema(), indent=2))
 
@@ -109,12 +109,12 @@ def schema() -> None:
 @contextmanager
 def audience(port: int, path: Path | None, *, say: Callable[[str], None]) -> "Iterator[Audience]":
     """Give whoever is told of a run: those who scrape it, and Grafana where the environment names one."""
-    import os  # noqa: PLC0415 `flightdeck --help` stays quick
-    from time import time  # noqa: PLC0415
+    import os
+    from time import time
 
-    from lab.report.annotations import Annotations, Grafana  # noqa: PLC0415
-    from lab.report.observers import Everyone  # noqa: PLC0415
-    from lab.report.prometheus import Scrapable  # noqa: PLC0415
+    from lab.report.annotations import Annotations, Grafana
+    from lab.report.observers import Everyone
+    from lab.report.prometheus import Scrapable
 
     scrapable = Scrapable(clock=time, path=path, say=say)
     grafana = Grafana.from_environ(os.environ)

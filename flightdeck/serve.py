@@ -32,13 +32,13 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the flights with the techniques that TECHNIQUES switches on; docs/settings.md lists every variable."""
-    import uvicorn  # noqa: PLC0415 `flightdeck --help` stays quick
+    import uvicorn
 
-    from flightdeck.server.draining_server import LeavingServer  # noqa: PLC0415
-    from flightdeck.server.header_limits import BoundedHead  # noqa: PLC0415
-    from observability import TelemetryConfigurationError, TelemetrySettings  # noqa: PLC0415
-    from service.app import create_app  # noqa: PLC0415
-    from service.settings import ConfigurationError, Settings  # noqa: PLC0415
+    from flightdeck.server.draining_server import LeavingServer
+    from flightdeck.server.header_limits import BoundedHead
+    from observability import TelemetryConfigurationError, TelemetrySettings
+    from service.app import create_app
+    from service.settings import ConfigurationError, Settings
 
     try:
         settings = Settings.from_environ(**({"data_dir": data_dir} if data_dir else {}))
@@ -75,10 +75,10 @@ def serve(
 
 def _missing(settings: "Settings") -> str:
     """Return what is missing and may still come; refuse the start without flights, which nobody will bring."""
-    import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
+    import asyncio
 
-    from service.core.database_url import is_embedded, parsed  # noqa: PLC0415
-    from service.errors import DatabaseUnreachable, NotReady  # noqa: PLC0415
+    from service.core.database_url import is_embedded, parsed
+    from service.errors import DatabaseUnreachable, NotReady
 
     try:
         asyncio.run(_check(settings))
@@ -92,9 +92,9 @@ def _missing(settings: "Settings") -> str:
 
 async def _given_up(settings: "Settings") -> str:
     """Return why the start is given up, or nothing as soon as what was missing is there."""
-    import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
+    import asyncio
 
-    from service.errors import NotReady  # noqa: PLC0415
+    from service.errors import NotReady
 
     deadline = asyncio.get_running_loop().time() + settings.start_timeout_s
     while True:
@@ -109,7 +109,7 @@ async def _given_up(settings: "Settings") -> str:
 
 
 async def _check(settings: "Settings") -> None:
-    from service.database import Database  # noqa: PLC0415 `flightdeck --help` stays quick
+    from service.database import Database
 
     database = Database(settings)
     try:
@@ -120,7 +120,7 @@ async def _check(settings: "Settings") -> None:
 
 def _listening(host: str, port: int) -> "socket":
     """Return a socket that is bound to the address, before anything else is started."""
-    import socket  # noqa: PLC0415 `flightdeck --help` stays quick
+    import socket
 
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

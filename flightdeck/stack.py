@@ -25,15 +25,15 @@ def verify(
 
     Exits with 1 if anything is wrong, and with 2 if the ports are not known.
     """
-    import json  # noqa: PLC0415 `flightdeck --help` stays quick
-    import os  # noqa: PLC0415
-    from dataclasses import asdict  # noqa: PLC0415
+    import json
+    import os
+    from dataclasses import asdict
 
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from lab.stack.addresses import Addresses, NoPort, env_file  # noqa: PLC0415
-    from lab.stack.table import print_findings  # noqa: PLC0415
-    from lab.stack.verify import verify as findings_of  # noqa: PLC0415
+    from lab.stack.addresses import Addresses, NoPort, env_file
+    from lab.stack.table import print_findings
+    from lab.stack.verify import verify as findings_of
 
     try:
         at = Addresses.of({**env_file(ROOT / ".env"), **os.environ}, host=host)
@@ -54,7 +54,7 @@ def verify(
 
 def _boards() -> frozenset[str]:
     """Return the uids of the committed dashboards."""
-    import json  # noqa: PLC0415 `flightdeck --help` stays quick
+    import json
 
     paths = [*(ROOT / "grafana/dashboards").glob("*.json"), *(ROOT / "grafana/provisioning/dashboards").glob("*.json")]
     return frozenset(json.loads(path.read_text(encoding="utf-8"))["uid"] for path in paths)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flightdeck import results
-from flightdeck.embedded_data import DataDir, require_data
+from flightdeck.options import DataDir, require_data
 
 
 def sweep(
@@ -22,13 +22,13 @@ def sweep(
     data_dir: DataDir = Path(".flightdeck"),
 ) -> None:
     """Try settings over their range: a curve for each, and which value to choose."""
-    from rich.console import Console  # noqa: PLC0415 `flightdeck --help` stays quick
+    from rich.console import Console
 
-    from lab.core.errors import LabError  # noqa: PLC0415
-    from lab.core.servers import Servers  # noqa: PLC0415
-    from lab.report.live import watching  # noqa: PLC0415
-    from lab.run import THOROUGH, RunOptions  # noqa: PLC0415
-    from lab.sweeps.catalogue import KNOWN, chosen_sweeps, run_sweeps  # noqa: PLC0415
+    from lab.core.errors import LabError
+    from lab.core.servers import Servers
+    from lab.report.live import watching
+    from lab.run import THOROUGH, RunOptions
+    from lab.sweeps.catalogue import KNOWN, chosen_sweeps, run_sweeps
 
     servers = Servers.from_environ(os.environ)
     command = " ".join(["flightdeck", *sys.argv[1:]])

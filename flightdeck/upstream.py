@@ -18,16 +18,16 @@ def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
     seed: Annotated[int | None, typer.Option(help="Repeat the same latencies; random by default.")] = None,
 ) -> None:
     """Serve the hourly weather of the database; `PUT /admin/behaviour` changes latency and faults at run time."""
-    import asyncio  # noqa: PLC0415 `flightdeck --help` stays quick
-    from random import Random  # noqa: PLC0415
+    import asyncio
+    from random import Random
 
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic import ValidationError
 
-    from service.database import Database  # noqa: PLC0415
-    from service.errors import ServiceError  # noqa: PLC0415
-    from service.settings import ConfigurationError, Settings  # noqa: PLC0415
-    from service.upstream.behaviour import Behaviour  # noqa: PLC0415
-    from service.upstream.server import serve  # noqa: PLC0415
+    from service.database import Database
+    from service.errors import ServiceError
+    from service.settings import ConfigurationError, Settings
+    from service.upstream.behaviour import Behaviour
+    from service.upstream.server import serve
 
     try:
         behaviour = Behaviour(median_ms=median_ms, p99_ms=p99_ms, failure_rate=failure_rate)

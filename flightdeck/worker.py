@@ -21,12 +21,12 @@ def worker(
     ] = None,
 ) -> None:
     """Work on exports until interrupted; the settings are those of the service whose exports they are."""
-    from observability import TelemetryConfigurationError, TelemetrySettings  # noqa: PLC0415 keeps `--help` quick
-    from observability.celery.worker import instrument_worker  # noqa: PLC0415
-    from service.exports.broker import working_app  # noqa: PLC0415
-    from service.exports.task import register_export_task  # noqa: PLC0415
-    from service.exports.worker import arguments  # noqa: PLC0415
-    from service.settings import ConfigurationError, Settings  # noqa: PLC0415
+    from observability import TelemetryConfigurationError, TelemetrySettings
+    from observability.celery.worker import instrument_worker
+    from service.exports.broker import working_app
+    from service.exports.task import register_export_task
+    from service.exports.worker import arguments
+    from service.settings import ConfigurationError, Settings
 
     try:
         settings = Settings.from_environ(**({"data_dir": data_dir} if data_dir else {}))
