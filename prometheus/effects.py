@@ -7,6 +7,8 @@ from prometheus.burn_rate import LATENCY
 from prometheus.rule import Group, Recording
 
 WINDOW: Final = "5m"
+HIT_RATIO_WINDOW: Final = "30m"
+"""A cache with few lookups, or one level behind another, has any hit ratio at all within five minutes."""
 QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 # Name, numerator, denominator, meaning: all per arm.
@@ -131,18 +133,18 @@ def _by_handler() -> Iterator[Recording]:
 
 def _by_cache() -> Iterator[Recording]:
     by = "sum by (job, arm, cache, level)"
+    hits, lookups = (
+        f"{by} (rate(cache_requests_total{matchers}[{HIT_RATIO_WINDOW}]))" for matchers in ('{result=~"hit|stale"}', "")
+    )
     yield Recording(
         record="cache:lookups:rate5m",
         expr=f"{by} (rate(cache_requests_total[{WINDOW}]))",
         meaning="Cache lookups per second, by cache and level.",
     )
     yield Recording(
-        record="cache:hit_ratio:5m",
-        expr=(
-            f'({by} (rate(cache_requests_total{{result=~"hit|stale"}}[{WINDOW}])) or cache:lookups:rate5m * 0)\n'
-            "/\n(cache:lookups:rate5m > 0)"
-        ),
-        meaning="Share of lookups that found an answer, stale ones included, by cache and level.",
+        record=f"cache:hit_ratio:{HIT_RATIO_WINDOW}",
+        expr=f"({hits} or {lookups} * 0)\n/\n({lookups} > 0)",
+        meaning="Share of lookups that are hits, stale ones included, by cache and level.",
     )
 
 

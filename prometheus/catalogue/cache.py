@@ -1,7 +1,11 @@
 """Alerts for caches: they find nothing any more, they are away, too many wait for one answer."""
 
+from prometheus.effects import HIT_RATIO_WINDOW
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
+
+MIN_USUAL_HITS = 50
+"""Usual within the window of the hit ratio: half of so many is not seen by chance."""
 
 MIN_LOOKUPS = 20
 """Of one cache, in five minutes."""
@@ -18,6 +22,10 @@ def cache_alerts(objectives: Objectives) -> Group:
     def with_result(result: str) -> str:
         return f'{by} (increase(cache_requests_total{{result="{result}", {watched}}}[5m]))'
 
+    # What is usual ends before the window of what is recent begins: a collapse does not soon become usual.
+    recent = f"cache:hit_ratio:{HIT_RATIO_WINDOW}{{{watched}}}"
+    usual = f"avg_over_time({recent}[1d] offset {HIT_RATIO_WINDOW})"
+    recent_lookups = f"{by} (increase(cache_requests_total{{{watched}}}[{HIT_RATIO_WINDOW}]))"
     board = "flightdeck-caching?var-arm={{ $labels.arm }}"
     return Group(
         name="cache",
@@ -27,15 +35,14 @@ def cache_alerts(objectives: Objectives) -> Group:
                 severity="ticket",
                 owner="service",
                 expr=(
-                    f"cache:hit_ratio:5m{{{watched}}} < {limits.cache_hit_ratio_drop:g}"
-                    f" * avg_over_time(cache:hit_ratio:5m{{{watched}}}[1d])\n"
-                    f"and {lookups} >= {MIN_LOOKUPS}"
+                    f"{recent} < {limits.cache_hit_ratio_drop:g} * {usual}\n"
+                    f"and {recent_lookups} * {usual} >= {MIN_USUAL_HITS}"
                 ),
                 wait="10m",
-                summary="The {{ $labels.cache }} cache of {{ $labels.arm }} finds little ({{ $labels.level }} level)",
+                summary="The {{ $labels.cache }} cache of {{ $labels.arm }} has few hits ({{ $labels.level }} level)",
                 description=(
-                    "{{ $value | humanizePercentage }} of lookups found an answer over [5m], less than "
-                    f"{limits.cache_hit_ratio_drop:.0%} of what is usual over [1d]."
+                    f"{{{{ $value | humanizePercentage }}}} of lookups are hits over [{HIT_RATIO_WINDOW}], less than "
+                    f"{limits.cache_hit_ratio_drop:.0%} of the mean over [1d] before."
                 ),
                 dashboard=board,
                 drill="write-flood",
