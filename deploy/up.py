@@ -29,8 +29,8 @@ FIRST: Final = (
 def compose(*arguments: str) -> str:
     """Return what `docker compose` printed."""
     command = ["docker", "compose", *arguments]
-    # The user's own docker, asked what it runs.
-    return subprocess.run(command, check=True, text=True, capture_output=True).stdout  # noqa: S603
+    done = subprocess.run(command, check=True, text=True, capture_output=True)  # noqa: S603 the user's own docker
+    return done.stdout
 
 
 def published(containers: list[Mapping[str, Any]]) -> dict[tuple[str, int], str]:

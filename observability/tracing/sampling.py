@@ -82,7 +82,7 @@ class RequestIds(IdGenerator):
 
     def __init__(self) -> None:
         # Ids need to be unique, not secret; each process seeds from the system.
-        self.random_bits = Random().getrandbits  # noqa: S311
+        self.random_bits = Random().getrandbits  # noqa: S311 ids are no secrets
         self._preset = local()
 
     def trace_id(self) -> int:

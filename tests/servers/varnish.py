@@ -27,9 +27,12 @@ backend service {{
 
 @contextmanager
 def varnish(
-    program: Path, directory: Path, *, service_url: str = "", backend: str = "", port: int = 0
+    program: Path, directory: Path, *, service_url: str = "", backend: str = "", port: int = 0, protocol: str = "HTTP"
 ) -> Iterator[str]:
-    """Yield the URL of an edge in front of the service, or of what `backend` configures, on the port or a free one."""
+    """Yield the URL of an edge in front of the service, or of what `backend` configures, on the port or a free one.
+
+    With the protocol `PROXY` a connection begins with the client's address, as from a load balancer.
+    """
     (directory / "backend.vcl").write_text(backend or BACKEND.format(port=service_url.rpartition(":")[2]))
     port = port or free_port()
     parameters = {
@@ -40,7 +43,7 @@ def varnish(
         "vcc_err_unref": "off" if backend else "on",  # a backend of one's own may have a probe of its own
     }
     command = [str(program), "-F", "-j", "none", "-n", str(directory / "run"), "-s", "malloc,32m"]
-    command += ["-a", f"127.0.0.1:{port}", "-f", str(CONFIGURATION / "default.vcl")]
+    command += ["-a", f"127.0.0.1:{port},{protocol}", "-f", str(CONFIGURATION / "default.vcl")]
     command += [part for name, value in parameters.items() for part in ("-p", f"{name}={value}")]
     log = (directory / "log").open("w+")
     process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
