@@ -34,11 +34,11 @@ def techniques_page() -> str:
         "# Techniques\n",
         "Every technique is a switch of the service. `TECHNIQUES` takes `all` (the default), `none`, or a comma list",
         "of these names; an unknown name stops the start with this list.\n",
-        "| technique | where it bites | off | on | headline | cost |",
+        "| technique | applies to | off | on | headline | cost |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
-        f"| `{one.name}` | {one.bites} | {one.off} | {one.on} | {one.headline} | {one.cost} |" for one in CATALOGUE
+        f"| `{one.name}` | {one.applies_to} | {one.off} | {one.on} | {one.headline} | {one.cost} |" for one in CATALOGUE
     ]
     lines += ["\n## Arms\n", "An arm is a running process with a fixed set of techniques.\n"]
     lines += ["| arm | techniques |", "| --- | --- |"]

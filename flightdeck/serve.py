@@ -62,7 +62,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-    server = LeavingServer(config, leaving=app.state.leaving, shutdown_delay_s=settings.shutdown_delay_s)
+    server = LeavingServer(config, shutdown=app.state.shutdown, shutdown_delay_s=settings.shutdown_delay_s)
     if missing:
         server.required = partial(_given_up, settings)
     try:

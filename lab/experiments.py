@@ -23,7 +23,7 @@ class Experiment:
     techniques: frozenset[str]
     question: str
     mix: str
-    """The traffic where the technique bites."""
+    """The traffic that the technique applies to."""
     headline: str
     """The metric that decides the verdict."""
     costs: tuple[str, ...] = ()

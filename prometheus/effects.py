@@ -68,7 +68,7 @@ EFFECTS: Final = (
 )
 BASELINE: Final = "baseline"
 
-# The same by route, where a technique bites; a route that needs nothing any more has no ratio.
+# The same by route, for routes that a technique applies to; a route that needs nothing any more has no ratio.
 HANDLER_EFFECTS: Final = ("latency_p50_seconds", "latency_p95_seconds", "response_bytes_per_request")
 
 

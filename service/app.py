@@ -18,14 +18,14 @@ from service.airlines.routes import airlines_router
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
 from service.api.health import health_router
-from service.api.openapi import document_answers
+from service.api.openapi import document_responses
 from service.api.parameters import no_repeated_parameters
 from service.api.problems import install_problems
-from service.api.rate_limit.limiter import RateLimiter
-from service.api.responses import FullObjects, SlimObjects
-from service.api.shutdown import Leaving
+from service.api.rate_limit import RateLimiter
+from service.api.responses import FullResponses, SparseResponses
+from service.api.shutdown import ShutdownState
 from service.cache.factory import cache_for, told_edge, told_others
-from service.cache.invalidators import AnnouncingCache, PurgingCache
+from service.cache.invalidators import EdgePurger, RedisInvalidator
 from service.cache.layered import LayeredCache
 from service.database import Database
 from service.database.read_your_writes import ReadYourWrites
@@ -98,29 +98,29 @@ def create_app(
         dependencies=[Depends(no_repeated_parameters)],
     )
     telemetry = settings.naming(telemetry or TelemetrySettings.from_environ())
-    leaving = app.state.leaving = Leaving()
+    shutdown = app.state.shutdown = ShutdownState()
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     upstream_calls = HttpClientMetrics(registry, tracer_provider=watched.tracing.provider)
     weather = weather_source(settings, registry, watch=partial(upstream_calls.attach, "weather"))
-    answers = SlimObjects() if settings.uses("slim_responses") else FullObjects()
+    responses = SparseResponses() if settings.uses("slim_responses") else FullResponses()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
     writes = writes_of(settings, database, cache=invalidated, watchers=watchers, limiter=limiter, registry=registry)
     app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
-    app.include_router(health_router([leaving.check, database.check]))
-    app.include_router(flights_router(database, lists=lists_of(settings), writes=writes, answers=answers))
+    app.include_router(health_router([shutdown.check, database.check]))
+    app.include_router(flights_router(database, lists=lists_of(settings), writes=writes, responses=responses))
     app.include_router(events_router(database, local_watchers))
-    app.include_router(airports_router(database, loading=loading, columns=columns_of(settings), answers=answers))
-    app.include_router(airlines_router(database, answers=answers))
-    app.include_router(reports_router(database, answers=answers))
-    app.include_router(weather_router(weather, answers=answers))
+    app.include_router(airports_router(database, loading=loading, columns=columns_of(settings), responses=responses))
+    app.include_router(airlines_router(database, responses=responses))
+    app.include_router(reports_router(database, responses=responses))
+    app.include_router(weather_router(weather, responses=responses))
     work = cpu_work(settings, watched.saturation.threads)
-    app.include_router(itineraries_router(database, work=work, answers=answers))
+    app.include_router(itineraries_router(database, work=work, responses=responses))
     app.include_router(exports_router(exports))
     install_problems(app)
-    document_answers(app, settings)
+    document_responses(app, settings)
     if "replica" in database.engines:
         app.add_middleware(ReadYourWrites)
-    add_middleware(app, settings, cache=cache, leaving=leaving, registry=registry)
+    add_middleware(app, settings, cache=cache, shutdown=shutdown, registry=registry)
     return app
 
 
@@ -132,7 +132,7 @@ def _beside(running: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
 async def _entered(running: AsyncExitStack, *parts: object) -> None:
     """Start what keeps answers and what tells others of writes, each once, until the stack is left."""
     for part in dict.fromkeys(parts):
-        if isinstance(part, LayeredCache | AnnouncingCache | PurgingCache):
+        if isinstance(part, LayeredCache | RedisInvalidator | EdgePurger):
             await running.enter_async_context(part)
 
 

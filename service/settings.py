@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_rate(cls, value: str) -> str:
         try:
-            Quota.parsed(value, policy="")
+            Quota.parse(value, policy="")
         except ValueError as error:
             raise ValueError("a rate is a number of requests and a time, such as 60/minute") from error
         return value

@@ -11,7 +11,7 @@ class Technique:
 
     name: str
     title: str
-    bites: str
+    applies_to: str
     off: str
     on: str
     headline: str
@@ -22,7 +22,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="async_io",
         title="Asynchronous I/O",
-        bites="weather of an airport, from an upstream HTTP API",
+        applies_to="weather of an airport, from an upstream HTTP API",
         off="a blocking client inside `async def`",
         on="an awaited client",
         headline="latency of other requests, event-loop lag",
@@ -31,7 +31,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="offload",
         title="Offloading CPU work",
-        bites="itinerary search",
+        applies_to="itinerary search",
         off="the search runs on the event loop",
         on="worker threads with a limiter of their own",
         headline="event-loop lag",
@@ -40,7 +40,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="response_cache",
         title="Shared response cache",
-        bites="delay reports and departure boards",
+        applies_to="delay reports and departure boards",
         off="recomputed for every request",
         on="kept with a jittered TTL, tags, single flight and stale-while-revalidate",
         headline="p95, queries per request",
@@ -49,7 +49,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="local_cache",
         title="In-process cache",
-        bites="reference data and distances",
+        applies_to="reference data and distances",
         off="queried or recomputed",
         on="a bounded LRU in the process, in front of the shared cache",
         headline="p95",
@@ -58,7 +58,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="http_cache",
         title="HTTP caching",
-        bites="every cacheable GET",
+        applies_to="every cacheable GET",
         off="no validators, no freshness",
         on="strong `ETag`, `304`, `Cache-Control` and surrogate keys",
         headline="bytes, requests that reach the service",
@@ -67,7 +67,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="eager_loading",
         title="Eager loading",
-        bites="departure boards",
+        applies_to="departure boards",
         off="lazy loads: N+1 queries",
         on="`selectinload` and `joinedload`, whichever fits the relationship",
         headline="queries per request",
@@ -76,7 +76,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="deferred_columns",
         title="Deferred columns",
-        bites="the flight list",
+        applies_to="the flight list",
         off="every column, the wide source record too",
         on="`load_only` of the columns that are answered",
         headline="bytes from the database",
@@ -85,7 +85,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="pagination",
         title="Keyset pagination",
-        bites="the flight list",
+        applies_to="the flight list",
         off="all matching rows",
         on="bounded keyset pages",
         headline="bytes, p95, memory",
@@ -94,7 +94,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="indexes",
         title="Secondary indexes",
-        bites="the flight list and departure boards",
+        applies_to="the flight list and departure boards",
         off="a database with primary keys only",
         on="the indexes that the queries need",
         headline="p95, rows read",
@@ -103,7 +103,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="pooling",
         title="Connection pooling",
-        bites="every query",
+        applies_to="every query",
         off="`NullPool`: a connection per session",
         on="a sized pool with pre-ping, recycling and a timeout",
         headline="connects per request, p95",
@@ -112,7 +112,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="read_replicas",
         title="Read replicas",
-        bites="every read, on PostgreSQL",
+        applies_to="every read, on PostgreSQL",
         off="everything on the primary",
         on="reads on the replica, read-your-writes after a write",
         headline="load of the primary",
@@ -121,7 +121,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="slim_responses",
         title="Slim responses",
-        bites="boards and lists",
+        applies_to="boards and lists",
         off="full objects, nulls included",
         on="`exclude_unset`, `exclude_none` and `fields=`",
         headline="bytes",
@@ -130,7 +130,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="compression",
         title="Compression",
-        bites="responses over the minimum size",
+        applies_to="responses over the minimum size",
         off="identity",
         on="negotiated zstd, br or gzip; cached bodies are compressed once",
         headline="bytes on the wire",
@@ -139,7 +139,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="connection_reuse",
         title="Upstream connection reuse",
-        bites="upstream calls",
+        applies_to="upstream calls",
         off="a client for every call",
         on="one pooled client with limits and keep-alive",
         headline="upstream connects, p95",
@@ -148,7 +148,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="timeouts",
         title="Timeouts",
-        bites="upstream calls, the pool, statements",
+        applies_to="upstream calls, the pool, statements",
         off="wait for ever",
         on="deadlines, a stale fallback, 503 with `Retry-After`",
         headline="p99 under a slow dependency",
@@ -157,7 +157,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="background_tasks",
         title="Background tasks",
-        bites="the status update: telling those who watch the flight",
+        applies_to="the status update: telling those who watch the flight",
         off="done before the response",
         on="done after the response",
         headline="time to the response",
@@ -166,7 +166,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="task_queue",
         title="Task queue",
-        bites="the export of a month of flights",
+        applies_to="the export of a month of flights",
         off="made inside the request",
         on="a Celery task: 202, progress, retries, cancel, download",
         headline="time to the response, other requests",

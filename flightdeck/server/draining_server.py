@@ -8,15 +8,15 @@ from types import FrameType
 
 import uvicorn
 
-from service.api.shutdown import Leaving
+from service.api.shutdown import ShutdownState
 
 
 class LeavingServer(uvicorn.Server):
     """Goes on serving for a while after the signal to stop, not ready any more; a second signal stops at once."""
 
-    def __init__(self, config: uvicorn.Config, *, leaving: Leaving, shutdown_delay_s: float) -> None:
+    def __init__(self, config: uvicorn.Config, *, shutdown: ShutdownState, shutdown_delay_s: float) -> None:
         super().__init__(config)
-        self._leaving = leaving
+        self._shutdown = shutdown
         self._leave_s = shutdown_delay_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self.required: Callable[[], Awaitable[str]] | None = None
@@ -44,11 +44,11 @@ class LeavingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Say that the process leaves, and stop a while later."""
-        if self._loop is None or self._leaving.is_leaving or not self._leave_s:
-            self._leaving.begin()
+        if self._loop is None or self._shutdown.is_draining or not self._leave_s:
+            self._shutdown.begin()
             super().handle_exit(sig, frame)
             return
-        self._leaving.begin()
+        self._shutdown.begin()
         self._loop.call_soon_threadsafe(self._loop.call_later, self._leave_s, super().handle_exit, sig, frame)
 
     async def _wait_for_required(self) -> None:

@@ -17,7 +17,7 @@ from grafana.panels.timeseries import logarithmic, stacked, time_series
 from grafana.query import ARM, called, heat, instant, query
 
 CACHED: Final = 'handler=~"/reports/.*|/airports/[{]faa[}]/departures"'
-"""Where the shared cache bites: reports and boards."""
+"""What the shared cache applies to: reports and boards."""
 FOUND: Final = f'cache_requests_total{{{ARM}, result=~"hit|stale"}}'
 LOOKUPS: Final = f"cache_requests_total{{{ARM}}}"
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from service.airlines.schemas import AirlineList, AirlineOut
 from service.api.openapi import problems
 from service.api.parameters import NoParameters
-from service.api.responses import Answers
+from service.api.responses import Responses
 from service.core.models import Airline
 from service.database import Database
 from service.http.cache_model.policy import CachePolicy
@@ -20,7 +20,7 @@ CACHED: Final = {
 }
 
 
-def airlines_router(database: Database, *, answers: Answers) -> APIRouter:
+def airlines_router(database: Database, *, responses: Responses) -> APIRouter:
     """Return the route of all airlines."""
     router = APIRouter(tags=["airlines"])
 
@@ -29,6 +29,6 @@ def airlines_router(database: Database, *, answers: Answers) -> APIRouter:
         tag_response(request, "reference")
         async with database.reading() as session:
             found = (await session.scalars(select(Airline).order_by(Airline.carrier))).all()
-        return answers.of(AirlineList(items=[AirlineOut.model_validate(airline) for airline in found]))
+        return responses.render(AirlineList(items=[AirlineOut.model_validate(airline) for airline in found]))
 
     return router

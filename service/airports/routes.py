@@ -19,7 +19,7 @@ from service.airports.schemas import (
 )
 from service.api.openapi import problems
 from service.api.parameters import NoParameters
-from service.api.responses import Answers
+from service.api.responses import Responses
 from service.database import Database
 from service.errors import UnknownAirport
 from service.flights.columns import Columns
@@ -45,7 +45,7 @@ FaaCode = Annotated[
 ]
 
 
-def airports_router(database: Database, *, loading: Loading, columns: Columns, answers: Answers) -> APIRouter:
+def airports_router(database: Database, *, loading: Loading, columns: Columns, responses: Responses) -> APIRouter:
     """Return the routes of airports and departure boards."""
     router = APIRouter(prefix="/airports", tags=["airports"])
 
@@ -54,14 +54,14 @@ def airports_router(database: Database, *, loading: Loading, columns: Columns, a
         tag_response(request, "reference")
         async with database.reading() as session:
             found = await queries.all_airports(session)
-        return answers.of(AirportList(items=[AirportOut.model_validate(airport) for airport in found]))
+        return responses.render(AirportList(items=[AirportOut.model_validate(airport) for airport in found]))
 
     @router.get("/{faa}", summary="One airport", response_model=AirportOut, responses=problems(UnknownAirport))
     async def one_airport(request: Request, faa: FaaCode, _: Annotated[NoParameters, Query()]) -> Response:
         tag_response(request, "reference")
         async with database.reading() as session:
             airport = await queries.airport_by_code(session, faa)
-        return answers.of(AirportOut.model_validate(airport))
+        return responses.render(AirportOut.model_validate(airport))
 
     @router.get(
         "/{faa}/nearest",
@@ -79,7 +79,7 @@ def airports_router(database: Database, *, loading: Loading, columns: Columns, a
             NearbyAirport(**AirportOut.model_validate(other).model_dump(), distance_mi=round(distance_mi, 1))
             for distance_mi, other in found
         ]
-        return answers.of(NearbyAirports(airport=AirportOut.model_validate(airport), items=items))
+        return responses.render(NearbyAirports(airport=AirportOut.model_validate(airport), items=items))
 
     @router.get(
         "/{faa}/departures",
@@ -95,6 +95,6 @@ def airports_router(database: Database, *, loading: Loading, columns: Columns, a
             board = queries.departures(faa, query.date).options(*columns.options())
             flights = await loading.flights(session, board)
         items = [BoardFlight.model_validate(flight) for flight in flights]
-        return answers.of(Board(airport=AirportOut.model_validate(airport), date=query.date, items=items))
+        return responses.render(Board(airport=AirportOut.model_validate(airport), date=query.date, items=items))
 
     return router

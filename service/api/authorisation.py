@@ -9,7 +9,7 @@ from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
 from fastapi.security.base import SecurityBase
 from pydantic import SecretStr
 
-from service.errors import Unauthenticated, WritesOff
+from service.errors import Unauthenticated, WritesDisabled
 
 OWNER: Final = "flightdeck.owner"
 """Where the owner is in the scope of a request that bears a token."""
@@ -18,11 +18,11 @@ OWNER: Final = "flightdeck.owner"
 class WriteToken(SecurityBase):
     """A dependency that lets a request pass if it bears a valid token; without a token nobody may write."""
 
-    def __init__(self, token: SecretStr, *, before: SecretStr | None = None) -> None:
+    def __init__(self, token: SecretStr, *, previous: SecretStr | None = None) -> None:
         self.model = HTTPBearerModel(description="The service's `WRITE_TOKEN`.")
         self.scheme_name = "write token"
         current = token.get_secret_value().encode()
-        former = before.get_secret_value().encode() if before is not None and current else b""
+        former = previous.get_secret_value().encode() if previous is not None and current else b""
         self._valid = tuple(one for one in (current, former) if one)
 
     @property
@@ -31,9 +31,9 @@ class WriteToken(SecurityBase):
         return tuple(hashlib.sha256(one).hexdigest() for one in self._valid)
 
     async def __call__(self, request: Request) -> None:
-        """Raise `WritesOff` or `Unauthenticated`; the comparison takes as long for a near miss as for any other."""
+        """Raise `WritesDisabled` or `Unauthenticated`. The comparison takes constant time."""
         if not self._valid:
-            raise WritesOff
+            raise WritesDisabled
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not sent.strip():
             raise Unauthenticated("no bearer token was sent", token_was_sent=False)

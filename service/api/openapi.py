@@ -128,7 +128,7 @@ CHOSEN: Final = "FlightOut"
 """The schema of objects of which a client chooses the fields."""
 
 
-def document_answers(app: FastAPI, settings: Settings) -> None:
+def document_responses(app: FastAPI, settings: Settings) -> None:
     """Complete the application's OpenAPI document for the techniques that the settings switch on."""
     document_problems(app, not_modified=settings.uses("http_cache"))
     if settings.uses("slim_responses"):

@@ -9,7 +9,7 @@ from service.api.problems import MEDIA_TYPE, plain_problem
 ABOUT_THE_BODY = frozenset({"content-type", "content-length", "content-encoding", "etag", "last-modified"})
 
 
-class PlainErrorsAsProblems:
+class ProblemMiddleware:
     """Replaces the body of an error response that is no problem document; its other headers stay."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -8,27 +8,27 @@ from starlette.responses import Response
 from observability.request.server_timing import stage
 
 
-class Answers(Protocol):
+class Responses(Protocol):
     """Makes responses of results; the JSON is written once, straight from the models."""
 
-    def of(self, result: BaseModel, *, fields: frozenset[str] | None = None) -> Response:
+    def render(self, result: BaseModel, *, fields: frozenset[str] | None = None) -> Response:
         """Return the response; `fields` are the fields that were asked for of each object in the result's `items`."""
 
 
-class FullObjects:
+class FullResponses:
     """Every field of every object, nulls included, whatever was asked for."""
 
-    def of(self, result: BaseModel, *, fields: frozenset[str] | None = None) -> Response:  # noqa: ARG002 full is full
+    def render(self, result: BaseModel, *, fields: frozenset[str] | None = None) -> Response:  # noqa: ARG002 full is full
         """Return the whole result."""
         with stage("serialize"):
             body = result.__pydantic_serializer__.to_json(result)
         return json_response(body)
 
 
-class SlimObjects:
+class SparseResponses:
     """Only the fields that were asked for, and no nulls."""
 
-    def of(self, result: BaseModel, *, fields: frozenset[str] | None = None) -> Response:
+    def render(self, result: BaseModel, *, fields: frozenset[str] | None = None) -> Response:
         """Return what of the result was asked for and has a value."""
         include: dict[str, Any] | None = None
         if fields is not None:

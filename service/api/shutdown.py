@@ -3,17 +3,17 @@
 from service.errors import NotReady
 
 
-class Leaving:
+class ShutdownState:
     """Whether the process was told to stop."""
 
     def __init__(self) -> None:
-        self.is_leaving = False
+        self.is_draining = False
 
     def begin(self) -> None:
         """Say from now on that no further traffic is wanted."""
-        self.is_leaving = True
+        self.is_draining = True
 
     async def check(self) -> None:
         """Raise `NotReady` once the process was told to stop."""
-        if self.is_leaving:
+        if self.is_draining:
             raise NotReady({"process": "was told to stop, and serves what still comes"})

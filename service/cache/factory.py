@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from sqlalchemy import make_url
 
-from service.cache.invalidators import AnnouncingCache, PurgingCache
+from service.cache.invalidators import EdgePurger, RedisInvalidator
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lru import EntryLru
@@ -45,21 +45,21 @@ def cache_for(settings: Settings, *, meter: CacheMeter) -> LayeredCache | NullCa
     return NullCache()
 
 
-def told_others(settings: Settings, cache: LayeredCache | NullCache) -> AnnouncingCache | LayeredCache | NullCache:
+def told_others(settings: Settings, cache: LayeredCache | NullCache) -> RedisInvalidator | LayeredCache | NullCache:
     """Return what writes make stale here and, with `REDIS_URL`, in every process on the same data.
 
-    Enter an `AnnouncingCache` as well: a process without `response_cache` keeps nothing in Redis, but it writes.
+    Enter an `RedisInvalidator` as well: a process without `response_cache` keeps nothing in Redis, but it writes.
     """
     if settings.redis_url and not settings.uses("response_cache"):
-        return AnnouncingCache(cache, _redis(settings))
+        return RedisInvalidator(cache, _redis(settings))
     return cache
 
 
 def told_edge(
-    settings: Settings, cache: AnnouncingCache | LayeredCache | NullCache, *, meter: CacheMeter
-) -> PurgingCache | AnnouncingCache | LayeredCache | NullCache:
-    """Return what writes invalidate: the cache, and with `EDGE_URL` the edge too. Enter a `PurgingCache` as well."""
-    return PurgingCache(cache, url=settings.edge_url, meter=meter) if settings.edge_url else cache
+    settings: Settings, cache: RedisInvalidator | LayeredCache | NullCache, *, meter: CacheMeter
+) -> EdgePurger | RedisInvalidator | LayeredCache | NullCache:
+    """Return what writes invalidate: the cache, and with `EDGE_URL` the edge too. Enter a `EdgePurger` as well."""
+    return EdgePurger(cache, url=settings.edge_url, meter=meter) if settings.edge_url else cache
 
 
 def _shared(settings: Settings, *, meter: CacheMeter) -> Store:

@@ -4,26 +4,32 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from time import monotonic, perf_counter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 
 from service.cache.meter import CacheMeter
-from service.cache.null import Invalidates
 from service.cache.store import Store
 from service.http.cache_model.tags import canonical
-from service.network.resolving_transport import FindingTransport
+from service.network.resolving_transport import ResolvingTransport
 
 
-class AnnouncingCache:
+class Invalidator(Protocol):
+    """What the write path knows of caches."""
+
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Return when no response with one of the tags can be served any more."""
+
+
+class RedisInvalidator:
     """A cache whose invalidations reach the processes that share a store, though it keeps nothing there itself."""
 
-    def __init__(self, inner: Invalidates, store: Store) -> None:
+    def __init__(self, inner: Invalidator, store: Store) -> None:
         self._inner = inner
         self._store = store
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> "AnnouncingCache":
+    async def __aenter__(self) -> "RedisInvalidator":
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -61,12 +67,12 @@ MOST_TAGS: Final = 200
 EVERYTHING: Final = "*"
 
 
-class PurgingCache:
+class EdgePurger:
     """A cache whose invalidations reach the edge too, as soon as the edge can be reached."""
 
     def __init__(
         self,
-        inner: Invalidates,
+        inner: Invalidator,
         *,
         url: str,
         meter: CacheMeter,
@@ -74,7 +80,7 @@ class PurgingCache:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._inner = inner
-        transport = transport or FindingTransport(httpx.AsyncHTTPTransport())
+        transport = transport or ResolvingTransport(httpx.AsyncHTTPTransport())
         self._client = httpx.AsyncClient(base_url=url, timeout=PURGE_S, transport=transport)
         self._meter = meter
         self._clock = clock
@@ -83,7 +89,7 @@ class PurgingCache:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_reached = True
 
-    async def __aenter__(self) -> "PurgingCache":
+    async def __aenter__(self) -> "EdgePurger":
         self._hold(self._repeated())
         return self
 

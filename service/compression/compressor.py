@@ -15,7 +15,7 @@ LONGEST_IN_PLACE_S = 0.0005
 nothing of the body, compressing takes up to twice the CPU."""
 
 
-class Workshop:
+class Compressor:
     """Compresses bodies and counts what that takes."""
 
     def __init__(self, *, meter: CompressionMeter, threads: int = 2) -> None:

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.request.server_timing import record
 from service.compression.codings import BY_NAME, Stream
-from service.compression.compressor import Workshop
+from service.compression.compressor import Compressor
 from service.compression.counted import count_as
 from service.compression.eligible import Facts, facts_of
 from service.compression.headers import encoded, varied
@@ -22,7 +22,7 @@ class CompressionMiddleware:
         self.app = app
         self._meter = meter
         self._minimum_bytes = minimum_bytes
-        self._workshop = Workshop(meter=meter)
+        self._compressor = Compressor(meter=meter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request in the coding that its client prefers."""
@@ -30,7 +30,7 @@ class CompressionMiddleware:
             await self.app(scope, receive, send)
             return
         accepted = acceptance(accept_encoding_of(scope["headers"]))
-        response = _Response(scope, send, accepted, self._workshop, self._meter, self._minimum_bytes)
+        response = _Response(scope, send, accepted, self._compressor, self._meter, self._minimum_bytes)
         await self.app(scope, receive, response.send)
 
 
@@ -42,14 +42,14 @@ class _Response:
         scope: Scope,
         send: Send,
         accepted: Acceptance,
-        workshop: Workshop,
+        compressor: Compressor,
         meter: CompressionMeter,
         minimum_bytes: int,
     ) -> None:
         self._scope = scope
         self._send = send
         self._accepted = accepted
-        self._workshop = workshop
+        self._compressor = compressor
         self._meter = meter
         self._minimum_bytes = minimum_bytes
         self._held: Message | None = None
@@ -112,9 +112,9 @@ class _Response:
         coding = self._accepted.preferred
         entry = entry_of(self._scope)
         if entry is not None and body is entry.body:
-            made = await self._workshop.variant(entry, coding)
+            made = await self._compressor.variant(entry, coding)
         else:
-            made = await self._workshop.whole(body, coding)
+            made = await self._compressor.whole(body, coding)
         count_as(self._scope, IDENTITY if made is body else coding)
         if made is body:
             await self._send({**start, "headers": varied(start["headers"])})
@@ -135,7 +135,7 @@ class _Response:
         if not body and not is_last:
             return
         compress = partial(stream.part, is_last=is_last)
-        part, seconds = await self._workshop.timed(compress, body, self._accepted.preferred)
+        part, seconds = await self._compressor.timed(compress, body, self._accepted.preferred)
         self._before_bytes += len(body)
         self._after_bytes += len(part)
         self._seconds += seconds

@@ -160,10 +160,10 @@ class StatusChange(Base):
     trace_id: Mapped[str | None] = mapped_column(String(32))
 
 
-class UntoldChange(Base):
+class OutboxEntry(Base):
     """The outbox: changes whose watchers are still to be told. The row is written with the change, and goes after."""
 
-    __tablename__ = "untold_changes"
+    __tablename__ = "outbox"
 
     change_id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False

@@ -8,7 +8,7 @@ LAST_ROUND_S: Final = 1.0
 """How long a round that is under way when the service stops may take to its end."""
 
 
-async def rounds(work: Callable[[], Awaitable[None]], *, every_s: float) -> None:
+async def run_periodically(work: Callable[[], Awaitable[None]], *, every_s: float) -> None:
     """Do the work after each pause until cancelled; a round that is under way then is brought to its end.
 
     A statement that is cancelled costs its connection, and one whose outcome nobody hears may be done twice.

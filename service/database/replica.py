@@ -16,7 +16,7 @@ from observability.core.internal_errors import guarded
 from service.database.lag import ReplicationLag
 from service.database.replica_metrics import ReplicaMetrics
 from service.errors import ServiceError
-from service.network.dns import found
+from service.network.dns import resolve
 
 POLL_S: Final = 0.25
 LOOKUP_S: Final = 2.0
@@ -129,7 +129,7 @@ async def _position(engine: AsyncEngine, statement: TextClause, *, is_new: bool 
     try:
         if is_new and engine.url.host:
             async with asyncio.timeout(LOOKUP_S):
-                await found(engine.url.host, engine.url.port or 5432)
+                await resolve(engine.url.host, engine.url.port or 5432)
         async with engine.connect() as connection:
             position: int | None = await connection.scalar(statement)
             return position

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.request.route import name_route
 from observability.request.server_timing import record
-from service.api.shutdown import Leaving
+from service.api.shutdown import ShutdownState
 from service.cache.levels import Levels
 from service.cache.middleware import PERSONAL_HEADERS
 from service.cache.status import hit_headers, said_until
@@ -32,19 +32,19 @@ MOST_SPELLINGS = 8
 """Spellings of `Accept-Encoding` whose answers are kept with an entry; browsers have few."""
 
 
-class ReplayMiddleware:
+class HotResponseMiddleware:
     """Answers a GET at once if the very same answer was sent before and its entry is still fresh."""
 
-    def __init__(self, app: ASGIApp, *, levels: Levels, compression: CompressionMeter, leaving: Leaving) -> None:
+    def __init__(self, app: ASGIApp, *, levels: Levels, compression: CompressionMeter, shutdown: ShutdownState) -> None:
         self.app = app
-        self._leaving = leaving
+        self._shutdown = shutdown
         self._levels = levels
         self._compression = compression
         self._front = levels.store.level if levels.front is None else levels.front.level
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request, if need be the whole way."""
-        if scope["type"] != "http" or scope["method"] != "GET" or self._leaving.is_leaving:
+        if scope["type"] != "http" or scope["method"] != "GET" or self._shutdown.is_draining:
             await self.app(scope, receive, send)
             return
         spelling = b""

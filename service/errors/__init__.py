@@ -3,7 +3,7 @@
 ServiceError
 ├── MalformedBody 400
 ├── Unauthenticated 401
-├── WritesOff 403
+├── WritesDisabled 403
 ├── NotFound 404
 │   ├── NoReading
 │   ├── UnknownAirport
@@ -28,9 +28,9 @@ ServiceError
     ├── Overloaded
     ├── PoolExhausted
     ├── StatementTimeout
-    ├── TooManyWatchers
+    ├── TooManySubscribers
     ├── UpstreamUnavailable
-    └── WatchersUnreachable
+    └── SubscribersUnreachable
 """
 
 from service.errors.base import (
@@ -60,7 +60,7 @@ from service.errors.refused import (
     TooManyRequests,
     Unauthenticated,
     UnsupportedMediaType,
-    WritesOff,
+    WritesDisabled,
 )
 from service.errors.unavailable import (
     BrokerUnavailable,
@@ -70,10 +70,10 @@ from service.errors.unavailable import (
     Overloaded,
     PoolExhausted,
     StatementTimeout,
-    TooManyWatchers,
+    SubscribersUnreachable,
+    TooManySubscribers,
     Unavailable,
     UpstreamUnavailable,
-    WatchersUnreachable,
 )
 
 __all__ = [
@@ -96,8 +96,9 @@ __all__ = [
     "PoolExhausted",
     "ServiceError",
     "StatementTimeout",
+    "SubscribersUnreachable",
     "TooManyRequests",
-    "TooManyWatchers",
+    "TooManySubscribers",
     "Unauthenticated",
     "Unavailable",
     "UnknownAirport",
@@ -107,6 +108,5 @@ __all__ = [
     "UpstreamUnavailable",
     "VersionMismatch",
     "Violation",
-    "WatchersUnreachable",
-    "WritesOff",
+    "WritesDisabled",
 ]

@@ -29,12 +29,12 @@ class Unauthenticated(ServiceError):
         )
 
 
-class WritesOff(ServiceError):
+class WritesDisabled(ServiceError):
     """A write was asked of a process without a write token."""
 
     status = 403
-    slug = "writes-off"
-    title = "Writes are off"
+    slug = "writes-disabled"
+    title = "Writes are disabled"
     meaning = "The service was started without `WRITE_TOKEN`."
 
     def __init__(self) -> None:

@@ -79,10 +79,10 @@ class Overloaded(Unavailable):
 
     slug = "overloaded"
     title = "Overloaded"
-    meaning = "The process has more requests than it can answer in time; this one was not begun."
+    meaning = "The process has more requests than it can answer in time; this one was not processed."
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}; this request was not begun", hint="see docs/runbooks/requests-shed.md")
+        super().__init__(f"{reason}; this request was not processed", hint="see docs/runbooks/requests-shed.md")
 
 
 class PoolExhausted(Unavailable):
@@ -112,11 +112,11 @@ class StatementTimeout(Unavailable):
         )
 
 
-class TooManyWatchers(Unavailable):
+class TooManySubscribers(Unavailable):
     """As many event streams are open as this process serves."""
 
-    slug = "too-many-watchers"
-    title = "Too many watchers"
+    slug = "too-many-subscribers"
+    title = "Too many subscribers"
     meaning = "This process serves no further event stream."
 
     def __init__(self, most: int) -> None:
@@ -137,11 +137,11 @@ class UpstreamUnavailable(Unavailable):
         self.reason = reason
 
 
-class WatchersUnreachable(Unavailable):
+class SubscribersUnreachable(Unavailable):
     """The watchers that other processes serve could not be told of a change."""
 
-    slug = "watchers-unreachable"
-    title = "Watchers unreachable"
+    slug = "subscribers-unreachable"
+    title = "Subscribers unreachable"
     meaning = "The watchers that other processes serve could not be told of a change."
 
     def __init__(self) -> None:

@@ -7,8 +7,7 @@ from prometheus_client import CollectorRegistry
 from observability.celery.metrics import TaskMetrics
 from observability.celery.tracing import trace_tasks
 from service.api.authorisation import WriteToken
-from service.api.rate_limit.limiter import RateLimiter
-from service.api.rate_limit.spending import Spending
+from service.api.rate_limit import RateLimit, RateLimiter
 from service.core.quota import Quota
 from service.database import Database
 from service.exports.broker import publishing_app
@@ -32,8 +31,8 @@ def exports_of(
     queue = _task_queue(settings, registry) if settings.uses("task_queue") else None
     delivery: Delivery = queue or _in_request(settings, database)
     exports = Exports(
-        token=WriteToken(settings.write_token, before=settings.write_token_previous),
-        spending=Spending(limiter, Quota.parsed(settings.export_rate_limit, policy="exports")),
+        token=WriteToken(settings.write_token, previous=settings.write_token_previous),
+        rate_limit=RateLimit(limiter, Quota.parse(settings.export_rate_limit, policy="exports")),
         jobs=Jobs(database, clock=_now),
         files=files,
         delivery=delivery,

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import and_, delete, select, update
 
 from service.core.models import ExportJob
-from service.core.periodic import rounds
+from service.core.periodic import run_periodically
 from service.database import Database
 from service.errors import BrokerUnavailable, ServiceError
 from service.exports.delivery import ByTaskQueue
@@ -36,8 +36,8 @@ class Upkeep:
         self._clock = clock
 
     async def run(self, *, every_s: float) -> None:
-        """Make rounds until cancelled; a round that fails is logged and followed by the next."""
-        await rounds(self._logged_round, every_s=every_s)
+        """Repeat rounds until cancelled; a round that fails is logged and followed by the next."""
+        await run_periodically(self._logged_round, every_s=every_s)
 
     async def round(self) -> None:
         """Do everything that is due."""

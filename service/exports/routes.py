@@ -12,7 +12,7 @@ from service.api.authorisation import WriteToken
 from service.api.body import body_documentation, json_body
 from service.api.openapi import plain_problem_documentation, problems
 from service.api.parameters import NoParameters
-from service.api.rate_limit.spending import Spending
+from service.api.rate_limit import RateLimit
 from service.api.responses import json_response
 from service.core.models import ExportJob
 from service.errors import (
@@ -28,7 +28,7 @@ from service.errors import (
     Unavailable,
     UnknownExport,
     UnsupportedMediaType,
-    WritesOff,
+    WritesDisabled,
 )
 from service.exports.delivery import Delivery
 from service.exports.files import ExportFiles
@@ -38,7 +38,7 @@ from service.exports.state import UNFINISHED, State
 
 MEDIA_TYPES: Final = {Format.CSV: "text/csv; charset=utf-8", Format.PARQUET: "application/vnd.apache.parquet"}
 
-DENIED: Final = (Unauthenticated, WritesOff)
+DENIED: Final = (Unauthenticated, WritesDisabled)
 
 ExportId = Annotated[str, Path(description="The id that `POST /exports` answered with.")]
 IdempotencyKey = Annotated[
@@ -57,7 +57,7 @@ class Exports:
     """How exports are asked for, made and kept."""
 
     token: WriteToken
-    spending: Spending
+    rate_limit: RateLimit
     jobs: Jobs
     files: ExportFiles
     delivery: Delivery
@@ -73,7 +73,7 @@ def exports_router(exports: Exports) -> APIRouter:
         summary="Export flights",
         status_code=exports.delivery.status,
         response_model=ExportOut,
-        dependencies=[Depends(exports.spending)],
+        dependencies=[Depends(exports.rate_limit)],
         openapi_extra=body_documentation(ExportRequest),
         responses=problems(
             *DENIED,

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from service.core.models import StatusChange, UntoldChange
+from service.core.models import OutboxEntry, StatusChange
 from service.database import Database
 from service.flights.status import Status
 from service.flights.subscribers import StatusChanged
@@ -37,7 +37,7 @@ async def write_down(session: AsyncSession, change: StatusChanged) -> int:
     )
     session.add(row)
     await session.flush()
-    session.add(UntoldChange(change_id=row.id, due_at=change.changed_at + timedelta(seconds=OVERDUE_S)))
+    session.add(OutboxEntry(change_id=row.id, due_at=change.changed_at + timedelta(seconds=OVERDUE_S)))
     return row.id
 
 
@@ -51,7 +51,7 @@ class Outbox:
     async def told(self, change_id: int) -> None:
         """Take a change out; it may be gone already."""
         async with self._database.writing() as session:
-            await session.execute(delete(UntoldChange).where(UntoldChange.change_id == change_id))
+            await session.execute(delete(OutboxEntry).where(OutboxEntry.change_id == change_id))
 
     async def overdue(self) -> list[tuple[int, StatusChanged]]:
         """Return changes that the process which made them has not told of, for this one to tell; the oldest first.
@@ -60,17 +60,17 @@ class Outbox:
         """
         now = self._clock()
         async with self._database.reading() as session:
-            due = select(UntoldChange).where(UntoldChange.due_at < now).order_by(UntoldChange.change_id)
+            due = select(OutboxEntry).where(OutboxEntry.due_at < now).order_by(OutboxEntry.change_id)
             found = (await session.scalars(due.limit(MOST_AT_ONCE))).all()
         return [(row.change_id, change) for row in found if (change := await self._taken(row, now)) is not None]
 
-    async def _taken(self, row: UntoldChange, now: datetime) -> StatusChanged | None:
+    async def _taken(self, row: OutboxEntry, now: datetime) -> StatusChanged | None:
         """Return the change if no other process took it at the same time."""
-        seen = (UntoldChange.change_id == row.change_id, UntoldChange.due_at == row.due_at)
+        seen = (OutboxEntry.change_id == row.change_id, OutboxEntry.due_at == row.due_at)
         later = now + timedelta(seconds=OVERDUE_S)
         async with self._database.writing() as session:
             taken = await session.execute(
-                update(UntoldChange).where(*seen).values(due_at=later).returning(UntoldChange.change_id)
+                update(OutboxEntry).where(*seen).values(due_at=later).returning(OutboxEntry.change_id)
             )
             if taken.one_or_none() is None:
                 return None

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from service.api.openapi import problems
 from service.api.parameters import NoParameters
 from service.database import Database
-from service.errors import TooManyWatchers, UnknownFlight
+from service.errors import TooManySubscribers, UnknownFlight
 from service.flights.queries import flight_by_id
 from service.flights.status import Status
 from service.flights.subscribers import LocalWatchers
@@ -51,7 +51,7 @@ def events_router(database: Database, watchers: LocalWatchers, *, heartbeat_s: f
         "/{flight_id}/events",
         summary="Status changes as they happen",
         response_class=StreamingResponse,
-        responses=problems(UnknownFlight, TooManyWatchers)
+        responses=problems(UnknownFlight, TooManySubscribers)
         | {200: {"content": {"text/event-stream": {}}, "description": "Events `status`; their id is the version."}},
     )
     async def events(

@@ -3,9 +3,8 @@
 from prometheus_client import CollectorRegistry
 
 from service.api.authorisation import WriteToken
-from service.api.rate_limit.limiter import RateLimiter
-from service.api.rate_limit.spending import Spending
-from service.cache.null import Invalidates
+from service.api.rate_limit import RateLimit, RateLimiter
+from service.cache.invalidators import Invalidator
 from service.core.quota import Quota
 from service.database import Database
 from service.flights.audit import Outbox
@@ -42,15 +41,15 @@ def writes_of(
     settings: Settings,
     database: Database,
     *,
-    cache: Invalidates,
+    cache: Invalidator,
     watchers: Watchers,
     limiter: RateLimiter,
     registry: CollectorRegistry,
 ) -> FlightWrites:
     """Return how status updates are written, and what follows them."""
     return FlightWrites(
-        token=WriteToken(settings.write_token, before=settings.write_token_previous),
-        spending=Spending(limiter, Quota.parsed(settings.write_rate_limit, policy="writes")),
+        token=WriteToken(settings.write_token, previous=settings.write_token_previous),
+        rate_limit=RateLimit(limiter, Quota.parse(settings.write_rate_limit, policy="writes")),
         updates=StatusUpdates(database, cache=cache),
         follow_up=FollowUp(Outbox(database), watchers, registry=registry),
         timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),

@@ -1,7 +1,7 @@
 """What follows a status update: its watchers are told, before or after the response.
 
 The update, its audit record and the note that watchers are to be told are committed by then, in one transaction. A
-failure here does not fail the request, and loses nothing: the note stays, and is found by the rounds of any process.
+failure here does not fail the request, and loses nothing: the note stays, and is delivered later by any process.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.core.periodic import rounds
+from service.core.periodic import run_periodically
 from service.errors import ServiceError, Unavailable
 from service.flights.audit import Outbox
 from service.flights.subscribers import StatusChanged, Watchers
@@ -49,7 +49,7 @@ class FollowUp:
 
     async def keep_telling(self, *, every_s: float = ROUND_S) -> None:
         """Tell what others, and earlier runs of this process, left untold, until cancelled."""
-        await rounds(self._tell_overdue, every_s=every_s)
+        await run_periodically(self._tell_overdue, every_s=every_s)
 
     async def _tell_overdue(self) -> None:
         try:

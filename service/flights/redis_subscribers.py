@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
-from service.errors import WatchersUnreachable
+from service.errors import SubscribersUnreachable
 from service.flights.subscribers import LocalWatchers, StatusChanged
 from service.network.redis_pool import redis_pool
 
@@ -39,12 +39,12 @@ class SharedWatchers:
         """Whether changes arrive; None before the first attempt, which is not worth a line unless it fails."""
 
     async def notify(self, change: StatusChanged) -> None:
-        """Tell every process; raise `WatchersUnreachable` if only this one's watchers could be told."""
+        """Tell every process; raise `SubscribersUnreachable` if only this one's watchers could be told."""
         try:
             await self._publisher.publish(self._channel, CHANGE.dump_json(change))
         except (RedisError, OSError) as error:
             await self._local.notify(change)
-            raise WatchersUnreachable from error
+            raise SubscribersUnreachable from error
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:

@@ -10,8 +10,8 @@ from service.api.authorisation import WriteToken
 from service.api.body import body_documentation, json_body
 from service.api.openapi import problems
 from service.api.parameters import NoParameters
-from service.api.rate_limit.spending import Spending
-from service.api.responses import Answers
+from service.api.rate_limit import RateLimit
+from service.api.responses import Responses
 from service.database import Database
 from service.errors import (
     BadCursor,
@@ -24,7 +24,7 @@ from service.errors import (
     UnknownFlight,
     UnsupportedMediaType,
     VersionMismatch,
-    WritesOff,
+    WritesDisabled,
 )
 from service.flights.columns import Columns
 from service.flights.etag import flight_etag
@@ -50,7 +50,7 @@ class FlightWrites:
     """How the status of a flight is written."""
 
     token: WriteToken
-    spending: Spending
+    rate_limit: RateLimit
     updates: StatusUpdates
     follow_up: FollowUp
     timing: Timing
@@ -59,7 +59,7 @@ class FlightWrites:
 WRITE_PROBLEMS = (
     MalformedBody,
     Unauthenticated,
-    WritesOff,
+    WritesDisabled,
     UnknownFlight,
     ConcurrentUpdate,
     VersionMismatch,
@@ -76,7 +76,7 @@ IfMatch = Annotated[
 FlightId = Annotated[int, Path(description="The flight's id.", examples=[1])]
 
 
-def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrites, answers: Answers) -> APIRouter:
+def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrites, responses: Responses) -> APIRouter:
     """Return the routes of flight lists, single flights and status updates."""
     router = APIRouter(tags=["flights"])
 
@@ -90,7 +90,7 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         tag_response(request, FLIGHT_LISTS)
         async with database.reading() as session:
             page = await lists.pages.page(session, matching(query).options(*lists.columns.options()), query)
-        return answers.of(FlightPage.model_validate(page), fields=query.wanted)
+        return responses.render(FlightPage.model_validate(page), fields=query.wanted)
 
     @router.get(
         "/flights/{flight_id}",
@@ -102,14 +102,14 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         tag_response(request, flight_tag(flight_id))
         async with database.reading() as session:
             flight = await flight_by_id(session, flight_id)
-        return _versioned(answers.of(FlightDetail.model_validate(flight)), flight.id, flight.version)
+        return _versioned(responses.render(FlightDetail.model_validate(flight)), flight.id, flight.version)
 
     @router.patch(
         "/flights/{flight_id}/status",
         summary="Update the status of a flight",
         response_model=FlightDetail,
         responses=problems(*WRITE_PROBLEMS),
-        dependencies=[Depends(writes.token), Depends(writes.spending)],
+        dependencies=[Depends(writes.token), Depends(writes.rate_limit)],
         openapi_extra=body_documentation(StatusUpdate),
     )
     async def update_status(
@@ -121,7 +121,7 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         """
         change = await json_body(request, StatusUpdate)
         updated = await writes.updates.apply(flight_id, change, if_match=if_match)
-        response = _versioned(answers.of(updated.flight), flight_id, updated.flight.version)
+        response = _versioned(responses.render(updated.flight), flight_id, updated.flight.version)
         return await writes.timing.respond(response, lambda: writes.follow_up.run(updated.change_id, updated.change))
 
     return router

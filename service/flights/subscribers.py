@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from service.errors import TooManyWatchers
+from service.errors import TooManySubscribers
 from service.flights.status import Status
 
 
@@ -48,9 +48,9 @@ class LocalWatchers:
         self.count = 0
 
     def admit(self) -> None:
-        """Raise `TooManyWatchers` if no further one is let in."""
+        """Raise `TooManySubscribers` if no further one is let in."""
         if self.count >= self._most:
-            raise TooManyWatchers(self._most)
+            raise TooManySubscribers(self._most)
 
     async def notify(self, change: StatusChanged) -> None:
         """Queue the change for every watcher of the flight; one that does not keep up is told to look again."""

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import update
 
 from observability.request.record import current_request
-from service.cache.null import Invalidates
+from service.cache.invalidators import Invalidator
 from service.core.models import Flight
 from service.database import Database
 from service.errors import ConcurrentUpdate, VersionMismatch
@@ -37,7 +37,7 @@ class Updated:
 class StatusUpdates:
     """Changes the status of flights, one version after the other."""
 
-    def __init__(self, database: Database, *, cache: Invalidates) -> None:
+    def __init__(self, database: Database, *, cache: Invalidator) -> None:
         self._database = database
         self._cache = cache
 

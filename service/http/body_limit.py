@@ -10,7 +10,7 @@ from service.api.problems import problem_response
 from service.errors import BodyTooLarge, BodyTooSlow
 
 
-class BodyLimit:
+class BodyLimitMiddleware:
     """Refuse a body over the limit: at once if its length is declared, else as soon as it passes the limit.
 
     One that comes too slowly is refused too: it would hold a turn that others wait for.

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.shutdown import Leaving
+from service.api.shutdown import ShutdownState
 
 ALWAYS: Final = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 CLOSE: Final = (b"connection", b"close")
@@ -17,15 +17,15 @@ DOCUMENTATION: Final = (
 """For HTML without a policy of its own: the framework's pages about the API, whose scripts come from elsewhere."""
 
 
-class EveryAnswer:
+class DefaultHeadersMiddleware:
     """Adds the headers that keep browsers from guessing and telling, and sends clients away from a process that stops.
 
     A client that is told to close its connection asks elsewhere next time, and loses no request to the end of this one.
     """
 
-    def __init__(self, app: ASGIApp, *, leaving: Leaving) -> None:
+    def __init__(self, app: ASGIApp, *, shutdown: ShutdownState) -> None:
         self.app = app
-        self._leaving = leaving
+        self._shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer through the application."""
@@ -40,7 +40,7 @@ class EveryAnswer:
                 is_page = named.get(b"content-type", b"").startswith(b"text/html")
                 if is_page and b"content-security-policy" not in named:
                     headers.append((b"content-security-policy", DOCUMENTATION))
-                if self._leaving.is_leaving:
+                if self._shutdown.is_draining:
                     headers.append(CLOSE)
                 message = {**message, "headers": headers}
             await send(message)

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class HeadOfGet:
+class HeadMiddleware:
     """Answers HEAD with the headers of GET.
 
     The scope says GET to everything inside and HEAD to everything outside: the server needs that to frame the

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from service.api.openapi import problems
-from service.api.responses import Answers
+from service.api.responses import Responses
 from service.database import Database
 from service.errors import UnknownAirport
 from service.itineraries.offload import CpuWork
@@ -20,7 +20,7 @@ from service.itineraries.timetable import ScheduledFlight, timetable
 from service.itineraries.zones import local_day_start
 
 
-def itineraries_router(database: Database, *, work: CpuWork, answers: Answers) -> APIRouter:
+def itineraries_router(database: Database, *, work: CpuWork, responses: Responses) -> APIRouter:
     """Return the itinerary route, with the search done where `work` does it."""
     router = APIRouter(tags=["itineraries"])
 
@@ -39,7 +39,7 @@ def itineraries_router(database: Database, *, work: CpuWork, answers: Answers) -
         async with database.reading() as session:
             zones = await time_zones(session, query.origin, query.destination)
             flights = await flights_around(session, query.date)
-        return answers.of(await work.result(partial(found, query, flights, zones)))
+        return responses.render(await work.result(partial(found, query, flights, zones)))
 
     return router
 

@@ -18,7 +18,7 @@ Lookups = dict[Address, "asyncio.Task[Any]"]
 _under_way: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Lookups]] = WeakKeyDictionary()
 
 
-async def found(host: str, port: int) -> None:
+async def resolve(host: str, port: int) -> None:
     """Return once the host has an address; raise `OSError` if it has none.
 
     A lookup that its caller gave up goes on, and serves the next caller.

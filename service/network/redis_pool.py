@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from redis.asyncio import Connection, ConnectionPool, SSLConnection
 
-from service.network.dns import found
+from service.network.dns import resolve
 
 Pool = TypeVar("Pool", bound=ConnectionPool)
 
@@ -22,7 +22,7 @@ class _Patient(Connection):
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.socket_connect_timeout):
-            await found(self.host, self.port)
+            await resolve(self.host, self.port)
         await super()._connect()  # type: ignore[no-untyped-call]  # redis-py forgot to annotate it
 
 

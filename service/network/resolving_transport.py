@@ -4,10 +4,10 @@ import asyncio
 
 import httpx
 
-from service.network.dns import found
+from service.network.dns import resolve
 
 
-class FindingTransport(httpx.AsyncBaseTransport):
+class ResolvingTransport(httpx.AsyncBaseTransport):
     """Sends through another transport; after a connect that failed, only once the server's name is found.
 
     A connection that is kept needs no name, so as long as the server is there nothing is looked up for it.
@@ -38,7 +38,7 @@ async def _find(request: httpx.Request) -> None:
     url = request.url
     try:
         async with asyncio.timeout(request.extensions.get("timeout", {}).get("connect")):
-            await found(url.host, url.port or (443 if url.scheme == "https" else 80))
+            await resolve(url.host, url.port or (443 if url.scheme == "https" else 80))
     except TimeoutError as error:
         raise httpx.ConnectTimeout(f"no address of {url.host} was found in time", request=request) from error
     except OSError as error:

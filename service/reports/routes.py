@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from service.api.openapi import problems
-from service.api.responses import Answers
+from service.api.responses import Responses
 from service.database import Database
 from service.flights.tags import report_tag
 from service.http.cache_model.policy import CachePolicy
@@ -28,7 +28,7 @@ _REPORT: Final = CachePolicy(cache="report", technique="response_cache", ttl_s=3
 CACHED: Final = {"/reports/delays": _REPORT, "/reports/routes": _REPORT}
 
 
-def reports_router(database: Database, *, answers: Answers) -> APIRouter:
+def reports_router(database: Database, *, responses: Responses) -> APIRouter:
     """Return the routes of the delay report and of the ranking of routes."""
     router = APIRouter(prefix="/reports", tags=["reports"])
 
@@ -40,7 +40,7 @@ def reports_router(database: Database, *, answers: Answers) -> APIRouter:
             groups = await queries.delays(session, query.by, query)
             names = await queries.names(session, query.by)
         total = queries.Counts.total(groups.values())
-        return answers.of(
+        return responses.render(
             DelayReport(
                 by=query.by,
                 origin=query.origin,
@@ -60,7 +60,7 @@ def reports_router(database: Database, *, answers: Answers) -> APIRouter:
             RouteRow(rank=rank, origin=route.origin, destination=route.destination, **route.counts.columns())
             for rank, route in enumerate(ranked[: query.limit], start=1)
         ]
-        return answers.of(
+        return responses.render(
             RouteReport(origin=query.origin, month=query.month, minimum_flights=MINIMUM_FLIGHTS, items=rows)
         )
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import httpx
 from httpx_retries import Retry, RetryTransport
 
-from service.network.resolving_transport import FindingTransport
+from service.network.resolving_transport import ResolvingTransport
 from service.weather.metrics import UpstreamMetrics
 
 # A GET that never reached the upstream, or that it refused to begin, is safe to send again. One that ran into its
@@ -53,7 +53,7 @@ class ClientOptions:
 
     def awaited(self) -> httpx.AsyncClient:
         """Return a new client whose calls are awaited."""
-        transport = RetryTransport(FindingTransport(httpx.AsyncHTTPTransport(limits=self.limits)), self.retry)
+        transport = RetryTransport(ResolvingTransport(httpx.AsyncHTTPTransport(limits=self.limits)), self.retry)
         client = httpx.AsyncClient(base_url=self.base_url, timeout=self.timeout, transport=transport)
         self.watch(client)
         return client

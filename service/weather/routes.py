@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from service.api.openapi import problems
 from service.api.parameters import Parameters
-from service.api.responses import Answers
+from service.api.responses import Responses
 from service.errors import NoReading, UpstreamUnavailable
 from service.weather.reading import STATIONS, Moment, Reading, hour_of
 from service.weather.source import Answer, WeatherSource
@@ -25,7 +25,7 @@ class WeatherQuery(Parameters):
     )
 
 
-def weather_router(source: WeatherSource, *, answers: Answers) -> APIRouter:
+def weather_router(source: WeatherSource, *, responses: Responses) -> APIRouter:
     """Return the weather route over a source."""
     router = APIRouter(tags=["weather"])
 
@@ -45,7 +45,7 @@ def weather_router(source: WeatherSource, *, answers: Answers) -> APIRouter:
         answer = await source.at(faa, hour) if faa in STATIONS else None
         if answer is None:
             raise NoReading(faa, hour)
-        response = answers.of(answer.reading)
+        response = responses.render(answer.reading)
         response.headers.update(_provenance(answer))
         return response
 

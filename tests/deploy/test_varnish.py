@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service.cache.invalidators import PurgingCache
+from service.cache.invalidators import EdgePurger
 from service.cache.null import NullCache
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
@@ -24,8 +24,7 @@ from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
 from tests.servers.asgi import serving
 from tests.servers.varnish import varnish
-from tests.service.cache.conftest import Lookups
-from tests.service.compression.conftest import Bodies
+from tests.service.conftest import Bodies, Lookups
 
 POLICIES = PolicyTable(
     {
@@ -255,7 +254,7 @@ async def test_a_write_reaches_the_edge_and_an_answer_under_way_does_not_outlive
     stack: Stack, service: Service, lookups: Lookups
 ) -> None:
     async with (
-        PurgingCache(NullCache(), url=stack.edge_url, meter=lookups) as cache,
+        EdgePurger(NullCache(), url=stack.edge_url, meter=lookups) as cache,
         httpx.AsyncClient(base_url=stack.edge_url) as client,
     ):
         await client.get("/boards/JFK")

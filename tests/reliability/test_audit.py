@@ -68,7 +68,7 @@ def test_a_process_that_is_killed_leaves_no_change_without_its_record_and_the_ne
             service.process.wait(10)
             for client in clients:
                 client.join(20)
-        untold += len(rows(data_dir, "SELECT * FROM untold_changes"))
+        untold += len(rows(data_dir, "SELECT * FROM outbox"))
 
     audited = [(row["flight_id"], row["version"]) for row in rows(data_dir, AUDITED)]
     written = {row["flight_id"]: row["version"] for row in rows(data_dir, WRITTEN)}
@@ -77,13 +77,13 @@ def test_a_process_that_is_killed_leaves_no_change_without_its_record_and_the_ne
     assert audited == sorted((flight, version) for flight, last in written.items() for version in range(2, last + 1))
 
     with closing(sqlite3.connect(data_dir / "flightdeck.db")) as connection, connection:
-        connection.execute("UPDATE untold_changes SET due_at = '2013-01-01 00:00:00.000000'")
+        connection.execute("UPDATE outbox SET due_at = '2013-01-01 00:00:00.000000'")
         connection.execute(
-            "INSERT OR IGNORE INTO untold_changes SELECT max(id), '2013-01-01 00:00:00.000000' FROM status_changes"
+            "INSERT OR IGNORE INTO outbox SELECT max(id), '2013-01-01 00:00:00.000000' FROM status_changes"
         )
     with service_process(data_dir, log=tmp_path / "log", **environment):
         deadline = monotonic() + 30
-        while (left := rows(data_dir, "SELECT * FROM untold_changes")) and monotonic() < deadline:
+        while (left := rows(data_dir, "SELECT * FROM outbox")) and monotonic() < deadline:
             sleep(0.1)
     assert left == []
     effort.record(

@@ -1,4 +1,4 @@
-"""Requests ask for a turn before they are worked on."""
+"""Admission control: a request needs a slot of the concurrency limiter."""
 
 from typing import Final
 
@@ -7,44 +7,43 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import problem_response
 from service.errors import Overloaded
-from service.http.admission.concurrency_limiter import Turnstile
+from service.http.admission.concurrency_limiter import ConcurrencyLimiter
 from service.http.cache_model.policy import application_path
 
 ALWAYS_ADMITTED: Final = frozenset({"/livez", "/readyz"})
-"""What asks whether the process lives must not be told that it is busy: it would be restarted for it."""
+"""Probes are never queued: an overloaded process must not be restarted because of its load."""
 
 
 class AdmissionMiddleware:
-    """Answers 503 to requests for which no turn comes in time.
+    """Rejects requests with 503 when the concurrency limiter is overloaded.
 
-    A turn ends when the answer begins: a slow reader, an event stream and work after the response hold none.
+    The slot is released when the response starts: slow readers, event streams and background tasks hold none.
     """
 
-    def __init__(self, app: ASGIApp, *, turnstile: Turnstile) -> None:
+    def __init__(self, app: ASGIApp, *, limiter: ConcurrencyLimiter) -> None:
         self.app = app
-        self._turnstile = turnstile
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer through the application when it is the request's turn."""
         if scope["type"] != "http" or application_path(scope) in ALWAYS_ADMITTED:
             await self.app(scope, receive, send)
             return
         try:
-            await self._turnstile.enter()
+            await self._limiter.acquire()
         except Overloaded as error:
             await problem_response(Request(scope), error)(scope, receive, send)
             return
-        is_inside = True
+        holds_slot = True
 
-        async def leaving(message: Message) -> None:
-            nonlocal is_inside
-            if is_inside and message["type"] == "http.response.start":
-                is_inside = False
-                self._turnstile.leave()
+        async def release_at_start(message: Message) -> None:
+            nonlocal holds_slot
+            if holds_slot and message["type"] == "http.response.start":
+                holds_slot = False
+                self._limiter.release()
             await send(message)
 
         try:
-            await self.app(scope, receive, leaving)
+            await self.app(scope, receive, release_at_start)
         finally:
-            if is_inside:
-                self._turnstile.leave()
+            if holds_slot:
+                self._limiter.release()

@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     """Make the table, empty: what was written before has been told."""
     op.create_table(
-        "untold_changes",
+        "outbox",
         sa.Column("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
     )
@@ -20,4 +20,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop it; what it names is in the audit trail, untold."""
-    op.drop_table("untold_changes")
+    op.drop_table("outbox")

@@ -10,7 +10,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from flightdeck.server.draining_server import LeavingServer
-from service.api.shutdown import Leaving
+from service.api.shutdown import ShutdownState
 
 
 class Kept:
@@ -36,7 +36,7 @@ async def test_what_a_start_leaves_behind_is_not_looked_through_again() -> None:
         yield
 
     config = uvicorn.Config(Starlette(lifespan=lifespan), port=0, log_config=None)
-    server = LeavingServer(config, leaving=Leaving(), shutdown_delay_s=0)
+    server = LeavingServer(config, shutdown=ShutdownState(), shutdown_delay_s=0)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 uvicorn has no event for it
         await asyncio.sleep(0.01)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from service.api.problem_middleware import PlainErrorsAsProblems
+from service.api.problem_middleware import ProblemMiddleware
 from tests.servers.asgi import serving
 
 
@@ -44,7 +44,7 @@ ROUTES = [
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    app = Starlette(routes=ROUTES, middleware=[Middleware(PlainErrorsAsProblems)])
+    app = Starlette(routes=ROUTES, middleware=[Middleware(ProblemMiddleware)])
     with serving(app) as url, httpx.Client(base_url=url) as client:
         yield client
 

@@ -1,7 +1,7 @@
 import pytest
 
 from service.cache.factory import cache_for, lasting, policies_in_use, told_others
-from service.cache.invalidators import AnnouncingCache
+from service.cache.invalidators import RedisInvalidator
 from service.cache.layered import LayeredCache
 from service.cache.memory import MemoryStore
 from service.cache.null import NullCache
@@ -9,7 +9,7 @@ from service.cache.redis.store import RedisStore
 from service.http.cache_model.policy import CachePolicy
 from service.middleware import POLICIES as SERVED
 from service.settings import ConfigurationError, Settings
-from tests.service.cache.conftest import Lookups
+from tests.service.conftest import Lookups
 
 pytestmark = pytest.mark.anyio
 
@@ -69,8 +69,8 @@ def test_who_shares_a_redis_tells_it_of_writes_even_without_keeping_anything_the
     techniques: tuple[str, ...], lookups: Lookups
 ) -> None:
     alone, beside = settings(*techniques), settings(*techniques, redis_url="redis://localhost:1")
-    assert not isinstance(told_others(alone, cache_for(alone, meter=lookups)), AnnouncingCache)
-    assert isinstance(told_others(beside, cache_for(beside, meter=lookups)), AnnouncingCache)
+    assert not isinstance(told_others(alone, cache_for(alone, meter=lookups)), RedisInvalidator)
+    assert isinstance(told_others(beside, cache_for(beside, meter=lookups)), RedisInvalidator)
 
 
 async def test_in_one_process_the_store_is_memory(lookups: Lookups) -> None:

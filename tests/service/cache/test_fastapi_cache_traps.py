@@ -23,7 +23,7 @@ from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
 from service.cache.middleware import ResponseCacheMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
-from tests.service.cache.conftest import Lookups, get
+from tests.service.conftest import Lookups, get
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from service.cache import invalidators as edge
-from service.cache.invalidators import PurgingCache
+from service.cache.invalidators import EdgePurger
 from service.cache.null import NullCache
-from tests.service.cache.conftest import Clock, Lookups
+from tests.service.conftest import Clock, Lookups
 
 pytestmark = pytest.mark.anyio
 
@@ -39,9 +39,9 @@ def there() -> Edge:
 
 
 @pytest.fixture
-def purging(there: Edge, lookups: Lookups, clock: Clock) -> PurgingCache:
+def purging(there: Edge, lookups: Lookups, clock: Clock) -> EdgePurger:
     transport = httpx.ASGITransport(app=there)
-    return PurgingCache(NullCache(), url="http://edge", meter=lookups, transport=transport, clock=clock)
+    return EdgePurger(NullCache(), url="http://edge", meter=lookups, transport=transport, clock=clock)
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_write_purges_its_tags_and_counts_what_is_gone(
-    purging: PurgingCache, there: Edge, lookups: Lookups
+    purging: EdgePurger, there: Edge, lookups: Lookups
 ) -> None:
     await purging.invalidate(["flights", "board:JFK:2013-01-01", "odd tag"])
     assert there.purged == ["board:JFK:2013-01-01 flights odd%20tag"]
@@ -58,7 +58,7 @@ async def test_a_write_purges_its_tags_and_counts_what_is_gone(
 
 
 async def test_the_same_is_purged_again_for_answers_that_were_under_way(
-    purging: PurgingCache, there: Edge, clock: Clock
+    purging: EdgePurger, there: Edge, clock: Clock
 ) -> None:
     async with purging:
         await purging.invalidate(["a"])
@@ -76,7 +76,7 @@ async def test_the_same_is_purged_again_for_answers_that_were_under_way(
 
 
 async def test_an_edge_that_does_not_answer_is_told_until_it_does(
-    purging: PurgingCache, there: Edge, lookups: Lookups, caplog: pytest.LogCaptureFixture
+    purging: EdgePurger, there: Edge, lookups: Lookups, caplog: pytest.LogCaptureFixture
 ) -> None:
     there.is_broken = True
     with caplog.at_level(logging.WARNING):
@@ -91,12 +91,12 @@ async def test_an_edge_that_does_not_answer_is_told_until_it_does(
     assert len([record for record in caplog.records if "purged" in record.getMessage()]) == 1
 
 
-async def test_more_tags_than_a_header_holds_purge_everything(purging: PurgingCache, there: Edge) -> None:
+async def test_more_tags_than_a_header_holds_purge_everything(purging: EdgePurger, there: Edge) -> None:
     await purging.invalidate([f"flight:{number}" for number in range(500)])
     assert there.purged == ["*"]
 
 
-async def test_a_writer_that_leaves_does_not_stop_the_purge(purging: PurgingCache, there: Edge) -> None:
+async def test_a_writer_that_leaves_does_not_stop_the_purge(purging: EdgePurger, there: Edge) -> None:
     writer = asyncio.create_task(purging.invalidate(["a"]))
     await asyncio.sleep(0)
     await asyncio.sleep(0)

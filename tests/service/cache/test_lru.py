@@ -2,7 +2,7 @@ from random import Random
 
 from service.cache.lru import EntryLru
 from service.http.cache_model.entry import Entry
-from tests.service.cache.conftest import Lookups, entry_with
+from tests.service.conftest import Lookups, entry_with
 
 
 def test_the_least_recently_used_leave_when_the_bytes_are_used_up(lru: EntryLru) -> None:

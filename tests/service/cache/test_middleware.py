@@ -21,7 +21,7 @@ from service.cache.middleware import ResponseCacheMiddleware
 from service.http.cache_model.entry import entry_of
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
-from tests.service.cache.conftest import Clock, Lookups, get
+from tests.service.conftest import Clock, Lookups, get
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
-from tests.service.cache.conftest import Lookups
 from tests.service.cache.world import World, hammered
+from tests.service.conftest import Lookups
 
 pytestmark = pytest.mark.anyio
 

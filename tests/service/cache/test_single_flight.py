@@ -12,7 +12,7 @@ from service.cache.lookup import Deliver
 from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
 from service.http.cache_model.policy import CachePolicy
-from tests.service.cache.conftest import Lookups, entry_with
+from tests.service.conftest import Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from service.cache.redis.store import RedisStore, Sharing
 from service.cache.store import Lease, Store
 from service.http.cache_model.entry import Entry
 from tests.servers.redis import RedisServer
-from tests.service.cache.conftest import Clock, Lookups, entry_with
+from tests.service.conftest import Clock, Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
 

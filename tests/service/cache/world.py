@@ -15,16 +15,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from service.api.shutdown import Leaving
+from service.api.shutdown import ShutdownState
 from service.cache.layered import LayeredCache
 from service.cache.middleware import ResponseCacheMiddleware
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
-from service.delivery.hot_responses import ReplayMiddleware
+from service.delivery.hot_responses import HotResponseMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
-from tests.service.cache.conftest import get
-from tests.service.compression.conftest import Bodies
+from tests.service.conftest import Bodies, get
 
 NAMES = ("EWR", "JFK", "LGA")
 
@@ -59,7 +58,7 @@ class World:
         cached = ResponseCacheMiddleware(routed, cache=cache, policies=self.policies)
         checked = HttpCacheMiddleware(cached, policies=self.policies)
         compressed = CompressionMiddleware(checked, meter=Bodies())
-        return ReplayMiddleware(compressed, levels=cache.levels, compression=Bodies(), leaving=Leaving())
+        return HotResponseMiddleware(compressed, levels=cache.levels, compression=Bodies(), shutdown=ShutdownState())
 
     async def write(self, cache: LayeredCache, name: str) -> None:
         await asyncio.sleep(self.random.uniform(0, 0.01))

@@ -4,9 +4,8 @@ import threading
 import pytest
 
 from service.compression.codings import BY_NAME
-from service.compression.compressor import LONGEST_IN_PLACE_S, Workshop
-from tests.service.cache.conftest import entry_with
-from tests.service.compression.conftest import Bodies
+from service.compression.compressor import LONGEST_IN_PLACE_S, Compressor
+from tests.service.conftest import Bodies, entry_with
 
 pytestmark = pytest.mark.anyio
 
@@ -20,18 +19,18 @@ def thread_of(_: bytes) -> bytes:
 
 @pytest.mark.parametrize("coding", BY_NAME)
 async def test_small_bodies_are_compressed_in_place_and_large_ones_on_threads(bodies: Bodies, coding: str) -> None:
-    workshop = Workshop(meter=bodies)
+    compressor = Compressor(meter=bodies)
     here = threading.current_thread().name.encode()
     limit_bytes = int(LONGEST_IN_PLACE_S / BY_NAME[coding].s_per_mb * 1e6)
     assert 50_000 < limit_bytes < 500_000
-    small, _ = await workshop.timed(thread_of, bytes(limit_bytes), coding)
-    large, _ = await workshop.timed(thread_of, bytes(limit_bytes + 1), coding)
+    small, _ = await compressor.timed(thread_of, bytes(limit_bytes), coding)
+    large, _ = await compressor.timed(thread_of, bytes(limit_bytes + 1), coding)
     assert small == here
     assert large.startswith(b"compress")
 
 
 async def test_no_more_threads_than_allowed_compress_at_once(bodies: Bodies) -> None:
-    workshop = Workshop(meter=bodies, threads=2)
+    compressor = Compressor(meter=bodies, threads=2)
     running = most = 0
     lock = threading.Lock()
 
@@ -45,23 +44,23 @@ async def test_no_more_threads_than_allowed_compress_at_once(bodies: Bodies) -> 
             running -= 1
         return data
 
-    await asyncio.gather(*(workshop.timed(slowly, LARGE, "zstd") for _ in range(8)))
+    await asyncio.gather(*(compressor.timed(slowly, LARGE, "zstd") for _ in range(8)))
     assert most == 2
 
 
 async def test_an_entrys_variant_is_made_once_however_many_ask(bodies: Bodies) -> None:
-    workshop, entry = Workshop(meter=bodies), entry_with(LARGE)
-    variants = await asyncio.gather(*(workshop.variant(entry, "zstd") for _ in range(10)))
+    compressor, entry = Compressor(meter=bodies), entry_with(LARGE)
+    variants = await asyncio.gather(*(compressor.variant(entry, "zstd") for _ in range(10)))
     assert all(variant is variants[0] for variant in variants)
-    again = await workshop.variant(entry, "zstd")
+    again = await compressor.variant(entry, "zstd")
     assert again is variants[0] is entry.variants["zstd"]
     assert len([seconds for *_, seconds in bodies.seen if seconds > 0]) == 1
     assert bodies.seen[-1] == ("zstd", len(LARGE), len(again), 0.0)
 
 
 async def test_one_who_leaves_does_not_end_the_making_for_others(bodies: Bodies) -> None:
-    workshop, entry = Workshop(meter=bodies), entry_with(LARGE)
-    first, second = (asyncio.create_task(workshop.variant(entry, "gzip")) for _ in range(2))
+    compressor, entry = Compressor(meter=bodies), entry_with(LARGE)
+    first, second = (asyncio.create_task(compressor.variant(entry, "gzip")) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     assert len(await second) < len(LARGE)
@@ -69,9 +68,9 @@ async def test_one_who_leaves_does_not_end_the_making_for_others(bodies: Bodies)
 
 
 async def test_a_body_that_does_not_get_smaller_stays_and_is_not_tried_again(bodies: Bodies) -> None:
-    workshop, entry = Workshop(meter=bodies), entry_with(bytes(range(256)))
-    assert await workshop.variant(entry, "gzip") is entry.body
-    assert await workshop.variant(entry, "gzip") is entry.body
+    compressor, entry = Compressor(meter=bodies), entry_with(bytes(range(256)))
+    assert await compressor.variant(entry, "gzip") is entry.body
+    assert await compressor.variant(entry, "gzip") is entry.body
     assert [(encoding, seconds > 0) for encoding, *_, seconds in bodies.seen] == [
         ("identity", True),
         ("identity", False),

@@ -10,9 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.compression.middleware import CompressionMiddleware
 from service.http.cache_model.entry import answer_with
-from tests.service.cache.conftest import entry_with, get
-from tests.service.compression.conftest import Bodies
 from tests.service.compression.test_codings import unpacked
+from tests.service.conftest import Bodies, entry_with, get
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from service.core import periodic as module
-from service.core.periodic import rounds
+from service.core.periodic import run_periodically
 
 
 class Work:
@@ -37,7 +37,7 @@ async def stopped(running: "asyncio.Task[None]") -> None:
 async def test_rounds_follow_each_other_until_they_are_stopped() -> None:
     work = Work()
     work.may_end.set()
-    running = asyncio.create_task(rounds(work, every_s=0.001))
+    running = asyncio.create_task(run_periodically(work, every_s=0.001))
     async with asyncio.timeout(5):
         for _ in range(3):
             work.begun.clear()
@@ -50,7 +50,7 @@ async def test_rounds_follow_each_other_until_they_are_stopped() -> None:
 
 async def test_a_round_under_way_is_brought_to_its_end() -> None:
     work = Work()
-    running = asyncio.create_task(rounds(work, every_s=0))
+    running = asyncio.create_task(run_periodically(work, every_s=0))
     await work.begun.wait()
     asyncio.get_running_loop().call_later(0.01, work.may_end.set)
     await stopped(running)
@@ -60,7 +60,7 @@ async def test_a_round_under_way_is_brought_to_its_end() -> None:
 async def test_a_round_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LAST_ROUND_S", 0.01)
     work = Work()
-    running = asyncio.create_task(rounds(work, every_s=0))
+    running = asyncio.create_task(run_periodically(work, every_s=0))
     await work.begun.wait()
     await stopped(running)
     assert (work.ended, work.cancelled) == (0, 1)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from service.database import replica as module
 from service.database.replica import Replica
 from service.database.replica_metrics import ReplicaMetrics
-from service.network.dns import found
+from service.network.dns import resolve
 from tests.service.resolver import GONE, Resolver
 
 pytestmark = pytest.mark.anyio
@@ -22,9 +22,9 @@ async def test_a_replica_whose_name_is_gone_is_looked_up_once_at_a_time(monkeypa
 
     async def counted(host: str, port: int) -> None:
         looks.put_nowait(host)
-        await found(host, port)
+        await resolve(host, port)
 
-    monkeypatch.setattr(module, "found", counted)
+    monkeypatch.setattr(module, "resolve", counted)
     monkeypatch.setattr(module, "LOOKUP_S", 0.01)
     monkeypatch.setattr(module, "POLL_S", 0.001)
     replica = Replica(

@@ -178,13 +178,13 @@ def test_a_schema_that_is_behind_is_migrated_with_its_rows(few_files: Path, load
         loaded.run(f"DROP INDEX {name}")
     loaded.run("DROP INDEX ix_flights_destination_departure, ix_flights_carrier_departure")
     loaded.run("DROP INDEX ix_flights_departure_delay, ix_status_changes_flight")
-    loaded.run("DROP TABLE untold_changes")
+    loaded.run("DROP TABLE outbox")
     loaded.run("DELETE FROM alembic_version WHERE version_num = '0002'")
     loaded.run("UPDATE alembic_version SET version_num = '0001'")
     assert on(loaded.url).load(Source(few_files), Silence()) is False
     assert loaded.run("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'") == "7"
     assert loaded.run("SELECT count(*) FROM status_changes") == "1"
-    assert loaded.run("SELECT count(*) FROM untold_changes") == "0"
+    assert loaded.run("SELECT count(*) FROM outbox") == "0"
 
 
 def test_migrating_makes_the_tables_and_keeps_what_is_in_them(few_files: Path, fresh: Tables) -> None:

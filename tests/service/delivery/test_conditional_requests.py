@@ -17,8 +17,7 @@ from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.http.cache_model.entry import answer_with, body_digest
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
-from tests.service.cache.conftest import Got, entry_with, get
-from tests.service.compression.conftest import Bodies
+from tests.service.conftest import Bodies, Got, entry_with, get
 
 pytestmark = pytest.mark.anyio
 

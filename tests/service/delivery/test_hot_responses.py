@@ -8,7 +8,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.request.route import route_template
-from service.api.shutdown import Leaving
+from service.api.shutdown import ShutdownState
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lru import EntryLru
@@ -17,11 +17,10 @@ from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.status import hit_headers
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
-from service.delivery.hot_responses import MOST_SPELLINGS, ReplayMiddleware
+from service.delivery.hot_responses import MOST_SPELLINGS, HotResponseMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
-from tests.service.cache.conftest import Clock, Lookups, get
-from tests.service.compression.conftest import Bodies
+from tests.service.conftest import Bodies, Clock, Lookups, get
 
 pytestmark = pytest.mark.anyio
 
@@ -39,13 +38,13 @@ class Whole:
         self.version = 1
         self.cache = LayeredCache(levels)
         self.bodies = Bodies()
-        self.leaving = Leaving()
+        self.shutdown = ShutdownState()
         self.extra_headers: list[tuple[bytes, bytes]] = []
         cached = ResponseCacheMiddleware(
             Starlette(routes=[Route("/boards/{name}", self.board)]), cache=self.cache, policies=POLICIES
         )
         self._inner = CompressionMiddleware(HttpCacheMiddleware(cached, policies=POLICIES), meter=self.bodies)
-        self.app: ASGIApp = ReplayMiddleware(self, levels=levels, compression=self.bodies, leaving=self.leaving)
+        self.app: ASGIApp = HotResponseMiddleware(self, levels=levels, compression=self.bodies, shutdown=self.shutdown)
 
     async def board(self, request: Request) -> Response:
         tag_response(request, "t")
@@ -170,6 +169,6 @@ async def test_what_an_answer_says_of_its_age_is_never_a_second_old(whole: Whole
 async def test_a_process_that_leaves_answers_the_whole_way(whole: Whole) -> None:
     for _ in range(3):
         await get(whole.app, "/boards/JFK")
-    whole.leaving.begin()
+    whole.shutdown.begin()
     assert (await get(whole.app, "/boards/JFK")).status == 200
     assert whole.taken == 3

@@ -128,7 +128,7 @@ async def written_down(database: Database, change: StatusChanged = CHANGE) -> in
 
 
 def untold(data_dir: Path) -> list[int]:
-    return [row["change_id"] for row in rows(data_dir, "SELECT * FROM untold_changes ORDER BY change_id")]
+    return [row["change_id"] for row in rows(data_dir, "SELECT * FROM outbox ORDER BY change_id")]
 
 
 def failures(registry: CollectorRegistry) -> float | None:

@@ -81,7 +81,7 @@ def test_without_a_configured_token_writes_are_off(data_dir: Path) -> None:
         response = arm.client.patch("/flights/5/status", json={"status": "cancelled"}, headers=BEARER)
 
     assert response.status_code == 403
-    assert response.json()["type"] == "urn:problem-type:flightdeck:writes-off"
+    assert response.json()["type"] == "urn:problem-type:flightdeck:writes-disabled"
 
 
 def test_a_token_may_have_any_characters(data_dir: Path) -> None:

@@ -48,7 +48,7 @@ def test_no_other_origin_is_let_in(arm: Arm, method: str) -> None:
 def test_a_process_that_leaves_says_so_and_serves_what_still_comes(few_flights: Path) -> None:
     with running_arm(arm_settings("all", few_flights)) as arm:
         before = [arm.client.get(path) for path in ("/readyz", "/airlines", "/airlines")]
-        arm.app.state.leaving.begin()
+        arm.app.state.shutdown.begin()
         ready, alive, board = (arm.client.get(path) for path in ("/readyz", "/livez", "/airlines"))
 
     assert [answer.status_code for answer in before] == [200] * 3

@@ -27,7 +27,7 @@ A_CHANGE = text(
     "INSERT INTO status_changes (flight_id, version, status_before, status_after, changed_at)"
     " SELECT min(id), 2, 'arrived', 'boarding', now() FROM flights"
 )
-UNTOLD = text("INSERT INTO untold_changes SELECT id, now() FROM status_changes")
+UNTOLD = text("INSERT INTO outbox SELECT id, now() FROM status_changes")
 
 
 @pytest.fixture
@@ -92,10 +92,10 @@ async def test_the_outbox_goes_and_comes_back_and_the_audit_trail_stays(postgres
         await connection.execute(UNTOLD)
         before = await connection.scalar(AUDIT_DIGEST), await connection.scalar(FLIGHT_DIGEST)
         alembic(postgres_url, "downgrade", "tables@0001")
-        assert await connection.scalar(text("SELECT to_regclass('untold_changes')")) is None
+        assert await connection.scalar(text("SELECT to_regclass('outbox')")) is None
         assert (await connection.scalar(AUDIT_DIGEST), await connection.scalar(FLIGHT_DIGEST)) == before
         alembic(postgres_url, "upgrade", "heads")
-        assert await connection.scalar(text("SELECT count(*) FROM untold_changes")) == 0
+        assert await connection.scalar(text("SELECT count(*) FROM outbox")) == 0
         assert await connection.run_sync(revisions) == CURRENT[(TABLES, INDEXES)]
         assert (await connection.scalar(AUDIT_DIGEST), await connection.scalar(FLIGHT_DIGEST)) == before
     await engine.dispose()

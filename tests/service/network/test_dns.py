@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.network.dns import found
+from service.network.dns import resolve
 from tests.service.resolver import GONE, Resolver
 
 
@@ -20,15 +20,15 @@ async def test_after_a_denial_the_name_is_looked_up_again(
         for asked in (1, 2):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.01):
-                    await found(GONE, 6379)
+                    await resolve(GONE, 6379)
             resolver.answers.set()
             with pytest.raises(socket.gaierror):
-                await found(GONE, 6379)
+                await resolve(GONE, 6379)
             resolver.answers.clear()
             assert len(resolver.asked) == asked
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await found(GONE, 6379)
+                await resolve(GONE, 6379)
         resolver.answers.set()
         await asyncio.sleep(0.01)
         gc.collect()
@@ -41,4 +41,4 @@ async def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch, host
         raise AssertionError
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    await found(host, 6379)
+    await resolve(host, 6379)

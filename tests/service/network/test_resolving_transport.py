@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from service.network.resolving_transport import FindingTransport
+from service.network.resolving_transport import ResolvingTransport
 from tests.service.resolver import BACK, GONE, Resolver
 
 
@@ -24,7 +24,7 @@ class Server(httpx.AsyncBaseTransport):
 
 
 def client(inner: httpx.AsyncBaseTransport, *, host: str = GONE, timeout_s: float | None = None) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{host}", timeout=timeout_s, transport=FindingTransport(inner))
+    return httpx.AsyncClient(base_url=f"http://{host}", timeout=timeout_s, transport=ResolvingTransport(inner))
 
 
 async def test_requests_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:

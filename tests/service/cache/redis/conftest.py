@@ -10,7 +10,7 @@ from service.cache.levels import Levels
 from service.cache.lru import EntryLru
 from service.cache.redis.store import RedisStore, Sharing
 from tests.servers.redis import RedisServer
-from tests.service.cache.conftest import Lookups
+from tests.service.conftest import Lookups
 
 Process = Callable[..., Awaitable[LayeredCache]]
 

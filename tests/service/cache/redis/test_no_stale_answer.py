@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from tests.servers.redis import RedisServer
-from tests.service.cache.conftest import Lookups
 from tests.service.cache.redis.conftest import Process, heard
 from tests.service.cache.world import World, hammered
+from tests.service.conftest import Lookups
 
 pytestmark = pytest.mark.anyio
 

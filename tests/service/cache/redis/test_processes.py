@@ -11,8 +11,8 @@ from service.cache.lru import EntryLru
 from service.cache.redis.store import RedisStore, Sharing
 from service.http.cache_model.policy import CachePolicy
 from tests.servers.redis import RedisServer
-from tests.service.cache.conftest import Lookups, entry_with
 from tests.service.cache.redis.conftest import Process, eventually, heard
+from tests.service.conftest import Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
 

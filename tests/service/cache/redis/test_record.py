@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from service.cache.redis.record import Unreadable, packed, unpacked
 from service.http.cache_model.entry import Entry
-from tests.service.cache.conftest import entry_with
+from tests.service.conftest import entry_with
 
 TEXTS = st.binary(max_size=40)
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from service.cache.redis.store import RedisStore, Sharing
 from tests.servers.redis import RedisServer
-from tests.service.cache.conftest import entry_with
+from tests.service.conftest import entry_with
 
 pytestmark = pytest.mark.anyio
 

@@ -1,7 +1,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import pytest
@@ -12,7 +12,7 @@ from service.http.cache_model.entry import Entry
 
 
 class Lookups:
-    """A meter that remembers what it was told."""
+    """A `CacheMeter` that records its calls."""
 
     def __init__(self) -> None:
         self.results: Counter[tuple[str, str, str]] = Counter()
@@ -30,8 +30,18 @@ class Lookups:
         self.invalidations[cache, level] += entries
 
 
+@dataclass
+class Bodies:
+    """A `CompressionMeter` that records its calls: encoding, bytes before and after, seconds."""
+
+    seen: list[tuple[str, int, int, float]] = field(default_factory=list)
+
+    def observe(self, *, encoding: str, before_bytes: int, after_bytes: int, seconds: float) -> None:
+        self.seen.append((encoding, before_bytes, after_bytes, seconds))
+
+
 class Clock:
-    """A clock that moves when it is told to, and a little with every look."""
+    """A clock that a test advances; each reading adds a microsecond."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -54,6 +64,11 @@ def entry_with(body: bytes = b"{}", *, tags: tuple[str, ...] = (), cache: str = 
 @pytest.fixture
 def lookups() -> Lookups:
     return Lookups()
+
+
+@pytest.fixture
+def bodies() -> Bodies:
+    return Bodies()
 
 
 @pytest.fixture
@@ -80,7 +95,7 @@ class Got:
 
 
 async def get(app: ASGIApp, path: str, headers: Mapping[str, str] = MappingProxyType({}), method: str = "GET") -> Got:
-    """Ask the application as a server would."""
+    """Send a request to the application as a server would."""
     path, _, query = path.partition("?")
     scope: Scope = {
         "type": "http",

@@ -6,7 +6,7 @@ from typing import Self
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.api.rate_limit.limiter import RateLimiter
+from service.api.rate_limit import RateLimiter
 from service.core.quota import Quota
 from tests.servers.redis import RedisServer
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 def quota(text: str, policy: str = "writes") -> Quota:
-    parsed = Quota.parsed(text, policy=policy)
+    parsed = Quota.parse(text, policy=policy)
     assert parsed is not None
     return parsed
 
@@ -45,13 +45,13 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 
 async def test_what_is_left_counts_down_to_a_refusal(redis_url: str) -> None:
     async with World(redis_url) as world:
-        allowances = [await world.limiter.spend(quota("3/hour"), "me") for _ in range(4)]
+        results = [await world.limiter.hit(quota("3/hour"), "me") for _ in range(4)]
 
-    assert [one.is_granted for one in allowances] == [True, True, True, False]
-    assert [one.remaining for one in allowances] == [2, 1, 0, 0]
-    assert all(1 <= one.reset_s <= 3600 for one in allowances)
-    assert allowances[0].headers["RateLimit-Policy"] == '"writes";q=3;w=3600'
-    assert allowances[0].headers["RateLimit"].startswith('"writes";r=2;t=')
+    assert [one.is_allowed for one in results] == [True, True, True, False]
+    assert [one.remaining for one in results] == [2, 1, 0, 0]
+    assert all(1 <= one.reset_s <= 3600 for one in results)
+    assert results[0].headers["RateLimit-Policy"] == '"writes";q=3;w=3600'
+    assert results[0].headers["RateLimit"].startswith('"writes";r=2;t=')
     level = "shared" if redis_url else "local"
     assert (world.counted(level, "allowed"), world.counted(level, "rejected")) == (3, 1)
 
@@ -59,7 +59,7 @@ async def test_what_is_left_counts_down_to_a_refusal(redis_url: str) -> None:
 async def test_owners_and_policies_have_quotas_of_their_own(redis_url: str) -> None:
     async with World(redis_url) as world:
         granted = [
-            (await world.limiter.spend(quota("1/hour", policy), owner)).is_granted
+            (await world.limiter.hit(quota("1/hour", policy), owner)).is_allowed
             for policy in ("writes", "exports")
             for owner in ("me", "you")
         ]
@@ -69,7 +69,7 @@ async def test_owners_and_policies_have_quotas_of_their_own(redis_url: str) -> N
 async def test_processes_share_a_quota_in_redis(own_redis: RedisServer) -> None:
     async with World(own_redis.url) as first, World(own_redis.url) as second:
         worlds = (first, second, first, second)
-        granted = [(await world.limiter.spend(quota("2/hour"), "me")).is_granted for world in worlds]
+        granted = [(await world.limiter.hit(quota("2/hour"), "me")).is_allowed for world in worlds]
 
     assert granted == [True, True, False, False]
 
@@ -77,23 +77,23 @@ async def test_processes_share_a_quota_in_redis(own_redis: RedisServer) -> None:
 @pytest.mark.parametrize("how", ["dead", "hanging"])
 async def test_without_redis_each_process_counts_and_no_write_waits_for_long(own_redis: RedisServer, how: str) -> None:
     async with World(own_redis.url) as world:
-        await world.limiter.spend(quota("3/hour"), "me")
+        await world.limiter.hit(quota("3/hour"), "me")
         own_redis.stop() if how == "dead" else own_redis.freeze()
         began = monotonic()
-        allowances = [await world.limiter.spend(quota("3/hour"), "me") for _ in range(4)]
+        results = [await world.limiter.hit(quota("3/hour"), "me") for _ in range(4)]
         took = monotonic() - began
         own_redis.start() if how == "dead" else own_redis.thaw()
 
-    assert [one.is_granted for one in allowances] == [True, True, True, False]
+    assert [one.is_allowed for one in results] == [True, True, True, False]
     assert took < 1.5, "one wait for Redis, not four"
     assert world.counted("local", "allowed") == 3
 
 
 @pytest.mark.parametrize("text", ["many", "10", "10/fortnight", "-1/second", "0/second"])
-def test_a_rate_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"rate|granularity|nothing"):
-        Quota.parsed(text, policy="writes")
+def test_an_invalid_rate_is_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match=r"rate|granularity|no request"):
+        Quota.parse(text, policy="writes")
 
 
 def test_an_empty_rate_is_no_limit() -> None:
-    assert Quota.parsed("", policy="writes") is None
+    assert Quota.parse("", policy="writes") is None

@@ -1,1 +1,0 @@
-"""Rate limits: how often an owner may write or ask for exports."""
