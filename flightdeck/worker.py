@@ -23,9 +23,9 @@ def worker(
     """Work on exports until interrupted; the settings are those of the service whose exports they are."""
     from observability import TelemetryConfigurationError, TelemetrySettings
     from observability.celery.worker import instrument_worker
-    from service.exports.broker import working_app
+    from service.exports.broker import worker_app
     from service.exports.task import register_export_task
-    from service.exports.worker import arguments
+    from service.exports.worker import worker_arguments
     from service.settings import ConfigurationError, Settings
 
     try:
@@ -36,7 +36,7 @@ def worker(
         raise typer.Exit(2) from error
     if metrics_port is not None:
         telemetry = telemetry.model_copy(update={"metrics_port": metrics_port})
-    app = working_app(settings)
+    app = worker_app(settings)
     register_export_task(app, settings)
     instrument_worker(app, settings=telemetry)
-    app.worker_main(arguments(settings, concurrency=concurrency))
+    app.worker_main(worker_arguments(settings, concurrency=concurrency))

@@ -29,13 +29,13 @@ from service.cache.invalidators import EdgePurger, RedisInvalidator
 from service.cache.layered import LayeredCache
 from service.database import Database
 from service.database.read_your_writes import ReadYourWrites
-from service.exports.factory import exports_of
+from service.exports.factory import exports_for
 from service.exports.routes import exports_router
 from service.flights.events import events_router
-from service.flights.factory import columns_of, lists_of, watchers_of, writes_of
-from service.flights.redis_subscribers import SharedWatchers
+from service.flights.factory import columns_for, lists_for, subscribers_for, writes_for
+from service.flights.redis_subscribers import RedisSubscribers
 from service.flights.routes import flights_router
-from service.flights.subscribers import LocalWatchers
+from service.flights.subscribers import LocalSubscribers
 from service.itineraries.offload import cpu_work
 from service.itineraries.routes import itineraries_router
 from service.landing.routes import landing_router
@@ -68,10 +68,10 @@ def create_app(
     cache = cache_for(settings, meter=cache_metrics)
     everywhere = told_others(settings, cache)
     invalidated = told_edge(settings, everywhere, meter=cache_metrics)
-    local_watchers = LocalWatchers()
-    watchers = watchers_of(settings, local_watchers)
+    local_subscribers = LocalSubscribers()
+    subscribers = subscribers_for(settings, local_subscribers)
     limiter = RateLimiter(settings.redis_url, registry=registry)
-    exports, keeping_up = exports_of(settings, database, limiter=limiter, registry=registry)
+    exports, maintenance = exports_for(settings, database, limiter=limiter, registry=registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -81,10 +81,10 @@ def create_app(
             running.push_async_callback(limiter.close)
             running.push_async_callback(weather.aclose)
             await _entered(running, cache, everywhere, invalidated)
-            if isinstance(watchers, SharedWatchers):
-                await running.enter_async_context(watchers.listening())
-            _beside(running, keeping_up.run(every_s=settings.export_lease_s / 3))
-            _beside(running, writes.follow_up.keep_telling())
+            if isinstance(subscribers, RedisSubscribers):
+                await running.enter_async_context(subscribers.listening())
+            _beside(running, maintenance.run(every_s=settings.export_lease_s / 3))
+            _beside(running, writes.relay.run())
             yield
 
     app = FastAPI(
@@ -104,12 +104,14 @@ def create_app(
     weather = weather_source(settings, registry, watch=partial(upstream_calls.attach, "weather"))
     responses = SparseResponses() if settings.uses("slim_responses") else FullResponses()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
-    writes = writes_of(settings, database, cache=invalidated, watchers=watchers, limiter=limiter, registry=registry)
+    writes = writes_for(
+        settings, database, cache=invalidated, subscribers=subscribers, limiter=limiter, registry=registry
+    )
     app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
     app.include_router(health_router([shutdown.check, database.check]))
-    app.include_router(flights_router(database, lists=lists_of(settings), writes=writes, responses=responses))
-    app.include_router(events_router(database, local_watchers))
-    app.include_router(airports_router(database, loading=loading, columns=columns_of(settings), responses=responses))
+    app.include_router(flights_router(database, lists=lists_for(settings), writes=writes, responses=responses))
+    app.include_router(events_router(database, local_subscribers))
+    app.include_router(airports_router(database, loading=loading, columns=columns_for(settings), responses=responses))
     app.include_router(airlines_router(database, responses=responses))
     app.include_router(reports_router(database, responses=responses))
     app.include_router(weather_router(weather, responses=responses))

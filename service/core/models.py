@@ -161,7 +161,7 @@ class StatusChange(Base):
 
 
 class OutboxEntry(Base):
-    """The outbox: changes whose watchers are still to be told. The row is written with the change, and goes after."""
+    """A change to deliver to subscribers: inserted in the transaction of the change, deleted after the delivery."""
 
     __tablename__ = "outbox"
 
@@ -170,7 +170,7 @@ class OutboxEntry(Base):
     )
     """The row of the audit trail."""
     due_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    """From when on any process may tell, because the one that wrote the change has not."""
+    """When any process may deliver it, because the one that wrote the change has not."""
 
 
 class ExportJob(Base):

@@ -113,15 +113,17 @@ class StatementTimeout(Unavailable):
 
 
 class TooManySubscribers(Unavailable):
-    """As many event streams are open as this process serves."""
+    """This process serves its maximum number of event streams."""
 
     slug = "too-many-subscribers"
     title = "Too many subscribers"
-    meaning = "This process serves no further event stream."
+    meaning = "This process serves its maximum number of event streams."
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(
-            f"{most} event streams are open", hint="GET /flights/{flight_id} tells the state", retry_after_s=10
+            f"{limit} event streams are open",
+            hint="GET /flights/{flight_id} returns the current state",
+            retry_after_s=10,
         )
 
 
@@ -138,11 +140,11 @@ class UpstreamUnavailable(Unavailable):
 
 
 class SubscribersUnreachable(Unavailable):
-    """The watchers that other processes serve could not be told of a change."""
+    """A change could not be delivered to the subscribers of other processes."""
 
     slug = "subscribers-unreachable"
     title = "Subscribers unreachable"
-    meaning = "The watchers that other processes serve could not be told of a change."
+    meaning = "A change could not be delivered to the subscribers of other processes."
 
     def __init__(self) -> None:
-        super().__init__("Redis does not pass on status changes")
+        super().__init__("Redis does not accept status changes")

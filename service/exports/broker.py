@@ -15,7 +15,7 @@ REDELIVER_AFTER_S: Final = 300
 POLL_EVERY_S: Final = 0.2
 
 
-def publishing_app(settings: Settings) -> Celery:
+def producer_app(settings: Settings) -> Celery:
     """Return the application as the service uses it: a broker that is down or silent is an error within seconds."""
     app = _app(settings)
     url = settings.celery_broker_url
@@ -34,7 +34,7 @@ def publishing_app(settings: Settings) -> Celery:
     return app
 
 
-def working_app(settings: Settings) -> Celery:
+def worker_app(settings: Settings) -> Celery:
     """Return the application as a worker uses it: it waits for a broker that is down."""
     app = _app(settings)
     app.conf.update(broker_connection_retry_on_startup=True, broker_connection_max_retries=None)

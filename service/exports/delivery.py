@@ -18,7 +18,7 @@ from service.exports.broker import EXPORT_TASK
 from service.exports.errors import Interrupted
 
 if TYPE_CHECKING:
-    from service.exports.exporter import ExportMaker  # at run time it brings pyarrow along
+    from service.exports.exporter import Exporter  # at run time it brings pyarrow along
 
 logger = logging.getLogger("flightdeck.exports")
 
@@ -43,7 +43,7 @@ class InRequest:
 
     status = 201
 
-    def __init__(self, maker: "ExportMaker") -> None:
+    def __init__(self, maker: "Exporter") -> None:
         self._maker = maker
 
     async def deliver(self, job: ExportJob) -> None:

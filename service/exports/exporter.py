@@ -8,7 +8,7 @@ from service.database import Database
 from service.errors import ServiceError, Unavailable
 from service.exports.errors import Interrupted, LeaseLost
 from service.exports.files import ExportFiles
-from service.exports.lease import MOST_ATTEMPTS, Claim, Leases, MadeFile
+from service.exports.lease import MAX_ATTEMPTS, Claim, ExportFile, Leases
 from service.exports.rows import batches, count
 from service.exports.writers import WRITERS
 
@@ -18,7 +18,7 @@ TRANSIENT: Final = (Unavailable, OSError)
 """What may work a moment later: a database that restarts or is busy, a disk that is full or slow."""
 
 
-class ExportMaker:
+class Exporter:
     """Makes exports, for a request or for a worker."""
 
     def __init__(self, database: Database, *, leases: Leases, files: ExportFiles) -> None:
@@ -36,8 +36,8 @@ class ExportMaker:
         if claim is None:
             return False
         try:
-            if claim.attempt > MOST_ATTEMPTS:
-                await self._leases.fail(claim, f"given up after {MOST_ATTEMPTS} attempts that never ended")
+            if claim.attempt > MAX_ATTEMPTS:
+                await self._leases.fail(claim, f"given up after {MAX_ATTEMPTS} attempts that never ended")
                 return False
             made = await self._written(claim)
             await self._leases.finish(claim, made)
@@ -48,7 +48,7 @@ class ExportMaker:
         except TRANSIENT as error:
             self._files.discard(claim)
             with suppress(LeaseLost, ServiceError):  # else the lease runs out
-                await self._leases.give_back(claim, due_s=resend_s)
+                await self._leases.release(claim, due_s=resend_s)
             raise Interrupted(f"{type(error).__name__}: {error}") from error
         except BaseException as error:
             self._files.discard(claim)
@@ -57,7 +57,7 @@ class ExportMaker:
             raise
         return True
 
-    async def _written(self, claim: Claim) -> MadeFile:
+    async def _written(self, claim: Claim) -> ExportFile:
         async with self._database.snapshot() as session:
             rows_total = await count(session, claim.request)
             rows_done = 0

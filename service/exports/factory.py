@@ -10,11 +10,11 @@ from service.api.authorisation import WriteToken
 from service.api.rate_limit import RateLimit, RateLimiter
 from service.core.quota import Quota
 from service.database import Database
-from service.exports.broker import publishing_app
+from service.exports.broker import producer_app
 from service.exports.delivery import ByTaskQueue, Delivery, InRequest
 from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
-from service.exports.maintenance import Upkeep
+from service.exports.maintenance import ExportMaintenance
 from service.exports.routes import Exports
 from service.settings import Settings
 
@@ -23,9 +23,9 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def exports_of(
+def exports_for(
     settings: Settings, database: Database, *, limiter: RateLimiter, registry: CollectorRegistry
-) -> tuple[Exports, Upkeep]:
+) -> tuple[Exports, ExportMaintenance]:
     """Return the exports of a database and what keeps them going."""
     files = ExportFiles(settings.export_path)
     queue = _task_queue(settings, registry) if settings.uses("task_queue") else None
@@ -37,17 +37,17 @@ def exports_of(
         files=files,
         delivery=delivery,
     )
-    return exports, Upkeep(database, queue=queue, files=files, clock=_now)
+    return exports, ExportMaintenance(database, queue=queue, files=files, clock=_now)
 
 
 def _task_queue(settings: Settings, registry: CollectorRegistry) -> ByTaskQueue:
-    app = publishing_app(settings)
+    app = producer_app(settings)
     trace_tasks()
     TaskMetrics(registry).attach(app)
     return ByTaskQueue(app)
 
 
 def _in_request(settings: Settings, database: Database) -> InRequest:
-    from service.exports.task import export_maker  # noqa: PLC0415 pyarrow takes 50 MB, here for those who write files
+    from service.exports.task import exporter_for  # noqa: PLC0415 pyarrow takes 50 MB, here for those who write files
 
-    return InRequest(export_maker(database, settings))
+    return InRequest(exporter_for(database, settings))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from service.exports.lease import Claim, MadeFile
+from service.exports.lease import Claim, ExportFile
 
 PARTIAL: Final = ".partial"
 
@@ -23,7 +23,7 @@ class ExportFiles:
         self._directory.mkdir(parents=True, exist_ok=True)
         return self._directory / f"{self._name(claim)}{PARTIAL}"
 
-    def complete(self, claim: Claim, *, rows: int) -> MadeFile:
+    def complete(self, claim: Claim, *, rows: int) -> ExportFile:
         """Return the attempt's file under its final name, safe from a crash."""
         partial = self.partial(claim)
         with partial.open("rb") as file:
@@ -31,7 +31,7 @@ class ExportFiles:
             size_bytes = os.fstat(file.fileno()).st_size
         name = self._name(claim)
         partial.rename(self._directory / name)
-        return MadeFile(name=name, size_bytes=size_bytes, rows=rows)
+        return ExportFile(name=name, size_bytes=size_bytes, rows=rows)
 
     def discard(self, claim: Claim) -> None:
         """Remove whatever the attempt wrote; what can not be removed now is an orphan later."""

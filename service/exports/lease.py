@@ -18,7 +18,7 @@ from service.exports.errors import LeaseLost
 from service.exports.schemas import ExportRequest
 from service.exports.state import State
 
-MOST_ATTEMPTS: Final = 8
+MAX_ATTEMPTS: Final = 8
 """An export that has begun this often, and never ended, takes its workers down with it."""
 
 
@@ -33,7 +33,7 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MadeFile:
+class ExportFile:
     """A finished file."""
 
     name: str
@@ -79,7 +79,7 @@ class Leases:
         due_at = self._clock() + timedelta(seconds=self._lease_s)
         await self._write(claim, due_at=due_at, rows_done=rows_done, rows_total=rows_total)
 
-    async def finish(self, claim: Claim, made: MadeFile) -> None:
+    async def finish(self, claim: Claim, made: ExportFile) -> None:
         """Make the file the job's one result; raise `LeaseLost` if the job is not the claim's any more."""
         now = self._clock()
         await self._write(
@@ -95,7 +95,7 @@ class Leases:
             expires_at=now + timedelta(seconds=self._expiry_s),
         )
 
-    async def give_back(self, claim: Claim, *, due_s: float) -> None:
+    async def release(self, claim: Claim, *, due_s: float) -> None:
         """Let another attempt begin; if nobody does within `due_s` seconds, the job is sent again."""
         due_at = self._clock() + timedelta(seconds=due_s)
         await self._write(claim, state=State.QUEUED.value, lease=None, due_at=due_at)

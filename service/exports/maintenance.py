@@ -24,7 +24,7 @@ FORGOTTEN_AFTER: Final = timedelta(days=7)
 ORPHANED_AFTER_S: Final = 3600.0
 
 
-class Upkeep:
+class ExportMaintenance:
     """Rounds over the jobs and the files; any number of processes may make them at the same time."""
 
     def __init__(

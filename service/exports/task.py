@@ -10,7 +10,7 @@ from celery.utils.time import get_exponential_backoff_interval
 from service.database import Database
 from service.exports.broker import EXPORT_TASK
 from service.exports.errors import Interrupted
-from service.exports.exporter import ExportMaker
+from service.exports.exporter import Exporter
 from service.exports.files import ExportFiles
 from service.exports.lease import Leases
 from service.settings import Settings
@@ -42,12 +42,12 @@ async def attempt(settings: Settings, job_id: str, *, resend_s: float) -> bool:
     """Make an export with connections of its own, closed afterwards; return whether this attempt made the file."""
     database = Database(settings)
     try:
-        return await export_maker(database, settings).make(job_id, resend_s=resend_s)
+        return await exporter_for(database, settings).make(job_id, resend_s=resend_s)
     finally:
         await database.close()
 
 
-def export_maker(database: Database, settings: Settings) -> ExportMaker:
+def exporter_for(database: Database, settings: Settings) -> Exporter:
     """Return what makes the exports of a database."""
     leases = Leases(
         database,
@@ -55,4 +55,4 @@ def export_maker(database: Database, settings: Settings) -> ExportMaker:
         expiry_s=settings.export_expiry_s,
         clock=lambda: datetime.now(UTC),
     )
-    return ExportMaker(database, leases=leases, files=ExportFiles(settings.export_path))
+    return Exporter(database, leases=leases, files=ExportFiles(settings.export_path))

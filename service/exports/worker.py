@@ -6,7 +6,7 @@ from service.exports.broker import is_folder, queue_name
 from service.settings import Settings
 
 
-def arguments(settings: Settings, *, concurrency: int) -> list[str]:
+def worker_arguments(settings: Settings, *, concurrency: int) -> list[str]:
     """Return what `celery worker` is told on its command line."""
     # Workers on the folder can not tell each other anything; on a real broker they may, and Flower listens.
     alone = ["--without-gossip", "--without-mingle", "--without-heartbeat"] if is_folder(settings) else []

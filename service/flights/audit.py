@@ -21,7 +21,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def write_down(session: AsyncSession, change: StatusChanged) -> int:
+async def record_change(session: AsyncSession, change: StatusChanged) -> int:
     """Add the change to the audit trail and the outbox, in the transaction that makes it; return the row's id.
 
     There is no change without its row, whatever happens to the process or to the client's connection afterwards.
@@ -42,13 +42,13 @@ async def write_down(session: AsyncSession, change: StatusChanged) -> int:
 
 
 class Outbox:
-    """The changes whose watchers are still to be told."""
+    """The changes whose subscribers are still to be told."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime] = _now) -> None:
         self._database = database
         self._clock = clock
 
-    async def told(self, change_id: int) -> None:
+    async def mark_delivered(self, change_id: int) -> None:
         """Take a change out; it may be gone already."""
         async with self._database.writing() as session:
             await session.execute(delete(OutboxEntry).where(OutboxEntry.change_id == change_id))

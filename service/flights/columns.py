@@ -16,7 +16,7 @@ class Columns(Protocol):
         """Return the loader options for a `select(Flight)`."""
 
 
-class EveryColumn:
+class AllColumns:
     """The whole row, the wide source record too."""
 
     def options(self) -> tuple[ORMOption, ...]:
@@ -24,7 +24,7 @@ class EveryColumn:
         return ()
 
 
-class AnsweredColumns:
+class SelectedColumns:
     """The columns that are answered; reading another one later is an error, not a query."""
 
     def options(self) -> tuple[ORMOption, ...]:

@@ -18,7 +18,7 @@ from service.database import Database
 from service.errors import TooManySubscribers, UnknownFlight
 from service.flights.queries import flight_by_id
 from service.flights.status import Status
-from service.flights.subscribers import LocalWatchers
+from service.flights.subscribers import LocalSubscribers
 
 HEARTBEAT_S: Final = 15.0
 """A comment after so much silence, so that proxies and clients see that the stream lives."""
@@ -42,10 +42,10 @@ class StatusEvent(BaseModel):
         return f"event: status\nid: {self.version}\ndata: {self.model_dump_json()}\n\n".encode()
 
 
-def events_router(database: Database, watchers: LocalWatchers, *, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:
+def events_router(database: Database, subscribers: LocalSubscribers, *, heartbeat_s: float = HEARTBEAT_S) -> APIRouter:
     """Return the event stream of flights."""
     router = APIRouter(prefix="/flights", tags=["flights"])
-    flights = FlightEvents(database, watchers, heartbeat_s=heartbeat_s)
+    flights = FlightEvents(database, subscribers, heartbeat_s=heartbeat_s)
 
     @router.get(
         "/{flight_id}/events",
@@ -60,7 +60,7 @@ def events_router(database: Database, watchers: LocalWatchers, *, heartbeat_s: f
         last_event_id: Annotated[str, Header(description="The version that the client knows.")] = "",
     ) -> Response:
         """The state at the time, then every change. A client that falls behind is told the latest state instead."""
-        watchers.admit()
+        subscribers.admit()
         async with database.reading() as session:
             await flight_by_id(session, flight_id)
         known = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) < 10 else 0
@@ -72,15 +72,15 @@ def events_router(database: Database, watchers: LocalWatchers, *, heartbeat_s: f
 class FlightEvents:
     """The events of flights, as bytes of a stream."""
 
-    def __init__(self, database: Database, watchers: LocalWatchers, *, heartbeat_s: float) -> None:
+    def __init__(self, database: Database, subscribers: LocalSubscribers, *, heartbeat_s: float) -> None:
         self._database = database
-        self._watchers = watchers
+        self._watchers = subscribers
         self._heartbeat_s = heartbeat_s
 
     async def since(self, known: int, flight_id: int) -> AsyncGenerator[bytes]:
         """Yield the flight's state if it is newer than the known version, then its changes, each version once."""
         yield RETRY
-        async with self._watchers.watching(flight_id) as changes:
+        async with self._watchers.subscribe(flight_id) as changes:
             event: StatusEvent | None = await self._state(flight_id)
             while True:
                 if event is None:

@@ -8,41 +8,41 @@ from service.cache.invalidators import Invalidator
 from service.core.quota import Quota
 from service.database import Database
 from service.flights.audit import Outbox
-from service.flights.columns import AnsweredColumns, Columns, EveryColumn
-from service.flights.outbox import AfterResponse, BeforeResponse, FollowUp
+from service.flights.columns import AllColumns, Columns, SelectedColumns
+from service.flights.outbox import AfterResponse, BeforeResponse, OutboxRelay
 from service.flights.pages import AllRows, KeysetPages
-from service.flights.redis_subscribers import SharedWatchers
+from service.flights.redis_subscribers import RedisSubscribers
 from service.flights.routes import FlightLists, FlightWrites
-from service.flights.subscribers import LocalWatchers, Watchers
+from service.flights.subscribers import LocalSubscribers, Subscribers
 from service.flights.updates import StatusUpdates
 from service.settings import Settings
 
 
-def columns_of(settings: Settings) -> Columns:
+def columns_for(settings: Settings) -> Columns:
     """Return which columns lists and boards read."""
-    return AnsweredColumns() if settings.uses("deferred_columns") else EveryColumn()
+    return SelectedColumns() if settings.uses("deferred_columns") else AllColumns()
 
 
-def lists_of(settings: Settings) -> FlightLists:
+def lists_for(settings: Settings) -> FlightLists:
     """Return how the flight list is read."""
     pages = KeysetPages() if settings.uses("pagination") else AllRows()
-    return FlightLists(columns=columns_of(settings), pages=pages)
+    return FlightLists(columns=columns_for(settings), pages=pages)
 
 
-def watchers_of(settings: Settings, local: LocalWatchers) -> LocalWatchers | SharedWatchers:
-    """Return whom a status update tells: the watchers of this process, or through Redis those of every process."""
+def subscribers_for(settings: Settings, local: LocalSubscribers) -> LocalSubscribers | RedisSubscribers:
+    """Return whom a status update tells: the subscribers of this process, or through Redis those of every process."""
     if not settings.redis_url:
         return local
     twin = "" if settings.uses("indexes") else ":unindexed"
-    return SharedWatchers(settings.redis_url, local, channel=f"flightdeck:flights{twin}")
+    return RedisSubscribers(settings.redis_url, local, channel=f"flightdeck:flights{twin}")
 
 
-def writes_of(
+def writes_for(
     settings: Settings,
     database: Database,
     *,
     cache: Invalidator,
-    watchers: Watchers,
+    subscribers: Subscribers,
     limiter: RateLimiter,
     registry: CollectorRegistry,
 ) -> FlightWrites:
@@ -51,6 +51,6 @@ def writes_of(
         token=WriteToken(settings.write_token, previous=settings.write_token_previous),
         rate_limit=RateLimit(limiter, Quota.parse(settings.write_rate_limit, policy="writes")),
         updates=StatusUpdates(database, cache=cache),
-        follow_up=FollowUp(Outbox(database), watchers, registry=registry),
+        relay=OutboxRelay(Outbox(database), subscribers, registry=registry),
         timing=AfterResponse() if settings.uses("background_tasks") else BeforeResponse(),
     )

@@ -1,6 +1,6 @@
-"""What follows a status update: its watchers are told, before or after the response.
+"""What follows a status update: its subscribers are told, before or after the response.
 
-The update, its audit record and the note that watchers are to be told are committed by then, in one transaction. A
+The update, its audit record and the note that subscribers are to be told are committed by then, in one transaction. A
 failure here does not fail the request, and loses nothing: the note stays, and is delivered later by any process.
 """
 
@@ -17,71 +17,70 @@ from starlette.types import Receive, Scope, Send
 from service.core.periodic import run_periodically
 from service.errors import ServiceError, Unavailable
 from service.flights.audit import Outbox
-from service.flights.subscribers import StatusChanged, Watchers
+from service.flights.subscribers import StatusChanged, Subscribers
 
-logger = logging.getLogger("flightdeck.follow_up")
+logger = logging.getLogger("flightdeck.outbox")
 
 ATTEMPTS: Final = 4
 FIRST_PAUSE_S: Final = 0.05
-ROUND_S: Final = 5.0
-"""How often a process looks for changes that nobody was told of."""
+INTERVAL_S: Final = 5.0
+"""Between two searches for overdue changes."""
 
-Work = Callable[[], Awaitable[None]]
+Work = Callable[[], Awaitable[object]]
 
 
-class FollowUp:
-    """Tells the watchers of a change, and takes it out of the outbox."""
+class OutboxRelay:
+    """Deliver committed changes to the subscribers, and delete each delivered one from the outbox."""
 
-    def __init__(self, outbox: Outbox, watchers: Watchers, *, registry: CollectorRegistry) -> None:
+    def __init__(self, outbox: Outbox, subscribers: Subscribers, *, registry: CollectorRegistry) -> None:
         self._outbox = outbox
-        self._watchers = watchers
+        self._subscribers = subscribers
         failures = Counter(
             "background_task_failures_total",
-            "Side effects of a write that failed, and are tried again by the next round over the outbox.",
+            "Side effects of a write that failed and will be retried from the outbox.",
             ("task",),
             registry=registry,
         )
         self._failed = failures.labels("notify")
 
-    async def run(self, change_id: int, change: StatusChanged) -> None:
-        """Tell; what can not be told now stays in the outbox."""
-        await self._tell(change_id, change)
+    async def run(self, *, every_s: float = INTERVAL_S) -> None:
+        """Deliver overdue changes periodically, until cancelled: those that no process has delivered so far."""
+        await run_periodically(self._deliver_overdue, every_s=every_s)
 
-    async def keep_telling(self, *, every_s: float = ROUND_S) -> None:
-        """Tell what others, and earlier runs of this process, left untold, until cancelled."""
-        await run_periodically(self._tell_overdue, every_s=every_s)
-
-    async def _tell_overdue(self) -> None:
+    async def deliver(self, change_id: int, change: StatusChanged) -> bool:
+        """Return whether the change was delivered; if not, it stays in the outbox and is retried later."""
         try:
-            for change_id, change in await self._outbox.overdue():
-                if not await self._tell(change_id, change):
-                    break  # the next ones would fare no better now, and wait as long as this one
-        except ServiceError as error:
-            logger.warning("the outbox of status updates can not be read: %s", error)
-        except Exception:
-            logger.exception("the outbox of status updates")
-
-    async def _tell(self, change_id: int, change: StatusChanged) -> bool:
-        try:
-            await _persistently(partial(self._watchers.notify, change))
-            await _persistently(partial(self._outbox.told, change_id))
+            await _retry_unavailable(partial(self._subscribers.notify, change))
+            await _retry_unavailable(partial(self._outbox.mark_delivered, change_id))
         except BaseException as error:
             self._failed.inc()
-            logger.error("watchers were not told of %s", change, exc_info=error)  # noqa: TRY400 see below
-            if not isinstance(error, Exception):  # cancelled: the process stops, and may have been told so
+            logger.error("could not deliver %s", change, exc_info=error)  # noqa: TRY400 a cancellation is logged too
+            if not isinstance(error, Exception):  # cancelled: the process is shutting down
                 raise
             return False
         return True
 
+    async def _deliver_overdue(self) -> None:
+        try:
+            for change_id, change in await self._outbox.overdue():
+                if not await self.deliver(change_id, change):
+                    break  # the next ones would fail too, each after the same retries
+        except ServiceError as error:
+            logger.warning("cannot read the outbox of status updates: %s", error)
+        except Exception:
+            logger.exception("the relay of the outbox failed")
 
-async def _persistently(work: Work) -> None:
+
+async def _retry_unavailable(work: Work) -> None:
     """Repeat the work, with growing pauses, while what it needs is unavailable."""
     for attempt in range(1, ATTEMPTS):
         try:
-            return await work()
+            await work()
         except Unavailable:
             await asyncio.sleep(FIRST_PAUSE_S * 2**attempt)
-    return await work()
+        else:
+            return
+    await work()
 
 
 class Timing(Protocol):

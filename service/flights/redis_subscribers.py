@@ -1,4 +1,4 @@
-"""Watchers on every process: changes pass through Redis."""
+"""Subscribers on every process: changes pass through Redis."""
 
 import asyncio
 import logging
@@ -11,10 +11,10 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from service.errors import SubscribersUnreachable
-from service.flights.subscribers import LocalWatchers, StatusChanged
+from service.flights.subscribers import LocalSubscribers, StatusChanged
 from service.network.redis_pool import redis_pool
 
-logger = logging.getLogger("flightdeck.watchers")
+logger = logging.getLogger("flightdeck.subscribers")
 
 ANSWER_S: Final = 0.5
 """Longest wait for Redis."""
@@ -25,10 +25,10 @@ RECONNECT_S: Final = 0.5
 CHANGE: Final = TypeAdapter(StatusChanged)
 
 
-class SharedWatchers:
-    """The watchers of all processes. Each process subscribes, and tells the watchers that are connected to it."""
+class RedisSubscribers:
+    """The subscribers of all processes. Each process subscribes, and tells the subscribers that are connected to it."""
 
-    def __init__(self, url: str, local: LocalWatchers, *, channel: str) -> None:
+    def __init__(self, url: str, local: LocalSubscribers, *, channel: str) -> None:
         self._local = local
         self._channel = channel
         self._publisher = Redis.from_pool(
@@ -39,7 +39,7 @@ class SharedWatchers:
         """Whether changes arrive; None before the first attempt, which is not worth a line unless it fails."""
 
     async def notify(self, change: StatusChanged) -> None:
-        """Tell every process; raise `SubscribersUnreachable` if only this one's watchers could be told."""
+        """Tell every process; raise `SubscribersUnreachable` if only this one's subscribers could be told."""
         try:
             await self._publisher.publish(self._channel, CHANGE.dump_json(change))
         except (RedisError, OSError) as error:
@@ -81,7 +81,7 @@ class SharedWatchers:
                     if self._is_heard is False:
                         logger.warning("status changes of other processes are heard again")
                     self._is_heard = True
-                    self._local.missed()
+                    self._local.resync_all()
                 elif message["type"] == "message":
                     await self._tell(message["data"])
 

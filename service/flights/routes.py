@@ -28,7 +28,7 @@ from service.errors import (
 )
 from service.flights.columns import Columns
 from service.flights.etag import flight_etag
-from service.flights.outbox import FollowUp, Timing
+from service.flights.outbox import OutboxRelay, Timing
 from service.flights.pages import Pages
 from service.flights.queries import flight_by_id, matching
 from service.flights.schemas import FlightDetail, FlightPage, FlightQuery, StatusUpdate
@@ -52,7 +52,7 @@ class FlightWrites:
     token: WriteToken
     rate_limit: RateLimit
     updates: StatusUpdates
-    follow_up: FollowUp
+    relay: OutboxRelay
     timing: Timing
 
 
@@ -122,7 +122,7 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
         change = await json_body(request, StatusUpdate)
         updated = await writes.updates.apply(flight_id, change, if_match=if_match)
         response = _versioned(responses.render(updated.flight), flight_id, updated.flight.version)
-        return await writes.timing.respond(response, lambda: writes.follow_up.run(updated.change_id, updated.change))
+        return await writes.timing.respond(response, lambda: writes.relay.deliver(updated.change_id, updated.change))
 
     return router
 

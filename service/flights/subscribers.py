@@ -1,4 +1,4 @@
-"""Who is told about a status update: the watchers of a flight."""
+"""Who is told about a status update: the subscribers of a flight."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,51 +25,51 @@ class StatusChanged:
     trace_id: str | None
 
 
-LOOK_AGAIN: Final = None
-"""In a watcher's queue: changes were lost, only the flight itself knows its state."""
+RESYNC: Final = None
+"""In a subscriber's queue: changes were lost, only the flight itself knows its state."""
 
 Changes = asyncio.Queue[StatusChanged | None]
 
 
-class Watchers(Protocol):
+class Subscribers(Protocol):
     """Those who want to hear of updates."""
 
     async def notify(self, change: StatusChanged) -> None:
-        """Tell every watcher of the flight."""
+        """Tell every subscriber of the flight."""
 
 
-class LocalWatchers:
-    """The watchers that are connected to this process, each with a bounded queue."""
+class LocalSubscribers:
+    """The subscribers that are connected to this process, each with a bounded queue."""
 
-    def __init__(self, *, queue_size: int = 100, most: int = 1000) -> None:
+    def __init__(self, *, queue_size: int = 100, limit: int = 1000) -> None:
         self._queue_size = queue_size
-        self._most = most
+        self._limit = limit
         self._queues: dict[int, set[Changes]] = {}
         self.count = 0
 
     def admit(self) -> None:
         """Raise `TooManySubscribers` if no further one is let in."""
-        if self.count >= self._most:
-            raise TooManySubscribers(self._most)
+        if self.count >= self._limit:
+            raise TooManySubscribers(self._limit)
 
     async def notify(self, change: StatusChanged) -> None:
-        """Queue the change for every watcher of the flight; one that does not keep up is told to look again."""
+        """Queue the change for every subscriber of the flight; one that does not keep up is told to look again."""
         for queue in self._queues.get(change.flight_id, ()):
             if queue.full():
                 _clear(queue)
-                queue.put_nowait(LOOK_AGAIN)
+                queue.put_nowait(RESYNC)
             else:
                 queue.put_nowait(change)
 
-    def missed(self) -> None:
-        """Tell every watcher that changes may have passed unheard."""
+    def resync_all(self) -> None:
+        """Tell every subscriber that changes may have passed unheard."""
         for queues in self._queues.values():
             for queue in queues:
                 _clear(queue)
-                queue.put_nowait(LOOK_AGAIN)
+                queue.put_nowait(RESYNC)
 
     @asynccontextmanager
-    async def watching(self, flight_id: int) -> AsyncIterator[Changes]:
+    async def subscribe(self, flight_id: int) -> AsyncIterator[Changes]:
         """Yield a queue of the flight's changes from now on."""
         queue: Changes = asyncio.Queue(self._queue_size)
         queues = self._queues.setdefault(flight_id, set())

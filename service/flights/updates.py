@@ -13,7 +13,7 @@ from service.cache.invalidators import Invalidator
 from service.core.models import Flight
 from service.database import Database
 from service.errors import ConcurrentUpdate, VersionMismatch
-from service.flights.audit import write_down
+from service.flights.audit import record_change
 from service.flights.etag import flight_etag, is_expected
 from service.flights.queries import flight_by_id
 from service.flights.schemas import FlightDetail, StatusUpdate
@@ -91,7 +91,7 @@ class StatusUpdates:
                 changed_at=datetime.now(UTC),
                 trace_id=(record.trace_id or None) if record is not None else None,
             )
-            change_id = await write_down(session, changed)
+            change_id = await record_change(session, changed)
             updated = Updated(FlightDetail.model_validate(flight), changed, change_id)
             tags = touched_by(flight)
         return updated, tags

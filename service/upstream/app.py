@@ -6,19 +6,21 @@ from random import Random
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 
-from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.behaviour import Behaviour, FaultController
 from service.upstream.connections import Connections
 from service.upstream.readings import Readings
 from service.weather.reading import Moment, Reading
 
 
-def create_upstream(readings: Readings, dial: Dial, *, connections: Connections, random: Random) -> FastAPI:
-    """Return the weather API; `/admin` turns its behaviour and tells its connections, to loopback only."""
+def create_upstream(
+    readings: Readings, faults: FaultController, *, connections: Connections, random: Random
+) -> FastAPI:
+    """Return the weather API; `/admin` changes its behaviour and counts its connections, for loopback only."""
     app = FastAPI(title="Weather upstream")
 
     @app.get("/weather/{origin}")
     async def weather(origin: str, at: Moment) -> Reading:
-        behaviour = dial.now
+        behaviour = faults.current
         await asyncio.sleep(behaviour.latency_s(random))
         if behaviour.fails(random):
             raise HTTPException(503, "a failure was asked for: failure_rate is above 0")
@@ -35,15 +37,15 @@ def create_upstream(readings: Readings, dial: Dial, *, connections: Connections,
 
     @app.get("/admin/behaviour", dependencies=admin)
     async def behaviour_now() -> Behaviour:
-        return dial.now
+        return faults.current
 
     @app.put("/admin/behaviour", dependencies=admin)
-    async def turn(behaviour: Behaviour) -> Behaviour:
-        return dial.turn(behaviour)
+    async def change_behaviour(behaviour: Behaviour) -> Behaviour:
+        return faults.set(behaviour)
 
     @app.delete("/admin/behaviour", dependencies=admin)
     async def reset() -> Behaviour:
-        return dial.turn(dial.initial)
+        return faults.set(faults.initial)
 
     @app.get("/admin/connections", dependencies=admin)
     async def connections_now() -> Connections:

@@ -38,14 +38,14 @@ class Behaviour(BaseModel):
         return random.random() < self.failure_rate
 
 
-class Dial:
+class FaultController:
     """The behaviour in force; a drill turns it while the upstream runs."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.initial = behaviour
-        self.now = behaviour
+        self.current = behaviour
 
-    def turn(self, behaviour: Behaviour) -> Behaviour:
+    def set(self, behaviour: Behaviour) -> Behaviour:
         """Put a behaviour in force and return it."""
-        self.now = behaviour
+        self.current = behaviour
         return behaviour

@@ -6,7 +6,7 @@ import uvicorn
 
 from service.database import Database
 from service.upstream.app import create_upstream
-from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.behaviour import Behaviour, FaultController
 from service.upstream.connections import Connections, counting_protocol
 from service.upstream.readings import load_readings
 
@@ -16,7 +16,7 @@ async def serve(database: Database, behaviour: Behaviour, *, host: str, port: in
     readings = await load_readings(database)
     await database.close()
     connections = Connections()
-    app = create_upstream(readings, Dial(behaviour), connections=connections, random=random)
+    app = create_upstream(readings, FaultController(behaviour), connections=connections, random=random)
     config = uvicorn.Config(
         app,
         host=host,

@@ -78,7 +78,7 @@ class UpstreamClient(Protocol):
         ...
 
 
-class AwaitedClient:
+class AsyncUpstreamClient:
     """One kept client, awaited: connections are reused and the event loop stays free."""
 
     def __init__(self, options: ClientOptions, metrics: UpstreamMetrics) -> None:
@@ -94,7 +94,7 @@ class AwaitedClient:
         await self._client.aclose()
 
 
-class AwaitedClientPerCall:
+class AsyncClientPerCall:
     """A new client for every call, awaited."""
 
     def __init__(self, options: ClientOptions, metrics: UpstreamMetrics) -> None:

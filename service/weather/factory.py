@@ -1,4 +1,4 @@
-"""Which client and which patience the techniques ask for."""
+"""Which client and which policy the techniques ask for."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,15 +9,15 @@ from prometheus_client import CollectorRegistry
 from service.settings import Settings
 from service.weather.breaker import Breaker
 from service.weather.clients import (
-    AwaitedClient,
-    AwaitedClientPerCall,
+    AsyncClientPerCall,
+    AsyncUpstreamClient,
     BlockingClient,
     BlockingClientPerCall,
     ClientOptions,
     UpstreamClient,
 )
 from service.weather.metrics import UpstreamMetrics
-from service.weather.source import GuardedSource, Patience, PatientSource, WeatherSource
+from service.weather.source import DirectSource, ResiliencePolicy, ResilientSource, WeatherSource
 
 UPSTREAM: Final = "weather"
 
@@ -25,10 +25,10 @@ Watch = Callable[[httpx.Client | httpx.AsyncClient], None]
 
 # By `async_io` and `connection_reuse`.
 CLIENTS: Final[
-    dict[tuple[bool, bool], type[AwaitedClient | AwaitedClientPerCall | BlockingClient | BlockingClientPerCall]]
+    dict[tuple[bool, bool], type[AsyncUpstreamClient | AsyncClientPerCall | BlockingClient | BlockingClientPerCall]]
 ] = {
-    (True, True): AwaitedClient,
-    (True, False): AwaitedClientPerCall,
+    (True, True): AsyncUpstreamClient,
+    (True, False): AsyncClientPerCall,
     (False, True): BlockingClient,
     (False, False): BlockingClientPerCall,
 }
@@ -42,29 +42,29 @@ def weather_source(settings: Settings, registry: CollectorRegistry, *, watch: Wa
     metrics = UpstreamMetrics(registry, upstream=UPSTREAM)
     client = _client(settings, metrics, watch)
     if not settings.uses("timeouts"):
-        return PatientSource(client, metrics)
+        return DirectSource(client, metrics)
     breaker = Breaker(
         UPSTREAM,
         threshold=settings.weather_breaker_failures,
         reset_s=settings.weather_breaker_reset_s,
         on_change=metrics.circuit,
     )
-    patience = Patience(deadline_s=settings.weather_deadline_s, stale_s=settings.weather_stale_s)
-    return GuardedSource(PatientSource(client, metrics), breaker=breaker, patience=patience, metrics=metrics)
+    policy = ResiliencePolicy(deadline_s=settings.weather_deadline_s, stale_s=settings.weather_stale_s)
+    return ResilientSource(DirectSource(client, metrics), breaker=breaker, policy=policy, metrics=metrics)
 
 
 def _client(settings: Settings, metrics: UpstreamMetrics, watch: Watch) -> UpstreamClient:
-    patient = ClientOptions(
+    without_timeouts = ClientOptions(
         base_url=settings.weather_url, max_connections=settings.weather_max_connections, watch=watch
     )
     deadline_s = settings.weather_deadline_s
-    hurried = ClientOptions(
-        base_url=patient.base_url,
-        max_connections=patient.max_connections,
+    with_timeouts = ClientOptions(
+        base_url=without_timeouts.base_url,
+        max_connections=without_timeouts.max_connections,
         # A connection within the machine room takes milliseconds; what is left of the deadline is for the answer.
         timeout=httpx.Timeout(deadline_s, connect=deadline_s / 2),
         retries=2,
         watch=watch,
     )
     make = CLIENTS[settings.uses("async_io"), settings.uses("connection_reuse")]
-    return make(hurried if settings.uses("timeouts") else patient, metrics)
+    return make(with_timeouts if settings.uses("timeouts") else without_timeouts, metrics)

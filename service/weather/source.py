@@ -41,7 +41,7 @@ class WeatherSource(Protocol):
         ...
 
 
-class PatientSource:
+class DirectSource:
     """The upstream as it is: its slowness and its failures are the client's."""
 
     def __init__(self, client: UpstreamClient, metrics: UpstreamMetrics) -> None:
@@ -73,7 +73,7 @@ class PatientSource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class ResiliencePolicy:
     """How long the upstream is waited for, and how long its answers stay useful without it."""
 
     deadline_s: float
@@ -81,7 +81,7 @@ class Patience:
     kept_answers: int = 10_000
 
 
-class GuardedSource:
+class ResilientSource:
     """The upstream within a deadline, left alone while it fails, replaced by its last answer where there is one."""
 
     def __init__(
@@ -89,17 +89,17 @@ class GuardedSource:
         upstream: WeatherSource,
         *,
         breaker: Breaker,
-        patience: Patience,
+        policy: ResiliencePolicy,
         metrics: UpstreamMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._upstream = upstream
         self._breaker = breaker
-        self._deadline_s = patience.deadline_s
+        self._deadline_s = policy.deadline_s
         self._metrics = metrics
         self._clock = clock
         self._kept: TTLCache[tuple[str, datetime], tuple[Reading, float]] = TTLCache(
-            patience.kept_answers, patience.stale_s, timer=clock
+            policy.kept_answers, policy.stale_s, timer=clock
         )
 
     async def at(self, faa: str, hour: datetime) -> Answer | None:

@@ -14,7 +14,7 @@ from sqlalchemy import URL
 from observability.testing.error_server import ErrorServer
 from service.database import Database
 from service.upstream.app import create_upstream
-from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.behaviour import Behaviour, FaultController
 from service.upstream.connections import Connections
 from service.upstream.readings import Readings, load_readings
 from tests.servers.arm import arm_settings
@@ -171,5 +171,5 @@ def _upstream(data_dir: Path) -> Any:
             stack.push_async_callback(database.close)
             return await load_readings(database)
 
-    dial = Dial(Behaviour(median_ms=1, p99_ms=2))
-    return create_upstream(asyncio.run(readings()), dial, connections=Connections(), random=Random(1))
+    faults = FaultController(Behaviour(median_ms=1, p99_ms=2))
+    return create_upstream(asyncio.run(readings()), faults, connections=Connections(), random=Random(1))

@@ -14,7 +14,7 @@ from service.app import create_app
 from service.database import Database
 from service.techniques import ARMS, NAMES
 from service.upstream.app import create_upstream
-from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.behaviour import Behaviour, FaultController
 from service.upstream.connections import Connections
 from service.upstream.readings import Readings, load_readings
 from tests.servers.arm import QUIET, Arm, arm_settings, running_arm
@@ -88,8 +88,8 @@ def upstream_url(sparse_flights: Path) -> Iterator[str]:
             stack.push_async_callback(database.close)
             return await load_readings(database)
 
-    dial = Dial(Behaviour(median_ms=0, p99_ms=0))
-    upstream = create_upstream(asyncio.run(readings()), dial, connections=Connections(), random=Random(1))
+    faults = FaultController(Behaviour(median_ms=0, p99_ms=0))
+    upstream = create_upstream(asyncio.run(readings()), faults, connections=Connections(), random=Random(1))
     with serving(upstream) as url:
         yield url
 

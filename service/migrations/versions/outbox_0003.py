@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, empty: what was written before has been told."""
+    """Make the table, empty: earlier changes have been delivered."""
     op.create_table(
         "outbox",
         sa.Column("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -19,5 +19,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it; what it names is in the audit trail, untold."""
+    """Drop it; the undelivered changes stay in the audit trail."""
     op.drop_table("outbox")

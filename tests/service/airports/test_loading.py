@@ -9,7 +9,7 @@ from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.queries import departures
 from service.airports.schemas import BoardFlight
 from service.database import Database
-from service.flights.columns import AnsweredColumns, Columns, EveryColumn
+from service.flights.columns import AllColumns, Columns, SelectedColumns
 from tests.servers.arm import arm_settings
 
 pytestmark = pytest.mark.anyio
@@ -43,8 +43,8 @@ async def board(
 
 
 async def test_eager_loading_asks_three_queries_and_lazy_loading_hundreds(database: Database) -> None:
-    eager, eager_flights = await board(database, EagerLoading(), EveryColumn())
-    lazy, lazy_flights = await board(database, LazyLoading(), EveryColumn())
+    eager, eager_flights = await board(database, EagerLoading(), AllColumns())
+    lazy, lazy_flights = await board(database, LazyLoading(), AllColumns())
 
     assert eager_flights == lazy_flights
     assert len(eager_flights) == 297
@@ -56,8 +56,8 @@ async def test_eager_loading_asks_three_queries_and_lazy_loading_hundreds(databa
 async def test_deferred_columns_leave_the_wide_record_where_it_is(
     database: Database, loading: EagerLoading | LazyLoading
 ) -> None:
-    all_columns, all_flights = await board(database, loading, EveryColumn())
-    some_columns, some_flights = await board(database, loading, AnsweredColumns())
+    all_columns, all_flights = await board(database, loading, AllColumns())
+    some_columns, some_flights = await board(database, loading, SelectedColumns())
 
     assert "source_record" in all_columns[0]
     assert "source_record" not in some_columns[0]

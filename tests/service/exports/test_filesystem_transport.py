@@ -10,14 +10,14 @@ import pytest
 from kombu import Connection
 from kombu.transport import filesystem
 
-from service.exports.broker import working_app
+from service.exports.broker import worker_app
 from tests.servers.arm import arm_settings
 
 MESSAGES = 300
 
 
 def connection(data_dir: Path) -> Any:
-    return working_app(arm_settings("all", data_dir)).connection()
+    return worker_app(arm_settings("all", data_dir)).connection()
 
 
 def test_no_reader_takes_a_part_of_a_message(tmp_path: Path) -> None:

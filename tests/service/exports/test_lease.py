@@ -10,12 +10,12 @@ from service.core.models import ExportJob
 from service.database import Database
 from service.exports.errors import LeaseLost
 from service.exports.jobs import Jobs
-from service.exports.lease import Claim, Leases, MadeFile
+from service.exports.lease import Claim, ExportFile, Leases
 from service.exports.schemas import ExportRequest
 from service.settings import Settings
 
 OWNER = "0" * 64
-FILE = MadeFile(name="flights.csv", size_bytes=7, rows=1)
+FILE = ExportFile(name="flights.csv", size_bytes=7, rows=1)
 
 
 class Clock:
@@ -96,7 +96,7 @@ async def test_the_result_of_an_attempt_that_lost_its_claim_does_not_count(
     await leases.finish(quick, FILE)
 
     with pytest.raises(LeaseLost):
-        await leases.finish(slow, MadeFile(name="late.csv", size_bytes=1, rows=1))
+        await leases.finish(slow, ExportFile(name="late.csv", size_bytes=1, rows=1))
     with pytest.raises(LeaseLost):
         await leases.fail(slow, "late")
     found = await jobs.of({OWNER}, job.id)
@@ -127,6 +127,6 @@ async def test_a_cancelled_job_takes_the_claim_away_and_is_not_begun_again(jobs:
 
 async def test_a_job_that_was_given_back_can_be_begun_at_once(jobs: Jobs, leases: Leases) -> None:
     job = await asked(jobs)
-    await leases.give_back(await claimed(leases, job), due_s=60)
+    await leases.release(await claimed(leases, job), due_s=60)
 
     assert (await claimed(leases, job)).attempt == 2

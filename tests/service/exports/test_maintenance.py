@@ -1,4 +1,4 @@
-"""Upkeep: jobs that nobody works on are sent again, by one process, ever more rarely; old files and rows go."""
+"""Maintenance sends a job without a worker again, once and ever more rarely, and deletes old files and rows."""
 
 import asyncio
 import os
@@ -15,8 +15,8 @@ from service.errors import BrokerUnavailable, UnknownExport
 from service.exports.delivery import ByTaskQueue
 from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
-from service.exports.lease import Leases, MadeFile
-from service.exports.maintenance import Upkeep
+from service.exports.lease import ExportFile, Leases
+from service.exports.maintenance import ExportMaintenance
 from service.exports.schemas import ExportRequest
 from service.settings import Settings
 from tests.service.exports.test_lease import OWNER, Clock
@@ -48,7 +48,7 @@ class World:
         self.files = ExportFiles(folder)
         self.jobs = Jobs(database, clock=self.clock)
         self.leases = Leases(database, lease_s=10, expiry_s=DAY_S, clock=self.clock)
-        self.upkeep = Upkeep(database, queue=self.outbox, files=self.files, clock=self.clock)
+        self.upkeep = ExportMaintenance(database, queue=self.outbox, files=self.files, clock=self.clock)
 
     async def asked(self) -> ExportJob:
         return (await self.jobs.ask(ExportRequest(carrier="UA"), owners=[OWNER], key=None)).job
@@ -61,7 +61,7 @@ class World:
         claim = await self.leases.claim(job.id)
         assert claim is not None
         self.files.partial(claim).write_text("id\r\n")
-        made: MadeFile = self.files.complete(claim, rows=0)
+        made: ExportFile = self.files.complete(claim, rows=0)
         await self.leases.finish(claim, made)
         return job, self.files.path(made.name)
 
@@ -167,7 +167,7 @@ async def test_a_process_without_a_task_queue_sends_nothing_and_still_expires(wo
     job, file = await world.done()
     waiting = await world.asked()
     world.clock.passes(DAY_S + 1)
-    await Upkeep(world.database, queue=None, files=world.files, clock=world.clock).round()
+    await ExportMaintenance(world.database, queue=None, files=world.files, clock=world.clock).round()
 
     assert not file.exists()
     assert await world.state(job) == "expired"

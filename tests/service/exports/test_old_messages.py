@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from service.exports.broker import EXPORT_TASK, publishing_app
+from service.exports.broker import EXPORT_TASK, producer_app
 from tests.servers.arm import arm_settings, running_arm
 from tests.servers.export_worker import running_worker
 from tests.service.exports.conftest import ask, export_of, is_done, wait_until
@@ -22,7 +22,7 @@ STRANGE: tuple[dict[str, Any], ...] = (
 def test_messages_of_other_versions_stop_no_worker_and_lose_no_job(few_flights: Path, tmp_path: Path) -> None:
     data_dir = Path(shutil.copytree(few_flights, tmp_path / "data"))
     settings = arm_settings("all", data_dir, export_lease_s=1)
-    queue = publishing_app(settings)
+    queue = producer_app(settings)
     with running_arm(settings) as arm:
         for message in STRANGE:
             queue.send_task(**message)

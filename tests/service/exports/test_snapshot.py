@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from service.core.models import Flight
 from service.database import Database
 from service.exports import rows
-from service.exports.exporter import ExportMaker
+from service.exports.exporter import Exporter
 from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
 from service.exports.lease import Leases
@@ -53,7 +53,7 @@ async def test_rows_that_are_written_while_an_export_reads_never_tear_it(
     files = ExportFiles(tmp_path / "exports")
     leases = Leases(database, lease_s=60, expiry_s=60, clock=now)
     jobs = Jobs(database, clock=now)
-    maker = ExportMaker(database, leases=leases, files=files)
+    maker = Exporter(database, leases=leases, files=files)
     is_over = asyncio.Event()
     rounds = 0
 

@@ -11,7 +11,7 @@ import pytest
 from observability import TelemetrySettings
 from observability.celery.tracing import stop_tracing_tasks, trace_tasks
 from service.core.models import ExportJob
-from service.exports.broker import publishing_app
+from service.exports.broker import producer_app
 from service.exports.delivery import ByTaskQueue
 from tests.servers.arm import arm_settings, running_arm
 from tests.servers.executable import free_port
@@ -76,7 +76,7 @@ async def test_a_job_that_is_sent_again_stays_in_the_trace_of_its_request(tmp_pa
     job = ExportJob(id="a-job", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01", created_at=datetime.now(UTC))
     trace_tasks()
     try:
-        await ByTaskQueue(publishing_app(arm_settings("all", tmp_path))).deliver_again(job)
+        await ByTaskQueue(producer_app(arm_settings("all", tmp_path))).deliver_again(job)
     finally:
         stop_tracing_tasks()
     (message,) = (tmp_path / "broker" / "messages").iterdir()

@@ -1,4 +1,4 @@
-"""The event stream of a flight: every change once, to every watcher on every process, and nothing is left behind."""
+"""The event stream of a flight: every change once, to every subscriber on every process, and nothing is left behind."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ from service.api.problems import install_problems
 from service.database import Database
 from service.flights.events import events_router
 from service.flights.status import Status
-from service.flights.subscribers import LOOK_AGAIN, LocalWatchers, StatusChanged
+from service.flights.subscribers import RESYNC, LocalSubscribers, StatusChanged
 from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
 from tests.servers.asgi import serving
 from tests.servers.redis import RedisServer
@@ -150,25 +150,25 @@ def test_what_can_not_be_watched_is_refused(arm: Arm, path: str, status: int) ->
 
 
 @contextmanager
-def small_service(data_dir: Path, watchers: LocalWatchers, *, heartbeat_s: float = 60) -> Iterator[httpx.Client]:
+def small_service(data_dir: Path, subscribers: LocalSubscribers, *, heartbeat_s: float = 60) -> Iterator[httpx.Client]:
     app = FastAPI()
     install_problems(app)
     database = Database(arm_settings("all", data_dir))
-    app.include_router(events_router(database, watchers, heartbeat_s=heartbeat_s))
+    app.include_router(events_router(database, subscribers, heartbeat_s=heartbeat_s))
     app.router.add_event_handler("shutdown", database.close)
     with serving(app) as url, httpx.Client(base_url=url, timeout=10) as client:
         yield client
 
 
-def wait_for(watchers: LocalWatchers, count: int) -> None:
+def wait_for(subscribers: LocalSubscribers, count: int) -> None:
     deadline = monotonic() + 5
-    while watchers.count != count:
-        assert monotonic() < deadline, watchers.count
+    while subscribers.count != count:
+        assert monotonic() < deadline, subscribers.count
         sleep(0.01)
 
 
 def test_a_silent_stream_says_that_it_lives(data_dir: Path) -> None:
-    with small_service(data_dir, LocalWatchers(), heartbeat_s=0.05) as client, watching(client) as stream:
+    with small_service(data_dir, LocalSubscribers(), heartbeat_s=0.05) as client, watching(client) as stream:
         deadline = monotonic() + 5
         while stream.comments < 3 and monotonic() < deadline:
             sleep(0.01)
@@ -177,17 +177,17 @@ def test_a_silent_stream_says_that_it_lives(data_dir: Path) -> None:
 
 
 def test_a_watcher_that_goes_away_is_forgotten_before_the_next_heartbeat(data_dir: Path) -> None:
-    watchers = LocalWatchers()
-    with small_service(data_dir, watchers) as client:
+    subscribers = LocalSubscribers()
+    with small_service(data_dir, subscribers) as client:
         with watching(client):
-            wait_for(watchers, 1)
-        wait_for(watchers, 0)
+            wait_for(subscribers, 1)
+        wait_for(subscribers, 0)
 
 
 def test_no_more_watchers_are_let_in_than_a_process_serves(data_dir: Path) -> None:
-    watchers = LocalWatchers(most=1)
-    with small_service(data_dir, watchers) as client, watching(client):
-        wait_for(watchers, 1)
+    subscribers = LocalSubscribers(limit=1)
+    with small_service(data_dir, subscribers) as client, watching(client):
+        wait_for(subscribers, 1)
         refused = client.get(f"/flights/{FLIGHT}/events")
 
     assert refused.status_code == 503
@@ -215,7 +215,7 @@ def test_what_was_missed_while_redis_was_away_is_told_when_it_is_back(data_dir: 
         far.next()
         own_redis.stop()
         update(here, "boarding")
-        assert near.next()["id"] == "2", "the watchers of the same process need no Redis"
+        assert near.next()["id"] == "2", "the subscribers of the same process need no Redis"
         own_redis.start()
         assert far.next(within_s=20)["id"] == "2"
         update(there, "departed")
@@ -223,11 +223,11 @@ def test_what_was_missed_while_redis_was_away_is_told_when_it_is_back(data_dir: 
 
 
 async def test_a_watcher_that_does_not_keep_up_costs_bounded_memory_and_is_told_to_look_again() -> None:
-    watchers = LocalWatchers(queue_size=4)
-    async with watchers.watching(CHANGE.flight_id) as changes:
+    subscribers = LocalSubscribers(queue_size=4)
+    async with subscribers.subscribe(CHANGE.flight_id) as changes:
         for version in range(2, 10):
-            await watchers.notify(replace(CHANGE, version=version))
+            await subscribers.notify(replace(CHANGE, version=version))
         waiting = [changes.get_nowait() for _ in range(changes.qsize())]
 
-    assert waiting == [LOOK_AGAIN, *(replace(CHANGE, version=version) for version in (7, 8, 9))]
-    assert watchers.count == 0
+    assert waiting == [RESYNC, *(replace(CHANGE, version=version) for version in (7, 8, 9))]
+    assert subscribers.count == 0

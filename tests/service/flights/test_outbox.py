@@ -19,11 +19,11 @@ from starlette.routing import Route
 
 from service.database import Database
 from service.errors import DatabaseBusy
-from service.flights import outbox as follow_up
-from service.flights.audit import OVERDUE_S, Outbox, write_down
-from service.flights.outbox import AfterResponse, BeforeResponse, FollowUp, ResponseThenWork, Timing
+from service.flights import outbox as outbox_module
+from service.flights.audit import OVERDUE_S, Outbox, record_change
+from service.flights.outbox import AfterResponse, BeforeResponse, OutboxRelay, ResponseThenWork, Timing
 from service.flights.status import Status
-from service.flights.subscribers import LocalWatchers, StatusChanged
+from service.flights.subscribers import LocalSubscribers, StatusChanged
 from tests.servers.arm import arm_settings
 from tests.servers.asgi import serving
 from tests.service.rows import rows
@@ -93,8 +93,8 @@ async def test_the_work_is_done_even_if_the_response_can_not_be_sent() -> None:
     assert done.is_set()
 
 
-class Unreliable(LocalWatchers):
-    """Watchers that fail a number of times."""
+class Unreliable(LocalSubscribers):
+    """Subscribers that fail a number of times."""
 
     def __init__(self, error: BaseException, *, times: int) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ async def database(data_dir: Path) -> AsyncIterator[Database]:
 async def written_down(database: Database, change: StatusChanged = CHANGE) -> int:
     """Return the id of a change that is in the audit trail and in the outbox."""
     async with database.writing() as session:
-        return await write_down(session, change)
+        return await record_change(session, change)
 
 
 def untold(data_dir: Path) -> list[int]:
@@ -139,14 +139,14 @@ def failures(registry: CollectorRegistry) -> float | None:
 async def test_a_busy_channel_is_asked_again_and_the_change_leaves_the_outbox(
     database: Database, data_dir: Path, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow_up, "FIRST_PAUSE_S", 0.001)
-    watchers = Unreliable(DatabaseBusy(), times=follow_up.ATTEMPTS - 1)
+    monkeypatch.setattr(outbox_module, "FIRST_PAUSE_S", 0.001)
+    subscribers = Unreliable(DatabaseBusy(), times=outbox_module.ATTEMPTS - 1)
     change_id = await written_down(database)
     assert untold(data_dir) == [change_id]
 
-    await FollowUp(Outbox(database), watchers, registry=registry).run(change_id, CHANGE)
+    await OutboxRelay(Outbox(database), subscribers, registry=registry).deliver(change_id, CHANGE)
 
-    assert watchers.told == [CHANGE]
+    assert subscribers.told == [CHANGE]
     assert untold(data_dir) == []
     assert failures(registry) == 0
 
@@ -161,14 +161,14 @@ async def test_a_failure_is_counted_and_logged_with_the_change_and_told_later(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(follow_up, "FIRST_PAUSE_S", 0.001)
-    watchers = Unreliable(error, times=follow_up.ATTEMPTS if isinstance(error, DatabaseBusy) else 1)
+    monkeypatch.setattr(outbox_module, "FIRST_PAUSE_S", 0.001)
+    subscribers = Unreliable(error, times=outbox_module.ATTEMPTS if isinstance(error, DatabaseBusy) else 1)
     later = Outbox(database, clock=lambda: CHANGE.changed_at + timedelta(seconds=OVERDUE_S + 1))
-    following = FollowUp(later, watchers, registry=registry)
+    relay = OutboxRelay(later, subscribers, registry=registry)
     change_id = await written_down(database)
 
     with caplog.at_level(logging.ERROR):
-        await following.run(change_id, CHANGE)
+        await relay.deliver(change_id, CHANGE)
 
     assert failures(registry) == 1
     [record] = caplog.records
@@ -177,24 +177,24 @@ async def test_a_failure_is_counted_and_logged_with_the_change_and_told_later(
         assert str(fact) in record.getMessage()
     assert untold(data_dir) == [change_id]
 
-    telling = asyncio.create_task(following.keep_telling(every_s=0.01))
+    running = asyncio.create_task(relay.run(every_s=0.01))
     deadline = monotonic() + 10
     while untold(data_dir) and monotonic() < deadline:  # noqa: ASYNC110 the database tells no event
         await asyncio.sleep(0.01)
-    telling.cancel()
+    running.cancel()
     assert untold(data_dir) == []
-    assert watchers.told == [CHANGE]
+    assert subscribers.told == [CHANGE]
 
 
 @pytest.mark.anyio
 async def test_work_that_is_cancelled_is_counted_and_stays_cancelled(
     database: Database, data_dir: Path, registry: CollectorRegistry
 ) -> None:
-    watchers = Unreliable(asyncio.CancelledError(), times=1)
+    subscribers = Unreliable(asyncio.CancelledError(), times=1)
     change_id = await written_down(database)
 
     with pytest.raises(asyncio.CancelledError):
-        await FollowUp(Outbox(database), watchers, registry=registry).run(change_id, CHANGE)
+        await OutboxRelay(Outbox(database), subscribers, registry=registry).deliver(change_id, CHANGE)
 
     assert failures(registry) == 1
     assert untold(data_dir) == [change_id]
@@ -220,7 +220,7 @@ async def test_a_change_is_left_to_its_own_process_for_a_while_and_then_to_one_o
 async def test_a_change_that_is_rolled_back_is_neither_recorded_nor_told(database: Database, data_dir: Path) -> None:
     async def interrupted() -> None:
         async with database.writing() as session:
-            await write_down(session, CHANGE)
+            await record_change(session, CHANGE)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -232,10 +232,10 @@ async def test_a_change_that_is_rolled_back_is_neither_recorded_nor_told(databas
 
 @pytest.mark.anyio
 async def test_watchers_hear_of_their_flight_as_long_as_they_watch() -> None:
-    watchers = LocalWatchers()
-    async with watchers.watching(7) as mine, watchers.watching(8) as other:
-        await watchers.notify(CHANGE)
-    await watchers.notify(CHANGE)
+    subscribers = LocalSubscribers()
+    async with subscribers.subscribe(7) as mine, subscribers.subscribe(8) as other:
+        await subscribers.notify(CHANGE)
+    await subscribers.notify(CHANGE)
 
     assert mine.get_nowait() == CHANGE
     assert mine.empty()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from service.upstream.app import create_upstream
-from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.behaviour import Behaviour, FaultController
 from service.upstream.connections import Connections, counting_protocol
 from service.upstream.readings import Readings
 from service.weather.reading import Reading
@@ -35,7 +35,7 @@ def connections() -> Connections:
 
 @pytest.fixture
 def base_url(connections: Connections) -> Iterator[str]:
-    app = create_upstream(Readings([BLIZZARD]), Dial(QUICK), connections=connections, random=Random(1))
+    app = create_upstream(Readings([BLIZZARD]), FaultController(QUICK), connections=connections, random=Random(1))
     with serving(app, http=counting_protocol(connections)) as url:
         yield url
 
@@ -82,7 +82,7 @@ def test_a_behaviour_that_makes_no_sense_changes_nothing(base_url: str) -> None:
 
 
 async def test_another_machine_may_not_change_the_behaviour() -> None:
-    app = create_upstream(Readings([BLIZZARD]), Dial(QUICK), connections=Connections(), random=Random(1))
+    app = create_upstream(Readings([BLIZZARD]), FaultController(QUICK), connections=Connections(), random=Random(1))
     elsewhere = httpx.ASGITransport(app, client=("192.0.2.7", 1000))
     async with httpx.AsyncClient(transport=elsewhere, base_url="http://upstream") as client:
         assert (await client.put("/admin/behaviour", json={"hang_s": 60})).status_code == 403

@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from service.upstream.app import create_upstream
-from service.upstream.behaviour import Behaviour, Dial
+from service.upstream.behaviour import Behaviour, FaultController
 from service.upstream.connections import Connections, counting_protocol
 from service.upstream.readings import Readings
 from service.weather.reading import Reading
@@ -19,7 +19,7 @@ class Upstream:
     """A running upstream and its controls."""
 
     url: str
-    dial: Dial
+    faults: FaultController
     connections: Connections
     traces: list[str]
     """The trace id of each weather request, as its headers told it."""
@@ -43,10 +43,10 @@ def reading(origin: str = "JFK", hour: int = 20) -> Reading:
 
 @pytest.fixture(scope="module")
 def running_upstream() -> Iterator[Upstream]:
-    dial = Dial(Behaviour(median_ms=0, p99_ms=0))
+    faults = FaultController(Behaviour(median_ms=0, p99_ms=0))
     connections = Connections()
     readings = Readings(reading(origin, hour) for origin in ("EWR", "JFK", "LGA") for hour in range(24))
-    app = create_upstream(readings, dial, connections=connections, random=Random(1))
+    app = create_upstream(readings, faults, connections=connections, random=Random(1))
     traces: list[str] = []
 
     async def traced(scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,12 +55,12 @@ def running_upstream() -> Iterator[Upstream]:
         await app(scope, receive, send)
 
     with serving(traced, http=counting_protocol(connections)) as url:
-        yield Upstream(url, dial, connections, traces)
+        yield Upstream(url, faults, connections, traces)
 
 
 @pytest.fixture
 def upstream(running_upstream: Upstream) -> Upstream:
-    """Return a real upstream that answers at once until a test turns its dial."""
-    running_upstream.dial.turn(running_upstream.dial.initial)
+    """Return a real upstream that answers at once until a test injects a fault."""
+    running_upstream.faults.set(running_upstream.faults.initial)
     running_upstream.connections.accepted = 0
     return running_upstream

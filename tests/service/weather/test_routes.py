@@ -46,7 +46,7 @@ def test_the_weather_of_the_whole_hour_is_answered(upstream: Upstream) -> None:
 def test_a_stale_answer_is_the_same_body_and_marked(upstream: Upstream) -> None:
     with service(upstream) as client:
         fresh = client.get(STORM)
-        upstream.dial.turn(SILENT)
+        upstream.faults.set(SILENT)
         stale = client.get(STORM)
 
     assert stale.status_code == 200
@@ -58,7 +58,7 @@ def test_a_stale_answer_is_the_same_body_and_marked(upstream: Upstream) -> None:
 
 
 def test_without_an_earlier_answer_the_client_is_told_when_to_try_again(upstream: Upstream) -> None:
-    upstream.dial.turn(SILENT)
+    upstream.faults.set(SILENT)
     with service(upstream) as client:
         response = client.get(STORM)
 
@@ -92,10 +92,10 @@ def test_a_request_that_can_not_be_answered_says_what_can(
 
 def slowest_during_a_hang(upstream: Upstream, techniques: frozenset[str]) -> float:
     """Return the 99th percentile, in seconds, of another route while weather requests wait for a silent upstream."""
-    upstream.dial.turn(upstream.dial.initial)
+    upstream.faults.set(upstream.faults.initial)
     with service(upstream, techniques) as client:
         client.get("/livez")
-        upstream.dial.turn(SILENT)
+        upstream.faults.set(SILENT)
         stop = threading.Event()
 
         def ask_for_weather() -> None:

@@ -66,7 +66,7 @@ async def test_every_combination_of_techniques_gives_the_same_answers(
     async with opened(upstream.url, techniques) as source:
         answer = await source.at("JFK", HOUR)
         gap = await source.at("JFK", NEVER)
-        upstream.dial.turn(FAILING)
+        upstream.faults.set(FAILING)
         with pytest.raises(UpstreamUnavailable, match="status 503"):
             await source.at("LGA", HOUR)
 
@@ -90,7 +90,7 @@ async def test_a_reused_client_connects_once_and_a_client_per_call_every_time(
 
 
 async def test_concurrent_calls_share_at_most_the_allowed_connections(upstream: Upstream, opened: Open) -> None:
-    upstream.dial.turn(Behaviour(median_ms=5, p99_ms=6))
+    upstream.faults.set(Behaviour(median_ms=5, p99_ms=6))
     async with opened(upstream.url, weather_max_connections=4, weather_deadline_s=5) as source:
         await asyncio.gather(*(source.at("JFK", HOUR) for _ in range(40)))
 
@@ -98,13 +98,13 @@ async def test_concurrent_calls_share_at_most_the_allowed_connections(upstream: 
 
 
 async def test_a_silent_upstream_is_given_up_at_the_deadline(upstream: Upstream, opened: Open) -> None:
-    upstream.dial.turn(SILENT)
+    upstream.faults.set(SILENT)
     async with opened(upstream.url) as source:
         assert await seconds_to_fail(source.at("JFK", HOUR)) == pytest.approx(0.3, abs=0.15)
 
 
 async def test_a_silent_upstream_is_not_asked_again_for_the_same_request(upstream: Upstream, opened: Open) -> None:
-    upstream.dial.turn(SILENT)
+    upstream.faults.set(SILENT)
     async with opened(upstream.url) as source:
         await seconds_to_fail(source.at("JFK", HOUR))
 
@@ -112,14 +112,14 @@ async def test_a_silent_upstream_is_not_asked_again_for_the_same_request(upstrea
 
 
 async def test_without_timeouts_a_silent_upstream_is_waited_for(upstream: Upstream, opened: Open) -> None:
-    upstream.dial.turn(SILENT)
+    upstream.faults.set(SILENT)
     async with opened(upstream.url, frozenset({"async_io", "connection_reuse"})) as source:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(source.at("JFK", HOUR), timeout=1)
 
 
 async def test_a_refused_call_is_sent_again_until_the_upstream_answers(upstream: Upstream, opened: Open) -> None:
-    upstream.dial.turn(Behaviour(median_ms=0, p99_ms=0, failure_rate=0.4))
+    upstream.faults.set(Behaviour(median_ms=0, p99_ms=0, failure_rate=0.4))
     async with opened(upstream.url, weather_deadline_s=5) as source:
         outcomes = await asyncio.gather(*(source.at("JFK", HOUR) for _ in range(200)), return_exceptions=True)
 
@@ -142,9 +142,9 @@ async def test_an_earlier_answer_stands_in_and_says_so(
 ) -> None:
     async with opened(upstream.url, weather_deadline_s=deadline_s) as source:
         fresh = await source.at("JFK", HOUR)
-        upstream.dial.turn(trouble)
+        upstream.faults.set(trouble)
         stale = await source.at("JFK", HOUR)
-        upstream.dial.turn(QUICK)
+        upstream.faults.set(QUICK)
         again = await source.at("JFK", HOUR)
 
     assert fresh is not None
@@ -159,7 +159,7 @@ async def test_an_earlier_answer_stands_in_and_says_so(
 async def test_an_answer_that_is_too_old_does_not_stand_in(upstream: Upstream, opened: Open) -> None:
     async with opened(upstream.url, weather_stale_s=1) as source:
         await source.at("JFK", HOUR)
-        upstream.dial.turn(FAILING)
+        upstream.faults.set(FAILING)
         assert await source.at("JFK", HOUR) is not None
         await asyncio.sleep(1.05)
         await seconds_to_fail(source.at("JFK", HOUR))
@@ -168,7 +168,7 @@ async def test_an_answer_that_is_too_old_does_not_stand_in(upstream: Upstream, o
 async def test_an_open_circuit_leaves_the_upstream_alone_and_closes_after_a_trial(
     upstream: Upstream, opened: Open, registry: CollectorRegistry
 ) -> None:
-    upstream.dial.turn(SILENT)
+    upstream.faults.set(SILENT)
     async with opened(upstream.url, weather_breaker_failures=3, weather_breaker_reset_s=0.5) as source:
         for _ in range(3):
             await seconds_to_fail(source.at("JFK", HOUR))
@@ -179,7 +179,7 @@ async def test_an_open_circuit_leaves_the_upstream_alone_and_closes_after_a_tria
             == 1
         )
 
-        upstream.dial.turn(QUICK)
+        upstream.faults.set(QUICK)
         await asyncio.sleep(0.55)
         assert await source.at("JFK", HOUR) is not None
 
