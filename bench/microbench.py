@@ -13,15 +13,15 @@ from starlette.types import Message
 
 from bench.arms import small_app
 from observability import TelemetrySettings
-from observability.core.resource import process_resource
+from observability.core.resource import build_resource
 from observability.export.counts import ExportCounts
 from observability.http.metrics import HttpMetrics
-from observability.http.request_cycle import Exchange
-from observability.logs.access_log import Access, AccessLog, json_line
+from observability.http.request_cycle import RequestCycle
+from observability.logs.access_log import AccessLog, AccessRecord, json_line
 from observability.request.record import RECORD, current_request
 from observability.request.route_table import RouteTable
 from observability.tracing.fast_path.otlp import SpanEncoder
-from observability.tracing.fast_path.request_span import FinishedRequest, RequestSpan
+from observability.tracing.fast_path.request_span import LazyServerSpan, SpanSnapshot
 from observability.tracing.tracing import Tracing
 
 TIMES: Final = 2_000
@@ -60,11 +60,11 @@ def anatomy() -> list[Step]:
         "route": route, "endpoint": route.endpoint,  # type: ignore[attr-defined]  # a route of FastAPI has one
     }  # fmt: skip
 
-    def exchange(*adds: bytes) -> Exchange:
-        return Exchange(scope, _unused, _sent, routes=routes, adds=frozenset(adds))
+    def cycle(*adds: bytes) -> RequestCycle:
+        return RequestCycle(scope, _unused, _sent, routes=routes, adds=frozenset(adds))
 
     def in_flight() -> None:
-        one = exchange()
+        one = cycle()
         metrics.active.add(one)
         token = current_request.set(one)
         current_request.reset(token)
@@ -72,10 +72,10 @@ def anatomy() -> list[Step]:
         del scope[RECORD]
 
     def begun(tracing: Tracing) -> Callable[[], None]:
-        one = exchange()
+        one = cycle()
         return lambda: _left(tracing.begin(one, {}))
 
-    def answered(one: Exchange) -> None:
+    def answered(one: RequestCycle) -> None:
         one.send(START)
         one.send(BODY)
 
@@ -83,10 +83,12 @@ def anatomy() -> list[Step]:
         _left(always.begin(finished, {}))
         always.finish(finished, handler=HANDLER, status=200, error=None, ended=perf_counter())
 
-    plain, timed, finished = exchange(), exchange(b"server-timing"), exchange()
+    plain, timed, finished = cycle(), cycle(b"server-timing"), cycle()
     answered(finished)
     access = AccessLog(counts=ExportCounts(CollectorRegistry()))
-    access_record = Access(1.7e9, "GET", "/items/7", HANDLER, 200, 0.0012, 0, 52, "127.0.0.1", 1 << 127, 1 << 63, "")
+    access_record = AccessRecord(
+        1.7e9, "GET", "/items/7", HANDLER, 200, 0.0012, 0, 52, "127.0.0.1", 1 << 127, 1 << 63, ""
+    )
     request, encoder = _finished(finished, always), SpanEncoder()
     unsampled, sampled = _fastest(begun(never)), _fastest(begun(always))
     without, with_header = _fastest(lambda: answered(plain)), _fastest(lambda: answered(timed))
@@ -96,10 +98,10 @@ def anatomy() -> list[Step]:
     never.stop(timeout_s=1)
     always.stop(timeout_s=1)
     return [
-        Step("a record of the request: in the scope, current, in flight", "exchange", _fastest(in_flight)),
+        Step("a record of the request: in the scope, current, in flight", "cycle", _fastest(in_flight)),
         Step("its ids, the decision not to sample, a context that carries them", "tracing", unsampled),
-        Step("its response's messages looked at on their way", "exchange", without),
-        Step("`Server-Timing` added", "exchange, server_timing", with_header - without),
+        Step("its response's messages looked at on their way", "cycle", without),
+        Step("`Server-Timing` added", "cycle, server_timing", with_header - without),
         Step("its route's template", "route_table", _fastest(lambda: routes.template(scope, root_path=""))),
         Step("its numbers noted, and counted with those of 99 others", "http_metrics, durations", counted),
         Step("of a sampled one: its trace shown by the numbers", "http_metrics, durations", with_trace - counted),
@@ -119,7 +121,7 @@ def anatomy() -> list[Step]:
     ]
 
 
-def _noted(access: AccessLog, record: Exchange) -> None:
+def _noted(access: AccessLog, record: RequestCycle) -> None:
     access.observe(record, handler=HANDLER, status=200, ended=record.last_byte)
 
 
@@ -133,16 +135,16 @@ def _tracing(sampler: str) -> Tracing:
          "export_delay_ms": 10**7, "export_batch_size": 10**9, "shutdown_timeout_s": 0.1}
     )  # fmt: skip
     tracing = Tracing(settings=settings, counts=ExportCounts(CollectorRegistry()))
-    tracing.start(process_resource(settings, title="bench"))
+    tracing.start(build_resource(settings, title="bench"))
     return tracing
 
 
-def _finished(record: Exchange, tracing: Tracing) -> FinishedRequest:
+def _finished(record: RequestCycle, tracing: Tracing) -> SpanSnapshot:
     _left(tracing.begin(record, {}))
-    resource = process_resource(TelemetrySettings(), title="bench")
+    resource = build_resource(TelemetrySettings(), title="bench")
     end_ns = 1_700_000_000_000_000_000
-    span = cast("RequestSpan", record.span)
-    return span.finished(handler=HANDLER, status=200, seconds=0.0012, end_ns=end_ns, resource=resource)
+    span = cast("LazyServerSpan", record.span)
+    return span.snapshot(handler=HANDLER, status=200, seconds=0.0012, end_ns=end_ns, resource=resource)
 
 
 def _fastest(call: Callable[[], object], *, times: int = TIMES) -> float:

@@ -32,5 +32,5 @@ def doctor_page() -> str:
 
 
 def _table(checks: tuple[Check[Any], ...]) -> list[str]:
-    rows = [f"| `{check.name}` | {check.looks_for} | {check.fix} |" for check in checks]
+    rows = [f"| `{check.name}` | {check.description} | {check.fix} |" for check in checks]
     return ["| check | finds | what to do |", "| --- | --- | --- |", *rows]

@@ -9,7 +9,7 @@ from observability import TelemetrySettings, instrument
 from observability.cache.cache import CacheMetrics
 from observability.cache.compression import CompressionMetrics
 from observability.celery.metrics import TaskMetrics
-from observability.metrics.reference import LABELS, Description, described
+from observability.metrics.reference import LABELS, MetricDescription, metric_reference
 from service.app import create_app
 from service.settings import Settings as ServiceSettings
 
@@ -26,7 +26,7 @@ SERVICE_LABELS = {
 QUIET = TelemetrySettings(metrics_exporter="none", traces_exporter="none")
 
 
-def package_metrics() -> list[Description]:
+def package_metrics() -> list[MetricDescription]:
     """Return the metrics of the package `observability`, with one of everything to watch."""
     registry = CollectorRegistry()
     CacheMetrics(registry)
@@ -41,10 +41,10 @@ def package_metrics() -> list[Description]:
         settings=QUIET,
     )
     client.close()
-    return described(registry)
+    return metric_reference(registry)
 
 
-def service_metrics() -> list[Description]:
+def service_metrics() -> list[MetricDescription]:
     """Return the metrics that the flights service adds."""
     registry = CollectorRegistry()
     settings = ServiceSettings(
@@ -52,7 +52,7 @@ def service_metrics() -> list[Description]:
     )
     create_app(settings, registry=registry, telemetry=QUIET)
     package = {one.name for one in package_metrics()}
-    return [one for one in described(registry) if one.name not in package]
+    return [one for one in metric_reference(registry) if one.name not in package]
 
 
 def metrics_page() -> str:
@@ -78,7 +78,7 @@ def metrics_page() -> str:
     )
 
 
-def _table(metrics: list[Description]) -> list[str]:
+def _table(metrics: list[MetricDescription]) -> list[str]:
     rows = [
         f"| `{one.name}` | {one.kind} | {', '.join(f'`{label}`' for label in one.labels) or 'none'} | {one.help} |"
         for one in metrics

@@ -24,10 +24,10 @@ def doctor(
     """
     from rich.console import Console
 
-    from observability.doctor import NotAnApplication, Unreachable, examine
+    from observability.doctor import NotAnApplication, Unreachable, run_checks
 
     try:
-        findings = examine(target, metrics_url=metrics_url, slo_thresholds_s=slo)
+        findings = run_checks(target, metrics_url=metrics_url, slo_thresholds_s=slo)
     except (NotAnApplication, Unreachable) as error:
         typer.echo(f"flightdeck doctor: {error}", err=True)
         raise typer.Exit(2) from error
@@ -36,7 +36,7 @@ def doctor(
     else:
         console = Console(highlight=False, soft_wrap=True)
         for finding in findings:
-            console.print(f"[bold red]✗ {finding.check}[/]  {finding.found}", markup=True)
+            console.print(f"[bold red]✗ {finding.check}[/]  {finding.message}", markup=True)
             console.print(f"  [green]→[/] {finding.fix}\n")
         console.print(f"{len(findings)} findings" if findings else "[bold green]✓[/] nothing found")
     raise typer.Exit(1 if findings else 0)

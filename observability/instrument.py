@@ -61,20 +61,20 @@ def instrument(  # noqa: PLR0913 one argument for each kind of thing that is wat
     )
     app._observability = telemetry  # type: ignore[attr-defined]  # noqa: SLF001 the mark that says it is done
     if engines:
-        telemetry.watch_engines(engines)
+        telemetry.instrument_engines(engines)
     if http_clients:
-        telemetry.watch_http_clients(http_clients)
+        telemetry.instrument_http_clients(http_clients)
     if celery is not None:
-        telemetry.watch_tasks(celery)
-    telemetry.watch_redis(redis)
+        telemetry.instrument_tasks(celery)
+    telemetry.instrument_redis(redis)
     if telemetry.settings.enabled:
-        _silence_framework(app)
+        _disable_fastapi_telemetry(app)
         _wrap_stack(app, telemetry)
     _wrap_lifespan(app, telemetry)
     return telemetry
 
 
-def _silence_framework(app: Starlette) -> None:
+def _disable_fastapi_telemetry(app: Starlette) -> None:
     """Switch off FastAPI's own telemetry, as `FastAPI(telemetry=...)` can.
 
     It stands back for the OpenTelemetry middleware in the stack, but finds that out anew for every request, which takes

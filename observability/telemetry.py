@@ -13,20 +13,20 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from observability.clients.httpx import Client, HttpClientMetrics
-from observability.core.internal_errors import guarded, register_failures
+from observability.core.internal_errors import register_internal_errors, suppress_internal_errors
 from observability.core.labels import OTHER
 from observability.core.limits import Deadline
-from observability.core.resource import process_resource
+from observability.core.resource import build_resource
 from observability.core.semconv import prefer_stable_conventions
 from observability.core.settings import TelemetrySettings
 from observability.database.pool import PoolMetrics
 from observability.database.queries import QueryMetrics
-from observability.errors.reporter import Errors
+from observability.errors.reporter import ErrorReporter
 from observability.export.counts import ExportCounts
 from observability.http.metrics import HttpMetrics
 from observability.http.middleware import InstrumentationMiddleware, Observer, Signals
 from observability.http.websocket import WebSocketMetrics, observed_websockets
-from observability.logs.logs import Logs
+from observability.logs.logs import LoggingSetup
 from observability.metrics.server import MetricsServer
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import RouteTable
@@ -59,14 +59,14 @@ class Telemetry:
         self.settings = settings
         self._title = title
         self._is_running = False
-        register_failures(registry)
+        register_internal_errors(registry)
         self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
         self.websockets = WebSocketMetrics(registry)
         self.saturation = Saturation(registry)
         counts = ExportCounts(registry)
         self.tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
-        self.errors = Errors(settings=settings, counts=counts)
-        self.logs = Logs(settings=settings, counts=counts)
+        self.errors = ErrorReporter(settings=settings, counts=counts)
+        self.logs = LoggingSetup(settings=settings, counts=counts)
         self._before: list[tuple[str, Observer]] = []
         self._server = MetricsServer(registry, settings=settings)
 
@@ -75,7 +75,7 @@ class Telemetry:
         """The port that serves this process's metrics, or None while none does."""
         return self._server.port
 
-    def watch_engines(self, engines: Mapping[str, Engine | AsyncEngine]) -> None:
+    def instrument_engines(self, engines: Mapping[str, Engine | AsyncEngine]) -> None:
         """Watch the pools and statements of the engines, by role."""
         pools = PoolMetrics(self.registry)
         queries = QueryMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
@@ -89,35 +89,35 @@ class Telemetry:
 
         self._before.append(("queries", observe))
 
-    def watch_http_clients(self, clients: Mapping[str, Client]) -> None:
+    def instrument_http_clients(self, clients: Mapping[str, Client]) -> None:
         """Time the calls of httpx clients, by name, and let them carry the trace."""
         metrics = HttpClientMetrics(self.registry, tracer_provider=self.tracing.provider)
         for name, client in clients.items():
             metrics.attach(name, client)
 
-    def watch_redis(self, clients: Iterable[Any]) -> None:
+    def instrument_redis(self, clients: Iterable[Any]) -> None:
         """Trace the commands of redis-py clients, without their arguments."""
         prefer_stable_conventions()
         for client in clients:
             RedisInstrumentor.instrument_client(client, tracer_provider=self.tracing.provider)
 
-    def watch_tasks(self, app: "Celery") -> None:
+    def instrument_tasks(self, app: "Celery") -> None:
         """Count the tasks that this process publishes, and let them carry the trace and their time."""
         from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 the same
-        from observability.celery.tracing import trace_tasks  # noqa: PLC0415 Celery is slow to import
+        from observability.celery.tracing import instrument_celery  # noqa: PLC0415 Celery is slow to import
 
         TaskMetrics(self.registry).attach(app)
-        trace_tasks()
+        instrument_celery()
 
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
         """Return the inner application, observed; routes are those of `app`."""
         routes = RouteTable(app)
-        always = [*self._before]
+        observers = [*self._before]
         if self.logs.access is not None:
-            always.append(("access_log", self.logs.access.observe))
-        noteworthy: list[tuple[str, Observer]] = [("traces", self.tracing.finish), ("logs", self.logs.observe)]
+            observers.append(("access_log", self.logs.access.observe))
+        sampled_observers: list[tuple[str, Observer]] = [("traces", self.tracing.finish), ("logs", self.logs.observe)]
         if self.errors.enabled:
-            noteworthy.append(("errors", self.errors.observe))
+            sampled_observers.append(("errors", self.errors.observe))
         return InstrumentationMiddleware(
             inner,
             websockets=observed_websockets(
@@ -131,11 +131,11 @@ class Telemetry:
             signals=Signals(
                 tracing=self.tracing,
                 metrics=self.http,
-                always=always,
-                when_noteworthy=noteworthy,
+                observers=observers,
+                sampled_observers=sampled_observers,
                 response_headers=frozenset(name.encode() for name in self.settings.response_headers),
             ),
-            at_first=self._look_whether_it_runs,
+            on_first_request=self._warn_if_not_started,
         )
 
     def start(self) -> None:
@@ -143,16 +143,16 @@ class Telemetry:
         if self._is_running:
             return
         self._is_running = True
-        resource = process_resource(self.settings, title=self._title)
-        with guarded("logs_start"):
+        resource = build_resource(self.settings, title=self._title)
+        with suppress_internal_errors("logs_start"):
             self.logs.start(resource)
-        with guarded("traces_start"):
+        with suppress_internal_errors("traces_start"):
             self.tracing.start(resource)
-        with guarded("errors_start"):
+        with suppress_internal_errors("errors_start"):
             self.errors.start(resource)
         self.saturation.start()
         if self.settings.metrics_exporter == "prometheus":
-            with guarded("metrics_server"):
+            with suppress_internal_errors("metrics_server"):
                 self._server.start(resource)
 
     def stop(self) -> None:
@@ -160,16 +160,16 @@ class Telemetry:
         self._is_running = False
         deadline = Deadline(self.settings.shutdown_timeout_s)
         self.saturation.stop()
-        with guarded("errors_stop"):
-            self.errors.stop(timeout_s=deadline.left_s)
-        with guarded("traces_stop"):
-            self.tracing.stop(timeout_s=deadline.left_s)
-        with guarded("metrics_server"):
+        with suppress_internal_errors("errors_stop"):
+            self.errors.stop(timeout_s=deadline.remaining_s)
+        with suppress_internal_errors("traces_stop"):
+            self.tracing.stop(timeout_s=deadline.remaining_s)
+        with suppress_internal_errors("metrics_server"):
             self._server.stop()
-        with guarded("logs_stop"):
-            self.logs.stop(timeout_s=deadline.left_s)
+        with suppress_internal_errors("logs_stop"):
+            self.logs.stop(timeout_s=deadline.remaining_s)
 
-    def _look_whether_it_runs(self) -> None:
+    def _warn_if_not_started(self) -> None:
         """Say so if requests come although nothing was started, and something should have been."""
         wanted = {self.settings.metrics_exporter, self.settings.traces_exporter}
         if not self._is_running and wanted != {"none"}:

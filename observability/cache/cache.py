@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from observability.core.labels import BoundedValues
-from observability.metrics.histogram import Durations, Example, HistogramView, LabelValues
+from observability.metrics.histogram import BucketCounts, Example, HistogramFamily, LabelValues
 from observability.request.record import current_request
 
 RESULTS: Final = ("hit", "stale", "miss", "coalesced", "error")
@@ -36,9 +36,9 @@ class CacheMetrics(Collector):
         self._cache = BoundedValues()
         self._level = BoundedValues.closed(LEVELS)
         self._result = BoundedValues.closed(RESULTS)
-        self._lookups: dict[LabelValues, Durations] = {}
+        self._lookups: dict[LabelValues, BucketCounts] = {}
         self._lock = Lock()
-        self._view = HistogramView(counted_s=LOOKUP_BUCKETS_S, bounds_s=LOOKUP_BUCKETS_S)
+        self._view = HistogramFamily(counted_s=LOOKUP_BUCKETS_S, bounds_s=LOOKUP_BUCKETS_S)
         labels = ("cache", "level")
         self._entries = Gauge("cache_entries", "Entries that the cache holds.", labels, registry=registry)
         self._size = Gauge("cache_size_bytes", "Memory that the cache's entries take.", labels, registry=registry)
@@ -59,10 +59,10 @@ class CacheMetrics(Collector):
         with self._lock:
             durations.observe(max(seconds, 0.0), example)
 
-    def _durations(self, cache: str, level: str, result: str) -> Durations:
+    def _durations(self, cache: str, level: str, result: str) -> BucketCounts:
         """Return the numbers under these labels, or under what is left of them."""
         values = self._cache(cache), self._level(level), self._result(result)
-        return self._lookups.setdefault(values, Durations(LOOKUP_BUCKETS_S))
+        return self._lookups.setdefault(values, BucketCounts(LOOKUP_BUCKETS_S))
 
     def _told_trace(self, cache: str, level: str, result: str) -> Example | None:
         """Tell the current span of a lookup; return its trace if somebody keeps that."""
@@ -77,13 +77,13 @@ class CacheMetrics(Collector):
         context = span.get_span_context()
         return (f"{context.trace_id:032x}", time()) if context.trace_flags.sampled else None
 
-    def resized(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
+    def set_size(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
         """Set how many entries a level of the cache holds and how many bytes they take."""
         labels = self._cache(cache), self._level(level)
         self._entries.labels(*labels).set(entries)
         self._size.labels(*labels).set(size_bytes)
 
-    def invalidated(self, cache: str, *, level: str, entries: int = 1) -> None:
+    def count_invalidations(self, cache: str, *, level: str, entries: int = 1) -> None:
         """Count entries that an invalidation made unusable."""
         self._invalidations.labels(self._cache(cache), self._level(level)).inc(entries)
 

@@ -14,7 +14,7 @@ from celery.exceptions import Reject
 from celery.worker.request import Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import BoundedValues
 from observability.metrics.histogram import exemplar
 
@@ -64,21 +64,21 @@ class TaskMetrics:
         """Count a message that is about to be sent."""
         self._published.labels(self._task(task)).inc()
 
-    def begun(self, task_id: str, task: str, *, waited_s: float | None) -> None:
-        """Note that a task begins to run, after it waited in its queue."""
+    def started(self, task_id: str, task: str, *, waited_s: float | None) -> None:
+        """SpanEvent that a task begins to run, after it waited in its queue."""
         name = self._task(task)
         self._running[task_id] = name, perf_counter()
         if waited_s is not None:
             self._queue_wait.labels(name).observe(waited_s, exemplar())
 
-    def ended(self, task_id: str, state: str) -> None:
-        """Note how the execution ended."""
+    def finished(self, task_id: str, state: str) -> None:
+        """SpanEvent how the execution ended."""
         name, started = self._running.pop(task_id, ("", 0.0))
         if name:
             self._run_time.labels(name).observe(perf_counter() - started, exemplar())
             self._ended.labels(name, self._state(state.lower())).inc()
 
-    def ended_elsewhere(self, task_id: str, task: str, *, error: BaseException | None) -> None:
+    def failed_in_main_process(self, task_id: str, task: str, *, error: BaseException | None) -> None:
         """Count a failure that only the worker's main process can tell of: time limit exceeded, process lost.
 
         It tells of a rejected task too, which was counted where it ran, and of a time limit twice.
@@ -132,7 +132,7 @@ def _metrics_of(app: Celery) -> Iterator[TaskMetrics]:
 
 def _publishing(sender: str, headers: dict[str, Any], **_: Any) -> None:
     """Stamp the message; only the name of its task says which application it belongs to."""
-    with guarded("tasks"):
+    with suppress_internal_errors("tasks"):
         headers[PUBLISHED_AT] = time()  # also of a retry, which carries the headers of the first message
         apps = list(_attached)
         app = next((app for app in apps if sender in app.tasks), apps[-1] if apps else None)
@@ -141,24 +141,24 @@ def _publishing(sender: str, headers: dict[str, Any], **_: Any) -> None:
 
 
 def _begun(task_id: str, task: "Task[Any, Any]", **_: Any) -> None:
-    with guarded("tasks"):
+    with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(task.app):
-            metrics.begun(task_id, task.name, waited_s=queue_wait_s(vars(task.request), now=time()))
+            metrics.started(task_id, task.name, waited_s=queue_wait_s(vars(task.request), now=time()))
 
 
 def _ended(task_id: str, task: "Task[Any, Any]", state: str | None = None, **_: Any) -> None:
-    with guarded("tasks"):
+    with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(task.app):
-            metrics.ended(task_id, state or "failure")
+            metrics.finished(task_id, state or "failure")
 
 
 def _revoked(sender: "Task[Any, Any]", request: Request, **_: Any) -> None:  # noqa: ARG001 keywords that Celery passes
-    with guarded("tasks"):
+    with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(sender.app):
             metrics.revoked(sender.name)
 
 
 def _failed(sender: "Task[Any, Any]", task_id: str, exception: BaseException | None = None, **_: Any) -> None:
-    with guarded("tasks"):
+    with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(sender.app):
-            metrics.ended_elsewhere(task_id, sender.name, error=exception)
+            metrics.failed_in_main_process(task_id, sender.name, error=exception)

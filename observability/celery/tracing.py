@@ -23,7 +23,7 @@ from observability.core.semconv import prefer_stable_conventions
 _publishing: Final[ContextVar[Span | None]] = ContextVar("observability_publishing", default=None)
 
 
-class TaskTraces(CeleryInstrumentor):
+class CeleryTracing(CeleryInstrumentor):
     """The official instrumentation, with publishing spans that never outlive their publication."""
 
     _instance = None  # its own singleton, not the one of the base class
@@ -49,18 +49,18 @@ class TaskTraces(CeleryInstrumentor):
             span.end()
 
 
-def trace_tasks() -> None:
+def instrument_celery() -> None:
     """Trace the Celery tasks that this process publishes and runs, once, unless somebody already does."""
     prefer_stable_conventions()
     if not _traces(CeleryInstrumentor).is_instrumented_by_opentelemetry:
-        traces = _traces(TaskTraces)
+        traces = _traces(CeleryTracing)
         if not traces.is_instrumented_by_opentelemetry:
             traces.instrument()
 
 
-def stop_tracing_tasks() -> None:
-    """Undo `trace_tasks()`."""
-    traces = _traces(TaskTraces)
+def uninstrument_celery() -> None:
+    """Undo `instrument_celery()`."""
+    traces = _traces(CeleryTracing)
     if traces.is_instrumented_by_opentelemetry:
         traces.uninstrument()
 

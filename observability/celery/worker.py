@@ -22,16 +22,16 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from observability.celery.metrics import TaskMetrics
-from observability.celery.tracing import trace_tasks
-from observability.core.internal_errors import guarded, register_failures
+from observability.celery.tracing import instrument_celery
+from observability.core.internal_errors import register_internal_errors, suppress_internal_errors
 from observability.core.limits import Deadline
-from observability.core.resource import process_resource
+from observability.core.resource import build_resource
 from observability.core.settings import TelemetrySettings
 from observability.database.pool import PoolMetrics
 from observability.database.queries import QueryMetrics
-from observability.errors.reporter import Errors
+from observability.errors.reporter import ErrorReporter
 from observability.export.counts import ExportCounts
-from observability.logs.logs import Logs
+from observability.logs.logs import LoggingSetup
 from observability.metrics.server import MetricsServer
 from observability.saturation.runtime import RuntimeMetrics
 from observability.tracing.tracing import Tracing
@@ -55,14 +55,14 @@ class WorkerTelemetry:
         self.registry = registry
         self._settings = settings
         self._title = app.main or "celery"
-        register_failures(registry)
+        register_internal_errors(registry)
         self._runtime = RuntimeMetrics(registry)
         counts = ExportCounts(registry)
         self._tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
-        self.errors = Errors(settings=settings, counts=counts)
+        self.errors = ErrorReporter(settings=settings, counts=counts)
         # Celery lets `sys.stderr` write to the log; a worker has no requests for an access log.
         quiet = settings.model_copy(update={"access_log": False})
-        self._logs = Logs(settings=quiet, counts=counts, stream=sys.__stderr__)
+        self._logs = LoggingSetup(settings=quiet, counts=counts, stream=sys.__stderr__)
         TaskMetrics(registry).attach(app)
         if engines:
             pools, queries = PoolMetrics(registry), QueryMetrics(registry, tracer=self._tracing.provider.get_tracer(""))
@@ -74,35 +74,35 @@ class WorkerTelemetry:
     def start(self, *, traces: bool = True) -> None:
         """Begin to export and to serve metrics."""
         self._runtime.start()
-        resource = process_resource(self._settings, title=self._title)
-        with guarded("logs_start"):
+        resource = build_resource(self._settings, title=self._title)
+        with suppress_internal_errors("logs_start"):
             self._logs.start(resource)
         if traces:
-            with guarded("traces_start"):
+            with suppress_internal_errors("traces_start"):
                 self._tracing.start(resource)
-        with guarded("errors_start"):
+        with suppress_internal_errors("errors_start"):
             self.errors.start(resource)
         if self._settings.metrics_exporter == "prometheus":
-            with guarded("metrics_server"):
+            with suppress_internal_errors("metrics_server"):
                 self._server.start(resource)
 
     def stop(self) -> None:
         """Export what is left, within the shutdown timeout for all of it, and stop serving metrics."""
         deadline = Deadline(self._settings.shutdown_timeout_s)
         self._runtime.stop()
-        with guarded("errors_stop"):
-            self.errors.stop(timeout_s=deadline.left_s)
-        with guarded("traces_stop"):
-            self._tracing.stop(timeout_s=deadline.left_s)
-        with guarded("metrics_server"):
+        with suppress_internal_errors("errors_stop"):
+            self.errors.stop(timeout_s=deadline.remaining_s)
+        with suppress_internal_errors("traces_stop"):
+            self._tracing.stop(timeout_s=deadline.remaining_s)
+        with suppress_internal_errors("metrics_server"):
             self._server.stop()
-        with guarded("logs_stop"):
-            self._logs.stop(timeout_s=deadline.left_s)
+        with suppress_internal_errors("logs_stop"):
+            self._logs.stop(timeout_s=deadline.remaining_s)
 
-    def abandon(self) -> None:
+    def discard_after_fork(self) -> None:
         """Let go of what a forked child inherited from its parent."""
         self._runtime.stop()
-        self._server.abandon()
+        self._server.discard_after_fork()
         self._logs.stop(timeout_s=self._settings.shutdown_timeout_s)
 
 
@@ -119,7 +119,7 @@ class _Worker:
     def start(self, *, traces: bool = True, ports_left: int = 0) -> None:
         """Start this process's telemetry, unless it runs; `ports_left` are free for others before its own."""
         if self._telemetry is not None and self._made_by != os.getpid():
-            self._telemetry.abandon()
+            self._telemetry.discard_after_fork()
             self._telemetry = None
             self._options["registry"] = CollectorRegistry()  # the copy of the parent's may be locked for ever
             self._runs = False
@@ -164,7 +164,7 @@ def instrument_worker(
     In processes that are no worker it does nothing but let published tasks carry their trace and their time. Arguments
     are those of `instrument()`; each forked child has a registry of its own.
     """
-    trace_tasks()
+    instrument_celery()
     _workers[app] = _Worker(
         app,
         engines=engines,
@@ -184,7 +184,7 @@ def instrument_worker(
 
 def _process_begins(**_: Any) -> None:
     for worker in list(_workers.values()):
-        with guarded("worker"):
+        with suppress_internal_errors("worker"):
             worker.start()
 
 
@@ -194,18 +194,18 @@ def _worker_ready(sender: Consumer, **_: Any) -> None:
     children = int(sender.pool.limit) if forks else 0
     for app, worker in list(_workers.items()):
         if app is sender.app:
-            with guarded("worker"):
+            with suppress_internal_errors("worker"):
                 worker.start(traces=not forks, ports_left=children)
 
 
 def _process_ends(**_: Any) -> None:
     for worker in list(_workers.values()):
-        with guarded("worker"):
+        with suppress_internal_errors("worker"):
             worker.stop()
 
 
 def _task_failed(sender: "Task[Any, Any]", task_id: str, exception: BaseException | None = None, **_: Any) -> None:
     worker = _workers.get(sender.app)
     if worker is not None and exception is not None:
-        with guarded("worker"):
+        with suppress_internal_errors("worker"):
             worker.failed(sender, task_id, exception)

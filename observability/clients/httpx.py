@@ -15,12 +15,12 @@ from opentelemetry.semconv.attributes.url_attributes import URL_FULL
 from opentelemetry.trace import Span, TracerProvider
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
 from observability.core.semconv import prefer_stable_conventions
 from observability.metrics.histogram import exemplar
 from observability.request.record import METHODS
-from observability.request.server_timing import record
+from observability.request.server_timing import add_timing
 
 DURATION_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 CONNECT_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -60,7 +60,7 @@ class HttpClientMetrics:
             tracer_provider=self._tracer_provider,
             request_hook=_drop_query_later if asynchronous else _drop_query,
         )
-        calls = _Calls(name, self)
+        calls = _ClientMetrics(name, self)
         if isinstance(client, httpx.AsyncClient):
             client._transport = _AsyncTransport(client._transport, calls)  # noqa: SLF001 as the official one does
             client._mounts = {  # noqa: SLF001 proxies and such
@@ -77,7 +77,7 @@ class HttpClientMetrics:
 
 def _drop_query(span: Span, request: RequestInfo) -> None:
     """Keep the values of the query out of the trace: the official instrumentation hides but a few names."""
-    with guarded("http_clients"):
+    with suppress_internal_errors("http_clients"):
         url = request.url
         if not isinstance(url, httpx.URL):
             scheme, host, port, raw_path = url
@@ -89,7 +89,7 @@ async def _drop_query_later(span: Span, request: RequestInfo) -> None:
     _drop_query(span, request)
 
 
-class _Calls:
+class _ClientMetrics:
     """The calls of one client."""
 
     def __init__(self, name: str, metrics: HttpClientMetrics) -> None:
@@ -99,61 +99,61 @@ class _Calls:
         self._inprogress = metrics.inprogress.labels(name)
 
     @contextmanager
-    def one(self, request: httpx.Request) -> Iterator[Callable[[httpx.Response], None]]:
+    def timed(self, request: httpx.Request) -> Iterator[Callable[[httpx.Response], None]]:
         """Time one call; the block tells its response."""
         status = "error"
 
-        def answered(response: httpx.Response) -> None:
+        def set_response(response: httpx.Response) -> None:
             nonlocal status
             status = str(response.status_code)
 
         self._inprogress.inc()
         started = perf_counter()
         try:
-            yield answered
+            yield set_response
         except httpx.TimeoutException:
             status = "timeout"
             raise
         finally:
             seconds = perf_counter() - started
             self._inprogress.dec()
-            with guarded("http_clients"):
+            with suppress_internal_errors("http_clients"):
                 method = request.method if request.method in METHODS else OTHER
                 self._duration.labels(self._name, method, status).observe(seconds, exemplar())
-                record("upstream", seconds)
+                add_timing("upstream", seconds)
 
     def connects(self) -> Callable[[str, dict[str, Any]], None]:
         """Return a listener to httpcore's events about one call."""
         started = 0.0
 
-        def heard(event: str, _: dict[str, Any]) -> None:
+        def on_trace_event(event: str, _: dict[str, Any]) -> None:
             nonlocal started
             if event == "connection.connect_tcp.started":
                 started = perf_counter()
             elif event == "connection.connect_tcp.complete":
-                with guarded("http_clients"):
+                with suppress_internal_errors("http_clients"):
                     self._connect.observe(perf_counter() - started, exemplar())
 
-        return heard
+        return on_trace_event
 
 
 class _Transport(httpx.BaseTransport):
-    def __init__(self, inner: httpx.BaseTransport, calls: _Calls) -> None:
+    def __init__(self, inner: httpx.BaseTransport, calls: _ClientMetrics) -> None:
         self._inner = inner
         self._calls = calls
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        heard, before = self._calls.connects(), request.extensions.get("trace")
+        on_trace_event, before = self._calls.connects(), request.extensions.get("trace")
 
         def trace(event: str, info: dict[str, Any]) -> None:
-            heard(event, info)
+            on_trace_event(event, info)
             if before is not None:
                 before(event, info)
 
         request.extensions = {**request.extensions, "trace": trace}
-        with self._calls.one(request) as answered:
+        with self._calls.timed(request) as set_response:
             response = self._inner.handle_request(request)
-            answered(response)
+            set_response(response)
         return response
 
     def close(self) -> None:
@@ -161,22 +161,22 @@ class _Transport(httpx.BaseTransport):
 
 
 class _AsyncTransport(httpx.AsyncBaseTransport):
-    def __init__(self, inner: httpx.AsyncBaseTransport, calls: _Calls) -> None:
+    def __init__(self, inner: httpx.AsyncBaseTransport, calls: _ClientMetrics) -> None:
         self._inner = inner
         self._calls = calls
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        heard, before = self._calls.connects(), request.extensions.get("trace")
+        on_trace_event, before = self._calls.connects(), request.extensions.get("trace")
 
         async def trace(event: str, info: dict[str, Any]) -> None:
-            heard(event, info)
+            on_trace_event(event, info)
             if before is not None:
                 await before(event, info)
 
         request.extensions = {**request.extensions, "trace": trace}
-        with self._calls.one(request) as answered:
+        with self._calls.timed(request) as set_response:
             response = await self._inner.handle_async_request(request)
-            answered(response)
+            set_response(response)
         return response
 
     async def aclose(self) -> None:

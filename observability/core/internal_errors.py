@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 logger = logging.getLogger("observability")
 
 
-class _Failures:
+class _InternalErrors:
     """How often telemetry failed in this process, by place."""
 
     def __init__(self) -> None:
@@ -30,19 +30,19 @@ class _Failures:
         return before == 0
 
 
-_failures: Final = _Failures()
+_internal_errors: Final = _InternalErrors()
 
 
-def swallow(where: str, error: Exception) -> None:
-    """Count `error` under `where` and log the first one there; inside `failures_raised()` raise it instead."""
-    if _failures.raising:
+def record_internal_error(where: str, error: Exception) -> None:
+    """Count `error` under `where` and log the first one there; inside `raise_internal_errors()` raise it instead."""
+    if _internal_errors.raising:
         raise error
-    if _failures.count(where):
+    if _internal_errors.count(where):
         logger.error("telemetry failed in %s; later failures there are only counted", where, exc_info=error)
 
 
-class guarded:  # noqa: N801 reads as a statement: `with guarded("http"):`
-    """A block whose exceptions never reach the request: `with guarded("pool"): ...`."""
+class suppress_internal_errors:  # noqa: N801 reads as a statement: `with suppress_internal_errors("http"):`
+    """A block whose exceptions never reach the request: `with suppress_internal_errors("pool"): ...`."""
 
     __slots__ = ("where",)
 
@@ -58,38 +58,38 @@ class guarded:  # noqa: N801 reads as a statement: `with guarded("http"):`
         """Swallow an `Exception`; let `KeyboardInterrupt`, cancellation and the like pass."""
         if not isinstance(error, Exception):
             return False
-        swallow(self.where, error)
+        record_internal_error(self.where, error)
         return True
 
 
 @contextmanager
-def failures_raised(raised: bool = True) -> Iterator[None]:
-    """Raise what telemetry would swallow, or with `False` swallow it again: for tests."""
-    before = _failures.raising
-    _failures.raising = raised
+def raise_internal_errors(raised: bool = True) -> Iterator[None]:
+    """Raise internal errors inside the block, or with `False` record them again: for tests."""
+    before = _internal_errors.raising
+    _internal_errors.raising = raised
     try:
         yield
     finally:
-        _failures.raising = before
+        _internal_errors.raising = before
 
 
-def failure_count(where: str) -> int:
+def internal_error_count(where: str) -> int:
     """Return how many failures were swallowed under `where` since the process started."""
-    return _failures.counts.get(where, 0)
+    return _internal_errors.counts.get(where, 0)
 
 
-class _FailureCollector(Collector):
+class _InternalErrorCollector(Collector):
     """Gives `observability_errors_total{where}` to a registry."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily(
             "observability_errors", "Failures of telemetry code that requests did not notice.", labels=("where",)
         )
-        for where, count in sorted(_failures.counts.copy().items()):
+        for where, count in sorted(_internal_errors.counts.copy().items()):
             family.add_metric((where,), count)
         yield family
 
 
-def register_failures(registry: CollectorRegistry) -> None:
+def register_internal_errors(registry: CollectorRegistry) -> None:
     """Add the process's `observability_errors_total{where}` to the registry."""
-    registry.register(_FailureCollector())
+    registry.register(_InternalErrorCollector())

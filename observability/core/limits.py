@@ -5,7 +5,7 @@ from time import monotonic, perf_counter
 from typing import Final
 
 
-class PerSecond:
+class RateLimiter:
     """Admits a number of events in each second."""
 
     def __init__(self, limit: int) -> None:
@@ -13,7 +13,7 @@ class PerSecond:
         self._second = 0
         self._admitted = 0
 
-    def admits(self) -> bool:
+    def allow(self) -> bool:
         """Whether there is room for one more in this second."""
         second = int(perf_counter())
         if second != self._second:
@@ -33,12 +33,12 @@ class Deadline:
         self._moment = monotonic() + seconds
 
     @property
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """Seconds until then, and a little more than nothing afterwards."""
         return max(_LEAST_S, self._moment - monotonic())
 
 
-def within(seconds: float, work: Thread) -> bool:
+def run_with_timeout(seconds: float, work: Thread) -> bool:
     """Run the thread for at most that long; return whether it ended. A daemon thread is left behind otherwise."""
     work.start()
     work.join(seconds)

@@ -20,7 +20,7 @@ DISTRIBUTION: Final = "telemetry.distro.name"
 """By this attribute a tail sampler knows whose traces exemplars may point at; a convention still in development."""
 
 
-def process_resource(settings: TelemetrySettings, *, title: str) -> Resource:
+def build_resource(settings: TelemetrySettings, *, title: str) -> Resource:
     """Return this process's identity; every call makes another `service.instance.id`, so ask once per worker.
 
     The service's name is the configured one, else the application's title, else `unknown_service:python`.

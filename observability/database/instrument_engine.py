@@ -43,7 +43,7 @@ def listen(engine: Engine, purpose: str, listeners: Listeners) -> None:
         event.listen(engine, identifier, listener)
 
 
-def is_watched(engine: Engine) -> bool:
+def is_instrumented(engine: Engine) -> bool:
     """Return whether somebody listens to the engine's statements and its pool."""
     return {"pool", "executions"} <= _listening.get(engine, {}).keys()
 

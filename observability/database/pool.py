@@ -17,10 +17,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.database.instrument_engine import AlreadyAttached, Listeners, listen, sync_engine
 from observability.metrics.histogram import exemplar
-from observability.request.server_timing import record
+from observability.request.server_timing import add_timing
 
 WAIT_BUCKETS_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 USE_BUCKETS_S: Final = (
@@ -170,7 +170,7 @@ class _WatchedPool:
             return self._timed(watched, take)
 
         def timed_create(rec: ConnectionPoolEntry) -> Any:
-            with guarded("pool"):
+            with suppress_internal_errors("pool"):
                 self._connecting(rec)
             return create(rec)
 
@@ -192,7 +192,7 @@ class _WatchedPool:
             raise
         finally:
             _current_wait.reset(token)
-            with guarded("pool"):
+            with suppress_internal_errors("pool"):
                 self._waited(wait)
 
     def _waited(self, wait: _Wait) -> None:
@@ -202,7 +202,7 @@ class _WatchedPool:
         seconds = perf_counter() - wait.started
         wait.started = None
         self._wait_time.observe(seconds, exemplar())
-        record("db", seconds)
+        add_timing("db", seconds)
 
     def _connecting(self, entry: ConnectionPoolEntry) -> None:
         wait = _current_wait.get()
@@ -211,22 +211,22 @@ class _WatchedPool:
         _info(entry)[_CONNECTING] = perf_counter()
 
     def _connected(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ARG002 SQLAlchemy's signature
-        with guarded("pool"):
+        with suppress_internal_errors("pool"):
             self._open.add(entry)
             started = _info(entry).pop(_CONNECTING, None)
             if started is not None:
                 seconds = perf_counter() - started
                 self._create_time.observe(seconds, exemplar())
-                record("db", seconds)
+                add_timing("db", seconds)
 
     def _checked_out(self, dbapi_connection: Any, entry: ConnectionPoolEntry, proxy: Any) -> None:  # noqa: ARG002 the same
-        with guarded("pool"):
+        with suppress_internal_errors("pool"):
             self._open.add(entry)
             self._used.add(entry)
             _info(entry)[_IN_USE] = perf_counter()
 
     def _checked_in(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ARG002 the same
-        with guarded("pool"):
+        with suppress_internal_errors("pool"):
             self._used.discard(entry)
             started = _info(entry).pop(_IN_USE, None)
             if started is not None:

@@ -21,10 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from observability.core.labels import BoundedValues
 from observability.database.instrument_engine import AlreadyAttached, sync_engine
 from observability.database.sql import Statement
-from observability.database.statements import Execution, leave_span, watch_executions
-from observability.metrics.histogram import Durations, HistogramView, LabelValues, exemplar_of
+from observability.database.statements import StatementExecution, emit_span, listen_to_statements
+from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar_of
 from observability.request.record import RequestRecord, current_request
-from observability.request.server_timing import record
+from observability.request.server_timing import add_timing
 
 
 class RequestQueries:
@@ -46,21 +46,21 @@ BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
 
 class QueriesPerRequest(Collector):
-    """The histogram `db_queries_per_request{method,handler}`; statements are counted as `Durations` counts seconds."""
+    """The histogram `db_queries_per_request{method,handler}`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._counted: dict[LabelValues, Durations] = {}
+        self._counted: dict[LabelValues, BucketCounts] = {}
         self._lock = Lock()
-        self._view = HistogramView(counted_s=BUCKETS, bounds_s=BUCKETS)
+        self._view = HistogramFamily(counted_s=BUCKETS, bounds_s=BUCKETS)
         registry.register(self)
 
     def observe(self, request: RequestRecord, statements: int, *, method: str, handler: str) -> None:
         """Count a request that executed so many statements."""
         counted = self._counted.get((method, handler))
         if counted is None:
-            counted = self._counted.setdefault((method, handler), Durations(BUCKETS))
+            counted = self._counted.setdefault((method, handler), BucketCounts(BUCKETS))
         with self._lock:
-            counted.observe(statements, (request.trace_id, time()) if request.sampled else None)
+            counted.observe(statements, (request.trace_id_hex, time()) if request.sampled else None)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the samples of every request so far."""
@@ -134,7 +134,7 @@ class QueryMetrics:
         if engine in self._attached:
             raise AlreadyAttached(pool, self._attached[engine])
         self._attached[engine] = pool
-        watch_executions(pool, engine, self._observe)
+        listen_to_statements(pool, engine, self._observe)
 
     def observe_request(self, request: RequestRecord, *, method: str, handler: str) -> None:
         """Count what the finished request executed; note a statement that it repeats, for its span."""
@@ -145,7 +145,7 @@ class QueryMetrics:
             return
         for statement, times in queries.repeated(self._threshold).items():
             self._suspected.labels(method, handler).inc()
-            request.note(
+            request.add_event(
                 "db.n_plus_one_suspected",
                 {
                     "db.query.fingerprint": statement.fingerprint,
@@ -155,7 +155,7 @@ class QueryMetrics:
                 },
             )
 
-    def _observe(self, execution: Execution) -> None:
+    def _observe(self, execution: StatementExecution) -> None:
         """Record one finished execution everywhere it belongs."""
         statement = execution.statement
         key = (execution.pool, statement.operation)
@@ -164,11 +164,11 @@ class QueryMetrics:
             duration = self._durations[key] = self._duration.labels(*key)
         span = trace.get_current_span()
         duration.observe(execution.seconds, exemplar_of(span))
-        record("db", execution.seconds)
+        add_timing("db", execution.seconds)
         request = current_request.get()
         if request is not None:
             queries_of(request).statements.append(statement)
         if execution.error is not None:
             self._errors.labels(execution.pool, self._error(type(execution.error).__name__)).inc()
         if span.is_recording():
-            leave_span(self._tracer, execution)
+            emit_span(self._tracer, execution)

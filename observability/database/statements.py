@@ -18,7 +18,7 @@ from opentelemetry.util.types import AttributeValue
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import ExceptionContext, ExecutionContext
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.database.instrument_engine import listen, span_attributes
 from observability.database.sql import Statement, statement_of
 
@@ -26,7 +26,7 @@ _STARTED: Final = "_observability_started"
 
 
 @dataclass(slots=True)  # not frozen: that doubles what making one costs, and every query makes one
-class Execution:
+class StatementExecution:
     """One finished execution of a statement."""
 
     pool: str
@@ -40,7 +40,7 @@ class Execution:
     """The driver's exception, or the cancellation, that ended it."""
 
 
-def watch_executions(pool: str, engine: Engine, finished: Callable[[Execution], None]) -> None:
+def listen_to_statements(pool: str, engine: Engine, finished: Callable[[StatementExecution], None]) -> None:
     """Call `finished` after every execution on the engine: succeeded, failed or cancelled."""
     listeners = _Listeners(pool, engine, finished)
     listen(
@@ -57,7 +57,7 @@ def watch_executions(pool: str, engine: Engine, finished: Callable[[Execution], 
 class _Listeners:
     """The listeners on one engine; the execution context carries the start time from one to the other."""
 
-    def __init__(self, pool: str, engine: Engine, finished: Callable[[Execution], None]) -> None:
+    def __init__(self, pool: str, engine: Engine, finished: Callable[[StatementExecution], None]) -> None:
         self._pool = pool
         self._dialect = engine.dialect.name
         self._attributes = span_attributes(pool, engine)
@@ -105,9 +105,9 @@ class _Listeners:
             return
         seconds = perf_counter() - started
         setattr(context, _STARTED, None)
-        with guarded("queries"):
+        with suppress_internal_errors("queries"):
             self._finished(
-                Execution(
+                StatementExecution(
                     pool=self._pool,
                     statement=statement_of(statement, self._dialect),
                     seconds=seconds,
@@ -118,7 +118,7 @@ class _Listeners:
             )
 
 
-def leave_span(tracer: Tracer, execution: Execution) -> None:
+def emit_span(tracer: Tracer, execution: StatementExecution) -> None:
     """Leave a finished span below the current one.
 
     The error's message stays out: it may hold values, as in `Key (email)=(someone@example.org) already exists`.

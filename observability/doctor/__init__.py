@@ -15,11 +15,11 @@ __all__ = [
     "Finding",
     "NotAnApplication",
     "Unreachable",
-    "examine",
+    "run_checks",
 ]
 
 
-def examine(
+def run_checks(
     target: str, *, metrics_url: str | None = None, slo_thresholds_s: Sequence[float] = SLO_THRESHOLDS_S
 ) -> list[Finding]:
     """Return what is wrong with a running service (a URL) or with an application (`module:application`).

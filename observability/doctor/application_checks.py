@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE_ID, SERVICE_NAME
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from observability.database.instrument_engine import is_watched
+from observability.database.instrument_engine import is_instrumented
 from observability.doctor.application import Application
 from observability.doctor.blocking import blocking_calls
 from observability.doctor.check import Check
@@ -28,7 +28,7 @@ def base_http_middleware(application: Application) -> Iterator[str]:
             yield f"{getattr(dispatch, '__qualname__', type(layer).__qualname__)} is a BaseHTTPMiddleware"
 
 
-def noisy_spans(application: Application) -> Iterator[str]:
+def asgi_message_spans(application: Application) -> Iterator[str]:
     """Find spans for every ASGI message."""
     for layer in application.layers:
         if isinstance(layer, OpenTelemetryMiddleware):
@@ -44,10 +44,10 @@ def late_instrumentation(application: Application) -> Iterator[str]:
         yield "FastAPIInstrumentor.instrument_app() was called, but its middleware is not in the application"
 
 
-def unwatched_engines(application: Application) -> Iterator[str]:
+def uninstrumented_engines(application: Application) -> Iterator[str]:
     """Find databases that nobody sees from here."""
     for engine in application.engines:
-        if not is_watched(engine):
+        if not is_instrumented(engine):
             url = engine.url.render_as_string(hide_password=True)
             yield f"nobody sees the pool and the statements of the engine {url}"
 
@@ -89,7 +89,7 @@ def synchronous_export(application: Application) -> Iterator[str]:
             yield f"SimpleSpanProcessor exports every span with {type(exporter).__name__} before the request goes on"
 
 
-def unknown_worker(application: Application) -> Iterator[str]:
+def missing_worker_attribute(application: Application) -> Iterator[str]:
     """Find traces that do not say which service and worker they come from."""
     if application.provider is None:
         return
@@ -107,7 +107,7 @@ def old_attributes(application: Application) -> Iterator[str]:
         yield f"spans have the attributes {', '.join(sorted(old))}"
 
 
-def blocked_loop(application: Application) -> Iterator[str]:
+def blocking_call_in_async(application: Application) -> Iterator[str]:
     """Find handlers that keep everybody else waiting."""
     for endpoint in application.endpoints:
         yield from blocking_calls(endpoint)
@@ -133,10 +133,10 @@ APPLICATION_CHECKS: Final[tuple[Check[Application], ...]] = (
         base_http_middleware,
     ),
     Check(
-        "noisy-spans",
+        "asgi-message-spans",
         "a span for every ASGI message, the larger part of what tracing costs",
         "FastAPIInstrumentor.instrument_app(app, exclude_spans=['receive', 'send']), or instrument() instead",
-        noisy_spans,
+        asgi_message_spans,
     ),
     Check(
         "late-instrumentation",
@@ -145,10 +145,10 @@ APPLICATION_CHECKS: Final[tuple[Check[Application], ...]] = (
         late_instrumentation,
     ),
     Check(
-        "unwatched-engine",
+        "uninstrumented-engine",
         "engines without pool metrics, query counts and spans",
         "instrument(app, engines={'primary': engine})",
-        unwatched_engines,
+        uninstrumented_engines,
     ),
     Check(
         "duplicate-log-handlers",
@@ -169,10 +169,10 @@ APPLICATION_CHECKS: Final[tuple[Check[Application], ...]] = (
         synchronous_export,
     ),
     Check(
-        "unknown-worker",
+        "missing-worker-attribute",
         "traces that do not name their service and worker",
         "set OTEL_SERVICE_NAME and a service.instance.id per worker; instrument() makes one",
-        unknown_worker,
+        missing_worker_attribute,
     ),
     Check(
         "old-attributes",
@@ -181,9 +181,9 @@ APPLICATION_CHECKS: Final[tuple[Check[Application], ...]] = (
         old_attributes,
     ),
     Check(
-        "blocked-loop",
+        "blocking-call-in-async",
         "blocking calls in async def",
         "await an asynchronous client, or declare the function with def so that it runs in a thread",
-        blocked_loop,
+        blocking_call_in_async,
     ),
 )

@@ -13,7 +13,7 @@ class Finding:
 
     check: str
     """The name of the check."""
-    found: str
+    message: str
     """What was seen, with the names and numbers of this service."""
     fix: str
     """What to do about it."""
@@ -24,12 +24,12 @@ class Check(Generic[Subject]):
     """One thing that can be wrong."""
 
     name: str
-    looks_for: str
+    description: str
     """What it finds, for the list of checks."""
     fix: str
-    look: Callable[[Subject], Iterator[str]]
+    run: Callable[[Subject], Iterator[str]]
     """Yields a sentence for every case of it in the subject."""
 
     def findings(self, subject: Subject) -> list[Finding]:
         """Return what is wrong with the subject."""
-        return [Finding(self.name, found, self.fix) for found in self.look(subject)]
+        return [Finding(self.name, message, self.fix) for message in self.run(subject)]

@@ -43,7 +43,7 @@ def no_exemplars(service: Service) -> Iterator[str]:
         yield f"{len(service.responses)} traced requests left no trace_id on {names}"
 
 
-def hidden_threshold(service: Service) -> Iterator[str]:
+def slo_bucket_missing(service: Service) -> Iterator[str]:
     """Find objectives that the buckets cannot tell."""
     latencies = _latencies(service.metrics.families if service.metrics else [])
     by_route = [f for f in latencies if any(label in s.labels for s in f.samples for label in ROUTE_LABELS)]
@@ -79,7 +79,7 @@ def old_conventions(service: Service) -> Iterator[str]:
             yield f"{family.name} is the name of the old semantic conventions"
 
 
-def shared_address(service: Service) -> Iterator[str]:
+def shared_metrics_endpoint(service: Service) -> Iterator[str]:
     """Find several workers behind one metrics address."""
     starts = {scrape.value("process_start_time_seconds") for scrape in service.repeated_metrics} - {None}
     if len(starts) > 1 and service.metrics is not None:
@@ -142,10 +142,10 @@ SERVICE_CHECKS: Final[tuple[Check[Service], ...]] = (
         no_exemplars,
     ),
     Check(
-        "hidden-threshold",
+        "slo-bucket-missing",
         "latency objectives that fall between two buckets",
         "put a bucket bound exactly at each objective (OBSERVABILITY_SLO_THRESHOLDS_S)",
-        hidden_threshold,
+        slo_bucket_missing,
     ),
     Check(
         "unbounded-labels",
@@ -160,10 +160,10 @@ SERVICE_CHECKS: Final[tuple[Check[Service], ...]] = (
         old_conventions,
     ),
     Check(
-        "shared-address",
+        "shared-metrics-endpoint",
         "several workers behind one metrics address",
         "give each worker a metrics port of its own and let Prometheus discover them, or run one worker per container",
-        shared_address,
+        shared_metrics_endpoint,
     ),
     Check(
         "no-process-metrics",

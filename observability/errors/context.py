@@ -10,7 +10,7 @@ from observability.request.record import RequestRecord
 _FREE_TEXT: Final = ("message", "logentry", "extra", "tags", "user", "breadcrumbs")
 
 
-def described(record: RequestRecord, handler: str) -> dict[str, Any]:
+def request_context(record: RequestRecord, handler: str) -> dict[str, Any]:
     """Return what a report says about the request: its route, method and path, and harmless headers."""
     scope = record.scope
     query, method = scope.get("query_string", b""), scope.get("method", "WEBSOCKET")

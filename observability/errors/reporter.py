@@ -17,9 +17,9 @@ from sentry_sdk.scrubber import EventScrubber
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import BadDsn, event_from_exception
 
-from observability.core.limits import PerSecond
+from observability.core.limits import RateLimiter
 from observability.core.settings import TelemetrySettings
-from observability.errors.context import described, without_secrets
+from observability.errors.context import request_context, without_secrets
 from observability.errors.transport import counting_transport
 from observability.export.counts import ExportCounts
 from observability.privacy.request_secrets import scrubber_for
@@ -31,13 +31,13 @@ REPORTS_PER_S: Final = 10
 logger = logging.getLogger("observability.errors.reporter")
 
 
-class Errors:
+class ErrorReporter:
     """Reports unhandled exceptions, with the trace they belong to and without secrets; does nothing without a DSN."""
 
     def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts) -> None:
         self._settings = settings
         self._counts = counts
-        self._rate = PerSecond(REPORTS_PER_S)
+        self._rate = RateLimiter(REPORTS_PER_S)
         self._started = False
         self.enabled = bool(settings.sentry_dsn.get_secret_value())
         """Whether a DSN is configured."""
@@ -83,14 +83,14 @@ class Errors:
     def observe(self, record: RequestRecord, *, handler: str, error: BaseException | None, **_: object) -> None:
         """Report the request's exception, if it ended with one."""
         if isinstance(error, Exception):
-            self.report(error, **described(record, handler))
+            self.report(error, **request_context(record, handler))
 
     def report(self, error: BaseException, **about: Any) -> None:
         """Report an exception; `about` are fields of the event that say where it happened."""
         if not self.enabled or not sentry_sdk.is_initialized():
             return
-        if not self._rate.admits():
-            self._counts.refused("errors")
+        if not self._rate.allow():
+            self._counts.dropped("errors")
             return
         event, hint = event_from_exception(
             error,

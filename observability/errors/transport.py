@@ -10,7 +10,7 @@ from observability.export.counts import ExportCounts
 if TYPE_CHECKING:
     from sentry_sdk._types import EventDataCategory  # exists for type checkers only
 
-LOST: dict[str, str] = {"queue_overflow": "dropped", "ratelimit_backoff": "dropped"}
+DISCARD_REASONS: dict[str, str] = {"queue_overflow": "dropped", "ratelimit_backoff": "dropped"}
 """The SDK's reasons for a report that was never tried; any other reason is a failure."""
 
 
@@ -24,7 +24,7 @@ def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
 
         def capture_envelope(self, envelope: Envelope) -> None:
             """Queue an envelope; a full queue loses it."""
-            counts.entered("errors", _reports(envelope))
+            counts.enqueued("errors", _reports(envelope))
             super().capture_envelope(envelope)
 
         def record_lost_event(
@@ -37,14 +37,14 @@ def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
         ) -> None:
             """Count a report that did not arrive."""
             if (item.data_category if item is not None else data_category) == "error":
-                counts.left("errors", LOST.get(reason, "failed"), quantity)
+                counts.dequeued("errors", DISCARD_REASONS.get(reason, "failed"), quantity)
             super().record_lost_event(reason, data_category, item, quantity=quantity)
 
         def _send_envelope(self, envelope: Envelope) -> None:
-            lost = counts.lost("errors")
+            lost = counts.undelivered("errors")
             super()._send_envelope(envelope)
-            if counts.lost("errors") == lost:
-                counts.left("errors", "exported", _reports(envelope))
+            if counts.undelivered("errors") == lost:
+                counts.dequeued("errors", "exported", _reports(envelope))
 
     return CountingTransport
 

@@ -17,33 +17,33 @@ class ExportCounts(Collector):
         self._queued: dict[str, int] = {}
         registry.register(self)
 
-    def admit(self, signal: str, *, limit: int) -> bool:
+    def try_enqueue(self, signal: str, *, limit: int) -> bool:
         """Count one more in the queue and return True, or count it as dropped when `limit` are there."""
         with self._lock:
             queued = self._queued.get(signal, 0)
             if queued < limit:
                 self._queued[signal] = queued + 1
                 return True
-        self.refused(signal)
+        self.dropped(signal)
         return False
 
-    def entered(self, signal: str, number: int) -> None:
+    def enqueued(self, signal: str, number: int) -> None:
         """Count what entered a queue that has a limit of its own."""
         with self._lock:
             self._queued[signal] = self._queued.get(signal, 0) + number
 
-    def left(self, signal: str, outcome: str, number: int) -> None:
+    def dequeued(self, signal: str, outcome: str, number: int) -> None:
         """Count what left the queue, and how it ended."""
         with self._lock:
             self._queued[signal] = self._queued.get(signal, 0) - number
             self._counts[signal, outcome] = self._counts.get((signal, outcome), 0) + number
 
-    def refused(self, signal: str) -> None:
+    def dropped(self, signal: str) -> None:
         """Count one that never entered the queue."""
         with self._lock:
             self._counts[signal, "dropped"] = self._counts.get((signal, "dropped"), 0) + 1
 
-    def lost(self, signal: str) -> int:
+    def undelivered(self, signal: str) -> int:
         """Return how many failed or were dropped so far."""
         with self._lock:
             return self._counts.get((signal, "failed"), 0) + self._counts.get((signal, "dropped"), 0)

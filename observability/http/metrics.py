@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 from prometheus_fastapi_instrumentator import metrics as instrumentator
 
 from observability.core.labels import OTHER
-from observability.metrics.histogram import Durations, HistogramView, LabelValues
+from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues
 from observability.request.record import METHODS, RequestRecord
 
 SHORTEST_BACKGROUND_S: Final = 0.001
 """Below this, what the application did after the last byte is the framework's own work, not a background task."""
 
-COUNTED_AT_ONCE: Final = 100
+FLUSH_BATCH_SIZE: Final = 100
 """Requests of one series that are counted together."""
 
 HIGH_RESOLUTION_S: Final = (
@@ -43,26 +43,35 @@ class Series:
     """The numbers of one handler, method and status."""
 
     __slots__ = (
-        "background", "first_byte", "handler", "last_byte", "method", "noted", "received", "sent", "status", "traced",
+        "background",
+        "first_byte",
+        "handler",
+        "last_byte",
+        "method",
+        "pending",
+        "pending_exemplars",
+        "received",
+        "sent",
+        "status",
         "whole",
     )  # fmt: skip
 
     def __init__(self, handler: str, method: str, status: str, bounds_s: Sequence[float]) -> None:
         self.handler, self.method, self.status = handler, method, status
-        self.whole, self.first_byte = Durations(bounds_s), Durations(bounds_s)
-        self.last_byte, self.background = Durations(bounds_s), Durations(bounds_s)
+        self.whole, self.first_byte = BucketCounts(bounds_s), BucketCounts(bounds_s)
+        self.last_byte, self.background = BucketCounts(bounds_s), BucketCounts(bounds_s)
         self.received = self.sent = 0
-        self.noted: list[_Noted] = []
-        self.traced: list[_Traced] = []
+        self.pending: list[_Noted] = []
+        self.pending_exemplars: list[_Traced] = []
         """Requests that are not counted yet; appending needs no lock."""
 
     def count(self) -> None:
         """Count what was noted; the caller holds the lock."""
-        batch, traced = self.noted[:], self.traced[:]
+        batch, traced = self.pending[:], self.pending_exemplars[:]
         if not batch:
             return
         # What is appended meanwhile stays, behind these.
-        del self.noted[: len(batch)], self.traced[: len(traced)]
+        del self.pending[: len(batch)], self.pending_exemplars[: len(traced)]
         *_, received, sent = zip(*batch, strict=True)
         self.received += sum(received)
         self.sent += sum(sent)
@@ -72,7 +81,7 @@ class Series:
         if traced:
             requests, traces, ends = zip(*traced, strict=True)
             for durations, seconds in zip(every, _phases(requests), strict=True):
-                durations.exemplify_all(zip(seconds, traces, ends, strict=True))
+                durations.set_exemplars(zip(seconds, traces, ends, strict=True))
 
 
 def _phases(batch: Sequence[_Noted]) -> tuple[Sequence[float], ...]:
@@ -88,8 +97,8 @@ class HttpMetrics(Collector):
     def __init__(self, registry: CollectorRegistry, *, bounds_s: Sequence[float]) -> None:
         fine = tuple(sorted({*bounds_s, *HIGH_RESOLUTION_S}))
         self._bounds = fine
-        self._by_handler = HistogramView(counted_s=fine, bounds_s=sorted(bounds_s))
-        self._overall = HistogramView(counted_s=fine, bounds_s=fine)
+        self._by_handler = HistogramFamily(counted_s=fine, bounds_s=sorted(bounds_s))
+        self._overall = HistogramFamily(counted_s=fine, bounds_s=fine)
         self._series: dict[tuple[str, str, int | str], Series] = {}
         self._lock = Lock()
         self._help = _instrumentator_help()
@@ -108,13 +117,13 @@ class HttpMetrics(Collector):
         return found
 
     def observe(self, record: RequestRecord, handler: str, status: int | str, ended: float) -> None:
-        """Note one request that ended at that reading of `perf_counter`.
+        """SpanEvent one request that ended at that reading of `perf_counter`.
 
         Requests are counted some at a time: together that takes a tenth of what it takes one by one.
         """
         method = record.scope["method"]
         series = self._series.get((handler, method, status)) or self.series(handler, method, status)
-        noted, started = series.noted, record.started
+        noted, started = series.pending, record.started
         request = (
             ended - started,
             record.first_byte - started,
@@ -123,9 +132,9 @@ class HttpMetrics(Collector):
             record.sent,
         )
         if record.sampled:
-            series.traced.append((request, record.trace_number, time()))
+            series.pending_exemplars.append((request, record.trace_id, time()))
         noted.append(request)
-        if len(noted) >= COUNTED_AT_ONCE and self._lock.acquire(blocking=False):
+        if len(noted) >= FLUSH_BATCH_SIZE and self._lock.acquire(blocking=False):
             try:
                 series.count()
             finally:
@@ -140,11 +149,11 @@ class HttpMetrics(Collector):
         yield self._requests(every)
         yield self._sizes("http_request_size_bytes", every, "received")
         yield self._sizes("http_response_size_bytes", every, "sent")
-        overall: dict[LabelValues, list[Durations]] = {(): [series.whole for series in every]} if every else {}
+        overall: dict[LabelValues, list[BucketCounts]] = {(): [series.whole for series in every]} if every else {}
         name = "http_request_duration_highr_seconds"
         yield self._overall.family(name, self._help[name], (), overall)
         for name, phase in _PHASES:
-            by_handler: dict[LabelValues, list[Durations]] = {}
+            by_handler: dict[LabelValues, list[BucketCounts]] = {}
             for series in every:
                 by_handler.setdefault((series.method, series.handler), []).append(getattr(series, phase))
             yield self._by_handler.family(name, self._help[name], ("method", "handler"), by_handler)

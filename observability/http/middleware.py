@@ -9,9 +9,9 @@ from typing import Final, Protocol
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from observability.core.internal_errors import guarded, swallow
+from observability.core.internal_errors import record_internal_error, suppress_internal_errors
 from observability.http.metrics import HttpMetrics
-from observability.http.request_cycle import Exchange
+from observability.http.request_cycle import RequestCycle
 from observability.request.record import RECORD, RequestRecord, current_request
 from observability.request.route_table import UNMATCHED, RouteTable
 from observability.tracing.tracing import Tracing
@@ -32,7 +32,7 @@ class Observer(Protocol):
     def __call__(
         self, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None, ended: float
     ) -> None:
-        """Note the request; `ended` is a reading of `perf_counter`."""
+        """SpanEvent the request; `ended` is a reading of `perf_counter`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +41,9 @@ class Signals:
 
     tracing: Tracing
     metrics: HttpMetrics
-    always: Sequence[tuple[str, Observer]]
+    observers: Sequence[tuple[str, Observer]]
     """Hear of every request."""
-    when_noteworthy: Sequence[tuple[str, Observer]]
+    sampled_observers: Sequence[tuple[str, Observer]]
     """Hear of requests that are sampled, slow or failed."""
     response_headers: frozenset[bytes]
 
@@ -58,7 +58,7 @@ class InstrumentationMiddleware:
         websockets: ASGIApp,
         routes: RouteTable,
         signals: Signals,
-        at_first: Callable[[], None],
+        on_first_request: Callable[[], None],
     ) -> None:
         self.app = websockets
         self._http = app
@@ -66,7 +66,7 @@ class InstrumentationMiddleware:
         self._signals = signals
         self._active = signals.metrics.active
         self._slow_s = signals.tracing.slow_s
-        self._at_first: Callable[[], None] | None = at_first
+        self._on_first_request: Callable[[], None] | None = on_first_request
         """Called once, before the first request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,69 +74,69 @@ class InstrumentationMiddleware:
         if scope["type"] != "http" or RECORD in scope:
             await self.app(scope, receive, send)
             return
-        if self._at_first is not None:
-            at_first, self._at_first = self._at_first, None
-            with guarded("first_request"):
-                at_first()
+        if self._on_first_request is not None:
+            on_first_request, self._on_first_request = self._on_first_request, None
+            with suppress_internal_errors("first_request"):
+                on_first_request()
         signals = self._signals
-        exchange = Exchange(scope, receive, send, routes=self._routes, adds=signals.response_headers)
-        self._active.add(exchange)
-        current = current_request.set(exchange)
+        cycle = RequestCycle(scope, receive, send, routes=self._routes, adds=signals.response_headers)
+        self._active.add(cycle)
+        current = current_request.set(cycle)
         context = None
         try:
             # Most requests tell us nothing, and need no dictionary of what they tell others.
             names = map(_NAME, scope["headers"])
-            told = _NOTHING if signals.tracing.listens_to.isdisjoint(names) else dict(scope["headers"])
-            if b"x-request-id" in told:
-                exchange.accept_request_id(told[b"x-request-id"])
-            context = signals.tracing.begin(exchange, told)
+            headers = _NOTHING if signals.tracing.trigger_headers.isdisjoint(names) else dict(scope["headers"])
+            if b"x-request-id" in headers:
+                cycle.accept_request_id(headers[b"x-request-id"])
+            context = signals.tracing.begin(cycle, headers)
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
-            swallow("begin", failure)
+            record_internal_error("begin", failure)
         error: BaseException | None = None
         try:
-            await self._http(scope, exchange.receive, exchange.send)
+            await self._http(scope, cycle.receive, cycle.send)
         except BaseException as raised:
             error = raised
             raise
         finally:
-            self._finish(exchange, error, perf_counter())
-            self._active.discard(exchange)
+            self._finish(cycle, error, perf_counter())
+            self._active.discard(cycle)
             current_request.reset(current)
             if context is not None:
                 context.var.reset(context)
             del scope[RECORD]  # each holds the other: only the garbage collector could free both
 
-    def _finish(self, exchange: Exchange, error: BaseException | None, ended: float) -> None:
+    def _finish(self, cycle: RequestCycle, error: BaseException | None, ended: float) -> None:
         """Tell every signal about the finished request; one that fails does not keep the others from it."""
         signals = self._signals
-        status: int | str = exchange.status
-        if error is not None or not exchange.last_byte or exchange.is_disconnected():
-            status, error = _how_it_ended(exchange, error)
+        status: int | str = cycle.status
+        if error is not None or not cycle.last_byte or cycle.is_disconnected():
+            status, error = _final_status(cycle, error)
         try:
-            handler = exchange.route or self._routes.template(exchange.scope, root_path=exchange.root_path)
+            handler = cycle.route or self._routes.template(cycle.scope, root_path=cycle.root_path)
             if handler is UNMATCHED and status not in _UNROUTED:
-                handler = self._routes.match(exchange.scope, root_path=exchange.root_path)
+                handler = self._routes.match(cycle.scope, root_path=cycle.root_path)
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
-            swallow("route", failure)
+            record_internal_error("route", failure)
             handler = UNMATCHED
-        told = signals.always
-        if exchange.sampled or isinstance(status, str) or status >= 500 or ended - exchange.started >= self._slow_s:
-            told = (*told, *signals.when_noteworthy)
-        for where, observe in told:
+        headers = signals.observers
+        if cycle.sampled or isinstance(status, str) or status >= 500 or ended - cycle.started >= self._slow_s:
+            headers = (*headers, *signals.sampled_observers)
+        for where, observe in headers:
             try:
-                observe(exchange, handler=handler, status=status, error=error, ended=ended)
+                observe(cycle, handler=handler, status=status, error=error, ended=ended)
             except Exception as failure:  # noqa: BLE001 the same
-                swallow(where, failure)
+                record_internal_error(where, failure)
         try:
-            signals.metrics.observe(exchange, handler, status, ended)
+            signals.metrics.observe(cycle, handler, status, ended)
         except Exception as failure:  # noqa: BLE001 the same
-            swallow("metrics", failure)
+            record_internal_error("metrics", failure)
 
 
-def _how_it_ended(exchange: Exchange, error: BaseException | None) -> tuple[int | str, BaseException | None]:
+def _final_status(cycle: RequestCycle, error: BaseException | None) -> tuple[int | str, BaseException | None]:
     """Return the status label of a request that did not simply succeed, and the error if it is the service's."""
-    if exchange.is_disconnected() or isinstance(error, ClientDisconnect):
+    if cycle.is_disconnected() or isinstance(error, ClientDisconnect):
         return DISCONNECTED, None
     if error is not None:
         return 500, error  # also of a response that broke off after its status line
-    return exchange.status or 500, None
+    return cycle.status or 500, None

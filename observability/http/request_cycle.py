@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
 
-from observability.core.internal_errors import swallow
+from observability.core.internal_errors import record_internal_error
 from observability.request.record import RequestRecord
 from observability.request.route_table import RouteTable
 from observability.request.server_timing import header_value
@@ -21,7 +21,7 @@ _REPEATED: Final = frozenset({b"server-timing"})
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}\Z")
 
 
-class Exchange(RequestRecord):
+class RequestCycle(RequestRecord):
     """Measures a request from the outside, and adds its headers to the response."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Exchange(RequestRecord):
                 try:
                     message = self._with_headers(message)
                 except Exception as error:  # noqa: BLE001 telemetry never breaks a response
-                    swallow("response_headers", error)
+                    record_internal_error("response_headers", error)
         elif kind == "http.response.body":
             body = message.get("body")
             if body:
@@ -68,7 +68,7 @@ class Exchange(RequestRecord):
     def accept_request_id(self, given: bytes) -> None:
         """Take the caller's request id, if it is one; a line break or a novel never reaches a log or a header."""
         if _REQUEST_ID.match(given):
-            self.given_id = given.decode("ascii")
+            self.client_request_id = given.decode("ascii")
 
     def is_disconnected(self) -> bool:
         """Whether the client left before the end; uvicorn knows it even if the application never asked."""
@@ -84,9 +84,9 @@ class Exchange(RequestRecord):
         if b"x-process-time" in adds:
             theirs.append((b"x-process-time", b"%.6f" % seconds))
         if b"x-trace-id" in adds:
-            theirs.append((b"x-trace-id", b"%032x" % self.trace_number))
+            theirs.append((b"x-trace-id", b"%032x" % self.trace_id))
         if b"x-request-id" in adds:
-            theirs.append((b"x-request-id", self.given_id.encode() or b"%016x" % self.span_number))
+            theirs.append((b"x-request-id", self.client_request_id.encode() or b"%016x" % self.span_id))
         if b"server-timing" in adds:
-            theirs.append((b"server-timing", header_value(self.stages, total_s=seconds)))
+            theirs.append((b"server-timing", header_value(self.timings, total_s=seconds)))
         return {**message, "headers": theirs}

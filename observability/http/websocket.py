@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
-from observability.errors.reporter import Errors
+from observability.errors.reporter import ErrorReporter
 from observability.metrics.histogram import exemplar
 from observability.privacy.scrub import redacted_query
 from observability.request.record import RECORD, RequestRecord, current_request
@@ -76,7 +76,7 @@ class _Connection(RequestRecord):
         self._send = send
         self._metrics = metrics
         span = trace.get_current_span().get_span_context()
-        self.trace_number, self.span_number, self.sampled = span.trace_id, span.span_id, span.trace_flags.sampled
+        self.trace_id, self.span_id, self.sampled = span.trace_id, span.span_id, span.trace_flags.sampled
 
     async def receive(self) -> Message:
         """Give the next message to the application; count it."""
@@ -99,7 +99,7 @@ class _Connection(RequestRecord):
         return self._send(message)
 
     def _count(self, direction: str, message: Message) -> None:
-        with guarded("websocket"):
+        with suppress_internal_errors("websocket"):
             handler = route_template(self.scope)
             content = message.get("text") or message.get("bytes") or b""
             size = len(content.encode()) if isinstance(content, str) else len(content)
@@ -108,7 +108,7 @@ class _Connection(RequestRecord):
 
 
 def observed_websockets(
-    app: ASGIApp, *, routes: RouteTable, metrics: WebSocketMetrics, tracer: Tracer, errors: Errors
+    app: ASGIApp, *, routes: RouteTable, metrics: WebSocketMetrics, tracer: Tracer, errors: ErrorReporter
 ) -> ASGIApp:
     """Return the application with its connections counted and traced; one span a connection, none for messages."""
 
@@ -125,11 +125,11 @@ def observed_websockets(
             raise
         except Exception as error:
             connection.code = FAILED
-            with guarded("websocket"):
+            with suppress_internal_errors("websocket"):
                 errors.observe(connection, handler=route_template(scope), error=error)
             raise
         finally:
-            with guarded("websocket"):
+            with suppress_internal_errors("websocket"):
                 metrics.open.dec()
                 handler = route_template(scope)
                 metrics.closed.labels(handler, connection.code).inc()

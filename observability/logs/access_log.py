@@ -10,7 +10,7 @@ from typing import Final, TextIO
 
 from starlette.types import Scope
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.export.counts import ExportCounts
 from observability.request.record import RequestRecord
 
@@ -23,7 +23,7 @@ WRITTEN_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessRecord:
     """A finished request, as its log record tells it."""
 
     at_s: float
@@ -46,7 +46,7 @@ class Access:
         return "error" if isinstance(self.status, int) and self.status >= 500 else "info"
 
 
-Renderer = Callable[[Access], str]
+Renderer = Callable[[AccessRecord], str]
 
 
 class AccessLog:
@@ -54,15 +54,15 @@ class AccessLog:
 
     def __init__(self, *, counts: ExportCounts) -> None:
         self._counts = counts
-        self._waiting: deque[Access] = deque()
+        self._waiting: deque[AccessRecord] = deque()
         self._stopped = Event()
         self._thread: Thread | None = None
 
-    def start(self, stream: TextIO, render: Renderer, also: Callable[[Access], None] | None = None) -> None:
+    def start(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None = None) -> None:
         """Begin to write to the stream; `also` gets every record too."""
         self._stopped = Event()
         self._thread = Thread(
-            target=self._run, args=(stream, render, also), name="observability-access-log", daemon=True
+            target=self._run, args=(stream, render, sink), name="observability-access-log", daemon=True
         )
         self._thread.start()
 
@@ -74,15 +74,15 @@ class AccessLog:
             self._thread = None
 
     def observe(self, record: RequestRecord, *, handler: str, status: int | str, ended: float, **_: object) -> None:
-        """Note a finished request."""
+        """SpanEvent a finished request."""
         if self._thread is None:
             return
         if len(self._waiting) >= QUEUE_SIZE:
-            self._counts.refused("access_log")
+            self._counts.dropped("access_log")
             return
         scope = record.scope
         self._waiting.append(
-            Access(
+            AccessRecord(
                 time(),
                 scope["method"],
                 scope["path"],
@@ -92,31 +92,31 @@ class AccessLog:
                 record.received,
                 record.sent,
                 _client(scope),
-                record.trace_number,
-                record.span_number,
-                record.given_id,
+                record.trace_id,
+                record.span_id,
+                record.client_request_id,
             )
         )
 
-    def _run(self, stream: TextIO, render: Renderer, also: Callable[[Access], None] | None) -> None:
+    def _run(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None) -> None:
         while not self._stopped.wait(WRITE_EVERY_S):
-            with guarded("access_log"):
-                self._write(stream, render, also)
-        with guarded("access_log"):
-            self._write(stream, render, also)
+            with suppress_internal_errors("access_log"):
+                self._write(stream, render, sink)
+        with suppress_internal_errors("access_log"):
+            self._write(stream, render, sink)
 
-    def _write(self, stream: TextIO, render: Renderer, also: Callable[[Access], None] | None) -> None:
+    def _write(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None) -> None:
         waiting = self._waiting
         while waiting:
             batch = [waiting.popleft() for _ in range(min(WRITTEN_AT_ONCE, len(waiting)))]
             stream.write("".join(map(render, batch)))
             stream.flush()
-            if also is not None:
+            if sink is not None:
                 for access in batch:
-                    also(access)
+                    sink(access)
 
 
-def json_line(access: Access) -> str:
+def json_line(access: AccessRecord) -> str:
     """Return the record as one line of JSON; what callers chose is quoted, so that it stays one line."""
     return (
         f'{{"timestamp":"{_timestamp(access.at_s)}","level":"{access.level}","logger":"observability.access",'
@@ -128,7 +128,7 @@ def json_line(access: Access) -> str:
     )
 
 
-def console_line(access: Access) -> str:
+def console_line(access: AccessRecord) -> str:
     """Return the record as a line for people."""
     path = quoted(access.path)[1:-1]
     return (

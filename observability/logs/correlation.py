@@ -27,7 +27,7 @@ def log_ids() -> dict[str, str]:
     return ids
 
 
-def mark(error: BaseException, record: RequestRecord) -> None:
+def tag_exception(error: BaseException, record: RequestRecord) -> None:
     """Remember on an exception which request it ended: servers log it after the request is over."""
     error.__dict__[_MARK] = record
 
@@ -56,7 +56,7 @@ def add_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
         error = exception_of(event)
         record = _ended_by(error) if error is not None else None
         if record is not None:
-            ids = {"trace_id": record.trace_id, "span_id": record.span_id, "request_id": record.request_id}
+            ids = {"trace_id": record.trace_id_hex, "span_id": record.span_id_hex, "request_id": record.request_id}
     for name, value in ids.items():
         event.setdefault(name, value)
     return event

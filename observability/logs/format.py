@@ -19,10 +19,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 def formatter(*, json: bool, colors: bool) -> logging.Formatter:
     """Return the formatter of all records, structlog's and the standard library's."""
     if json:
-        render: list[Processor] = [_ordered, structlog.processors.JSONRenderer()]
+        render: list[Processor] = [_order_keys, structlog.processors.JSONRenderer()]
     else:
         console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-        render = [_harmless, console]
+        render = [_escape_control_characters, console]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
@@ -32,7 +32,7 @@ def formatter(*, json: bool, colors: bool) -> logging.Formatter:
             add_ids,
         ],
         processors=[
-            _tidied,
+            _normalised,
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             *render,
         ],
@@ -67,7 +67,7 @@ def is_terminal(stream: TextIO) -> bool:
         return False  # closed
 
 
-def _tidied(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _normalised(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Write out the exception, and drop what only uvicorn's own handler could use."""
     error = exception_of(event)
     if error is not None:
@@ -78,13 +78,13 @@ def _tidied(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def _ordered(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _order_keys(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Put what every record has first, so that people can read the lines too."""
     event["message"] = event.pop("event")
     return {**{name: event[name] for name in _FIRST if name in event}, **event}
 
 
-def _harmless(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _escape_control_characters(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Let nothing that somebody sent act on the terminal, or begin a line as if it were a record."""
     for name, value in event.items():
         if isinstance(value, str):

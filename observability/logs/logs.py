@@ -1,4 +1,4 @@
-"""Logs of everybody in the process, in one form and with the ids of the request they belong to.
+"""Logs of the whole process, in one form and with the ids of the request they belong to.
 
 structlog, the standard library and the server all end in one handler. Only what wrote to the terminal before is
 replaced; handlers of files, of test tools and of other services stay.
@@ -16,7 +16,7 @@ from observability.core.limits import Deadline
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.logs.access_log import AccessLog, console_line, json_line
-from observability.logs.correlation import mark
+from observability.logs.correlation import tag_exception
 from observability.logs.format import configure_structlog, formatter, is_terminal
 from observability.logs.otlp import LogExport, log_export
 from observability.request.record import RequestRecord
@@ -30,7 +30,7 @@ _configured = Lock()
 """Held by the telemetry that configured the process's logging; a second one in the process leaves it alone."""
 
 
-class Logs:
+class LoggingSetup:
     """The process's logging while the application runs; before and after, it is as it was."""
 
     def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts, stream: TextIO | None = None) -> None:
@@ -38,7 +38,7 @@ class Logs:
         self._counts = counts
         self._stream = stream
         self._export: LogExport | None = None
-        self._before: _Before | None = None
+        self._before: _LoggingSnapshot | None = None
         self.access = AccessLog(counts=counts) if settings.access_log else None
         """Writes one record per request, if it is asked for."""
 
@@ -49,7 +49,7 @@ class Logs:
         as_json = settings.log_format == "json" or (settings.log_format == "auto" and not is_terminal(stream))
         self._export = log_export(settings, self._counts, resource)
         if settings.log_format != "none" and _configured.acquire(blocking=False):
-            self._before = _Before(replaces_access_log=self.access is not None)
+            self._before = _LoggingSnapshot(replaces_access_log=self.access is not None)
             handler = logging.StreamHandler(stream)
             handler.setFormatter(formatter(json=as_json, colors=is_terminal(stream)))
             self._before.replace(handler, self._export, level=settings.log_level.upper())
@@ -61,21 +61,21 @@ class Logs:
         """Write and export what waits, within the timeout, and give the logging back."""
         deadline = Deadline(timeout_s)
         if self.access is not None:
-            self.access.stop(timeout_s=deadline.left_s)
+            self.access.stop(timeout_s=deadline.remaining_s)
         if self._before is not None:
             self._before.restore()
             self._before = None
             _configured.release()
         if self._export is not None:
-            self._export.stop(timeout_s=deadline.left_s)
+            self._export.stop(timeout_s=deadline.remaining_s)
 
     def observe(self, record: RequestRecord, *, error: BaseException | None, **_: object) -> None:
-        """Note on the request's exception which request it was, for whoever logs it."""
+        """SpanEvent on the request's exception which request it was, for whoever logs it."""
         if error is not None:
-            mark(error, record)
+            tag_exception(error, record)
 
 
-class _Before:
+class _LoggingSnapshot:
     """The logging as it was, to be given back."""
 
     def __init__(self, *, replaces_access_log: bool) -> None:

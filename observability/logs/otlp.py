@@ -20,10 +20,10 @@ from opentelemetry.semconv.attributes.exception_attributes import (
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.util.types import AnyValue
 
-from observability.core.limits import within
+from observability.core.limits import run_with_timeout
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
-from observability.logs.access_log import Access
+from observability.logs.access_log import AccessRecord
 from observability.logs.correlation import exception_of, exception_text, log_ids
 
 _SEVERITIES: Final = {
@@ -67,7 +67,7 @@ class LogExport(logging.Handler):
         except Exception:  # noqa: BLE001 what every handler does: report and go on
             self.handleError(record)
 
-    def access(self, access: Access) -> None:
+    def access(self, access: AccessRecord) -> None:
         """Export the record of a request, under its trace."""
         context = SpanContext(access.trace_id, access.span_id, is_remote=False, trace_flags=TraceFlags(0))
         self._access.emit(
@@ -88,7 +88,7 @@ class LogExport(logging.Handler):
 
     def stop(self, *, timeout_s: float) -> None:
         """Export what waits, but wait no longer than the timeout."""
-        within(timeout_s, Thread(target=self._provider.shutdown, daemon=True))
+        run_with_timeout(timeout_s, Thread(target=self._provider.shutdown, daemon=True))
 
 
 def log_export(settings: TelemetrySettings, counts: ExportCounts, resource: Resource) -> LogExport | None:
@@ -115,7 +115,7 @@ class _CountedExporter(LogRecordExporter):
                 outcome = "exported"
             return result
         finally:
-            self._counts.left("logs", outcome, len(batch))
+            self._counts.dequeued("logs", outcome, len(batch))
 
     def shutdown(self) -> None:
         """Stop exporting."""
@@ -141,7 +141,7 @@ class _BoundedProcessor(BatchLogRecordProcessor):
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue the record, if there is room."""
-        if self._counts.admit("logs", limit=self._limit):
+        if self._counts.try_enqueue("logs", limit=self._limit):
             super().on_emit(log_record)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 _WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 compared with, not bound to
 
 
-class TargetFile:
+class FileSdTarget:
     """This process's file in a directory of targets."""
 
     def __init__(self, directory: Path, *, service: str) -> None:

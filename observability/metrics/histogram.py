@@ -17,7 +17,7 @@ Example = tuple[str, float]
 """A trace id and when it was seen, in seconds since 1970."""
 
 
-class Durations:
+class BucketCounts:
     """Observations in seconds by the bucket they fall into; the writer holds a lock, readers need none."""
 
     __slots__ = ("_bounds", "buckets", "exemplars", "sum_s")
@@ -50,11 +50,11 @@ class Durations:
             begin = after
         self.sum_s += sum(ordered)
 
-    def exemplify(self, seconds: float, trace_id: str) -> None:
+    def set_exemplar(self, seconds: float, trace_id: str) -> None:
         """Make the trace the example of the bucket that the observation falls into."""
         self.exemplars[bisect_left(self._bounds, seconds)] = Exemplar({"trace_id": trace_id}, seconds, time())
 
-    def exemplify_all(self, traces: Iterable[tuple[float, int, float]]) -> None:
+    def set_exemplars(self, traces: Iterable[tuple[float, int, float]]) -> None:
         """Make the last trace in each bucket its example; given are seconds, trace ids, and when they were seen."""
         latest = {bisect_left(self._bounds, trace[0]): trace for trace in traces if trace[0] >= 0}
         for bucket, (seconds, number, seen_at) in latest.items():
@@ -66,7 +66,7 @@ class Durations:
         return sum(self.buckets)
 
 
-class HistogramView:
+class HistogramFamily:
     """Histograms over bounds that are all, or some, of the bounds that the durations were counted by."""
 
     def __init__(self, *, counted_s: Sequence[float], bounds_s: Sequence[float]) -> None:
@@ -74,7 +74,7 @@ class HistogramView:
         self._names: Final = [floatToGoString(bound) for bound in (*bounds_s, inf)]  # type: ignore[no-untyped-call]
 
     def family(
-        self, name: str, text: str, labels: LabelValues, durations: Mapping[LabelValues, Sequence[Durations]]
+        self, name: str, text: str, labels: LabelValues, durations: Mapping[LabelValues, Sequence[BucketCounts]]
     ) -> HistogramMetricFamily:
         """Return the histogram with one series per label values, each the sum of its durations."""
         family = HistogramMetricFamily(name, text, labels=labels)
@@ -84,7 +84,7 @@ class HistogramView:
         return family
 
     def _buckets(
-        self, running: list[int], parts: Sequence[Durations]
+        self, running: list[int], parts: Sequence[BucketCounts]
     ) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
         examples = sorted((item for part in parts for item in part.exemplars.copy().items()), key=_age)
         buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []

@@ -35,7 +35,7 @@ LABELS: Final = {
 
 
 @dataclass(frozen=True)
-class Description:
+class MetricDescription:
     """A metric as a reader of its exposition sees it."""
 
     name: str
@@ -45,7 +45,7 @@ class Description:
     help: str
 
 
-def described(registry: CollectorRegistry) -> list[Description]:
+def metric_reference(registry: CollectorRegistry) -> list[MetricDescription]:
     """Return the registry's metrics by name, also those that have counted nothing yet."""
     found = {one.name: one for collector in _collectors(registry) for one in _of(collector)}
     return sorted(found.values(), key=lambda one: one.name)
@@ -55,7 +55,7 @@ def _collectors(registry: CollectorRegistry) -> list[Any]:
     return list(registry._collector_to_names)  # noqa: SLF001 a registry does not list its collectors
 
 
-def _of(collector: Any) -> Iterator[Description]:
+def _of(collector: Any) -> Iterator[MetricDescription]:
     if isinstance(collector, MetricWrapperBase):
         metric: Any = collector
         yield _description(metric._name, metric._type, metric._labelnames, metric._documentation)  # noqa: SLF001 nor its labels
@@ -65,5 +65,5 @@ def _of(collector: Any) -> Iterator[Description]:
         yield _description(family.name, family.type, labels, family.documentation)
 
 
-def _description(name: str, kind: str, labels: tuple[str, ...], text: str) -> Description:
-    return Description(f"{name}_total" if kind == "counter" else name, kind, tuple(labels), text)
+def _description(name: str, kind: str, labels: tuple[str, ...], text: str) -> MetricDescription:
+    return MetricDescription(f"{name}_total" if kind == "counter" else name, kind, tuple(labels), text)

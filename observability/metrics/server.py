@@ -12,7 +12,7 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE
 from prometheus_client import CollectorRegistry, start_http_server
 
 from observability.core.settings import TelemetrySettings
-from observability.metrics.file_sd import TargetFile
+from observability.metrics.file_sd import FileSdTarget
 
 logger = logging.getLogger("observability")
 
@@ -41,7 +41,7 @@ class MetricsServer:
         self._targets_dir = settings.metrics_targets_dir
         self._server: WSGIServer | None = None
         self._thread: Thread | None = None
-        self._target: TargetFile | None = None
+        self._target: FileSdTarget | None = None
 
     @property
     def port(self) -> int | None:
@@ -56,7 +56,7 @@ class MetricsServer:
         port = self._listen()
         if self._targets_dir:
             service, worker = (str(resource.attributes[name]) for name in (SERVICE_NAME, SERVICE_INSTANCE_ID))
-            self._target = TargetFile(Path(self._targets_dir), service=service)
+            self._target = FileSdTarget(Path(self._targets_dir), service=service)
             self._target.write(host=self._host, port=port, labels={"service": service, "worker": worker})
 
     def stop(self) -> None:
@@ -69,7 +69,7 @@ class MetricsServer:
             self._thread.join()
         self._server = self._thread = self._target = None
 
-    def abandon(self) -> None:
+    def discard_after_fork(self) -> None:
         """Close a forked child's copy of its parent's socket; the thread that serves it is in the parent only."""
         if self._server:
             self._server.server_close()

@@ -19,7 +19,7 @@ RECORD: Final = "observability.request.record"
 """Where the record is in the scope."""
 
 
-Note = tuple[str, dict[str, "AttributeValue"], int]
+SpanEvent = tuple[str, dict[str, "AttributeValue"], int]
 """Name, attributes and time in nanoseconds since 1970 of an event."""
 
 
@@ -31,18 +31,18 @@ class RequestRecord:
 
     route: str | None = None
     """The template, once somebody named it."""
-    stages: dict[str, float] | None = None
-    """Seconds by stage name, for `Server-Timing`."""
-    caller: SpanContext | None = None
+    timings: dict[str, float] | None = None
+    """Seconds by timing name, for `Server-Timing`."""
+    parent_span_context: SpanContext | None = None
     """The span that the request says it belongs to."""
-    trace_number: int = 0
+    trace_id: int = 0
     """The trace id of this request, sampled or not; 0 before it has one."""
-    span_number: int = 0
+    span_id: int = 0
     sampled: bool = False
     """Whether somebody keeps the trace, so that exemplars may point at it."""
     span: Span | None = None
     """The request's own span while it is open and recording."""
-    given_id: str = ""
+    client_request_id: str = ""
     """The request id that the caller chose, if it is one."""
     status: int = 0
     """As the response started with; 0 before that."""
@@ -56,7 +56,7 @@ class RequestRecord:
     """Readings of `perf_counter`; 0 before they happen."""
     queries: RequestQueries | None = None
     """The statements executed so far; None until the first one."""
-    notes: list[Note] | None = None
+    events: list[SpanEvent] | None = None
     """Events for the request's span; those of a request that is traced after the fact are kept too."""
     disconnected: bool = False
     """Whether the client went away before the answer was complete."""
@@ -70,13 +70,13 @@ class RequestRecord:
         scope[RECORD] = self
         scope["fastapi.telemetry"] = None  # so mounted FastAPI applications do not trace the request again
 
-    def note(self, name: str, attributes: dict[str, AttributeValue]) -> None:
+    def add_event(self, name: str, attributes: dict[str, AttributeValue]) -> None:
         """Keep an event for the request's span; from any thread, and the attributes may still change."""
         note = (name, attributes, time_ns())
-        if self.notes is None:
-            self.notes = [note]
+        if self.events is None:
+            self.events = [note]
         else:
-            self.notes.append(note)
+            self.events.append(note)
 
     @property
     def body_is_cut(self) -> bool:
@@ -84,22 +84,22 @@ class RequestRecord:
         return self.received > len(self.body)
 
     @property
-    def trace_id(self) -> str:
+    def trace_id_hex(self) -> str:
         """The trace id in 32 hexadecimal digits, also of requests that are not sampled; empty before there is one."""
-        return f"{self.trace_number:032x}" if self.trace_number else ""
+        return f"{self.trace_id:032x}" if self.trace_id else ""
 
     @property
     def request_id(self) -> str:
         """What this one request is called in logs: as the caller called it, else by its span."""
-        return self.given_id or self.span_id
+        return self.client_request_id or self.span_id_hex
 
     @property
-    def span_id(self) -> str:
+    def span_id_hex(self) -> str:
         """The id of the request's span in 16 hexadecimal digits; empty before there is one."""
-        return f"{self.span_number:016x}" if self.span_number else ""
+        return f"{self.span_id:016x}" if self.span_id else ""
 
 
-def record_of(scope: Scope) -> RequestRecord | None:
+def request_record(scope: Scope) -> RequestRecord | None:
     """Return the record that the instrumentation put into the scope, or None outside it."""
     record = scope.get(RECORD)
     return record if isinstance(record, RequestRecord) else None

@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from observability.request.record import record_of
+from observability.request.record import request_record
 from observability.request.route_table import UNMATCHED
 
 _NAMED: Final = "observability.request.route"
@@ -12,7 +12,7 @@ _NAMED: Final = "observability.request.route"
 
 def route_template(scope: Scope) -> str:
     """Return the request's route template, or `unmatched`; before routing it is `unmatched`, unless named."""
-    record = record_of(scope)
+    record = request_record(scope)
     if record is None:
         named = scope.get(_NAMED)
         return str(named if named is not None else getattr(scope.get("route"), "path", UNMATCHED))
@@ -21,9 +21,9 @@ def route_template(scope: Scope) -> str:
     return record.routes.template(scope, root_path=record.root_path)
 
 
-def name_route(scope: Scope, template: str) -> None:
+def set_route_template(scope: Scope, template: str) -> None:
     """Name the route of a request that is answered before routing; the template must come from a closed set."""
-    record = record_of(scope)
+    record = request_record(scope)
     if record is None:
         scope[_NAMED] = template
     else:

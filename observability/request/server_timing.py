@@ -9,20 +9,20 @@ from types import TracebackType
 from observability.request.record import current_request
 
 
-def record(name: str, seconds: float) -> None:
-    """Add seconds to a stage (`db`, `cache`, `upstream`, `serialize`, `compress`); outside a request do nothing."""
+def add_timing(name: str, seconds: float) -> None:
+    """Add seconds to a timing (`db`, `cache`, `upstream`, `serialize`, `compress`); outside a request do nothing."""
     request = current_request.get()
     if request is None:
         return
-    stages = request.stages
-    if stages is None:
-        request.stages = {name: seconds}
+    timings = request.timings
+    if timings is None:
+        request.timings = {name: seconds}
     else:
-        stages[name] = stages.get(name, 0.0) + seconds
+        timings[name] = timings.get(name, 0.0) + seconds
 
 
-class stage:  # noqa: N801 reads as a statement: `with stage("serialize"):`
-    """A block whose duration is added to a stage of the current request: `with stage("serialize"): ...`."""
+class timing:  # noqa: N801 reads as a statement: `with timing("serialize"):`
+    """A block whose duration is added to a timing of the current request: `with timing("serialize"): ...`."""
 
     __slots__ = ("name", "started")
 
@@ -38,7 +38,7 @@ class stage:  # noqa: N801 reads as a statement: `with stage("serialize"):`
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Record the time, also of a block that raised."""
-        record(self.name, perf_counter() - self.started)
+        add_timing(self.name, perf_counter() - self.started)
 
 
 @lru_cache(maxsize=256)
@@ -47,10 +47,10 @@ def _token(name: str) -> bytes:
     return re.sub(r"[^A-Za-z0-9!#$%&'*+.^`|~-]", "_", name).encode("ascii") or b"_"
 
 
-def header_value(stages: Mapping[str, float] | None, *, total_s: float) -> bytes:
-    """Return every stage and `total` in milliseconds, as `db;dur=1.25, total;dur=3.50`."""
+def header_value(timings: Mapping[str, float] | None, *, total_s: float) -> bytes:
+    """Return every timing and `total` in milliseconds, as `db;dur=1.25, total;dur=3.50`."""
     text = b""
-    if stages:
-        for name, seconds in stages.items():
+    if timings:
+        for name, seconds in timings.items():
             text += b"%b;dur=%.2f, " % (_token(name), seconds * 1000)
     return b"%btotal;dur=%.2f" % (text, total_s * 1000)

@@ -23,7 +23,7 @@ from opentelemetry.semconv.attributes.code_attributes import CODE_STACKTRACE
 from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.metrics.histogram import exemplar
 from observability.request.record import RequestRecord, current_request
 from observability.request.route import route_template
@@ -107,7 +107,7 @@ class _Block:
     logged: bool = False
 
 
-class LoopWatch:
+class BlockDetector:
     """A thread that looks at a loop, and when it is late, at what it runs."""
 
     def __init__(
@@ -137,7 +137,7 @@ class LoopWatch:
         if self._thread is not None:
             self._thread.join(timeout=1.0)
 
-    def guilty_trace(self) -> dict[str, str] | None:
+    def blocking_exemplar(self) -> dict[str, str] | None:
         """Return the exemplar of the request that blocks, or None when nobody keeps its trace."""
         block = self._block
         return None if block is None else block.link
@@ -145,14 +145,14 @@ class LoopWatch:
     def _run(self, blocked_after_s: float) -> None:
         looks = 2
         while not self._stopped.wait(blocked_after_s / looks):
-            with guarded("event_loop"):
+            with suppress_internal_errors("event_loop"):
                 self._look(blocked_after_s)
             looks = 10 if self._suspect is not None and self._block is None else 2
 
     def _look(self, blocked_after_s: float) -> None:
         late_s = self._late_s()
         running = running_task(self._loop, self._thread_id) if late_s >= blocked_after_s / 4 else None
-        if running is None or self._serves_nobody(running):
+        if running is None or self._is_startup_task(running):
             self._forget()
             return
         now = perf_counter()
@@ -168,7 +168,7 @@ class LoopWatch:
             self._begin(running, handler, late_s)
         self._suspect = task_id
 
-    def _serves_nobody(self, running: RunningTask) -> bool:
+    def _is_startup_task(self, running: RunningTask) -> bool:
         """Return whether the application is only starting or stopping: in the task that started this watch."""
         return id(running.task) == self._starter and running.request is None
 
@@ -177,7 +177,7 @@ class LoopWatch:
         context = running.context
         attributes: dict[str, AttributeValue] = {CODE_STACKTRACE: stack, "event_loop.blocked_seconds": late_s}
         if request is not None:
-            request.note("event_loop.blocked", attributes)
+            request.add_event("event_loop.blocked", attributes)
         else:
             context.run(trace.get_current_span).add_event("event_loop.blocked", attributes)
         self._block = block = _Block(

@@ -7,8 +7,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from observability.core.internal_errors import guarded
-from observability.saturation.blocking import LoopWatch
+from observability.core.internal_errors import suppress_internal_errors
+from observability.saturation.blocking import BlockDetector
 
 LAG_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -28,7 +28,7 @@ class EventLoopMetrics:
         self._due = 0.0
         """When the timer should fire, by `perf_counter`; 0 while no loop is watched."""
         self._timer: asyncio.TimerHandle | None = None
-        self._watch: LoopWatch | None = None
+        self._watch: BlockDetector | None = None
         self._lag = Histogram(
             "event_loop_lag_seconds",
             "How much later than asked for the event loop ran a timer.",
@@ -53,7 +53,7 @@ class EventLoopMetrics:
         self.stop()
         loop = asyncio.get_running_loop()
         self._schedule(loop)
-        self._watch = LoopWatch(loop, get_ident(), late_s=self.late_s, blocked=self._blocked)
+        self._watch = BlockDetector(loop, get_ident(), late_s=self.late_s, blocked=self._blocked)
         self._watch.start(blocked_after_s=self._interval_s * 2)
 
     def stop(self) -> None:
@@ -75,7 +75,7 @@ class EventLoopMetrics:
         self._timer = loop.call_later(self._interval_s, self._beat, loop)
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        with guarded("event_loop"):
-            guilty = self._watch.guilty_trace() if self._watch is not None else None
+        with suppress_internal_errors("event_loop"):
+            guilty = self._watch.blocking_exemplar() if self._watch is not None else None
             self._lag.observe(self.late_s(), guilty)
         self._schedule(loop)

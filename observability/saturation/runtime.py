@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from observability.metrics.histogram import Durations, HistogramView, LabelValues, exemplar
+from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar
 
 PAUSE_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _GENERATIONS: Final = ("0", "1", "2")
@@ -25,10 +25,10 @@ class RuntimeMetrics:
         if Path("/proc/self/stat").exists():
             ProcessCollector(registry=registry)
         else:
-            registry.register(PortableProcess())
+            registry.register(PsutilProcessCollector())
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        self._pauses = GarbagePauses()
+        self._pauses = GCPauseCollector()
         registry.register(self._pauses)
 
     def start(self) -> None:
@@ -40,7 +40,7 @@ class RuntimeMetrics:
         self._pauses.stop()
 
 
-class GarbagePauses(Collector):
+class GCPauseCollector(Collector):
     """The time that each garbage collection took, during which no Python code of the process runs.
 
     A collection can begin anywhere, also while this thread holds the lock of a metric, so nothing here takes a lock:
@@ -48,10 +48,10 @@ class GarbagePauses(Collector):
     """
 
     def __init__(self) -> None:
-        self._durations: dict[LabelValues, list[Durations]] = {
-            (generation,): [Durations(PAUSE_BUCKETS_S)] for generation in _GENERATIONS
+        self._durations: dict[LabelValues, list[BucketCounts]] = {
+            (generation,): [BucketCounts(PAUSE_BUCKETS_S)] for generation in _GENERATIONS
         }
-        self._view = HistogramView(counted_s=PAUSE_BUCKETS_S, bounds_s=PAUSE_BUCKETS_S)
+        self._view = HistogramFamily(counted_s=PAUSE_BUCKETS_S, bounds_s=PAUSE_BUCKETS_S)
         self._started = 0.0
 
     def start(self) -> None:
@@ -79,10 +79,10 @@ class GarbagePauses(Collector):
             durations.observe(seconds)
             link = exemplar()
             if link is not None:
-                durations.exemplify(seconds, link["trace_id"])
+                durations.set_exemplar(seconds, link["trace_id"])
 
 
-class PortableProcess(Collector):
+class PsutilProcessCollector(Collector):
     """The process metrics of prometheus_client where it has none, because there is no /proc: macOS, for one."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.saturation.event_loop import EventLoopMetrics
 from observability.saturation.runtime import RuntimeMetrics
 from observability.saturation.threads import ThreadMetrics
@@ -19,11 +19,11 @@ class Saturation:
     def start(self) -> None:
         """Watch the running loop and its process."""
         for part in (self.event_loop, self.threads, self.runtime):
-            with guarded("saturation"):
+            with suppress_internal_errors("saturation"):
                 part.start()
 
     def stop(self) -> None:
         """Stop watching; safe to call twice."""
         for part in (self.event_loop, self.threads, self.runtime):
-            with guarded("saturation"):
+            with suppress_internal_errors("saturation"):
                 part.stop()

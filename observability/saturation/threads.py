@@ -1,7 +1,7 @@
 """Whether work in threads has to queue: occupancy and wait of thread limiters.
 
-Every `def` endpoint and dependency shares anyio's default limiter of 40 threads, which nobody shows. Its waits cannot
-be timed from outside, so the number of waiting tasks is added up over time. Work that goes through `LimitedThreads` is
+Every `def` endpoint and dependency shares anyio's default limiter of 40 threads. Its waits cannot be timed from
+outside, so the number of waiting tasks is integrated over time. Work that goes through `InstrumentedThreadPool` is
 timed exactly.
 """
 
@@ -14,7 +14,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter, run_sync
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import BoundedValues
 from observability.metrics.histogram import exemplar
 
@@ -67,11 +67,11 @@ class ThreadMetrics:
         self._limit.labels(name).set_function(lambda: limiter.total_tokens)
         self._waiting.labels(name).set_function(lambda: limiter.statistics().tasks_waiting)
 
-    def limited(self, name: str, *, threads: int) -> "LimitedThreads":
+    def thread_pool(self, name: str, *, threads: int) -> "InstrumentedThreadPool":
         """Return threads with a limiter of their own, shown and timed under this name."""
         limiter = CapacityLimiter(threads)
         self.watch(name, limiter)
-        return LimitedThreads(limiter, self.wait.labels(self._name(name)))
+        return InstrumentedThreadPool(limiter, self.wait.labels(self._name(name)))
 
     def start(self) -> None:
         """Show the running loop's default limiter and sample all queues until `stop()`."""
@@ -88,14 +88,14 @@ class ThreadMetrics:
 
     def _sample(self, loop: asyncio.AbstractEventLoop) -> None:
         now = perf_counter()
-        with guarded("threads"):
+        with suppress_internal_errors("threads"):
             for name, limiter in self._watched.items():
                 self._queue.labels(name).inc(limiter.statistics().tasks_waiting * (now - self._sampled))
         self._sampled = now
         self._timer = loop.call_later(SAMPLE_EVERY_S, self._sample, loop)
 
 
-class LimitedThreads:
+class InstrumentedThreadPool:
     """Threads for one kind of work, so that it neither blocks the event loop nor takes the threads of others."""
 
     def __init__(self, limiter: CapacityLimiter, wait: Histogram) -> None:
@@ -122,5 +122,5 @@ class LimitedThreads:
                 self._waited(perf_counter() - asked)
 
     def _waited(self, seconds: float) -> None:
-        with guarded("threads"):
+        with suppress_internal_errors("threads"):
             self._wait.observe(seconds, exemplar())

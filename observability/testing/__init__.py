@@ -1,13 +1,13 @@
 """Telemetry for tests: fresh in every test, kept in memory, and asked in plain words.
 
 def test_a_sold_out_book_is_a_conflict() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = create_app()
-        seen.instrument(app)
+        captured.instrument(app)
         with TestClient(app) as client:
             client.post("/orders", json={"book": 1})
-    assert seen.value("http_requests_total", handler="/orders", status="409") == 1
-    assert seen.span("POST /orders").attributes["http.response.status_code"] == 409
+    assert captured.value("http_requests_total", handler="/orders", status="409") == 1
+    assert captured.span("POST /orders").attributes["http.response.status_code"] == 409
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -17,18 +17,18 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from observability.core.internal_errors import failures_raised
+from observability.core.internal_errors import raise_internal_errors
 from observability.core.settings import TelemetrySettings
+from observability.testing.captured import CapturedTelemetry
 from observability.testing.error_server import ErrorServer
 from observability.testing.log_capture import LogCapture
-from observability.testing.seen import Seen
 
-__all__ = ["Seen", "running", "telemetry"]
+__all__ = ["CapturedTelemetry", "capture_telemetry", "lifespan_client"]
 
 
 @contextmanager
-def telemetry(*, errors: bool = False, **settings: Any) -> Iterator[Seen]:
-    """Yield telemetry that keeps everything, traces every request, and raises where it would swallow a failure.
+def capture_telemetry(*, errors: bool = False, **settings: Any) -> Iterator[CapturedTelemetry]:
+    """Yield telemetry that traces every request, keeps everything in memory and raises internal errors.
 
     `settings` are those of `TelemetrySettings`, by name. Nothing leaves the machine; with `errors` unhandled exceptions
     are reported to a server on loopback.
@@ -39,16 +39,16 @@ def telemetry(*, errors: bool = False, **settings: Any) -> Iterator[Seen]:
         "access_log": False,
         "log_format": "none",  # pytest has its own handlers
     }
-    with failures_raised(), ExitStack() as stack:
+    with raise_internal_errors(), ExitStack() as stack:
         logs = stack.enter_context(LogCapture())
         server = stack.enter_context(ErrorServer()) if errors else None
         if server is not None:
             defaults["sentry_dsn"] = server.dsn
-        yield Seen(TelemetrySettings(**defaults | settings), logs, server)
+        yield CapturedTelemetry(TelemetrySettings(**defaults | settings), logs, server)
 
 
 @asynccontextmanager
-async def running(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+async def lifespan_client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the application, in this process and without a port, while the application's lifespan runs.
 
     What the application raises becomes a response with status 500, as behind a server.

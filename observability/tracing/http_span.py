@@ -31,7 +31,7 @@ from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import UNMATCHED
 
 
-def arrival(scope: Scope) -> dict[str, Any]:
+def scope_fields(scope: Scope) -> dict[str, Any]:
     """Return what a span tells of a request's scope, and nothing that holds on to the application."""
     get = scope.get
     return {
@@ -46,22 +46,22 @@ def arrival(scope: Scope) -> dict[str, Any]:
     }
 
 
-def request_attributes(arrived: Mapping[str, Any]) -> tuple[str, dict[str, AttributeValue]]:
+def request_attributes(scope_fields: Mapping[str, Any]) -> tuple[str, dict[str, AttributeValue]]:
     """Return a span's name and attributes before the request is routed.
 
     Values of the query are left out, they may be secrets.
     """
-    method: str = arrived["method"]
+    method: str = scope_fields["method"]
     is_known = method in METHODS
     attributes: dict[str, AttributeValue] = {
         HTTP_REQUEST_METHOD: method if is_known else "_OTHER",
-        URL_SCHEME: arrived["scheme"],
-        URL_PATH: arrived["path"][:LONGEST_TEXT],
-        NETWORK_PROTOCOL_VERSION: arrived["http_version"],
+        URL_SCHEME: scope_fields["scheme"],
+        URL_PATH: scope_fields["path"][:LONGEST_TEXT],
+        NETWORK_PROTOCOL_VERSION: scope_fields["http_version"],
     }
     if not is_known:
         attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:LONGEST_TEXT]
-    query, server, client = arrived["query_string"], arrived["server"], arrived["client"]
+    query, server, client = scope_fields["query_string"], scope_fields["server"], scope_fields["client"]
     if query:
         attributes[URL_QUERY] = redacted_query(query)
     if server:
@@ -70,13 +70,13 @@ def request_attributes(arrived: Mapping[str, Any]) -> tuple[str, dict[str, Attri
             attributes[SERVER_PORT] = server[1]
     if client:
         attributes[CLIENT_ADDRESS] = client[0]
-    agent = dict(arrived["headers"]).get(b"user-agent")
+    agent = dict(scope_fields["headers"]).get(b"user-agent")
     if agent:
         attributes[USER_AGENT_ORIGINAL] = agent[:LONGEST_TEXT].decode("latin-1")
     return method if is_known else "HTTP", attributes
 
 
-class Outcome(NamedTuple):
+class RequestOutcome(NamedTuple):
     """What a span learns once its request is over."""
 
     name: str | None
@@ -85,7 +85,9 @@ class Outcome(NamedTuple):
     is_failure: bool
 
 
-def outcome_of(name: str, answered: int, *, handler: str, status: int | str, error: BaseException | None) -> Outcome:
+def request_outcome(
+    name: str, answered: int, *, handler: str, status: int | str, error: BaseException | None
+) -> RequestOutcome:
     """Return what became of a request, by its span's name so far and the status that was sent, 0 if none was."""
     attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: answered or 500}
     routed = None
@@ -96,10 +98,10 @@ def outcome_of(name: str, answered: int, *, handler: str, status: int | str, err
         attributes[ERROR_TYPE] = type(error).__qualname__
     elif isinstance(status, str) or status >= 500:
         attributes[ERROR_TYPE] = str(status)
-    return Outcome(routed, attributes, is_failure=isinstance(status, int) and status >= 500)
+    return RequestOutcome(routed, attributes, is_failure=isinstance(status, int) and status >= 500)
 
 
-def describe(span: Span, outcome: Outcome) -> None:
+def apply_outcome(span: Span, outcome: RequestOutcome) -> None:
     """Add what is known once the request is over."""
     if outcome.name is not None:
         span.update_name(outcome.name)

@@ -14,7 +14,7 @@ from opentelemetry.util._decorator import _agnosticcontextmanager  # what the AP
 from opentelemetry.util.types import Attributes
 
 
-class SwitchedProvider(TracerProvider):
+class ProxyTracerProvider(TracerProvider):
     """Gives tracers that use the provider which started last and still runs; without one they record nothing."""
 
     def __init__(self) -> None:
@@ -22,13 +22,13 @@ class SwitchedProvider(TracerProvider):
         self._lock = Lock()
         self.current: TracerProvider = NoOpTracerProvider()
 
-    def switch_on(self, provider: TracerProvider) -> None:
+    def activate(self, provider: TracerProvider) -> None:
         """Let tracers use this provider from now on."""
         with self._lock:
             self._running.append(provider)
             self.current = provider
 
-    def switch_off(self, provider: TracerProvider) -> None:
+    def deactivate(self, provider: TracerProvider) -> None:
         """Go back to the provider that started before this one."""
         with self._lock:
             if provider in self._running:
@@ -43,20 +43,20 @@ class SwitchedProvider(TracerProvider):
         attributes: Attributes | None = None,
     ) -> Tracer:
         """Return a tracer that follows the switch."""
-        return _SwitchedTracer(self, (instrumenting_module_name, instrumenting_library_version, schema_url, attributes))
+        return _ProxyTracer(self, (instrumenting_module_name, instrumenting_library_version, schema_url, attributes))
 
 
-class _SwitchedTracer(Tracer):
-    def __init__(self, switch: SwitchedProvider, name: tuple[Any, ...]) -> None:
-        self._switch = switch
+class _ProxyTracer(Tracer):
+    def __init__(self, switch: ProxyTracerProvider, name: tuple[Any, ...]) -> None:
+        self._proxy = switch
         self._name = name
         self._provider: TracerProvider | None = None
         self._tracer: Tracer | None = None
 
     def _current(self) -> Tracer:
         provider, tracer = self._provider, self._tracer
-        if tracer is None or provider is not self._switch.current:
-            self._provider = provider = self._switch.current
+        if tracer is None or provider is not self._proxy.current:
+            self._provider = provider = self._proxy.current
             self._tracer = tracer = provider.get_tracer(*self._name)
         return tracer
 
@@ -71,22 +71,22 @@ class _SwitchedTracer(Tracer):
             yield span
 
 
-_switch: Final = SwitchedProvider()
+_proxy: Final = ProxyTracerProvider()
 
 
-def foreign_provider() -> TracerProvider | None:
+def global_tracer_provider() -> TracerProvider | None:
     """Return the provider that the process set by itself, which then is to be used; None if it set none."""
     provider = trace.get_tracer_provider()
-    return None if provider is _switch or isinstance(provider, trace.ProxyTracerProvider) else provider
+    return None if provider is _proxy or isinstance(provider, trace.ProxyTracerProvider) else provider
 
 
-def switch_on(provider: TracerProvider) -> None:
+def activate(provider: TracerProvider) -> None:
     """Let tracers from `opentelemetry.trace` use this provider, unless the process set its own."""
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        trace.set_tracer_provider(_switch)
-    _switch.switch_on(provider)
+        trace.set_tracer_provider(_proxy)
+    _proxy.activate(provider)
 
 
-def switch_off(provider: TracerProvider) -> None:
+def deactivate(provider: TracerProvider) -> None:
     """Let them go back to the one that ran before."""
-    _switch.switch_off(provider)
+    _proxy.deactivate(provider)

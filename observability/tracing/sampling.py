@@ -19,7 +19,7 @@ from opentelemetry.util.types import Attributes
 
 from observability.core.settings import TelemetrySettings
 
-DECIDED: Final = create_key("observability-sampled")
+FORCE_SAMPLE: Final = create_key("observability-sampled")
 """The context value of a span that is recorded whatever its trace id says."""
 
 _LOW_64_BITS: Final = (1 << 64) - 1
@@ -42,7 +42,7 @@ class HeadSampler(Sampler):
         )
         return cls(share=share, parent_based=kind.startswith("parentbased_"))
 
-    def samples(self, trace_id: int, parent: SpanContext | None) -> bool:
+    def is_sampled(self, trace_id: int, parent: SpanContext | None) -> bool:
         """Whether a request of this trace is recorded, given the caller's span."""
         if parent is not None and self._parent_based:
             return parent.trace_flags.sampled
@@ -61,12 +61,12 @@ class HeadSampler(Sampler):
         """Return the decision for a span that the SDK is about to start."""
         parent = trace.get_current_span(parent_context).get_span_context()
         known = parent if parent.is_valid else None
-        if parent_context is not None and DECIDED in parent_context:
+        if parent_context is not None and FORCE_SAMPLE in parent_context:
             sampled = True
         elif known is not None and not known.is_remote:
             sampled = known.trace_flags.sampled
         else:
-            sampled = self.samples(trace_id, known)
+            sampled = self.is_sampled(trace_id, known)
         state = known.trace_state if known else None
         if not sampled:
             return SamplingResult(Decision.DROP, trace_state=state)
@@ -77,7 +77,7 @@ class HeadSampler(Sampler):
         return f"HeadSampler(share={self._share}, parent_based={self._parent_based})"
 
 
-class RequestIds(IdGenerator):
+class PresetIdGenerator(IdGenerator):
     """Gives the SDK the ids that a request already has: it was decided, logged and passed on by them."""
 
     def __init__(self) -> None:

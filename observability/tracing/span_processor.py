@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.tracing.fast_path.otlp import PlainSpanExporter
-from observability.tracing.fast_path.request_span import FinishedRequest
+from observability.tracing.fast_path.request_span import SpanSnapshot
 
 
 class _CountedExporter(SpanExporter):
@@ -17,17 +17,17 @@ class _CountedExporter(SpanExporter):
         self._exporter = exporter
         self._counts = counts
 
-    def export(self, spans: Sequence[ReadableSpan | FinishedRequest]) -> SpanExportResult:
+    def export(self, spans: Sequence[ReadableSpan | SpanSnapshot]) -> SpanExportResult:
         """Export the batch and count how that went; of a finished request the span is made here."""
         outcome = "failed"
         try:
-            readable = [span.readable() if isinstance(span, FinishedRequest) else span for span in spans]
+            readable = [span.readable() if isinstance(span, SpanSnapshot) else span for span in spans]
             result = self._exporter.export(readable)
             if result is SpanExportResult.SUCCESS:
                 outcome = "exported"
             return result
         finally:
-            self._counts.left("spans", outcome, len(spans))
+            self._counts.dequeued("spans", outcome, len(spans))
 
     def shutdown(self) -> None:
         """Stop exporting."""
@@ -49,16 +49,16 @@ class BoundedSpanProcessor(BatchSpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span, if it is sampled and there is room."""
-        if span.context and span.context.trace_flags.sampled and self._counts.admit("spans", limit=self._limit):
+        if span.context and span.context.trace_flags.sampled and self._counts.try_enqueue("spans", limit=self._limit):
             super().on_end(span)
 
-    def on_request_end(self, request: FinishedRequest) -> None:
+    def on_request_end(self, request: SpanSnapshot) -> None:
         """Queue the span of a sampled request that is over, if there is room."""
-        if self._counts.admit("spans", limit=self._limit):
+        if self._counts.try_enqueue("spans", limit=self._limit):
             self._batch_processor.emit(request)  # type: ignore[arg-type]  # it only passes things on
 
 
-class BorrowedSpanProcessor(SpanProcessor):
+class NonOwningSpanProcessor(SpanProcessor):
     """A processor that its maker shuts down; here it is only flushed."""
 
     def __init__(self, processor: SpanProcessor) -> None:

@@ -22,31 +22,37 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, T
 from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
 
-from observability.core.internal_errors import guarded
-from observability.core.limits import PerSecond, within
+from observability.core.internal_errors import suppress_internal_errors
+from observability.core.limits import RateLimiter, run_with_timeout
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.request.record import METHODS, RequestRecord
-from observability.tracing.fast_path.request_span import RequestSpan, UnrecordedSpan, can_be_finished_by_itself
-from observability.tracing.http_span import add_exception, arrival, describe, outcome_of, request_attributes
+from observability.tracing.fast_path.request_span import LazyServerSpan, UnsampledSpan, can_be_finished_by_itself
+from observability.tracing.http_span import (
+    add_exception,
+    apply_outcome,
+    request_attributes,
+    request_outcome,
+    scope_fields,
+)
 from observability.tracing.propagation import Extractor
-from observability.tracing.provider import SwitchedProvider, foreign_provider, switch_off, switch_on
-from observability.tracing.sampling import DECIDED, HeadSampler, RequestIds
+from observability.tracing.provider import ProxyTracerProvider, activate, deactivate, global_tracer_provider
+from observability.tracing.sampling import FORCE_SAMPLE, HeadSampler, PresetIdGenerator
 from observability.tracing.span_processor import (
-    BorrowedSpanProcessor,
     BoundedSpanProcessor,
+    NonOwningSpanProcessor,
     otlp_span_processor,
 )
 
-LATE_SPANS_PER_S: Final = 100
+RETROACTIVE_SPANS_PER_S: Final = 100
 """Spans after the fact in a second, at most: when everything is slow, tracing must not make it slower."""
 
 _NOTHING: Final[dict[str, AttributeValue]] = {}
-_AFTER_THE_FACT: Final[dict[str, AttributeValue]] = {"observability.retroactive": True}
+_RETROACTIVE: Final[dict[str, AttributeValue]] = {"observability.retroactive": True}
 _CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 """Under which key a context holds its span; making the context by it saves a copy for every request."""
 _OURS: Final = frozenset({b"x-request-id", b"x-sample-token"})
-_DECIDED: Final = Context({DECIDED: True})
+_DECIDED: Final = Context({FORCE_SAMPLE: True})
 _attached: Final = otel_context.attach(Context())
 _CURRENT_CONTEXT: Final = _attached.var
 """Where the current context is kept; setting it here saves two calls on the way there, and as many on the way back."""
@@ -61,24 +67,24 @@ class Tracing:
     ) -> None:
         self._settings = settings
         self._counts = counts
-        self._processors = tuple(map(BorrowedSpanProcessor, processors))
+        self._processors = tuple(map(NonOwningSpanProcessor, processors))
         self._sampler = HeadSampler.of(settings)
         self._sample_token = settings.sample_token.get_secret_value().encode()
-        self._samples = self._sampler.samples
-        self._ids = RequestIds()
+        self._is_sampled = self._sampler.is_sampled
+        self._ids = PresetIdGenerator()
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
-        self.listens_to = self._extractor.fields | _OURS
+        self.trigger_headers = self._extractor.fields | _OURS
         """The names of the headers by which a caller tells what a request belongs to, and what to do with it."""
-        self._late = PerSecond(LATE_SPANS_PER_S)
+        self._retroactive_limiter = RateLimiter(RETROACTIVE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
-        self._alone: BoundedSpanProcessor | None = None
+        self._fast_exporter: BoundedSpanProcessor | None = None
         """The exporter, if nobody else hears of spans and none has to be cut: it can be given finished ones."""
-        self._foreign = False
-        self._switched: TracerProvider | None = None
+        self._uses_global_provider = False
+        self._activated: TracerProvider | None = None
         self.recording = False
         """Whether spans are kept: something must take them."""
-        self.provider = SwitchedProvider()
+        self.provider = ProxyTracerProvider()
         self._tracer = self.provider.get_tracer("observability")
 
     @property
@@ -88,14 +94,14 @@ class Tracing:
 
     def start(self, resource: Resource) -> None:
         """Begin to record, in the process that answers requests: threads and ids do not survive a fork."""
-        self._ids = RequestIds()
+        self._ids = PresetIdGenerator()
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
-        self.listens_to = self._extractor.fields | _OURS
-        foreign = foreign_provider()
+        self.trigger_headers = self._extractor.fields | _OURS
+        foreign = global_tracer_provider()
         if foreign is not None:
-            self._foreign = self.recording = True
-            self.provider.switch_on(foreign)
+            self._uses_global_provider = self.recording = True
+            self.provider.activate(foreign)
             return
         exporting = otlp_span_processor(self._settings, self._counts)
         processors: list[SpanProcessor] = [*self._processors, *([exporting] if exporting else [])]
@@ -104,55 +110,61 @@ class Tracing:
             own.add_span_processor(processor)
         self._own, self.recording = own, bool(processors)
         if not self._processors and can_be_finished_by_itself(SpanLimits()):
-            self._alone = exporting
+            self._fast_exporter = exporting
         if processors:
-            self.provider.switch_on(own)
-        self._switched = own if processors else self.provider
-        switch_on(self._switched)
+            self.provider.activate(own)
+        self._activated = own if processors else self.provider
+        activate(self._activated)
 
     def stop(self, *, timeout_s: float) -> None:
         """Export what is queued, but wait no longer than the timeout."""
-        own, self._own, self._alone, self.recording, self._foreign = self._own, None, None, False, False
-        if self._switched is not None:
-            switch_off(self._switched)
-            self._switched = None
+        own, self._own, self._fast_exporter, self.recording, self._uses_global_provider = (
+            self._own,
+            None,
+            None,
+            False,
+            False,
+        )
+        if self._activated is not None:
+            deactivate(self._activated)
+            self._activated = None
         if own is not None:
-            self.provider.switch_off(own)
-            within(timeout_s, Thread(target=own.shutdown, daemon=True))
+            self.provider.deactivate(own)
+            run_with_timeout(timeout_s, Thread(target=own.shutdown, daemon=True))
 
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Give the request its ids and make its span current, until the token's variable is reset by it.
 
         The span is a recording one only if the request is sampled. The headers may be left out when there is none that
-        this `listens_to`.
+        this `trigger_headers`.
         """
-        if headers or self._foreign:
-            return self._begin_called(record, headers or dict(record.scope["headers"]))
-        record.trace_number = trace_id = self._random_bits(128) or 1
-        record.span_number = self._random_bits(64) or 1
-        if self.recording and self._samples(trace_id, None):
-            span = self._decided_span(record)
+        if headers or self._uses_global_provider:
+            return self._begin_with_parent(record, headers or dict(record.scope["headers"]))
+        record.trace_id = trace_id = self._random_bits(128) or 1
+        record.span_id = self._random_bits(64) or 1
+        if self.recording and self._is_sampled(trace_id, None):
+            span = self._sampled_span(record)
             return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: span}))
-        return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: UnrecordedSpan(record)}))
+        return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: UnsampledSpan(record)}))
 
-    def _begin_called(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
+    def _begin_with_parent(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Begin a request whose caller says what it belongs to, or whose provider the process set itself."""
         base = self._extractor.context(headers)
-        record.caller = caller = _span_context(base)
-        if self._foreign:
-            span = self._foreign_span(record, base)
+        record.parent_span_context = caller = _span_context(base)
+        if self._uses_global_provider:
+            span = self._global_provider_span(record, base)
             context = span.get_span_context()
-            record.trace_number, record.span_number = context.trace_id, context.span_id
+            record.trace_id, record.span_id = context.trace_id, context.span_id
             record.sampled = context.trace_flags.sampled
         else:
-            record.trace_number = caller.trace_id if caller else self._ids.trace_id()
-            record.span_number = self._ids.span_id()
-            if self.recording and (self._samples(record.trace_number, caller) or self._is_wanted(headers)):
-                span = self._decided_span(record)
+            record.trace_id = caller.trace_id if caller else self._ids.trace_id()
+            record.span_id = self._ids.span_id()
+            if self.recording and (self._is_sampled(record.trace_id, caller) or self._is_force_sampled(headers)):
+                span = self._sampled_span(record)
             else:
                 # Where nothing is kept the caller's decision is passed on: others may keep the trace.
                 record.sampled = caller is not None and caller.trace_flags.sampled and not self.recording
-                span = UnrecordedSpan(record)
+                span = UnsampledSpan(record)
         return _CURRENT_CONTEXT.set(trace.set_span_in_context(span, base))
 
     def finish(
@@ -163,55 +175,61 @@ class Tracing:
         span = record.span
         if span is None:
             failed = error is not None or (isinstance(status, int) and status >= 500)
-            if not self.recording or self._foreign or not (failed or seconds >= self._settings.slow_request_s):
+            if (
+                not self.recording
+                or self._uses_global_provider
+                or not (failed or seconds >= self._settings.slow_request_s)
+            ):
                 return
-            if record.sampled or not self._late.admits():
+            if record.sampled or not self._retroactive_limiter.allow():
                 return
-            span = self._decided_span(record, _AFTER_THE_FACT)
+            span = self._sampled_span(record, _RETROACTIVE)
         record.span = None
         end_ns = _epoch_ns(record.started + seconds)
-        if isinstance(span, RequestSpan):
-            if error is None and not record.notes and span.settled():
-                if self._alone is not None and self._own is not None:
+        if isinstance(span, LazyServerSpan):
+            if error is None and not record.events and span.seal():
+                if self._fast_exporter is not None and self._own is not None:
                     resource = self._own.resource
-                    self._alone.on_request_end(
-                        span.finished(handler=handler, status=status, seconds=seconds, end_ns=end_ns, resource=resource)
+                    self._fast_exporter.on_request_end(
+                        span.snapshot(handler=handler, status=status, seconds=seconds, end_ns=end_ns, resource=resource)
                     )
                 return
-            span = span.full()
-        outcome = outcome_of(_name(record.scope), record.status, handler=handler, status=status, error=error)
-        with guarded("span"):
-            describe(span, outcome)
+            span = span.materialize()
+        outcome = request_outcome(_name(record.scope), record.status, handler=handler, status=status, error=error)
+        with suppress_internal_errors("span"):
+            apply_outcome(span, outcome)
             if error is not None:
                 add_exception(span, error, record)
-            for name, attributes, at_ns in record.notes or ():
+            for name, attributes, at_ns in record.events or ():
                 span.add_event(name, attributes, at_ns)
         span.end(end_ns)
 
-    def _is_wanted(self, headers: Mapping[bytes, bytes]) -> bool:
+    def _is_force_sampled(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether an authorised caller asks for a trace of this request."""
         given = headers.get(b"x-sample-token")
         return bool(given and self._sample_token) and hmac.compare_digest(given or b"", self._sample_token)
 
-    def _decided_span(self, record: RequestRecord, also: Mapping[str, AttributeValue] = _NOTHING) -> Span:
+    def _sampled_span(self, record: RequestRecord, extra_attributes: Mapping[str, AttributeValue] = _NOTHING) -> Span:
         """Return a span that is recorded, whatever the trace id says."""
         record.sampled = True
-        span = RequestSpan(record, self._full_span, also)
-        record.span = started = span if self._alone is not None else span.full()
+        span = LazyServerSpan(record, self._sdk_span, extra_attributes)
+        record.span = started = span if self._fast_exporter is not None else span.materialize()
         return started
 
-    def _full_span(self, span: RequestSpan) -> Span:
+    def _sdk_span(self, span: LazyServerSpan) -> Span:
         """Return the SDK's span."""
-        record, caller = span.record, span.record.caller
-        name, attributes = request_attributes(span.arrived)
-        self._ids.preset(trace_id=record.trace_number, span_id=record.span_number)
+        record, caller = span.record, span.record.parent_span_context
+        name, attributes = request_attributes(span.scope_fields)
+        self._ids.preset(trace_id=record.trace_id, span_id=record.span_id)
         base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
         started_ns = _epoch_ns(record.started)
-        return self._tracer.start_span(name, base, SpanKind.SERVER, {**attributes, **span.also}, start_time=started_ns)
+        return self._tracer.start_span(
+            name, base, SpanKind.SERVER, {**attributes, **span.extra_attributes}, start_time=started_ns
+        )
 
-    def _foreign_span(self, record: RequestRecord, base: Context) -> Span:
+    def _global_provider_span(self, record: RequestRecord, base: Context) -> Span:
         """Return the span that the process's own provider makes, if it samples the request."""
-        name, attributes = request_attributes(arrival(record.scope))
+        name, attributes = request_attributes(scope_fields(record.scope))
         span = self._tracer.start_span(name, base, SpanKind.SERVER, attributes, start_time=_epoch_ns(record.started))
         record.span = span if span.is_recording() else None
         return span

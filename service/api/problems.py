@@ -129,5 +129,5 @@ def _violation(violation: Violation) -> dict[str, str]:
 def _place(request: Request) -> dict[str, str]:
     """Return where it happened: the path as it was asked for, and the trace."""
     record = current_request.get()
-    trace_id = record.trace_id if record is not None else ""
+    trace_id = record.trace_id_hex if record is not None else ""
     return {"instance": request.url.path[:200], **({"trace_id": trace_id} if trace_id else {})}

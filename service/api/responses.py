@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from observability.request.server_timing import stage
+from observability.request.server_timing import timing
 
 
 class Responses(Protocol):
@@ -20,7 +20,7 @@ class FullResponses:
 
     def render(self, result: BaseModel, *, fields: frozenset[str] | None = None) -> Response:  # noqa: ARG002 full is full
         """Return the whole result."""
-        with stage("serialize"):
+        with timing("serialize"):
             body = result.__pydantic_serializer__.to_json(result)
         return json_response(body)
 
@@ -33,7 +33,7 @@ class SparseResponses:
         include: dict[str, Any] | None = None
         if fields is not None:
             include = dict.fromkeys(type(result).model_fields, True) | {"items": {"__all__": fields}}
-        with stage("serialize"):
+        with timing("serialize"):
             body = result.__pydantic_serializer__.to_json(result, include=include, exclude_none=True)
         return json_response(body)
 

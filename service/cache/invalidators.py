@@ -144,7 +144,7 @@ class EdgePurger:
         self._missed = {tag: at for tag, at in self._missed.items() if tag not in tags or at > began}
         purged = response.headers.get("X-Purged", "")
         if purged.isdigit():
-            self._meter.invalidated(LEVEL, level=LEVEL, entries=int(purged))
+            self._meter.count_invalidations(LEVEL, level=LEVEL, entries=int(purged))
 
     def _hold(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

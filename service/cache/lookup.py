@@ -101,7 +101,7 @@ class Lookup:
                 self._observe("error", perf_counter() - started)
                 return Fetched(None, None)
             if fetched.found_dead:
-                self._levels.meter.invalidated(self.policy.cache, level=self._levels.store.level)
+                self._levels.meter.count_invalidations(self.policy.cache, level=self._levels.store.level)
             elsewhere = fetched.entry is None and fetched.lease is not None and not fetched.lease.is_granted
             if not elsewhere or self._levels.clock() >= deadline:
                 break

@@ -56,7 +56,7 @@ class EntryLru(LRUCache[bytes, Entry]):
             dropped[self._sizes[key][0].cache] += 1
             del self[key]
         for cache, entries in dropped.items():
-            self._meter.invalidated(cache, level=self.level, entries=entries)
+            self._meter.count_invalidations(cache, level=self.level, entries=entries)
 
     def clear(self) -> None:
         """Drop everything."""
@@ -70,7 +70,7 @@ class EntryLru(LRUCache[bytes, Entry]):
     def _account(self, cache: str, *, entries: int, size_bytes: int) -> None:
         self._entries[cache] += entries
         self._bytes[cache] += size_bytes
-        self._meter.resized(cache, level=self.level, entries=self._entries[cache], size_bytes=self._bytes[cache])
+        self._meter.set_size(cache, level=self.level, entries=self._entries[cache], size_bytes=self._bytes[cache])
 
 
 def _size_bytes(entry: Entry) -> int:

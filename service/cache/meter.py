@@ -9,8 +9,8 @@ class CacheMeter(Protocol):
     def observe(self, cache: str, *, level: str, result: str, seconds: float) -> None:
         """Count one lookup and its result: hit, stale, miss, coalesced or error."""
 
-    def resized(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
+    def set_size(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
         """Set what a level holds."""
 
-    def invalidated(self, cache: str, *, level: str, entries: int = 1) -> None:
+    def count_invalidations(self, cache: str, *, level: str, entries: int = 1) -> None:
         """Count entries that an invalidation made unusable."""

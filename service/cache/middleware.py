@@ -5,8 +5,8 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability.request.route import name_route
-from observability.request.server_timing import record
+from observability.request.route import set_route_template
+from observability.request.server_timing import add_timing
 from service.cache.layered import LayeredCache
 from service.cache.response_recorder import Capture
 from service.cache.status import BYPASSED, FORWARDED, hit_headers, miss_headers
@@ -48,11 +48,11 @@ class ResponseCacheMiddleware:
         if entry is None:
             await self._looked_up(key, scope, receive, send)
             return
-        name_route(scope, entry.template)
+        set_route_template(scope, entry.template)
         headers = hit_headers(entry, entry.headers, now=self._levels.clock(), level=self._front)
         seconds = perf_counter() - started
         self._levels.meter.observe(entry.cache, level=self._front, result="hit", seconds=seconds)
-        record("cache", seconds)
+        add_timing("cache", seconds)
         await _sent(scope, send, entry, headers)
 
     async def _bypassed(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +81,7 @@ class ResponseCacheMiddleware:
             if answer.flight is None:
                 await self.app(scope, receive, forward)
         elif answer.result in {"hit", "stale"}:
-            name_route(scope, template)
+            set_route_template(scope, template)
             await _sent(
                 scope,
                 send,
@@ -90,7 +90,7 @@ class ResponseCacheMiddleware:
             )
         else:
             if answer.result == "coalesced":
-                name_route(scope, template)
+                set_route_template(scope, template)
             await _sent(scope, send, entry, miss_headers(entry, collapsed=answer.result == "coalesced"))
         await self._cache.ended(answer)
 

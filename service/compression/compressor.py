@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-from observability.request.server_timing import record
+from observability.request.server_timing import add_timing
 from service.compression.codings import BY_NAME
 from service.compression.meter import CompressionMeter
 from service.http.cache_model.entry import Entry
@@ -25,7 +25,7 @@ class Compressor:
     async def whole(self, body: bytes, coding: str) -> bytes:
         """Return the compressed body, or the body itself if that does not make it smaller."""
         compressed, seconds = await self.timed(BY_NAME[coding].whole, body, coding)
-        record("compress", seconds)
+        add_timing("compress", seconds)
         if len(compressed) >= len(body):
             self._meter.observe(encoding="identity", before_bytes=len(body), after_bytes=len(body), seconds=seconds)
             return body

@@ -4,7 +4,7 @@ from functools import partial
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability.request.server_timing import record
+from observability.request.server_timing import add_timing
 from service.compression.codings import BY_NAME, Stream
 from service.compression.compressor import Compressor
 from service.compression.counted import count_as
@@ -141,7 +141,7 @@ class _Response:
         self._seconds += seconds
         await self._send({"type": "http.response.body", "body": part, "more_body": not is_last})
         if is_last:
-            record("compress", self._seconds)
+            add_timing("compress", self._seconds)
             self._meter.observe(
                 encoding=self._accepted.preferred,
                 before_bytes=self._before_bytes,

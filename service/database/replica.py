@@ -12,7 +12,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from observability.core.internal_errors import guarded
+from observability.core.internal_errors import suppress_internal_errors
 from service.database.lag import ReplicationLag
 from service.database.replica_metrics import ReplicaMetrics
 from service.errors import ServiceError
@@ -117,7 +117,7 @@ class Replica:
     async def _run_what_waited(self) -> None:
         while self._waiting and self._is_up and self._waiting[0][0] <= self._lag.replayed:
             _, action = self._waiting.popleft()
-            with guarded("replication"):
+            with suppress_internal_errors("replication"):
                 await action()
 
 

@@ -10,8 +10,8 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability.request.route import name_route
-from observability.request.server_timing import record
+from observability.request.route import set_route_template
+from observability.request.server_timing import add_timing
 from service.api.shutdown import ShutdownState
 from service.cache.levels import Levels
 from service.cache.middleware import PERSONAL_HEADERS
@@ -63,7 +63,7 @@ class HotResponseMiddleware:
         if finished is None:
             await self.app(scope, receive, _Recording(scope, send, entry, spelling).send)
             return
-        name_route(scope, entry.template)
+        set_route_template(scope, entry.template)
         now = self._levels.clock()
         if now >= finished.dated_until:
             finished.dated = hit_headers(entry, finished.headers, now=now, level=self._front)
@@ -77,7 +77,7 @@ class HotResponseMiddleware:
                 after_bytes=len(finished.body),
                 seconds=0.0,
             )
-        record("cache", seconds)
+        add_timing("cache", seconds)
         await send({"type": "http.response.start", "status": entry.status, "headers": finished.dated.copy()})
         await send({"type": "http.response.body", "body": finished.body})
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from prometheus_client import CollectorRegistry
 
 from observability.celery.metrics import TaskMetrics
-from observability.celery.tracing import trace_tasks
+from observability.celery.tracing import instrument_celery
 from service.api.authorisation import WriteToken
 from service.api.rate_limit import RateLimit, RateLimiter
 from service.core.quota import Quota
@@ -42,7 +42,7 @@ def exports_for(
 
 def _task_queue(settings: Settings, registry: CollectorRegistry) -> ByTaskQueue:
     app = producer_app(settings)
-    trace_tasks()
+    instrument_celery()
     TaskMetrics(registry).attach(app)
     return ByTaskQueue(app)
 

@@ -89,7 +89,7 @@ class StatusUpdates:
                 after=change.status,
                 departure_delay_min=flight.departure_delay_min,
                 changed_at=datetime.now(UTC),
-                trace_id=(record.trace_id or None) if record is not None else None,
+                trace_id=(record.trace_id_hex or None) if record is not None else None,
             )
             change_id = await record_change(session, changed)
             updated = Updated(FlightDetail.model_validate(flight), changed, change_id)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from observability.saturation.threads import LimitedThreads, ThreadMetrics
+from observability.saturation.threads import InstrumentedThreadPool, ThreadMetrics
 from service.settings import Settings
 
 Result = TypeVar("Result")
@@ -32,7 +32,7 @@ class OnWorkerThreads:
     threads that compute share one interpreter lock with the event loop.
     """
 
-    def __init__(self, threads: LimitedThreads) -> None:
+    def __init__(self, threads: InstrumentedThreadPool) -> None:
         self._threads = threads
 
     async def result(self, function: Callable[[], Result]) -> Result:
@@ -43,5 +43,5 @@ class OnWorkerThreads:
 def cpu_work(settings: Settings, threads: ThreadMetrics) -> CpuWork:
     """Return what the technique `offload` chooses; its threads are shown and timed as `offload`."""
     if settings.uses("offload"):
-        return OnWorkerThreads(threads.limited("offload", threads=settings.offload_threads))
+        return OnWorkerThreads(threads.thread_pool("offload", threads=settings.offload_threads))
     return OnTheEventLoop()

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from docsgen.metrics_page import SERVICE_LABELS, package_metrics, service_metrics
-from observability.metrics.reference import LABELS, Description
+from observability.metrics.reference import LABELS, MetricDescription
 
 EVERY = [*package_metrics(), *service_metrics()]
 OURS = [one for one in EVERY if not one.name.startswith(("python_gc_objects", "python_gc_collections", "python_info"))]
@@ -13,18 +13,18 @@ of_every_metric = pytest.mark.parametrize("metric", EVERY, ids=lambda metric: me
 
 
 @of_every_metric
-def test_a_metric_s_name_ends_with_its_unit(metric: Description) -> None:
+def test_a_metric_s_name_ends_with_its_unit(metric: MetricDescription) -> None:
     assert re.fullmatch(rf"[a-z][a-z0-9_]*_({UNITS})", metric.name)
     assert metric.name.endswith("_total") == (metric.kind == "counter")
 
 
 @of_every_metric
-def test_a_metric_s_labels_come_from_a_known_set(metric: Description) -> None:
+def test_a_metric_s_labels_come_from_a_known_set(metric: MetricDescription) -> None:
     assert set(metric.labels) <= LABELS.keys() | SERVICE_LABELS.keys()
 
 
 @pytest.mark.parametrize("metric", OURS, ids=lambda metric: metric.name)
-def test_a_metric_s_help_is_a_sentence(metric: Description) -> None:
+def test_a_metric_s_help_is_a_sentence(metric: MetricDescription) -> None:
     assert re.fullmatch(r"[A-Z0-9][^\n]{10,}\.", metric.help)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from observability import TelemetrySettings, instrument
-from observability.celery.tracing import stop_tracing_tasks
+from observability.celery.tracing import uninstrument_celery
 from tests.servers.asgi import serving
 from tests.servers.redis import RedisServer
 
@@ -63,7 +63,7 @@ def shop(shared_redis: RedisServer) -> Iterator[Shop]:
         shop = Shop(f"{shared_redis.url[:-1]}13", other_url)
         with serving(shop.app) as url:
             assert httpx.get(f"{url}/order").status_code == 200
-        stop_tracing_tasks()
+        uninstrument_celery()
         yield shop
 
 

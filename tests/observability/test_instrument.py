@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from observability import InstrumentationError, Telemetry, TelemetrySettings, instrument
-from observability.testing import running, telemetry
+from observability.testing import capture_telemetry, lifespan_client
 
 SILENT = TelemetrySettings(metrics_exporter="none", log_format="none", access_log=False)
 
@@ -147,7 +147,7 @@ def mounted() -> tuple[Starlette, Telemetry]:
 @pytest.mark.anyio
 async def test_where_no_lifespan_runs_it_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     app, watched = mounted()
-    async with running(app) as client:
+    async with lifespan_client(app) as client:
         for name in ("me", "you"):
             assert (await client.get(f"/api/hello/{name}")).text == "hello"
     (said,) = [record.message for record in caplog.records if record.name == "observability"]
@@ -163,7 +163,7 @@ async def test_where_no_lifespan_runs_it_can_be_started(caplog: pytest.LogCaptur
     try:
         watched.start()
         assert watched.metrics_port == port
-        async with running(app) as client, httpx.AsyncClient() as outside:
+        async with lifespan_client(app) as client, httpx.AsyncClient() as outside:
             await client.get("/api/hello/me")
             metrics = (await outside.get(f"http://127.0.0.1:{port}/metrics", headers={"Accept": "text/plain"})).text
     finally:
@@ -184,24 +184,24 @@ async def test_the_middleware_is_outside_of_everything() -> None:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             await PlainTextResponse("not today", status_code=503)(scope, receive, send)
 
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = Starlette(routes=[Route("/hello", hello)], middleware=[Middleware(Timid)])
-        seen.instrument(app)
+        captured.instrument(app)
         app.add_middleware(Timid)
-        async with running(app) as client:
+        async with lifespan_client(app) as client:
             assert (await client.get("/hello")).headers["x-trace-id"]
-        assert seen.value("http_requests_total", handler="/hello", status="503") == 1
+        assert captured.value("http_requests_total", handler="/hello", status="503") == 1
 
 
 @pytest.mark.anyio
 async def test_an_instrumented_application_in_an_instrumented_one_is_measured_once() -> None:
-    with telemetry() as outer, telemetry() as inner:
+    with capture_telemetry() as outer, capture_telemetry() as inner:
         sub = FastAPI()
         sub.add_route("/hello", hello)
         inner.instrument(sub)
         app = Starlette(routes=[Mount("/sub", app=sub)])
         outer.instrument(app)
-        async with running(app) as client:
+        async with lifespan_client(app) as client:
             await client.get("/sub/hello")
         assert outer.value("http_requests_total", handler="/sub/hello") == 1
         assert inner.value("http_requests_total") == 0
@@ -211,22 +211,22 @@ async def test_an_instrumented_application_in_an_instrumented_one_is_measured_on
 
 @pytest.mark.anyio
 async def test_switched_off_it_leaves_the_application_alone() -> None:
-    with telemetry(enabled=False) as seen:
+    with capture_telemetry(enabled=False) as captured:
         app = Starlette(routes=[Route("/hello", hello)])
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             response = await client.get("/hello")
         assert "x-trace-id" not in response.headers
-        assert seen.value("http_requests_total") == 0
+        assert captured.value("http_requests_total") == 0
 
 
 @pytest.mark.anyio
 async def test_the_application_can_start_again() -> None:
     app = Starlette(routes=[Route("/hello", hello)])
-    with telemetry(metrics_exporter="prometheus", metrics_port=0) as seen:
-        measured = seen.instrument(app)
+    with capture_telemetry(metrics_exporter="prometheus", metrics_port=0) as captured:
+        measured = captured.instrument(app)
         for number in (1, 2):
-            async with running(app) as client:
+            async with lifespan_client(app) as client:
                 await client.get("/hello")
                 assert measured.metrics_port
                 async with httpx.AsyncClient() as reader:
@@ -239,7 +239,7 @@ async def test_the_application_can_start_again() -> None:
 async def test_the_framework_s_own_telemetry_is_switched_off_and_not_only_passed_over() -> None:
     app = FastAPI()
     assert app._telemetry["tracing"]
-    with telemetry() as seen:
-        seen.instrument(app)
-        async with running(app):
+    with capture_telemetry() as captured:
+        captured.instrument(app)
+        async with lifespan_client(app):
             assert not app._native_telemetry.enabled(), "else it looks through the middleware for every request"

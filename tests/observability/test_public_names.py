@@ -16,7 +16,7 @@ PUBLIC = {
         "TelemetrySettings",
         "instrument",
     ),
-    "observability.testing": ("Seen", "running", "telemetry"),
+    "observability.testing": ("CapturedTelemetry", "running", "telemetry"),
 }
 
 

@@ -10,24 +10,24 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from observability.request.server_timing import record, stage
-from observability.testing import running, telemetry
+from observability.request.server_timing import add_timing, timing
+from observability.testing import capture_telemetry, lifespan_client
 
 
 @pytest.mark.anyio
 async def test_a_response_says_how_long_it_took_and_where() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = FastAPI()
 
         @app.get("/")
         async def timed() -> str:
-            record("db", 0.002)
-            record("db", 0.003)
-            with stage("serialize"):
+            add_timing("db", 0.002)
+            add_timing("db", 0.003)
+            with timing("serialize"):
                 return "x"
 
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             headers = (await client.get("/")).headers
     timing = re.fullmatch(r"db;dur=5\.00, serialize;dur=(\d+\.\d\d), total;dur=(\d+\.\d\d)", headers["server-timing"])
     assert timing
@@ -39,10 +39,10 @@ async def test_a_response_says_how_long_it_took_and_where() -> None:
 @pytest.mark.anyio
 async def test_what_the_application_sets_itself_stays() -> None:
     theirs = {"x-process-time": "1", "x-trace-id": "2", "X-Request-ID": "3", "server-timing": "own;dur=4"}
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("", headers=theirs))])
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             headers = (await client.get("/")).headers
     assert headers.get_list("x-process-time") == ["1"]
     assert headers.get_list("x-trace-id") == ["2"]
@@ -61,12 +61,12 @@ async def test_names_in_any_case_and_headers_in_any_form_are_understood() -> Non
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body"})
 
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = Starlette()
         app.mount("/odd", odd)
         app.mount("/none", none)
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             odd_headers = (await client.get("/odd/")).headers
             none_headers = (await client.get("/none/")).headers
     assert odd_headers.get_list("x-trace-id") == ["mine"]
@@ -82,11 +82,11 @@ async def test_a_message_that_the_application_keeps_is_not_changed() -> None:
         await send(start)
         await send({"type": "http.response.body"})
 
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = Starlette()
         app.mount("/shared", shared)
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             await client.get("/shared/")
             second = (await client.get("/shared/")).headers
     assert start["headers"] == [(b"a", b"b")]
@@ -99,32 +99,32 @@ async def empty() -> Response:
 
 @pytest.mark.anyio
 async def test_they_can_be_switched_off() -> None:
-    with telemetry(response_headers=()) as seen:
+    with capture_telemetry(response_headers=()) as captured:
         app = FastAPI()
         app.get("/")(empty)
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             headers = (await client.get("/")).headers
     assert not {"x-process-time", "x-trace-id", "x-request-id", "server-timing"} & set(headers)
 
 
 @pytest.mark.anyio
 async def test_a_stage_name_cannot_break_the_header() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = FastAPI()
 
         @app.get("/")
         async def evil() -> str:
-            record("a b\r\nx-evil: 1;", 0.001)
+            add_timing("a b\r\nx-evil: 1;", 0.001)
             return "x"
 
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             headers = (await client.get("/")).headers
     assert "x-evil" not in headers
     assert headers["server-timing"].startswith("a_b__x-evil__1_;dur=1.00")
 
 
 def test_outside_a_request_a_stage_is_only_a_block() -> None:
-    with stage("db"):
-        record("db", 1.0)
+    with timing("db"):
+        add_timing("db", 1.0)

@@ -7,8 +7,8 @@ from opentelemetry import trace
 from prometheus_client import Counter
 from sqlalchemy import create_engine, text
 
-from observability.core.internal_errors import guarded
-from observability.testing import Seen, running, telemetry
+from observability.core.internal_errors import suppress_internal_errors
+from observability.testing import CapturedTelemetry, capture_telemetry, lifespan_client
 
 
 def shop() -> FastAPI:
@@ -22,78 +22,78 @@ def shop() -> FastAPI:
     return app
 
 
-async def ask(seen: Seen, *paths: str) -> None:
+async def ask(captured: CapturedTelemetry, *paths: str) -> None:
     app = shop()
-    seen.instrument(app)
-    async with running(app) as client:
+    captured.instrument(app)
+    async with lifespan_client(app) as client:
         for path in paths:
             await client.get(path)
 
 
 async def test_values_add_up_over_the_labels_that_are_not_asked_for() -> None:
-    with telemetry() as seen:
-        await ask(seen, "/books/1", "/books/2", "/books/x")
-    assert seen.value("http_requests_total", handler="/books/{number}", status="200") == 2
-    assert seen.value("http_requests_total", handler="/books/{number}") == 3
-    assert seen.value("http_requests_total", status="500") == 0
-    assert len(seen.samples("http_requests_total")) == 2
+    with capture_telemetry() as captured:
+        await ask(captured, "/books/1", "/books/2", "/books/x")
+    assert captured.value("http_requests_total", handler="/books/{number}", status="200") == 2
+    assert captured.value("http_requests_total", handler="/books/{number}") == 3
+    assert captured.value("http_requests_total", status="500") == 0
+    assert len(captured.samples("http_requests_total")) == 2
 
 
 def test_a_name_that_no_metric_has_is_a_mistake() -> None:
-    with telemetry() as seen:
-        Counter("orders_total", "Orders.", ("status",), registry=seen.registry)
-        assert seen.value("orders_total", status="sent") == 0
+    with capture_telemetry() as captured:
+        Counter("orders_total", "Orders.", ("status",), registry=captured.registry)
+        assert captured.value("orders_total", status="sent") == 0
         with pytest.raises(KeyError, match=r"no metric 'order_total'; there are .*orders"):
-            seen.value("order_total")
+            captured.value("order_total")
 
 
 async def test_spans_are_found_by_name_and_attributes() -> None:
-    with telemetry() as seen:
-        await ask(seen, "/books/1", "/books/2")
-    assert len(seen.spans("look up")) == 2
-    assert (seen.span("look up", book__number=2).attributes or {})["book.number"] == 2
-    assert [span.name for span in seen.spans()] == ["look up", "GET /books/{number}"] * 2
+    with capture_telemetry() as captured:
+        await ask(captured, "/books/1", "/books/2")
+    assert len(captured.spans("look up")) == 2
+    assert (captured.span("look up", book__number=2).attributes or {})["book.number"] == 2
+    assert [span.name for span in captured.spans()] == ["look up", "GET /books/{number}"] * 2
 
 
 @pytest.mark.parametrize("name", ["look up", "nothing"])
 async def test_the_one_span_must_be_one(name: str) -> None:
-    with telemetry() as seen:
-        await ask(seen, "/books/1", "/books/2")
+    with capture_telemetry() as captured:
+        await ask(captured, "/books/1", "/books/2")
         with pytest.raises(LookupError, match=f"spans '{name}'; there are look up, GET"):
-            seen.span(name)
+            captured.span(name)
 
 
 async def test_each_test_begins_with_nothing() -> None:
     for _ in range(3):
-        with telemetry() as seen:
-            await ask(seen, "/books/1")
-        assert seen.value("http_requests_total") == 1
-        assert len(seen.spans("look up")) == 1
+        with capture_telemetry() as captured:
+            await ask(captured, "/books/1")
+        assert captured.value("http_requests_total") == 1
+        assert len(captured.spans("look up")) == 1
 
 
 def test_an_engine_that_outlives_the_test_reports_to_the_test_that_runs() -> None:
     engine = create_engine("sqlite://")
     for _ in range(3):
-        with telemetry() as seen:
-            seen.instrument(shop(), engines={"primary": engine})
+        with capture_telemetry() as captured:
+            captured.instrument(shop(), engines={"primary": engine})
             with engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        assert seen.value("db_client_operation_duration_seconds_count", pool="primary") == 1
+        assert captured.value("db_client_operation_duration_seconds_count", pool="primary") == 1
     engine.dispose()
 
 
 def test_telemetry_that_fails_fails_the_test() -> None:
-    with telemetry(), pytest.raises(ZeroDivisionError), guarded("somewhere"):
+    with capture_telemetry(), pytest.raises(ZeroDivisionError), suppress_internal_errors("somewhere"):
         raise ZeroDivisionError
 
 
 async def test_settings_are_chosen_by_name() -> None:
-    with telemetry(response_headers=()) as seen:
+    with capture_telemetry(response_headers=()) as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             assert "server-timing" not in (await client.get("/books/1")).headers
-    assert seen.settings.response_headers == ()
+    assert captured.settings.response_headers == ()
 
 
 async def test_unhandled_exceptions_are_kept_as_they_would_be_reported() -> None:
@@ -103,19 +103,19 @@ async def test_unhandled_exceptions_are_kept_as_they_would_be_reported() -> None
     async def broken() -> None:
         raise ZeroDivisionError("the till is empty")
 
-    with telemetry(errors=True) as seen:
-        seen.instrument(app)
-        async with running(app) as client:
+    with capture_telemetry(errors=True) as captured:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             response = await client.get("/broken")
-            (event,) = seen.events()
+            (event,) = captured.events()
     assert response.status_code == 500
     assert event["exception"]["values"][-1]["value"] == "the till is empty"
     assert event["contexts"]["trace"]["trace_id"] == response.headers["x-trace-id"]
 
 
 async def test_error_reports_must_be_asked_for() -> None:
-    with telemetry() as seen, pytest.raises(LookupError, match=r"telemetry\(errors=True\)"):
-        seen.events()
+    with capture_telemetry() as captured, pytest.raises(LookupError, match=r"capture_telemetry\(errors=True\)"):
+        captured.events()
 
 
 async def test_logs_of_structlog_and_of_the_standard_library_are_kept_with_the_ids_of_their_request() -> None:
@@ -126,19 +126,19 @@ async def test_logs_of_structlog_and_of_the_standard_library_are_kept_with_the_i
         logging.getLogger("shop").info("sold %d", 3, extra={"book": 7})
         structlog.get_logger("shop").info("sold out", book=7)
 
-    with telemetry() as seen:
-        seen.instrument(app)
-        async with running(app) as client:
+    with capture_telemetry() as captured:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             trace_id = (await client.get("/log")).headers["x-trace-id"]
-    (first,) = seen.logs("sold 3", book=7)
-    (second,) = seen.logs("sold out")
+    (first,) = captured.logs("sold 3", book=7)
+    (second,) = captured.logs("sold out")
     assert {first["trace_id"], second["trace_id"]} == {trace_id}
-    assert [record["message"] for record in seen.logs(logger="shop")] == ["sold 3", "sold out"]
+    assert [record["message"] for record in captured.logs(logger="shop")] == ["sold 3", "sold out"]
 
 
 def test_logging_is_afterwards_as_it_was_before() -> None:
     root = logging.getLogger()
     before = root.handlers.copy(), root.level, structlog.is_configured()
-    with telemetry():
+    with capture_telemetry():
         assert root.handlers != before[0]
     assert (root.handlers.copy(), root.level, structlog.is_configured()) == before

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from observability.testing import Seen, telemetry
+from observability.testing import CapturedTelemetry, capture_telemetry
 from tests.servers.asgi import serving
 
 PAUSE_S = 0.2
@@ -137,12 +137,12 @@ def shop() -> FastAPI:
 
 
 @contextmanager
-def served(**server: str) -> Iterator[tuple[Seen, str]]:
-    with telemetry() as seen:
+def served(**server: str) -> Iterator[tuple[CapturedTelemetry, str]]:
+    with capture_telemetry() as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         with serving(app, log_level="critical", **server) as url:
-            yield seen, url
+            yield captured, url
 
 
 def leave(url: str, path: str) -> None:
@@ -155,23 +155,23 @@ def leave(url: str, path: str) -> None:
 @pytest.mark.parametrize("root_path", ["", "/proxied"], ids=["", "behind a proxy"])
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
 def test_a_request_is_measured_as_what_it_was(row: Row, root_path: str) -> None:
-    with served(root_path=root_path) as (seen, url):
+    with served(root_path=root_path) as (captured, url):
         if row.leaves:
             leave(url, row.path)
         else:
             httpx.get(f"{url}{row.path}")
         deadline = monotonic() + 5
-        while not seen.value("http_requests_total"):
+        while not captured.value("http_requests_total"):
             assert monotonic() < deadline
             sleep(0.005)
-    assert seen.value("http_requests_total", method="GET", handler=row.handler, status=row.status) == 1
+    assert captured.value("http_requests_total", method="GET", handler=row.handler, status=row.status) == 1
     for name, pauses in (
         ("http_response_first_byte", row.first_byte),
         ("http_response_last_byte", row.last_byte),
         ("http_background", row.background),
     ):
-        count = seen.value(f"{name}_seconds_count", handler=row.handler)
-        seconds = seen.value(f"{name}_seconds_sum", handler=row.handler)
+        count = captured.value(f"{name}_seconds_count", handler=row.handler)
+        seconds = captured.value(f"{name}_seconds_sum", handler=row.handler)
         if pauses is not None:
             assert count == 1, name
             assert pauses * PAUSE_S * 0.95 <= seconds < (pauses + 0.9) * PAUSE_S, name

@@ -23,10 +23,10 @@ class Lookups:
         assert seconds >= 0
         self.results[cache, level, result] += 1
 
-    def resized(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
+    def set_size(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
         self.sizes[cache, level] = (entries, size_bytes)
 
-    def invalidated(self, cache: str, *, level: str, entries: int = 1) -> None:
+    def count_invalidations(self, cache: str, *, level: str, entries: int = 1) -> None:
         self.invalidations[cache, level] += entries
 
 

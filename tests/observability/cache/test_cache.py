@@ -6,7 +6,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from observability.cache.cache import RESULTS, CacheMetrics
-from observability.testing import running, telemetry
+from observability.testing import capture_telemetry, lifespan_client
 
 
 @pytest.mark.parametrize("result", RESULTS)
@@ -49,10 +49,10 @@ def test_what_a_cache_holds_is_the_last_value_and_invalidations_add_up() -> None
     registry = CollectorRegistry()
     metrics = CacheMetrics(registry)
 
-    metrics.resized("board", level="local", entries=3, size_bytes=900)
-    metrics.resized("board", level="local", entries=2, size_bytes=600)
-    metrics.invalidated("board", level="local")
-    metrics.invalidated("board", level="local", entries=4)
+    metrics.set_size("board", level="local", entries=3, size_bytes=900)
+    metrics.set_size("board", level="local", entries=2, size_bytes=600)
+    metrics.count_invalidations("board", level="local")
+    metrics.count_invalidations("board", level="local", entries=4)
 
     labels = {"cache": "board", "level": "local"}
     assert registry.get_sample_value("cache_entries", labels) == 2
@@ -83,18 +83,18 @@ def test_inside_a_sampled_trace_a_lookup_leaves_an_event_and_an_exemplar() -> No
 @pytest.mark.anyio
 @pytest.mark.parametrize(("sampler", "events"), [("always_on", 1), ("always_off", 0)])
 async def test_a_lookup_of_a_request_is_told_to_its_trace_if_somebody_keeps_that(sampler: str, events: int) -> None:
-    with telemetry(traces_sampler=sampler) as seen:
+    with capture_telemetry(traces_sampler=sampler) as captured:
         app = FastAPI()
-        metrics = CacheMetrics(seen.registry)
+        metrics = CacheMetrics(captured.registry)
 
         @app.get("/reports")
         async def reports() -> None:
             metrics.observe("report", level="local", result="hit", seconds=0.001)
 
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             await client.get("/reports")
-        told = [event.name for span in seen.spans() for event in span.events]
-        linked = [sample for sample in seen.samples("cache_request_duration_seconds_bucket") if sample.exemplar]
+        told = [event.name for span in captured.spans() for event in span.events]
+        linked = [sample for sample in captured.samples("cache_request_duration_seconds_bucket") if sample.exemplar]
         assert (told, len(linked)) == (["cache"] * events, events)
-        assert seen.value("cache_requests_total", cache="report", level="local", result="hit") == 1
+        assert captured.value("cache_requests_total", cache="report", level="local", result="hit") == 1

@@ -24,9 +24,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from observability.celery.metrics import TaskMetrics
-from observability.celery.tracing import TaskTraces, stop_tracing_tasks, trace_tasks
+from observability.celery.tracing import CeleryTracing, instrument_celery, uninstrument_celery
 from observability.testing.error_server import ErrorServer
-from observability.tracing.provider import switch_off, switch_on
+from observability.tracing.provider import activate, deactivate
 from tests.servers.executable import free_port
 from tests.servers.otlp import Collector, collecting
 from tests.servers.redis import RedisServer
@@ -140,11 +140,11 @@ def publisher_spans() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    switch_on(provider)
-    trace_tasks()
+    activate(provider)
+    instrument_celery()
     yield provider, exporter
-    stop_tracing_tasks()
-    switch_off(provider)
+    uninstrument_celery()
+    deactivate(provider)
 
 
 @pytest.mark.parametrize(("broker", "pool"), [("redis", "prefork"), ("redis", "threads"), ("filesystem", "solo")])
@@ -257,6 +257,6 @@ def test_publishing_to_a_broker_that_is_down_leaves_nothing_current() -> None:
 def test_a_service_that_traces_celery_by_itself_is_left_alone() -> None:
     official = CeleryInstrumentor()  # type: ignore[no-untyped-call]  # its constructor has no types
     official.instrument()
-    trace_tasks()
-    assert not TaskTraces().is_instrumented_by_opentelemetry  # type: ignore[no-untyped-call]  # the same
+    instrument_celery()
+    assert not CeleryTracing().is_instrumented_by_opentelemetry  # type: ignore[no-untyped-call]  # the same
     official.uninstrument()

@@ -23,7 +23,7 @@ from observability.database.instrument_engine import AlreadyAttached
 from observability.database.queries import QueryMetrics
 from observability.request.record import RequestRecord, current_request
 from observability.request.route_table import RouteTable
-from observability.testing import running, telemetry
+from observability.testing import capture_telemetry, lifespan_client
 
 BOOKS = Table("books", MetaData(), Column("id", Integer, primary_key=True), Column("title", String, unique=True))
 
@@ -48,7 +48,7 @@ class Observed:
         record = RequestRecord({"type": "http"}, RouteTable(Starlette()))
         with self.tracer.start_as_current_span("GET /books") as span:
             record.span, record.sampled = span, True
-            record.trace_number = span.get_span_context().trace_id
+            record.trace_id = span.get_span_context().trace_id
             token = current_request.set(record)
             yield record
             current_request.reset(token)
@@ -162,11 +162,11 @@ async def test_the_repeated_statement_is_on_the_request_s_span(observed: Observe
         return Response()
 
     app = Starlette(routes=[Route("/books", books)])
-    with telemetry(**settings) as seen:
-        seen.instrument(app, engines={"primary": observed.engine})
-        async with running(app) as client:
+    with capture_telemetry(**settings) as captured:
+        captured.instrument(app, engines={"primary": observed.engine})
+        async with lifespan_client(app) as client:
             await client.get("/books")
-    (event,) = seen.span("GET /books").events
+    (event,) = captured.span("GET /books").events
     attributes = dict(event.attributes or {})
     assert event.name == "db.n_plus_one_suspected"
     assert attributes["db.query.executions"] == 12
@@ -255,8 +255,8 @@ def test_an_error_before_the_statement_reached_the_database_is_no_query(observed
 def test_the_time_in_the_database_is_a_stage_of_the_request(observed: Observed) -> None:
     with observed.request() as record:
         read(observed.engine, 2)
-    assert record.stages is not None
-    assert 0 < record.stages["db"] < 1
+    assert record.timings is not None
+    assert 0 < record.timings["db"] < 1
 
 
 def test_durations_and_counts_link_to_the_trace(observed: Observed) -> None:
@@ -266,7 +266,7 @@ def test_durations_and_counts_link_to_the_trace(observed: Observed) -> None:
         sample.name
         for family in observed.registry.collect()
         for sample in family.samples
-        if sample.exemplar and sample.exemplar.labels == {"trace_id": record.trace_id}
+        if sample.exemplar and sample.exemplar.labels == {"trace_id": record.trace_id_hex}
     }
     assert linked == {"db_client_operation_duration_seconds_bucket", "db_queries_per_request_bucket"}
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from observability.doctor import APPLICATION_CHECKS, SERVICE_CHECKS, examine
+from observability.doctor import APPLICATION_CHECKS, SERVICE_CHECKS, run_checks
 from tests.servers.asgi import serving
 
 HERE = Path(__file__).parent
@@ -23,9 +23,15 @@ NAMES = [*(check.name for check in SERVICE_CHECKS), *(check.name for check in AP
 
 FAULTY = {
     "naive_app": (
-        *("public-metrics", "no-openmetrics", "hidden-threshold", "no-trace-id", "base-http-middleware"),
-        *("noisy-spans", "unwatched-engine", "duplicate-log-handlers", "sentry-traces", "synchronous-export"),
-        *("unknown-worker", "old-attributes", "blocked-loop"),
+        *("public-metrics", "no-openmetrics", "slo-bucket-missing", "no-trace-id", "base-http-middleware"),
+        *(
+            "asgi-message-spans",
+            "uninstrumented-engine",
+            "duplicate-log-handlers",
+            "sentry-traces",
+            "synchronous-export",
+        ),
+        *("missing-worker-attribute", "old-attributes", "blocking-call-in-async"),
     ),
     "homemade_app": ("no-exemplars", "unbounded-labels", "old-conventions", "no-process-metrics"),
     "late_app": ("no-metrics", "late-instrumentation"),
@@ -76,12 +82,12 @@ def test_workers_that_share_a_metrics_address_are_found() -> None:
         return PlainTextResponse(f"# HELP {name} When it started.\n# TYPE {name} gauge\n{name} {next(starts)}\n")
 
     with serving(Starlette(routes=[Route("/metrics", metrics)])) as url:
-        found = [finding.found for finding in examine(url) if finding.check == "shared-address"]
+        found = [finding.message for finding in run_checks(url) if finding.check == "shared-metrics-endpoint"]
     assert found == [f"{url}/metrics answered from 2 processes in turn: their counters are mixed up"]
 
 
 def test_every_check_is_proved_to_fire() -> None:
-    assert sorted({*(name for names in FAULTY.values() for name in names), "shared-address"}) == sorted(NAMES)
+    assert sorted({*(name for names in FAULTY.values() for name in names), "shared-metrics-endpoint"}) == sorted(NAMES)
 
 
 def test_findings_name_what_is_to_blame() -> None:
@@ -89,9 +95,11 @@ def test_findings_name_what_is_to_blame() -> None:
     assert found["base-http-middleware"] == ["add_process_time_header is a BaseHTTPMiddleware"]
     lines = (HERE / "naive_app.py").read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if "time.sleep(0.01)" in text)
-    assert found["blocked-loop"] == [f"tests.observability.doctor.naive_app.start calls time.sleep() in line {line}"]
-    assert found["hidden-threshold"][0].startswith("no latency bucket ends at 0.25 s")
-    assert found["unwatched-engine"] == ["nobody sees the pool and the statements of the engine sqlite://"]
+    assert found["blocking-call-in-async"] == [
+        f"tests.observability.doctor.naive_app.start calls time.sleep() in line {line}"
+    ]
+    assert found["slo-bucket-missing"][0].startswith("no latency bucket ends at 0.25 s")
+    assert found["uninstrumented-engine"] == ["nobody sees the pool and the statements of the engine sqlite://"]
     assert found["duplicate-log-handlers"] == [
         "records of the logger 'bookshop' reach the console twice, through 'root' again"
     ]
@@ -116,5 +124,5 @@ def test_what_cannot_be_examined_is_said_in_one_line(target: str, message: str) 
 
 def test_a_service_that_is_no_python_is_examined_by_its_url() -> None:
     with serving(Starlette()) as url:
-        found = {finding.check for finding in examine(url, metrics_url=f"{url}/nothing")}
+        found = {finding.check for finding in run_checks(url, metrics_url=f"{url}/nothing")}
     assert found == {"no-metrics", "no-trace-id"}

@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from observability import TelemetrySettings, instrument
-from observability.core.internal_errors import failures_raised
-from observability.testing import running, telemetry
+from observability.core.internal_errors import raise_internal_errors
+from observability.testing import capture_telemetry, lifespan_client
 from tests.servers.executable import free_port
 
 AUTHORIZATION = "pl4nted-authorization"
@@ -92,12 +92,12 @@ PLANTED = {
 
 @pytest.mark.anyio
 async def test_no_planted_secret_is_in_a_report() -> None:
-    with telemetry(errors=True) as seen:
+    with capture_telemetry(errors=True) as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             assert (await client.post("/orders", **PLANTED)).status_code == 500  # type: ignore[arg-type]  # a table
-            (event,) = seen.events()
+            (event,) = captured.events()
     text = json.dumps(event, ensure_ascii=False)
     for secret in (AUTHORIZATION, API_KEY, COOKIE, QUERY, BODY, LOCAL, URL_PASSWORD, "4111111111111111", "ünicode"):
         assert secret not in text, f"{secret} is in {text}"
@@ -106,14 +106,14 @@ async def test_no_planted_secret_is_in_a_report() -> None:
 
 @pytest.mark.anyio
 async def test_a_report_says_where_and_in_which_trace() -> None:
-    with telemetry(errors=True, sentry_release="1.2.3", sentry_environment="test") as seen:
+    with capture_telemetry(errors=True, sentry_release="1.2.3", sentry_environment="test") as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             response = await client.post("/orders?q=1", json=PLANTED["json"], headers={"x-request-id": "abc"})
-            (event,) = seen.events()
+            (event,) = captured.events()
     assert event["contexts"]["trace"]["trace_id"] == response.headers["x-trace-id"]
-    assert event["contexts"]["trace"]["span_id"] == f"{seen.span('POST /orders').context.span_id:016x}"
+    assert event["contexts"]["trace"]["span_id"] == f"{captured.span('POST /orders').context.span_id:016x}"
     assert event["transaction"] == "POST /orders"
     assert event["tags"] == {"handler": "/orders", "method": "POST", "request_id": "abc"}
     assert event["request"]["query_string"] == "q=REDACTED"
@@ -127,69 +127,69 @@ async def test_a_report_says_where_and_in_which_trace() -> None:
     assert "password = LOCAL" in " ".join(own[-1]["pre_context"]), "source lines stay readable"
     assert own[-1]["vars"]["password"] == "REDACTED"
     assert all("vars" not in f for f in exception["stacktrace"]["frames"] if not f["in_app"])
-    assert seen.value("observability_export_total", signal="errors", outcome="exported") == 1
+    assert captured.value("observability_export_total", signal="errors", outcome="exported") == 1
 
 
 @pytest.mark.anyio
 async def test_a_report_links_to_its_trace_where_traces_are_shown() -> None:
-    with telemetry(errors=True, trace_url="http://grafana.test/d/trace?var-trace={trace_id}&x=1") as seen:
+    with capture_telemetry(errors=True, trace_url="http://grafana.test/d/trace?var-trace={trace_id}&x=1") as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             response = await client.post("/orders", json=PLANTED["json"])
-            (event,) = seen.events()
+            (event,) = captured.events()
     link = f"http://grafana.test/d/trace?var-trace={response.headers['x-trace-id']}&x=1"
     assert event["extra"]["trace_url"] == link
 
 
 @pytest.mark.anyio
 async def test_what_the_application_reports_itself_has_the_trace_and_no_secrets_either() -> None:
-    with telemetry(errors=True) as seen:
+    with capture_telemetry(errors=True) as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             response = await client.get("/own", params={"secret": QUERY})
-            (event,) = seen.events()
+            (event,) = captured.events()
     assert event["contexts"]["trace"]["trace_id"] == response.headers["x-trace-id"]
     assert QUERY not in json.dumps(event)
 
 
 @pytest.mark.anyio
 async def test_answers_are_no_errors_but_a_failing_background_task_is() -> None:
-    with telemetry(errors=True) as seen:
+    with capture_telemetry(errors=True) as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             await client.get("/handled")
-            assert seen.events() == []
+            assert captured.events() == []
             await client.get("/after")
-            assert [event["exception"]["values"][-1]["type"] for event in seen.events()] == ["KeyError"]
+            assert [event["exception"]["values"][-1]["type"] for event in captured.events()] == ["KeyError"]
 
 
 @pytest.mark.anyio
 async def test_requests_make_no_transactions_and_no_spans_twice() -> None:
-    with telemetry(errors=True) as seen:
+    with capture_telemetry(errors=True) as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             await client.get("/handled")
             options = sentry_sdk.get_client().options
         assert options["traces_sample_rate"] is None
-        assert [span.name for span in seen.spans()] == ["GET /handled"]
+        assert [span.name for span in captured.spans()] == ["GET /handled"]
 
 
 @pytest.mark.anyio
 async def test_an_exception_storm_is_rationed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("observability.core.limits.perf_counter", lambda: 1.0)
-    with telemetry(errors=True) as seen:
+    with capture_telemetry(errors=True) as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             for _ in range(15):
                 await client.post("/orders", json=PLANTED["json"])
-            assert len(seen.events()) == 10
-        assert seen.value("observability_export_total", signal="errors", outcome="dropped") == 5
-        assert seen.value("http_requests_total", status="500") == 15
+            assert len(captured.events()) == 10
+        assert captured.value("observability_export_total", signal="errors", outcome="dropped") == 5
+        assert captured.value("http_requests_total", status="500") == 15
 
 
 @pytest.fixture
@@ -203,16 +203,16 @@ def silent_server() -> Iterator[str]:
 @pytest.mark.parametrize("server", ["dead", "silent"])
 async def test_a_server_that_does_not_answer_costs_requests_nothing(server: str, silent_server: str) -> None:
     dsn = silent_server if server == "silent" else f"http://key@127.0.0.1:{free_port()}/1"
-    with telemetry(sentry_dsn=dsn, shutdown_timeout_s=0.2) as seen:
+    with capture_telemetry(sentry_dsn=dsn, shutdown_timeout_s=0.2) as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         started = perf_counter()
-        async with running(app) as client:
+        async with lifespan_client(app) as client:
             for _ in range(5):
                 assert (await client.post("/orders", json=PLANTED["json"])).status_code == 500
             if server == "dead":
                 deadline = monotonic() + 5
-                while not seen.value("observability_export_total", signal="errors", outcome="failed"):
+                while not captured.value("observability_export_total", signal="errors", outcome="failed"):
                     assert monotonic() < deadline
                     await anyio.sleep(0.01)
         assert perf_counter() - started < 4
@@ -221,10 +221,10 @@ async def test_a_server_that_does_not_answer_costs_requests_nothing(server: str,
 @pytest.mark.anyio
 @pytest.mark.parametrize("dsn", ["nonsense", "http://127.0.0.1", "ftp://key@host/1"])
 async def test_a_broken_dsn_is_said_once_and_harms_nothing(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
-    with telemetry(sentry_dsn=dsn) as seen, caplog.at_level(logging.ERROR, "observability.errors.reporter"):
+    with capture_telemetry(sentry_dsn=dsn) as captured, caplog.at_level(logging.ERROR, "observability.errors.reporter"):
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             assert (await client.post("/orders", json=PLANTED["json"])).status_code == 500
             assert (await client.get("/handled")).status_code == 503
     said = [record.getMessage()[:11] for record in caplog.records if record.name == "observability.errors.reporter"]
@@ -239,13 +239,13 @@ async def test_an_sdk_that_the_process_initialised_itself_is_used_and_left_alone
     )
     client_before = sentry_sdk.get_client()
     try:
-        with failures_raised():
+        with raise_internal_errors():
             app = Starlette(routes=[Route("/raise", failing)])
             settings = TelemetrySettings(
                 metrics_exporter="none", log_format="none", access_log=False, sentry_dsn="http://key@127.0.0.1:9/2"
             )
             instrument(app, settings=settings)
-            async with running(app) as client:
+            async with lifespan_client(app) as client:
                 await client.get("/raise")
             assert sentry_sdk.get_client() is client_before
     finally:

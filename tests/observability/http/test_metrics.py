@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from observability.testing import Seen, running, telemetry
+from observability.testing import CapturedTelemetry, capture_telemetry, lifespan_client
 from tests.servers.asgi import serving
 
 PAUSE_S = 0.2
@@ -79,9 +79,9 @@ def shop() -> FastAPI:
 
 
 @pytest.fixture
-def seen() -> Iterator[Seen]:
-    with telemetry() as seen:
-        yield seen
+def captured() -> Iterator[CapturedTelemetry]:
+    with capture_telemetry() as captured:
+        yield captured
 
 
 def eventually(claim: Callable[[], bool]) -> bool:
@@ -94,45 +94,45 @@ def eventually(claim: Callable[[], bool]) -> bool:
     return True
 
 
-def seconds(seen: Seen, phase: str, handler: str) -> float:
-    return seen.value(f"http_{phase}_seconds_sum", handler=handler)
+def seconds(captured: CapturedTelemetry, phase: str, handler: str) -> float:
+    return captured.value(f"http_{phase}_seconds_sum", handler=handler)
 
 
-def test_time_to_first_byte_to_last_byte_and_in_the_background_are_apart(seen: Seen) -> None:
+def test_time_to_first_byte_to_last_byte_and_in_the_background_are_apart(captured: CapturedTelemetry) -> None:
     app = shop()
-    seen.instrument(app)
+    captured.instrument(app)
     with serving(app) as url:
         httpx.get(f"{url}/plain")
         httpx.get(f"{url}/stream")
         httpx.post(f"{url}/background", content=b"12345")
     plain, stream, background = "/plain", "/stream", "/background"
 
-    assert seconds(seen, "response_first_byte", plain) >= PAUSE_S
-    between = seconds(seen, "response_last_byte", stream) - seconds(seen, "response_first_byte", stream)
-    after = seconds(seen, "request_duration", background) - seconds(seen, "response_last_byte", background)
+    assert seconds(captured, "response_first_byte", plain) >= PAUSE_S
+    between = seconds(captured, "response_last_byte", stream) - seconds(captured, "response_first_byte", stream)
+    after = seconds(captured, "request_duration", background) - seconds(captured, "response_last_byte", background)
     assert between >= PAUSE_S * 0.9, "however busy the machine was before"
     assert after >= PAUSE_S * 0.9
-    assert seconds(seen, "background", background) == pytest.approx(after)
+    assert seconds(captured, "background", background) == pytest.approx(after)
     for handler in (plain, stream, background):
         for phase in ("request_duration", "response_first_byte", "response_last_byte"):
-            assert seen.value(f"http_{phase}_seconds_count", handler=handler) == 1
-    assert seen.samples("http_background_seconds_count", handler=background)[0].value == 1
-    assert seen.value("http_background_seconds_count", handler=plain) == 0
+            assert captured.value(f"http_{phase}_seconds_count", handler=handler) == 1
+    assert captured.samples("http_background_seconds_count", handler=background)[0].value == 1
+    assert captured.value("http_background_seconds_count", handler=plain) == 0
 
 
-def test_bytes_are_those_on_the_wire(seen: Seen) -> None:
+def test_bytes_are_those_on_the_wire(captured: CapturedTelemetry) -> None:
     app = shop()
     app.add_middleware(GZipMiddleware, minimum_size=100)
-    seen.instrument(app)
+    captured.instrument(app)
     with serving(app) as url, httpx.stream("GET", f"{url}/plain") as response:
         compressed = sum(map(len, response.iter_raw()))
         assert response.headers["content-encoding"] == "gzip"
         assert httpx.post(f"{url}/background", content=b"12345").text == "5"
         assert httpx.get(f"{url}/stream").text == "firstsecond"
     assert 0 < compressed < 1000
-    assert seen.value("http_response_size_bytes_sum", handler="/plain") == compressed
-    assert seen.value("http_request_size_bytes_sum", handler="/background") == 5
-    assert seen.value("http_response_size_bytes_sum", handler="/stream") > 0, "streamed bytes count too"
+    assert captured.value("http_response_size_bytes_sum", handler="/plain") == compressed
+    assert captured.value("http_request_size_bytes_sum", handler="/background") == 5
+    assert captured.value("http_response_size_bytes_sum", handler="/stream") > 0, "streamed bytes count too"
 
 
 @pytest.mark.parametrize(
@@ -144,33 +144,35 @@ def test_bytes_are_those_on_the_wire(seen: Seen) -> None:
     ],
     ids=["a request that raises", "an answer that breaks off", "nothing"],
 )
-def test_the_status_is_what_became_of_the_request(seen: Seen, path: str, handler: str, status: str) -> None:
+def test_the_status_label_says_how_the_request_ended(
+    captured: CapturedTelemetry, path: str, handler: str, status: str
+) -> None:
     app = shop()
-    seen.instrument(app)
+    captured.instrument(app)
     with serving(app, log_level="critical") as url:
         try:
             httpx.get(f"{url}{path}")
         except httpx.RemoteProtocolError:
             assert "broken" in path
-        assert eventually(lambda: seen.value("http_requests_total") == 1)
-    assert seen.value("http_requests_total", method="GET", handler=handler, status=status) == 1
+        assert eventually(lambda: captured.value("http_requests_total") == 1)
+    assert captured.value("http_requests_total", method="GET", handler=handler, status=status) == 1
 
 
 @pytest.mark.parametrize("path", ["/slow", "/endless"])
-def test_a_client_that_leaves_has_a_status_of_its_own(seen: Seen, path: str) -> None:
+def test_a_client_that_leaves_has_a_status_of_its_own(captured: CapturedTelemetry, path: str) -> None:
     app = shop()
-    seen.instrument(app)
+    captured.instrument(app)
     with serving(app) as url:
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
             if path == "/endless":
                 assert connection.recv(10)
-            assert eventually(lambda: seen.value("http_requests_inprogress") == 1)
-        assert eventually(lambda: seen.value("http_requests_total") == 1)
-    assert seen.value("http_requests_total", handler=path, status="client_disconnected") == 1
-    assert seen.value("http_requests_inprogress") == 0
-    span = seen.span(f"GET {path}")
+            assert eventually(lambda: captured.value("http_requests_inprogress") == 1)
+        assert eventually(lambda: captured.value("http_requests_total") == 1)
+    assert captured.value("http_requests_total", handler=path, status="client_disconnected") == 1
+    assert captured.value("http_requests_inprogress") == 0
+    span = captured.span(f"GET {path}")
     assert span.status.status_code is StatusCode.UNSET, "it is not the service's failure"
     assert (span.attributes or {})["error.type"] == "client_disconnected"
 
@@ -182,11 +184,11 @@ async def test_names_and_labels_are_those_of_the_instrumentator() -> None:
     Instrumentator(
         should_instrument_requests_inprogress=False, should_group_status_codes=False, registry=theirs
     ).instrument(app)
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         ours = shop()
-        seen.instrument(ours)
+        captured.instrument(ours)
         for one in (app, ours):
-            async with running(one) as client:
+            async with lifespan_client(one) as client:
                 await client.get("/plain")
                 await client.post("/background", content=b"12345")
                 await client.get("/raise")
@@ -200,20 +202,20 @@ async def test_names_and_labels_are_those_of_the_instrumentator() -> None:
                         found.setdefault(sample.name, set()).add(tuple(sorted(without_bound.items())))
             return found
 
-        expected, got = labels(theirs), labels(seen.registry)
+        expected, got = labels(theirs), labels(captured.registry)
     assert expected
     assert {name: got.get(name) for name in expected} == expected
 
 
 @pytest.mark.anyio
 async def test_buckets_have_a_bound_at_every_objective_and_never_shrink() -> None:
-    with telemetry(slo_thresholds_s=(0.123, 4.2)) as seen:
+    with capture_telemetry(slo_thresholds_s=(0.123, 4.2)) as captured:
         app = Starlette(routes=[Route("/", lambda _: PlainTextResponse(""))])
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             await client.get("/")
         for name in ("request_duration", "request_duration_highr", "response_first_byte", "response_last_byte"):
-            samples = seen.samples(f"http_{name}_seconds_bucket")
+            samples = captured.samples(f"http_{name}_seconds_bucket")
             bounds = [float(sample.labels["le"]) for sample in samples]
             assert {0.123, 4.2, 0.1, 0.25, 0.3, 0.5, 1.0, float("inf")} <= set(bounds)
             assert bounds == sorted(bounds)
@@ -221,13 +223,13 @@ async def test_buckets_have_a_bound_at_every_objective_and_never_shrink() -> Non
             assert samples[-1].value == 1
 
 
-def test_every_histogram_of_a_sampled_request_links_to_its_trace(seen: Seen) -> None:
+def test_every_histogram_of_a_sampled_request_links_to_its_trace(captured: CapturedTelemetry) -> None:
     app = shop()
-    seen.instrument(app)
+    captured.instrument(app)
     with serving(app) as url:
         httpx.post(f"{url}/background")
-        assert eventually(lambda: seen.value("http_requests_total") == 1)
-    trace_id = f"{seen.span('POST /background').context.trace_id:032x}"
+        assert eventually(lambda: captured.value("http_requests_total") == 1)
+    trace_id = f"{captured.span('POST /background').context.trace_id:032x}"
     for name in (
         "http_request_duration_seconds",
         "http_request_duration_highr_seconds",
@@ -235,25 +237,25 @@ def test_every_histogram_of_a_sampled_request_links_to_its_trace(seen: Seen) -> 
         "http_response_last_byte_seconds",
         "http_background_seconds",
     ):
-        examples = [sample.exemplar for sample in seen.samples(f"{name}_bucket") if sample.exemplar]
+        examples = [sample.exemplar for sample in captured.samples(f"{name}_bucket") if sample.exemplar]
         assert [example.labels for example in examples] == [{"trace_id": trace_id}], name
 
 
 @pytest.mark.anyio
 async def test_a_request_that_nobody_keeps_has_no_exemplar() -> None:
-    with telemetry(traces_sampler="always_off") as seen:
+    with capture_telemetry(traces_sampler="always_off") as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             await client.get("/plain")
-        assert seen.value("http_requests_total") == 1
-        assert not [sample for sample in seen.samples("http_request_duration_seconds_bucket") if sample.exemplar]
+        assert captured.value("http_requests_total") == 1
+        assert not [sample for sample in captured.samples("http_request_duration_seconds_bucket") if sample.exemplar]
 
 
 @pytest.mark.anyio
-async def test_random_paths_methods_and_headers_add_no_series(seen: Seen) -> None:
+async def test_random_paths_methods_and_headers_add_no_series(captured: CapturedTelemetry) -> None:
     app = shop()
-    seen.instrument(app)
+    captured.instrument(app)
     random = Random(7)
     paths = [f"/{random.randbytes(4).hex()}/{random.randbytes(2).hex()}" for _ in range(10_000)]
     methods = [random.randbytes(3).hex().upper() for _ in range(1_000)]
@@ -261,14 +263,14 @@ async def test_random_paths_methods_and_headers_add_no_series(seen: Seen) -> Non
         await ask(app, "GET", path)
     for method in methods[:200]:
         await ask(app, method, "/plain")
-    before = {metric.name: len(metric.samples) for metric in seen.registry.collect()}
+    before = {metric.name: len(metric.samples) for metric in captured.registry.collect()}
     for path in paths[200:]:
         await ask(app, "GET", path)
     for method in methods[200:]:
         await ask(app, method, "/plain", (f"x-{method}".encode(), b"1"), (b"host", method.encode()))
-    assert {metric.name: len(metric.samples) for metric in seen.registry.collect()} == before
-    assert seen.value("http_requests_total", handler="unmatched", status="404") == 10_000
-    assert seen.value("http_requests_total", handler="/plain", method="other", status="405") == 1_000
+    assert {metric.name: len(metric.samples) for metric in captured.registry.collect()} == before
+    assert captured.value("http_requests_total", handler="unmatched", status="404") == 10_000
+    assert captured.value("http_requests_total", handler="/plain", method="other", status="405") == 1_000
 
 
 async def ask(app: ASGIApp, method: str, path: str, *headers: tuple[bytes, bytes]) -> None:
@@ -284,14 +286,14 @@ async def ask(app: ASGIApp, method: str, path: str, *headers: tuple[bytes, bytes
 
 
 @pytest.mark.anyio
-async def test_impossible_status_codes_share_a_label(seen: Seen) -> None:
+async def test_impossible_status_codes_share_a_label(captured: CapturedTelemetry) -> None:
     async def odd(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 777, "headers": []})
         await send({"type": "http.response.body"})
 
     app = Starlette()
     app.mount("/odd", odd)
-    seen.instrument(app)
-    async with running(app) as client:
+    captured.instrument(app)
+    async with lifespan_client(app) as client:
         await client.get("/odd/x")
-    assert seen.value("http_requests_total", handler="/odd", status="other") == 1
+    assert captured.value("http_requests_total", handler="/odd", status="other") == 1

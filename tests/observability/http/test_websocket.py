@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from observability.testing import Seen, telemetry
+from observability.testing import CapturedTelemetry, capture_telemetry
 from tests.servers.asgi import serving
 
 
@@ -33,9 +33,9 @@ def chat() -> FastAPI:
 
 
 @pytest.fixture
-def seen() -> Iterator[Seen]:
-    with telemetry(errors=True) as seen:
-        yield seen
+def captured() -> Iterator[CapturedTelemetry]:
+    with capture_telemetry(errors=True) as captured:
+        yield captured
 
 
 def eventually(claim: Callable[[], bool]) -> None:
@@ -50,47 +50,49 @@ def eventually(claim: Callable[[], bool]) -> None:
     [("a", "end", "1000"), ("own", "end", "application"), ("a", "bye", "1001"), ("a", "raise", "failed")],
     ids=["closed by the service", "with a code of its own", "closed by the client", "ended by an exception"],
 )
-def test_a_connection_is_counted_by_how_it_ended(seen: Seen, room: str, says: str, code: str) -> None:
+def test_a_connection_is_counted_by_how_it_ended(captured: CapturedTelemetry, room: str, says: str, code: str) -> None:
     app = chat()
-    seen.instrument(app)
+    captured.instrument(app)
     with serving(app, log_level="critical") as url:
         with connect(f"{url.replace('http', 'ws')}/rooms/{room}?token=abc") as socket:
             socket.send("hé")
             assert socket.recv() == "héhé"
-            assert seen.value("websocket_connections_inprogress") == 1
+            assert captured.value("websocket_connections_inprogress") == 1
             if says == "bye":
                 socket.close(1001)
             else:
                 socket.send(says)
                 with pytest.raises(ConnectionClosed):
                     socket.recv()
-        eventually(lambda: seen.value("websocket_connections_total") == 1)
-        events = seen.events()
+        eventually(lambda: captured.value("websocket_connections_total") == 1)
+        events = captured.events()
     handler = "/rooms/{room}"
-    assert seen.value("websocket_connections_total", handler=handler, code=code) == 1
-    assert seen.value("websocket_connections_inprogress") == 0
-    assert seen.value("websocket_connection_duration_seconds_count", handler=handler) == 1
-    assert seen.value("websocket_messages_total", handler=handler, direction="sent") == 1
-    assert seen.value("websocket_message_size_bytes_total", handler=handler, direction="sent") == len("héhé".encode())
+    assert captured.value("websocket_connections_total", handler=handler, code=code) == 1
+    assert captured.value("websocket_connections_inprogress") == 0
+    assert captured.value("websocket_connection_duration_seconds_count", handler=handler) == 1
+    assert captured.value("websocket_messages_total", handler=handler, direction="sent") == 1
+    assert captured.value("websocket_message_size_bytes_total", handler=handler, direction="sent") == len(
+        "héhé".encode()
+    )
     received = 1 if says == "bye" else 2
-    assert seen.value("websocket_messages_total", handler=handler, direction="received") == received
-    (span,) = seen.spans()
+    assert captured.value("websocket_messages_total", handler=handler, direction="received") == received
+    (span,) = captured.spans()
     assert span.name == "WEBSOCKET /rooms/{room}"
     assert (span.attributes or {})["http.route"] == handler
     assert (span.attributes or {})["url.query"] == "token=REDACTED"
     trace_id = f"{span.context.trace_id:032x}"
-    (bucket, *_) = [s for s in seen.samples("websocket_connection_duration_seconds_bucket") if s.exemplar]
+    (bucket, *_) = [s for s in captured.samples("websocket_connection_duration_seconds_bucket") if s.exemplar]
     assert bucket.exemplar is not None
     assert bucket.exemplar.labels == {"trace_id": trace_id}
     assert [event["contexts"]["trace"]["trace_id"] for event in events] == ([trace_id] if code == "failed" else [])
 
 
 @pytest.mark.parametrize(("path", "handler"), [("/rooms/secret", "/rooms/{room}"), ("/nowhere", "unmatched")])
-def test_a_refused_connection_is_counted_as_refused(seen: Seen, path: str, handler: str) -> None:
+def test_a_refused_connection_is_counted_as_refused(captured: CapturedTelemetry, path: str, handler: str) -> None:
     app = chat()
-    seen.instrument(app)
+    captured.instrument(app)
     with serving(app) as url:
         with pytest.raises(InvalidStatus), connect(f"{url.replace('http', 'ws')}{path}"):
             pass
-        eventually(lambda: seen.value("websocket_connections_total") == 1)
-    assert seen.value("websocket_connections_total", handler=handler, code="rejected") == 1
+        eventually(lambda: captured.value("websocket_connections_total") == 1)
+    assert captured.value("websocket_connections_total", handler=handler, code="rejected") == 1

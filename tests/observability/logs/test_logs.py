@@ -1,4 +1,4 @@
-"""Logs: one form for everybody, the ids of the request, one record per request, and all given back afterwards."""
+"""Logs have one format, carry the ids of their request, and are restored afterwards."""
 
 import io
 import json

@@ -1,16 +1,16 @@
-"""Durations counted together are counted like each by itself."""
+"""BucketCounts counted together are counted like each by itself."""
 
 from hypothesis import given
 from hypothesis import strategies as some
 
-from observability.metrics.histogram import Durations
+from observability.metrics.histogram import BucketCounts
 
 BOUNDS_S = (0.01, 0.1, 1)
 
 
 @given(some.lists(some.floats(min_value=-2, max_value=3, allow_nan=False) | some.sampled_from((-1.0, 0.0, *BOUNDS_S))))
 def test_many_at_once_fall_into_the_buckets_that_each_would_and_negative_ones_into_none(seconds: list[float]) -> None:
-    together, one_by_one = Durations(BOUNDS_S), Durations(BOUNDS_S)
+    together, one_by_one = BucketCounts(BOUNDS_S), BucketCounts(BOUNDS_S)
     together.observe_all(seconds)
     for each in sorted(seconds):
         if each >= 0:
@@ -20,8 +20,8 @@ def test_many_at_once_fall_into_the_buckets_that_each_would_and_negative_ones_in
 
 
 def test_the_last_trace_in_a_bucket_is_its_example() -> None:
-    durations = Durations(BOUNDS_S)
-    durations.exemplify_all([(0.05, 1, 10.0), (2.0, 2, 11.0), (0.06, 3, 12.0), (-1.0, 4, 13.0)])
+    durations = BucketCounts(BOUNDS_S)
+    durations.set_exemplars([(0.05, 1, 10.0), (2.0, 2, 11.0), (0.06, 3, 12.0), (-1.0, 4, 13.0)])
     assert {
         bucket: (one.labels["trace_id"], one.value, one.timestamp) for bucket, one in durations.exemplars.items()
     } == {

@@ -21,9 +21,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from observability import TelemetrySettings, instrument
-from observability.core.internal_errors import failure_count, failures_raised
-from observability.core.resource import process_resource
-from observability.metrics.file_sd import TargetFile
+from observability.core.internal_errors import internal_error_count, raise_internal_errors
+from observability.core.resource import build_resource
+from observability.metrics.file_sd import FileSdTarget
 from observability.metrics.server import PORTS_TRIED, NoFreePort
 from observability.telemetry import Telemetry
 from tests.servers.asgi import serving
@@ -92,13 +92,13 @@ def test_without_a_free_port_the_application_runs_and_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("observability.metrics.server.PORTS_TRIED", 1)
-    before = failure_count("metrics_server")
-    with socket.create_server(("127.0.0.1", 0)) as taken, failures_raised(False):
+    before = internal_error_count("metrics_server")
+    with socket.create_server(("127.0.0.1", 0)) as taken, raise_internal_errors(False):
         app, telemetry = instrumented(metrics_port=taken.getsockname()[1])
         with serving(app) as url:
             assert httpx.get(f"{url}/hello").text == "hello"
             assert telemetry.metrics_port is None
-    assert failure_count("metrics_server") == before + 1
+    assert internal_error_count("metrics_server") == before + 1
     assert before or "OTEL_EXPORTER_PROMETHEUS_PORT" in caplog.text
 
 
@@ -127,7 +127,7 @@ def test_what_the_dead_left_behind_is_removed_and_the_living_stay(tmp_path: Path
     elsewhere = tmp_path / f"shop-other-host-{gone.pid}.json"
     for path in (dead, alive, elsewhere):
         path.write_text("[]")
-    target = TargetFile(tmp_path, service="shop")
+    target = FileSdTarget(tmp_path, service="shop")
     own = target.write(host="0.0.0.0", port=1, labels={})  # noqa: S104 the address of the test
     assert set(tmp_path.iterdir()) == {alive, elsewhere, own}
     assert json.loads(own.read_text())[0]["targets"] == [f"{host}:1"]
@@ -135,7 +135,7 @@ def test_what_the_dead_left_behind_is_removed_and_the_living_stay(tmp_path: Path
 
 def test_a_directory_that_cannot_be_written_does_not_stop_the_metrics(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with failures_raised(False):
+    with raise_internal_errors(False):
         app, telemetry = instrumented(metrics_targets_dir=str(tmp_path / "file" / "targets"))
         with serving(app):
             assert httpx.get(f"http://127.0.0.1:{telemetry.metrics_port}/metrics").status_code == 200
@@ -143,9 +143,9 @@ def test_a_directory_that_cannot_be_written_does_not_stop_the_metrics(tmp_path: 
 
 def test_each_process_has_an_identity_of_its_own() -> None:
     settings = TelemetrySettings(service_name="shop", resource_attributes={"service.name": "other", "team": "blue"})
-    one, two = process_resource(settings, title="x"), process_resource(settings, title="x")
+    one, two = build_resource(settings, title="x"), build_resource(settings, title="x")
     assert one.attributes["service.instance.id"] != two.attributes["service.instance.id"]
     assert one.attributes["service.name"] == "shop"
     assert one.attributes["team"] == "blue"
-    assert process_resource(TelemetrySettings(), title="x").attributes["service.name"] == "x"
-    assert process_resource(TelemetrySettings(), title="").attributes["service.name"] == "unknown_service:python"
+    assert build_resource(TelemetrySettings(), title="x").attributes["service.name"] == "x"
+    assert build_resource(TelemetrySettings(), title="").attributes["service.name"] == "unknown_service:python"

@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from observability import TelemetrySettings, instrument
-from observability.request.route import name_route, route_template
+from observability.request.route import route_template, set_route_template
 from tests.servers.asgi import serving
 
 SETTINGS = TelemetrySettings(metrics_exporter="none", log_format="none", access_log=False)
@@ -63,7 +63,7 @@ class Early:
         if scope["type"] == "http" and b"refuse" in scope["query_string"]:
             await PlainTextResponse("no", status_code=401)(scope, receive, send)
         elif scope["type"] == "http" and b"named" in scope["query_string"]:
-            name_route(scope, "/from/cache")
+            set_route_template(scope, "/from/cache")
             await PlainTextResponse(route_template(scope))(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -245,6 +245,6 @@ def test_a_mounted_application_can_be_instrumented_alone(registry: CollectorRegi
 def test_without_instrumentation_a_template_can_still_be_read_and_named() -> None:
     scope: Scope = {"type": "http", "path": "/x", "route": Route("/x/{y}", answer)}
     assert route_template(scope) == "/x/{y}"
-    name_route(scope, "/named")
+    set_route_template(scope, "/named")
     assert route_template(scope) == "/named"
     assert route_template({"type": "http", "path": "/x"}) == "unmatched"

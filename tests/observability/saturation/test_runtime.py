@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from observability.saturation.runtime import PortableProcess, RuntimeMetrics
+from observability.saturation.runtime import PsutilProcessCollector, RuntimeMetrics
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_open_files_and_their_limit_are_shown(registry: CollectorRegistry) -> No
 def test_without_proc_the_same_metrics_have_the_same_values() -> None:
     theirs, ours = CollectorRegistry(), CollectorRegistry()
     ProcessCollector(registry=theirs)
-    ours.register(PortableProcess())
+    ours.register(PsutilProcessCollector())
     names = {sample.name for family in theirs.collect() for sample in family.samples}
     assert names == {sample.name for family in ours.collect() for sample in family.samples}
     for name in names:

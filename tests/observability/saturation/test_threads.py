@@ -67,7 +67,7 @@ def test_the_hidden_limiter_of_def_endpoints_is_shown_with_its_queue() -> None:
 
 async def test_work_of_its_own_kind_waits_in_its_own_queue_and_the_wait_is_timed() -> None:
     threads = Threads()
-    search = threads.metrics.limited("search", threads=1)
+    search = threads.metrics.thread_pool("search", threads=1)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(3):
             tasks.create_task(search.run(time.sleep, 0.1))
@@ -85,13 +85,13 @@ async def test_the_result_the_arguments_and_the_context_pass_through() -> None:
     def describe(left: int, *, right: int) -> str:
         return f"{language.get()} {left + right} {threading.current_thread() is threading.main_thread()}"
 
-    search = Threads().metrics.limited("search", threads=1)
+    search = Threads().metrics.thread_pool("search", threads=1)
     assert await search.run(describe, 1, right=2) == "en 3 False"
 
 
 async def test_an_error_in_the_thread_reaches_the_caller_and_frees_the_thread() -> None:
     threads = Threads()
-    search = threads.metrics.limited("search", threads=1)
+    search = threads.metrics.thread_pool("search", threads=1)
     with pytest.raises(ValueError, match="invalid literal"):
         await search.run(int, "x")
     assert threads.value("borrowed_threads", "search") == 0
@@ -100,7 +100,7 @@ async def test_an_error_in_the_thread_reaches_the_caller_and_frees_the_thread() 
 
 async def test_a_task_that_gives_up_waiting_is_timed_too() -> None:
     threads = Threads()
-    search = threads.metrics.limited("search", threads=1)
+    search = threads.metrics.thread_pool("search", threads=1)
     holder = asyncio.create_task(search.run(time.sleep, 0.5))
     await asyncio.sleep(0.05)
     with pytest.raises(TimeoutError):
@@ -123,7 +123,7 @@ async def test_a_limiter_of_somebody_else_is_shown_too() -> None:
 
 async def test_waits_link_to_the_trace() -> None:
     threads = Threads()
-    search = threads.metrics.limited("search", threads=1)
+    search = threads.metrics.thread_pool("search", threads=1)
     with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
         await search.run(time.sleep, 0)
     links = [sample.exemplar for family in threads.registry.collect() for sample in family.samples if sample.exemplar]

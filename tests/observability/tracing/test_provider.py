@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from observability.testing import running, telemetry
-from observability.tracing.provider import SwitchedProvider
+from observability.testing import capture_telemetry, lifespan_client
+from observability.tracing.provider import ProxyTracerProvider
 
 OWN_PROVIDER = """
 import asyncio, httpx
@@ -80,7 +80,7 @@ def memory() -> tuple[TracerProvider, InMemorySpanExporter]:
 
 
 def test_a_tracer_follows_the_switch() -> None:
-    switch = SwitchedProvider()
+    switch = ProxyTracerProvider()
     tracer = switch.get_tracer("early")
 
     @tracer.start_as_current_span("decorated")
@@ -90,13 +90,13 @@ def test_a_tracer_follows_the_switch() -> None:
 
     decorated()
     (one, kept_by_one), (two, kept_by_two) = memory(), memory()
-    switch.switch_on(one)
+    switch.activate(one)
     decorated()
-    switch.switch_on(two)
+    switch.activate(two)
     tracer.start_span("second").end()
-    switch.switch_off(two)
+    switch.deactivate(two)
     tracer.start_span("first again").end()
-    switch.switch_off(one)
+    switch.deactivate(one)
     decorated()
     assert [span.name for span in kept_by_one.get_finished_spans()] == ["block", "decorated", "first again"]
     assert [span.name for span in kept_by_two.get_finished_spans()] == ["second"]
@@ -104,12 +104,12 @@ def test_a_tracer_follows_the_switch() -> None:
 
 @pytest.mark.anyio
 async def test_without_a_running_application_spans_are_recorded_nowhere() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = FastAPI()
-        seen.instrument(app)
-        async with running(app):
+        captured.instrument(app)
+        async with lifespan_client(app):
             with trace.get_tracer("shop").start_as_current_span("while it runs"):
                 pass
         with trace.get_tracer("shop").start_as_current_span("afterwards") as span:
             assert not span.is_recording()
-        assert [span.name for span in seen.spans()] == ["while it runs"]
+        assert [span.name for span in captured.spans()] == ["while it runs"]

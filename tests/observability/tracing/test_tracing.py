@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from observability.privacy.scrub import redacted_query
-from observability.testing import running, telemetry
+from observability.testing import capture_telemetry, lifespan_client
 from observability.tracing.sampling import HeadSampler
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -44,17 +44,17 @@ def shop(**options: Any) -> FastAPI:
 
 
 async def get(app: FastAPI | Starlette, path: str, **headers: str) -> httpx.Response:
-    async with running(app) as client:
+    async with lifespan_client(app) as client:
         return await client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @pytest.mark.anyio
 async def test_a_sampled_request_is_one_span_in_the_stable_conventions() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         response = await get(app, "/items/7?color=red&token=abc", user_agent="a test")
-        span = seen.span("GET /items/{item_id}")
+        span = captured.span("GET /items/{item_id}")
     assert span.kind is SpanKind.SERVER
     assert span.parent is None
     assert span.status.status_code is StatusCode.UNSET
@@ -77,24 +77,24 @@ async def test_a_sampled_request_is_one_span_in_the_stable_conventions() -> None
 @pytest.mark.anyio
 @pytest.mark.parametrize("options", [{}, {"telemetry": {"tracing": True}}], ids=["as usual", "asked for"])
 async def test_the_framework_s_own_telemetry_records_nothing_besides(options: dict[str, Any]) -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         sub = shop(**options)
         app = shop(**options)
         app.mount("/sub", sub)
-        seen.instrument(app)
+        captured.instrument(app)
         await get(app, "/items/7")
         await get(app, "/sub/items/7")
-        names = sorted(span.name for span in seen.spans())
+        names = sorted(span.name for span in captured.spans())
     assert names == ["GET /items/{item_id}", "GET /sub/items/{item_id}", "look it up", "look it up"]
 
 
 @pytest.mark.anyio
 async def test_spans_of_the_application_belong_to_the_request() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         await get(app, "/items/7")
-        request, own = seen.span("GET /items/{item_id}"), seen.span("look it up")
+        request, own = captured.span("GET /items/{item_id}"), captured.span("look it up")
     assert own.parent == request.context
     assert own.resource == request.resource
 
@@ -102,13 +102,13 @@ async def test_spans_of_the_application_belong_to_the_request() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("sampled", ["00", "01"])
 async def test_the_caller_decides_and_its_trace_goes_on(sampled: str) -> None:
-    with telemetry(traces_sampler="parentbased_traceidratio", traces_sampler_arg=1 - int(sampled)) as seen:
+    with capture_telemetry(traces_sampler="parentbased_traceidratio", traces_sampler_arg=1 - int(sampled)) as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         response = await get(
             app, "/items/7", traceparent=f"00-{TRACE}-{SPAN}-{sampled}", tracestate="vendor=1", baggage="tenant=acme"
         )
-        spans = seen.spans("GET /items/{item_id}")
+        spans = captured.spans("GET /items/{item_id}")
     body = response.json()
     version, trace_id, span_id, flags = body["traceparent"].split("-")
     assert (version, trace_id) == ("00", TRACE)
@@ -126,20 +126,20 @@ async def test_the_caller_decides_and_its_trace_goes_on(sampled: str) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("header", ["garbage", f"00-{'0' * 32}-{SPAN}-01", f"ff-{TRACE}-{SPAN}-01", "00-1-2-01"])
 async def test_an_impossible_caller_is_ignored(header: str) -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         assert (await get(app, "/items/7", traceparent=header)).status_code == 200
-        assert seen.span("GET /items/{item_id}").parent is None
+        assert captured.span("GET /items/{item_id}").parent is None
 
 
 @pytest.mark.anyio
 async def test_a_request_that_is_not_sampled_still_has_a_trace_to_pass_on() -> None:
-    with telemetry(traces_sampler="always_off") as seen:
+    with capture_telemetry(traces_sampler="always_off") as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         response = await get(app, "/items/7")
-        assert seen.spans() == []
+        assert captured.spans() == []
     _, trace_id, _, flags = response.json()["traceparent"].split("-")
     assert trace_id == response.headers["x-trace-id"]
     assert int(flags, 16) & 1 == 0
@@ -147,7 +147,7 @@ async def test_a_request_that_is_not_sampled_still_has_a_trace_to_pass_on() -> N
 
 @given(trace_id=st.integers(1, 2**128 - 1), share=st.floats(0, 1))
 def test_the_decision_is_the_one_every_other_service_makes(trace_id: int, share: float) -> None:
-    ours = HeadSampler(share=share, parent_based=False).samples(trace_id, None)
+    ours = HeadSampler(share=share, parent_based=False).is_sampled(trace_id, None)
     theirs = TraceIdRatioBased(share).should_sample(None, trace_id, "x").decision
     assert ours is (theirs is Decision.RECORD_AND_SAMPLE)
 
@@ -155,38 +155,38 @@ def test_the_decision_is_the_one_every_other_service_makes(trace_id: int, share:
 def test_the_share_is_the_configured_one() -> None:
     sampler = HeadSampler(share=0.1, parent_based=True)
     random = Random(3)
-    kept = sum(sampler.samples(random.getrandbits(128), None) for _ in range(20_000))
+    kept = sum(sampler.is_sampled(random.getrandbits(128), None) for _ in range(20_000))
     assert 0.09 < kept / 20_000 < 0.11
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("given_token", "kept"), [("let me in", 1), ("let me i", 0), ("", 0)])
 async def test_an_authorised_caller_gets_a_trace(given_token: str, kept: int) -> None:
-    with telemetry(traces_sampler="always_off", sample_token="let me in") as seen:
+    with capture_telemetry(traces_sampler="always_off", sample_token="let me in") as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         await get(app, "/items/7", x_sample_token=given_token)
-        assert len(seen.spans("GET /items/{item_id}")) == kept
+        assert len(captured.spans("GET /items/{item_id}")) == kept
 
 
 @pytest.mark.anyio
 async def test_without_a_token_nobody_is_authorised() -> None:
-    with telemetry(traces_sampler="always_off") as seen:
+    with capture_telemetry(traces_sampler="always_off") as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         await get(app, "/items/7", x_sample_token="")
-        assert seen.spans() == []
+        assert captured.spans() == []
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("item", [13, 503])
 async def test_a_failure_leaves_a_span_after_the_fact(item: int) -> None:
-    with telemetry(traces_sampler="always_off") as seen:
+    with capture_telemetry(traces_sampler="always_off") as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         response = await get(app, f"/items/{item}")
-        span = seen.span("GET /items/{item_id}")
-        exemplars = [s.exemplar for s in seen.samples("http_request_duration_seconds_bucket") if s.exemplar]
+        span = captured.span("GET /items/{item_id}")
+        exemplars = [s.exemplar for s in captured.samples("http_request_duration_seconds_bucket") if s.exemplar]
     assert f"{span.context.trace_id:032x}" == response.headers["x-trace-id"]
     assert span.status.status_code is StatusCode.ERROR
     assert (span.attributes or {})["observability.retroactive"] is True
@@ -195,11 +195,11 @@ async def test_a_failure_leaves_a_span_after_the_fact(item: int) -> None:
 
 @pytest.mark.anyio
 async def test_a_slow_request_leaves_a_span_as_long_as_it_took() -> None:
-    with telemetry(traces_sampler="always_off", slow_request_s=1e-9) as seen:
+    with capture_telemetry(traces_sampler="always_off", slow_request_s=1e-9) as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         response = await get(app, "/items/7", traceparent=f"00-{TRACE}-{SPAN}-00")
-        span = seen.span("GET /items/{item_id}")
+        span = captured.span("GET /items/{item_id}")
     assert f"{span.context.trace_id:032x}" == TRACE
     assert f"{span.context.span_id:016x}" == response.json()["traceparent"].split("-")[2]
     assert span.parent is not None
@@ -210,24 +210,24 @@ async def test_a_slow_request_leaves_a_span_as_long_as_it_took() -> None:
 
 @pytest.mark.anyio
 async def test_when_everything_is_slow_spans_after_the_fact_are_rationed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("observability.tracing.tracing.LATE_SPANS_PER_S", 3)
+    monkeypatch.setattr("observability.tracing.tracing.RETROACTIVE_SPANS_PER_S", 3)
     monkeypatch.setattr("observability.core.limits.perf_counter", lambda: 1.0)
-    with telemetry(traces_sampler="always_off", slow_request_s=1e-9) as seen:
+    with capture_telemetry(traces_sampler="always_off", slow_request_s=1e-9) as captured:
         app = shop()
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             for _ in range(10):
                 await client.get("/items/7")
-        assert len(seen.spans()) == 3
+        assert len(captured.spans()) == 3
 
 
 @pytest.mark.anyio
 async def test_an_exception_is_on_the_span_without_its_secrets() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = shop()
-        seen.instrument(app)
+        captured.instrument(app)
         await get(app, "/items/13")
-        span = seen.span("GET /items/{item_id}")
+        span = captured.span("GET /items/{item_id}")
     event = next(event for event in span.events if event.name == "exception")
     attributes = event.attributes or {}
     assert attributes["exception.type"] == "ValueError"
@@ -239,12 +239,12 @@ async def test_an_exception_is_on_the_span_without_its_secrets() -> None:
 
 @pytest.mark.anyio
 async def test_random_methods_are_one_name() -> None:
-    with telemetry() as seen:
+    with capture_telemetry() as captured:
         app = Starlette(routes=[Route("/", lambda _: PlainTextResponse(""))])
-        seen.instrument(app)
-        async with running(app) as client:
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
             await client.request("BREW", "/")
-        span = seen.span("HTTP /")
+        span = captured.span("HTTP /")
     assert (span.attributes or {})["http.request.method"] == "_OTHER"
     assert (span.attributes or {})["http.request.method_original"] == "BREW"
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from observability import TelemetrySettings
-from observability.celery.tracing import stop_tracing_tasks, trace_tasks
+from observability.celery.tracing import instrument_celery, uninstrument_celery
 from service.core.models import ExportJob
 from service.exports.broker import producer_app
 from service.exports.delivery import ByTaskQueue
@@ -74,11 +74,11 @@ def worker_metrics(targets: Path) -> str:
 
 async def test_a_job_that_is_sent_again_stays_in_the_trace_of_its_request(tmp_path: Path) -> None:
     job = ExportJob(id="a-job", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01", created_at=datetime.now(UTC))
-    trace_tasks()
+    instrument_celery()
     try:
         await ByTaskQueue(producer_app(arm_settings("all", tmp_path))).deliver_again(job)
     finally:
-        stop_tracing_tasks()
+        uninstrument_celery()
     (message,) = (tmp_path / "broker" / "messages").iterdir()
 
     headers = json.loads(message.read_text())["headers"]

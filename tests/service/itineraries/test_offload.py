@@ -9,7 +9,7 @@ from service.itineraries.offload import OnTheEventLoop, OnWorkerThreads
 
 
 def worker_threads(threads: int) -> OnWorkerThreads:
-    return OnWorkerThreads(ThreadMetrics(CollectorRegistry()).limited("offload", threads=threads))
+    return OnWorkerThreads(ThreadMetrics(CollectorRegistry()).thread_pool("offload", threads=threads))
 
 
 async def ticks_while(work: OnTheEventLoop | OnWorkerThreads, *, seconds: float) -> int:

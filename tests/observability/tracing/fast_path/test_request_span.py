@@ -13,9 +13,9 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode, TraceFlag
 from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings, instrument
-from observability.request.record import record_of
-from observability.testing import running
-from observability.tracing.fast_path.request_span import RequestSpan
+from observability.request.record import request_record
+from observability.testing import lifespan_client
+from observability.tracing.fast_path.request_span import LazyServerSpan
 from tests.servers.otlp import Collector, collecting
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -41,7 +41,7 @@ def shop() -> FastAPI:
     async def told(what: str) -> bool:
         span = trace.get_current_span()
         TOLD[what](span)
-        return isinstance(span, RequestSpan)
+        return isinstance(span, LazyServerSpan)
 
     @app.get("/child")
     async def child() -> None:
@@ -54,9 +54,9 @@ def shop() -> FastAPI:
 
     @app.get("/noted")
     async def noted(request: Request) -> None:
-        record = record_of(request.scope)
+        record = request_record(request.scope)
         assert record is not None
-        record.note("loop.blocked", {"seconds": 1.5})
+        record.add_event("loop.blocked", {"seconds": 1.5})
 
     @app.get("/streams")
     async def streams() -> StreamingResponse:
@@ -84,7 +84,7 @@ async def exported(collector: Collector, request: dict[str, Any], *, listens: bo
         span_processors=[_Listener()] if listens else [],
     )
     collector.messages.clear()
-    async with running(app) as client:
+    async with lifespan_client(app) as client:
         await client.request(**{"method": "GET"} | request)
     found = []
     for group in collector.messages:
@@ -171,7 +171,7 @@ async def test_configured_limits_are_kept(
     with collecting() as collector:
         app = shop()
         instrument(app, registry=CollectorRegistry(), settings=_quiet(collector.endpoint))
-        async with running(app) as client:
+        async with lifespan_client(app) as client:
             assert (await client.get("/told/nothing")).json() is is_light
 
 
@@ -190,7 +190,7 @@ async def test_what_is_added_after_the_end_is_lost_and_nothing_is_sent_twice() -
 
     with collecting() as collector:
         instrument(app, registry=CollectorRegistry(), settings=_quiet(collector.endpoint))
-        async with running(app) as client:
+        async with lifespan_client(app) as client:
             await client.get("/held")
             (span,) = held
             assert not span.is_recording()
@@ -213,6 +213,6 @@ async def test_an_application_that_ends_the_span_itself_ends_it_once() -> None:
 
     with collecting() as collector:
         instrument(app, registry=CollectorRegistry(), settings=_quiet(collector.endpoint))
-        async with running(app) as client:
+        async with lifespan_client(app) as client:
             assert (await client.get("/ends")).json() is False
         assert len(collector.spans) == 1

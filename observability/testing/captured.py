@@ -20,7 +20,7 @@ from observability.testing.log_capture import LogCapture
 _SUFFIXES: Final = ("", "_total", "_count", "_sum", "_bucket", "_created", "_info")
 
 
-class Seen:
+class CapturedTelemetry:
     """What telemetry has seen since the test began."""
 
     def __init__(self, settings: TelemetrySettings, logs: LogCapture, errors: ErrorServer | None = None) -> None:
@@ -85,8 +85,8 @@ class Seen:
         ]
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the error reports that were sent, as their JSON; only inside `telemetry(errors=True)`."""
+        """Return the error reports that were sent, as their JSON; only inside `capture_telemetry(errors=True)`."""
         if self._errors is None:
-            raise LookupError("error reports are kept inside telemetry(errors=True)")
+            raise LookupError("error reports are kept inside capture_telemetry(errors=True)")
         sentry_sdk.flush(timeout=5)
         return list(self._errors.events)
