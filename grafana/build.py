@@ -22,7 +22,7 @@ def outputs() -> Iterator[tuple[str, str]]:
         yield f"{FOLDER}/{(board.uid or '').removeprefix('flightdeck-')}.json", text + "\n"
 
 
-def stale(root: Path = ROOT) -> list[str]:
+def outdated(root: Path = ROOT) -> list[str]:
     """Return the files that are not what the boards say now, and those that no board makes."""
     made = dict(outputs())
     wrong = [
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not current")
     if parser.parse_args().check:
-        if wrong := stale():
+        if wrong := outdated():
             sys.exit(f"not current: {', '.join(wrong)}; run `make dashboards`")
         return
     made = dict(outputs())

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardLinkType, DynamicCo
 START: Final = "flightdeck-start"
 
 
-def to_board(uid: str, title: str) -> DashboardLink:
+def board_link(uid: str, title: str) -> DashboardLink:
     """Return a link to another board."""
     return (
         DashboardLink(title)
@@ -20,18 +20,18 @@ def to_board(uid: str, title: str) -> DashboardLink:
     )
 
 
-def to_start() -> DashboardLink:
+def start_link() -> DashboardLink:
     """Return the link to the board that everybody begins with."""
-    return to_board(START, "Start here")
+    return board_link(START, "Start here")
 
 
-def of_cell(uid: str, title: str, variable: str) -> DynamicConfigValue:
+def cell_link(uid: str, title: str, variable: str) -> DynamicConfigValue:
     """Return the property that leads from a cell to a board on which the variable has the cell's value."""
     url = f"/d/{uid}?${{__url_time_range}}&var-{variable}=${{__value.raw:percentencode}}"
     return DynamicConfigValue("links", [{"title": title, "url": url}])
 
 
-def to_all_boards(tag: str) -> DashboardLink:
+def board_menu(tag: str) -> DashboardLink:
     """Return the menu of all boards with this tag."""
     return (
         DashboardLink("Boards")

@@ -13,7 +13,7 @@ ARM_AND_HANDLER: Final = f'{ARM}, handler=~"$handler"'
 JOB: Final = f'job="$job", {ARM}'
 """Matches the targets of the chosen job, whoever's they are."""
 JOB_AND_HANDLER: Final = f'{JOB}, handler=~"$handler"'
-MOST_SERIES: Final = 12
+MAX_SERIES: Final = 12
 """More lines than that cannot be told apart."""
 
 
@@ -32,12 +32,12 @@ def rows(expr: str) -> Dataquery:
     return _query(expr).instant().format(PromQueryFormat.TABLE)
 
 
-def heat(expr: str) -> Dataquery:
+def heatmap_query(expr: str) -> Dataquery:
     """Return a query for the buckets of a histogram, `sum by (le)`, for heatmaps."""
     return _query(expr).range().format(PromQueryFormat.HEATMAP).legend_format("{{le}}").exemplar(True)
 
 
-def top(series: str, *, number: int = MOST_SERIES) -> str:
+def top(series: str, *, number: int = MAX_SERIES) -> str:
     """Return the largest of these series over the whole range: as many lines as said, the same ones all the time.
 
     `series` is a selector. A plain `topk` chooses anew at every step: a panel then shows many more.
@@ -45,18 +45,18 @@ def top(series: str, *, number: int = MOST_SERIES) -> str:
     return f"{series} and topk({number}, avg_over_time({series}[$__range] @ end()))"
 
 
-def top_of(expr: str, *, number: int = MOST_SERIES) -> str:
+def top_expr(expr: str, *, number: int = MAX_SERIES) -> str:
     """Return the same of any expression; dearer, because it is computed over the whole range a second time."""
     return f"{expr}\nand topk({number}, avg_over_time(({expr})[$__range:$__rate_interval] @ end()))"
 
 
-def called(expr: str) -> str:
+def arm_or_job(expr: str) -> str:
     """Return series by `job, arm, …` with the job's name as the arm of those that have none.
 
     The legends of somebody else's application would be empty otherwise.
     """
-    both = f'label_join({expr}, "called", ";", "arm", "job")'
-    return f'label_replace({both}, "arm", "$1", "called", ";(.+)")'
+    both = f'label_join({expr}, "arm_or_job", ";", "arm", "job")'
+    return f'label_replace({both}, "arm", "$1", "arm_or_job", ";(.+)")'
 
 
 def quantile(q: float, histogram: str, *, by: str, matching: str = ARM) -> str:

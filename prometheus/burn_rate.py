@@ -28,7 +28,7 @@ class Burn:
     long: str
     short: str
     severity: Severity
-    wait: str
+    for_: str
 
 
 # Of a 30-day budget: 2 % in an hour, 5 % in six hours; 10 % in a day, 10 % in three days.
@@ -142,7 +142,7 @@ def burn_alerts(objectives: Objectives) -> Group:
 
 
 def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
-    match = f'{{sli="{sli}", {objectives.watched}}}'
+    match = f'{{sli="{sli}", {objectives.slo_jobs}}}'
     counted = burn.long if burn.long in COUNTED else COUNTED[-1]
     verb = "fail" if sli == "availability" else "are too slow"
     return Alert(
@@ -154,7 +154,7 @@ def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
             f"and slo:burn_rate:{burn.short}{match} > {burn.rate:g}\n"
             f"and slo:errors:increase{counted}{match} >= {objectives.min_failures}"
         ),
-        wait=burn.wait,
+        for_=burn.for_,
         labels={"window": burn.long},
         summary=f"Too many {{{{ $labels.group }}}} requests {verb} on {{{{ $labels.arm }}}}",
         description=(
@@ -164,5 +164,5 @@ def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
         ),
         dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
         drill={"availability": "pool-exhausted", "latency": "slow-answers"}[sli] if burn is BURNS[0] else "",
-        no_drill="" if burn is BURNS[0] else "the same rule on a longer window; a drill would last hours",
+        drill_exemption="" if burn is BURNS[0] else "the same rule on a longer window; a drill would last hours",
     )

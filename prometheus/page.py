@@ -50,12 +50,12 @@ def _alerts(objectives: Objectives) -> list[str]:
     ]
     for alert in every_alert(objectives):
         extra = "".join(f" {name}={value}" for name, value in alert.labels.items())
-        drill = f"`{alert.drill}`" if alert.drill else f"none: {alert.no_drill}"
+        drill = f"`{alert.drill}`" if alert.drill else f"none: {alert.drill_exemption}"
         board = alert.dashboard.partition("?")[0].removeprefix("flightdeck-")
         expression = " ".join(alert.expr.split()).replace("|", "\\|")
         lines.append(
             f"| [{alert.name}](runbooks/{alert.runbook}.md){extra} | {alert.severity} | {alert.owner} "
-            f"| {alert.wait} | `{expression}` "
+            f"| {alert.for_} | `{expression}` "
             f"| [{board}](../grafana/dashboards/{board}.json) | {drill} |"
         )
     return lines

@@ -35,7 +35,7 @@ class Alert:
     severity: Severity
     owner: Owner
     expr: str
-    wait: str
+    for_: str
     """How long the expression must hold: Prometheus' `for`."""
     summary: str
     description: str
@@ -44,8 +44,8 @@ class Alert:
     """Uid of the board that shows it, with its query string."""
     labels: Mapping[str, str] = field(default_factory=dict)
     drill: str = ""
-    """Name of the drill that makes it fire, or empty: then `no_drill` says why."""
-    no_drill: str = ""
+    """Name of the drill that makes it fire, or empty: then `drill_exemption` says why."""
+    drill_exemption: str = ""
 
     @property
     def runbook(self) -> str:
@@ -57,7 +57,7 @@ class Alert:
         return {
             "alert": self.name,
             "expr": clock.expression(self.expr),
-            "for": clock.duration(self.wait),
+            "for": clock.duration(self.for_),
             "labels": {"severity": self.severity, "owner": self.owner, **self.labels},
             "annotations": {
                 "summary": self.summary,

@@ -16,7 +16,7 @@ Sli = Literal["availability", "latency"]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class BadObjectives(ValueError):
+class InvalidObjectives(ValueError):
     """`slo.toml` is refused: where, and what is allowed."""
 
 
@@ -80,7 +80,7 @@ class Limits(_Table):
     restarts: int = Field(ge=1)
 
 
-class Looks(_Table):
+class DisplayThresholds(_Table):
     """Where dashboards change colour before a limit is reached; shares of what there is."""
 
     filling_ratio: Share
@@ -109,7 +109,7 @@ class Objectives(_Table):
     links: Links
     groups: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], RouteGroup] = Field(min_length=1)
     limits: Limits
-    looks: Looks
+    display_thresholds: DisplayThresholds
 
     @model_validator(mode="after")
     def _each_route_is_in_one_place(self) -> Self:
@@ -125,7 +125,7 @@ class Objectives(_Table):
         return self
 
     @property
-    def watched(self) -> str:
+    def slo_jobs(self) -> str:
         """Return the PromQL matcher of the jobs whose targets are alerted on."""
         return f'job="{self.jobs[0]}"' if len(self.jobs) == 1 else f'job=~"{"|".join(self.jobs)}"'
 
@@ -162,14 +162,14 @@ def bucket(threshold_s: float) -> str:
 
 
 def load(path: Path = PATH) -> Objectives:
-    """Return the objectives; raise `BadObjectives` naming each entry that is wrong."""
+    """Return the objectives; raise `InvalidObjectives` naming each entry that is wrong."""
     try:
         return Objectives.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except tomllib.TOMLDecodeError as error:
-        raise BadObjectives(f"{path.name}: {error}") from error
+        raise InvalidObjectives(f"{path.name}: {error}") from error
     except ValidationError as error:
         lines = [f"{path.name}: {'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors()]
-        raise BadObjectives("\n".join(lines)) from error
+        raise InvalidObjectives("\n".join(lines)) from error
 
 
 def _any_of(handlers: tuple[str, ...] | list[str]) -> str:

@@ -10,8 +10,8 @@ from grafana import units
 from grafana.board import Board, Section
 from grafana.boards import tasks
 from grafana.panels.bars import bars
-from grafana.panels.timeseries import lined, time_series
-from grafana.query import ARM, called, instant, quantile, query, top_of
+from grafana.panels.timeseries import time_series, with_threshold_line
+from grafana.query import ARM, arm_or_job, instant, quantile, query, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -43,7 +43,7 @@ def _guilty() -> Bars:
             "Share of the time in which a route kept the loop from doing anything else, the twelve worst at this "
             f"moment. Every other request waits meanwhile. Good is near zero; from {LIMITS.loop_blocked_ratio:.0%} on "
             "an alert names the route.",
-            instant(f"sort_desc({called(f'topk(12, {blocked})')})", "{{arm}} {{handler}}"),
+            instant(f"sort_desc({arm_or_job(f'topk(12, {blocked})')})", "{{arm}} {{handler}}"),
             unit=units.SHARE,
         )
         .span(12)
@@ -57,7 +57,7 @@ def _lag() -> Panel:
             "Event-loop lag, p99",
             "How late the loop runs a timer, one time in a hundred, by arm. Good is a few milliseconds; it is what "
             "every request pays for somebody else's blocking call.",
-            query(called(quantile(0.99, "event_loop_lag_seconds", by="job, arm")), "{{arm}}"),
+            query(arm_or_job(quantile(0.99, "event_loop_lag_seconds", by="job, arm")), "{{arm}}"),
             unit=units.SECONDS,
         )
         .span(6)
@@ -71,7 +71,9 @@ def _stall() -> Panel:
             "Longest stall",
             "How late the loop was at the worst moment, measured from outside of it, so that it shows also while the "
             "loop hangs. Above a second, health checks fail.",
-            query(called(f"max by (job, arm) (max_over_time(event_loop_stall_seconds{{{ARM}}}[$window]))"), "{{arm}}"),
+            query(
+                arm_or_job(f"max by (job, arm) (max_over_time(event_loop_stall_seconds{{{ARM}}}[$window]))"), "{{arm}}"
+            ),
             unit=units.SECONDS,
         )
         .span(6)
@@ -82,12 +84,12 @@ def _stall() -> Panel:
 def _occupied() -> Panel:
     limit = LIMITS.thread_occupancy_ratio
     share = f"thread_limiter_borrowed_threads{{{ARM}}} / thread_limiter_limit_threads{{{ARM}}}"
-    return lined(
+    return with_threshold_line(
         time_series(
             "Threads in use",
             "Of those that a limiter allows: `def` endpoints share the limiter default. At the dashed line "
             f"({limit:.0%}) blocking work stands in line.",
-            query(called(top_of(f"max by (job, arm, limiter) ({share})")), "{{arm}} {{limiter}}"),
+            query(arm_or_job(top_expr(f"max by (job, arm, limiter) ({share})")), "{{arm}} {{limiter}}"),
             unit=units.SHARE,
         ).max(1),
         above_is_bad(limit),
@@ -100,7 +102,7 @@ def _thread_wait() -> Panel:
         "Wait for a thread, p95",
         "Time from asking for a thread until it works. Good is below a millisecond; more means that the limiter is too "
         "small for what is offloaded, or that the work is too long for threads.",
-        query(called(top_of(waits)), "{{arm}} {{limiter}}"),
+        query(arm_or_job(top_expr(waits)), "{{arm}} {{limiter}}"),
         unit=units.SECONDS,
     ).span(8)
 
@@ -112,7 +114,7 @@ def _thread_queue() -> Panel:
             "Tasks that wait for a thread",
             "Average length of the line before each limiter. Good is zero: what waits here has a request waiting "
             "behind it.",
-            query(called(top_of(queued)), "{{arm}} {{limiter}}"),
+            query(arm_or_job(top_expr(queued)), "{{arm}} {{limiter}}"),
             unit=units.COUNT,
         )
         .axis_soft_max(1)
@@ -127,7 +129,7 @@ def _background() -> Bars:
             "Work after the response",
             "Seconds per second for which requests go on working after their last byte, the ten most. Nobody waits "
             "for it, but it takes the same process; what takes longer than a request belongs into the task queue.",
-            instant(f"sort_desc({called(f'topk(10, {worked})')})", "{{arm}} {{handler}}"),
+            instant(f"sort_desc({arm_or_job(f'topk(10, {worked})')})", "{{arm}} {{handler}}"),
             unit=units.SHARE,
         )
         .span(12)

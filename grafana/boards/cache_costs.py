@@ -4,8 +4,8 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from grafana import units
-from grafana.panels.timeseries import lined, stacked, time_series
-from grafana.query import ARM, called, query
+from grafana.panels.timeseries import stacked, time_series, with_threshold_line
+from grafana.query import ARM, arm_or_job, query
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -24,19 +24,21 @@ def costs() -> list[Builder[Panel]]:
             "Share of lookups that were answered with an older answer while a fresh one was made. They are as old as "
             "the policy allows, never older than a write that changed them: writes invalidate at once.",
             query(
-                called(f"({lookups('stale')}\n/\nsum by (job, arm) (rate(cache_requests_total{{{ARM}}}[$window])))"),
+                arm_or_job(
+                    f"({lookups('stale')}\n/\nsum by (job, arm) (rate(cache_requests_total{{{ARM}}}[$window])))"
+                ),
                 "{{arm}}",
             ),
             unit=units.SHARE,
         ).span(8),
-        lined(
+        with_threshold_line(
             time_series(
                 "Stampedes: lookups that waited for one computation",
                 "For every answer that was computed, how many requests waited for it instead of computing it too. "
                 "Without "
                 "that each of them would have run the same queries. Above the dashed line an alert asks why popular "
                 "answers are slow to make.",
-                query(called(f"({lookups('coalesced')}\n/\n({lookups('miss')} > 0))"), "{{arm}}"),
+                query(arm_or_job(f"({lookups('coalesced')}\n/\n({lookups('miss')} > 0))"), "{{arm}}"),
                 unit=units.COUNT,
             ),
             above_is_bad(limits.stampede_ratio),
@@ -66,7 +68,7 @@ def costs() -> list[Builder[Panel]]:
             query(f"topk(12, sum by (cache) (cache_entries{{{ARM}}}))", "{{cache}}"),
             unit=units.COUNT,
         ).span(8),
-        lined(
+        with_threshold_line(
             time_series(
                 "Failed lookups",
                 "Share of lookups at which the cache did not answer: then answers are computed, slower but correct. "

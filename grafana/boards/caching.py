@@ -14,7 +14,7 @@ from grafana.panels.colour import coloured
 from grafana.panels.heatmap import heatmap
 from grafana.panels.stat import stat
 from grafana.panels.timeseries import logarithmic, stacked, time_series
-from grafana.query import ARM, called, heat, instant, query
+from grafana.query import ARM, arm_or_job, heatmap_query, instant, query
 
 CACHED: Final = 'handler=~"/reports/.*|/airports/[{]faa[}]/departures"'
 """What the shared cache applies to: reports and boards."""
@@ -29,7 +29,7 @@ def dashboard() -> Dashboard:
         title="Caching",
         question="How much do the caches find, what does that save, and what does it cost?",
         sections=[
-            Section(title="", panels=_at_one_look()),
+            Section(title="", panels=_overview()),
             Section(title="What is found", panels=_found()),
             Section(title="What that saves", panels=_saved()),
             Section(title="What it costs", panels=costs()),
@@ -39,7 +39,7 @@ def dashboard() -> Dashboard:
     ).build()
 
 
-def _at_one_look() -> list[Builder[Panel]]:
+def _overview() -> list[Builder[Panel]]:
     return [
         logarithmic(
             "Reports and boards: time to the last byte, p50",
@@ -57,7 +57,7 @@ def _at_one_look() -> list[Builder[Panel]]:
         bars(
             "Queries per request",
             "Statements that an average request of any route sends to the database. Arms with caches need a fraction.",
-            instant(called(f"max by (job, arm) (arm:queries_per_request:5m{{{ARM}}})"), "{{arm}}"),
+            instant(arm_or_job(f"max by (job, arm) (arm:queries_per_request:5m{{{ARM}}})"), "{{arm}}"),
             unit=units.COUNT,
         )
         .decimals(1)
@@ -140,7 +140,7 @@ def _saved() -> list[Builder[Panel]]:
             "Hit against miss: reports and boards of the chosen arms",
             "Two bands: found answers in the lower one, computed ones in the upper. Choose one arm above to compare: "
             "baseline has only the upper band. Dots are single requests; click one to see its trace.",
-            heat(
+            heatmap_query(
                 f"sum by (le) (increase(http_response_last_byte_seconds_bucket{{{ARM}, {CACHED}}}[$__rate_interval]))"
             ),
             unit=units.SECONDS,

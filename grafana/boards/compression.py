@@ -9,10 +9,10 @@ from grafana import units
 from grafana.board import Board, Section
 from grafana.colours import ARMS
 from grafana.panels.bars import bars
-from grafana.panels.colour import coloured, fixed
+from grafana.panels.colour import coloured, fixed_colour
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table
-from grafana.panels.timeseries import lined, logarithmic, stacked, time_series
+from grafana.panels.timeseries import logarithmic, stacked, time_series, with_threshold_line
 from grafana.query import ARM, instant, query, rows
 from grafana.thresholds import below_is_bad
 from prometheus.slo import load
@@ -29,7 +29,7 @@ def dashboard() -> Dashboard:
         title="Compression",
         question="How many bytes does compression spare, what CPU does it cost, and on which links does it pay?",
         sections=[
-            Section(title="", panels=_at_one_look()),
+            Section(title="", panels=_overview()),
             Section(title="By encoding", panels=_by_encoding()),
             Section(title="Does it pay?", panels=_worth()),
         ],
@@ -45,7 +45,7 @@ def _total(metric: str) -> str:
     return f"sum(rate(compression_{metric}{{{ARM}}}[$window]))"
 
 
-def _at_one_look() -> list[Builder[Panel]]:
+def _overview() -> list[Builder[Panel]]:
     return [
         bars(
             "A departure board on the wire",
@@ -113,8 +113,8 @@ def _by_encoding() -> list[Builder[Panel]]:
             query(_total("after_bytes_total"), "after"),
             unit=units.BYTES_PER_SECOND,
         )
-        .override_by_name("before", [fixed(ARMS["baseline"])])
-        .override_by_name("after", [fixed(ARMS["compression"])])
+        .override_by_name("before", [fixed_colour(ARMS["baseline"])])
+        .override_by_name("after", [fixed_colour(ARMS["compression"])])
         .span(8),
         stacked(
             time_series(
@@ -189,7 +189,7 @@ def _worth() -> list[Builder[Panel]]:
         )
         .span(16)
         .height(8),
-        lined(
+        with_threshold_line(
             logarithmic(
                 "Break-even link",
                 "On links slower than this, compressing takes less time than it saves; on faster ones it delays the "

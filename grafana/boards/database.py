@@ -11,11 +11,11 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValu
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards.postgres import indexes, replica
-from grafana.links import of_cell
+from grafana.links import cell_link
 from grafana.panels.heatmap import heatmap
 from grafana.panels.table import Column, table
-from grafana.panels.timeseries import lined, stacked, time_series
-from grafana.query import ARM, ARM_AND_HANDLER, called, heat, query, rows, top_of
+from grafana.panels.timeseries import stacked, time_series, with_threshold_line
+from grafana.query import ARM, ARM_AND_HANDLER, arm_or_job, heatmap_query, query, rows, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -43,12 +43,12 @@ def dashboard() -> Dashboard:
 
 
 def _per_request() -> TimeSeries:
-    return lined(
+    return with_threshold_line(
         time_series(
             "Queries per request",
             "Statements that the average request makes, by arm. Caching and eager loading push it down; above the "
             f"dashed line ({LIMIT:g}) somebody wrote a query per row.",
-            query(called(f"arm:queries_per_request:5m{{{ARM}}}"), "{{arm}}"),
+            query(arm_or_job(f"arm:queries_per_request:5m{{{ARM}}}"), "{{arm}}"),
             unit=units.PER_REQUEST,
         ),
         above_is_bad(LIMIT),
@@ -60,7 +60,7 @@ def _busy() -> TimeSeries:
         "Connections that work",
         "Seconds per second in which statements run: how many connections are busy on average, by arm. Below one, one "
         "connection would do; near the size of the pool, requests begin to wait.",
-        query(called(f"sum by (job, arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))"), "{{arm}}"),
+        query(arm_or_job(f"sum by (job, arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))"), "{{arm}}"),
         unit=units.COUNT,
     )
 
@@ -99,7 +99,7 @@ def _routes() -> Table:
         .height(11)
         .span(14)
         .sort_by([TableSortByFieldState().display_name("Queries").desc(True)])
-        .override_by_name("Route", [of_cell("flightdeck-service", "Its rate, errors and duration", "handler")])
+        .override_by_name("Route", [cell_link("flightdeck-service", "Its rate, errors and duration", "handler")])
         .override_by_regexp("/^(Arm|Queries|Requests|p95|Repeats)$/", [DynamicConfigValue("custom.width", 120)])
     )
 
@@ -111,7 +111,7 @@ def _repeats() -> TimeSeries:
             "Repeated statements",
             "Statements that one request made so often that a loop over rows is the likely reason. Good is no line "
             "at all; the trace of such a request shows the statement.",
-            query(called(top_of(repeats, number=8)), "{{arm}} {{handler}}"),
+            query(arm_or_job(top_expr(repeats, number=8)), "{{arm}} {{handler}}"),
             unit=units.EVENTS_PER_SECOND,
         )
         .height(11)
@@ -124,7 +124,7 @@ def _durations() -> Heatmap:
         "How long statements take",
         "Each cell is how many statements took that long. Good is one dark band low down; a band far above it is a "
         "scan of a whole table, or a wait for a lock. Dots are single statements: click one to open its trace.",
-        heat(f"sum by (le) (increase({STATEMENT}_bucket{{{ARM}}}[$__rate_interval]))"),
+        heatmap_query(f"sum by (le) (increase({STATEMENT}_bucket{{{ARM}}}[$__rate_interval]))"),
         unit=units.SECONDS,
     )
 
@@ -136,7 +136,7 @@ def _per_answer() -> TimeSeries:
         "Time in the database per request",
         "How long the statements of the average request take together, by arm. It is what indexes, eager loading and "
         "caches save; many quick statements cost as much here as one slow one.",
-        query(called(f"{worked} / ({asked} > 0)"), "{{arm}}"),
+        query(arm_or_job(f"{worked} / ({asked} > 0)"), "{{arm}}"),
         unit=units.SECONDS,
     ).height(9)
 
@@ -148,7 +148,7 @@ def _slow() -> TimeSeries:
         f"Statements over {SLOW_S * 1000:g} ms",
         "How many statements per second take longer than that, by arm. Each holds a connection that others wait for; "
         "good is none.",
-        query(called(f"clamp_min({every} - {quick}, 0)"), "{{arm}}"),
+        query(arm_or_job(f"clamp_min({every} - {quick}, 0)"), "{{arm}}"),
         unit=units.EVENTS_PER_SECOND,
     ).span(8)
 
@@ -173,7 +173,7 @@ def _failures() -> TimeSeries:
         "Failed statements",
         "Statements that failed or were cancelled, by the class of the error. Good is a line at zero; locks and "
         "timeouts come before exhausted pools.",
-        query(called(f"topk(12, {failed} or {none} unless on (job, arm) {failed})"), "{{arm}} {{error}}"),
+        query(arm_or_job(f"topk(12, {failed} or {none} unless on (job, arm) {failed})"), "{{arm}} {{error}}"),
         unit=units.EVENTS_PER_SECOND,
     )
     return panel.axis_soft_max(1).span(8)

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from grafana import units
 from grafana.panels.timeseries import stacked, time_series
-from grafana.query import ARM, called, query
+from grafana.query import ARM, arm_or_job, query
 
 
 def edge() -> list[Builder[Panel]]:
@@ -17,7 +17,7 @@ def edge() -> list[Builder[Panel]]:
             "Share of GET requests whose client already had the current answer: only headers were sent. Arms without "
             "HTTP caching have no validators to ask with.",
             query(
-                called(
+                arm_or_job(
                     f"((sum by (job, arm) (rate(http_requests_total{{{ARM}, method='GET', status='304'}}[$window])) "
                     f"or sum by (job, arm) (rate({asked}[$window])) * 0)\n"
                     f"/\n(sum by (job, arm) (rate({asked}[$window])) > 0))"

@@ -10,11 +10,11 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards import self_monitoring as watchers
-from grafana.panels.legend import named_beside
+from grafana.panels.legend import with_legend_table
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import stacked, time_series
-from grafana.query import instant, query, rows, top, top_of
+from grafana.query import instant, query, rows, top, top_expr
 from grafana.thresholds import above_is_bad, below_is_bad
 
 BY_TARGET: Final = "{{job}} {{instance}}"
@@ -116,7 +116,7 @@ def _targets() -> Table:
 
 
 def _scrape_time() -> TimeSeries:
-    return named_beside(
+    return with_legend_table(
         time_series(
             "How long scrapes take",
             "The twelve slowest targets. Good is far below the scrape interval; a process whose loop hangs still "
@@ -128,7 +128,7 @@ def _scrape_time() -> TimeSeries:
 
 
 def _samples() -> TimeSeries:
-    return named_beside(
+    return with_legend_table(
         time_series(
             "Samples per scrape",
             "The twelve largest targets. It grows with routes and labels and then stays; steady growth is a label "
@@ -170,7 +170,7 @@ def _where() -> TimeSeries:
     panel = time_series(
         "Errors of telemetry by place",
         "Failures of the code that measures, by the part that failed. Good is no line: each is a bug, logged once.",
-        query(f"{top_of(failures, number=8)}\nor {none} unless on () {failures}", "{{where}}"),
+        query(f"{top_expr(failures, number=8)}\nor {none} unless on () {failures}", "{{where}}"),
         unit=units.EVENTS_PER_SECOND,
     )
     return panel.axis_soft_max(1).span(8)

@@ -9,7 +9,7 @@ from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.slo import load
 
 
-def at_a_glance() -> list[Panel]:
+def overview() -> list[Panel]:
     """Return six numbers: rate, errors, duration, requests under way, budget, alerts."""
     objectives = load()
     strictest = max(group.availability.objective for group in objectives.groups.values())
@@ -55,7 +55,7 @@ def at_a_glance() -> list[Panel]:
             instant(f"min(slo:error_budget:remaining{{{JOB}}})", "left"),
             unit=units.SHARE,
         )
-        .thresholds(below_is_bad(0, good=objectives.looks.budget_left_ratio))
+        .thresholds(below_is_bad(0, good=objectives.display_thresholds.budget_left_ratio))
         .decimals(1)
         .span(4),
         stat(

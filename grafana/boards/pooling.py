@@ -10,8 +10,8 @@ from grafana import units
 from grafana.board import Board, Section
 from grafana.panels.bars import bars
 from grafana.panels.stat import stat
-from grafana.panels.timeseries import lined, logarithmic, stacked, time_series
-from grafana.query import ARM, called, instant, query
+from grafana.panels.timeseries import logarithmic, stacked, time_series, with_threshold_line
+from grafana.query import ARM, arm_or_job, instant, query
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -26,7 +26,7 @@ def dashboard() -> Dashboard:
         title="Connection pooling",
         question="What do kept connections save, and does anybody wait for one?",
         sections=[
-            Section(title="", panels=_at_one_look()),
+            Section(title="", panels=_overview()),
             Section(title="Waiting for a connection", panels=_waiting()),
             Section(title="Holding connections", panels=_holding()),
             Section(title="The database's own view", panels=_of_the_database()),
@@ -37,16 +37,16 @@ def dashboard() -> Dashboard:
 
 def _by_arm(series: str) -> str:
     """Return the sum of an arm's processes; what has no arm goes by its job's name."""
-    return f"sum by (arm) ({called(f'sum by (job, arm) ({series})')})"
+    return f"sum by (arm) ({arm_or_job(f'sum by (job, arm) ({series})')})"
 
 
 def _quantile(q: float, metric: str) -> str:
     buckets = f"db_client_connection_{metric}_seconds_bucket{{{ARM}}}"
-    by_job = called(f"sum by (job, arm, le) (rate({buckets}[$window]))")
+    by_job = arm_or_job(f"sum by (job, arm, le) (rate({buckets}[$window]))")
     return f"histogram_quantile({q:g}, sum by (arm, le) ({by_job}))"
 
 
-def _at_one_look() -> list[Builder[Panel]]:
+def _overview() -> list[Builder[Panel]]:
     limit_s = load().limits.pool_wait_s
     timeouts = f"sum by (arm) (increase(db_client_connection_timeouts_total{{{ARM}}}[$__range]))"
     return [
@@ -63,7 +63,7 @@ def _at_one_look() -> list[Builder[Panel]]:
             "Connects per 100 requests",
             "The same for equal traffic. Good is nearly nothing; around a hundred and more is a connect for every "
             "request.",
-            instant(called(f"100 * max by (job, arm) (arm:connects_per_request:5m{{{ARM}}})"), "{{arm}}"),
+            instant(arm_or_job(f"100 * max by (job, arm) (arm:connects_per_request:5m{{{ARM}}})"), "{{arm}}"),
             unit=units.COUNT,
         )
         .decimals(0)
@@ -98,7 +98,7 @@ def _at_one_look() -> list[Builder[Panel]]:
 def _waiting() -> list[Builder[Panel]]:
     limit_s = load().limits.pool_wait_s
     return [
-        lined(
+        with_threshold_line(
             time_series(
                 "Wait time, p95",
                 "How long a checkout waited for a connection that somebody else had; connecting is not in it. Waits "
@@ -193,7 +193,7 @@ def _of_the_database() -> list[Builder[Panel]]:
                 unit=units.COUNT,
             )
         ).no_value(absent),
-        lined(
+        with_threshold_line(
             time_series(
                 "Room left in PostgreSQL",
                 "Connections of all processes as a share of max_connections. Add the size and the overflow of every "
@@ -201,7 +201,7 @@ def _of_the_database() -> list[Builder[Panel]]:
                 query("sum(pg_stat_activity_count) / max(pg_settings_max_connections)", "in use"),
                 unit=units.SHARE,
             ),
-            above_is_bad(load().looks.server_connections_ratio),
+            above_is_bad(load().display_thresholds.server_connections_ratio),
         )
         .max(1)
         .no_value(absent),

@@ -5,8 +5,8 @@ from typing import Final
 from grafana_foundation_sdk.builders.timeseries import Panel
 
 from grafana import units
-from grafana.panels.timeseries import lined, stacked, time_series
-from grafana.query import ARM, query, top_of
+from grafana.panels.timeseries import stacked, time_series, with_threshold_line
+from grafana.query import ARM, query, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -28,13 +28,13 @@ def indexes() -> list[Panel]:
             "Rows read without an index",
             "Rows that PostgreSQL read while it went through whole tables. A large table here lacks an index, or the "
             "statement can not use it; small tables are cheaper to read whole.",
-            query(top_of(scans["seq_tup_read"], number=TABLES), "{{relname}}"),
+            query(top_expr(scans["seq_tup_read"], number=TABLES), "{{relname}}"),
             unit=units.OPERATIONS_PER_SECOND,
         ).span(12),
         time_series(
             "Reads by index",
             "Share of the reads of a table that used an index. Good is near 100% for every large table.",
-            query(top_of(by_index, number=TABLES), "{{relname}}"),
+            query(top_expr(by_index, number=TABLES), "{{relname}}"),
             unit=units.SHARE,
         )
         .max(1)
@@ -46,7 +46,7 @@ def replica() -> list[Panel]:
     """Return how far the replica is behind, and who answers reads."""
     limit_s = load().limits.replica_lag_s
     return [
-        lined(
+        with_threshold_line(
             time_series(
                 "Replica lag",
                 "How old the data is that readers of the replica see. Good is below a second; from the dashed line on "

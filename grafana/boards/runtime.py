@@ -11,10 +11,10 @@ from grafana.board import Board, Section
 from grafana.boards import postgres
 from grafana.boards.infrastructure import edge, host, redis
 from grafana.boards.upstream_calls import calls
-from grafana.panels.legend import named_beside
+from grafana.panels.legend import with_legend_table
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import time_series
-from grafana.query import ARM, called, query, rows, top, top_of
+from grafana.query import ARM, arm_or_job, query, rows, top, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -91,7 +91,7 @@ def _processes() -> Table:
 
 def _of_each_process(title: str, description: str, expression: str, *, unit: str) -> TimeSeries:
     """Return a line for each process, called by its arm and address, with their names beside the lines."""
-    return named_beside(time_series(title, description, query(called(expression), EACH), unit=unit))
+    return with_legend_table(time_series(title, description, query(arm_or_job(expression), EACH), unit=unit))
 
 
 def _cpu() -> TimeSeries:
@@ -99,7 +99,7 @@ def _cpu() -> TimeSeries:
         "Processor",
         "Share of one core that each process uses, the twelve busiest. Python runs on one core at a time: near "
         "100% requests wait, and another process is what helps.",
-        top_of(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])"),
+        top_expr(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])"),
         unit=units.SHARE,
     )
 
@@ -119,7 +119,7 @@ def _pauses() -> TimeSeries:
         "Garbage collection",
         "Share of the time in which the garbage collector stopped the process, the twelve worst. Good is below 1%; "
         "more means many long-lived objects, often whole result sets.",
-        top_of(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))"),
+        top_expr(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))"),
         unit=units.SHARE,
     )
 
@@ -148,6 +148,6 @@ def _restarts() -> TimeSeries:
         "Restarts in half an hour",
         f"How often a process began anew. A release is one; from {LIMITS.restarts} on an alert fires, because "
         "something kills it again and again.",
-        top_of(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])"),
+        top_expr(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])"),
         unit=units.COUNT,
     ).axis_soft_max(LIMITS.restarts)

@@ -12,7 +12,7 @@ from grafana.query import JOB, instant, query
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
-LOOKS: Final = load().looks
+DISPLAY: Final = load().display_thresholds
 
 
 def saturation() -> list[Bars | TimeSeries]:
@@ -44,7 +44,7 @@ def _now() -> Bars:
             unit=units.SHARE,
         )
         .max(1)
-        .thresholds(above_is_bad(LOOKS.nearly_full_ratio, warning=LOOKS.filling_ratio))
+        .thresholds(above_is_bad(DISPLAY.nearly_full_ratio, warning=DISPLAY.filling_ratio))
         .span(6)
     )
 

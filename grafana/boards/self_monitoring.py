@@ -7,9 +7,9 @@ from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from grafana import units
 from grafana.panels.bars import bars
-from grafana.panels.legend import named_beside
+from grafana.panels.legend import with_legend_table
 from grafana.panels.timeseries import time_series
-from grafana.query import instant, query, top_of
+from grafana.query import instant, query, top_expr
 
 GROUP: Final = '"group", "$1", "rule_group", ".*;(.*)"'
 """A rule group's name without the path of its file."""
@@ -19,12 +19,12 @@ def rules() -> list[TimeSeries]:
     """Return how rules are evaluated, what fires, and whether it is delivered."""
     took = "max by (rule_group) (prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds)"
     return [
-        named_beside(
+        with_legend_table(
             time_series(
                 "Rule groups: share of their interval",
                 "How much of its interval the evaluation of a group takes, the twelve slowest. Good is a few percent; "
                 "near 100% evaluations are skipped and alerts come late.",
-                query(f"label_replace({top_of(took)}, {GROUP})", "{{group}}"),
+                query(f"label_replace({top_expr(took)}, {GROUP})", "{{group}}"),
                 unit=units.SHARE,
             )
         ),
@@ -40,7 +40,7 @@ def rules() -> list[TimeSeries]:
             "What Alertmanager sends, and what of it fails, by way. Good is no failure: an alert that nobody hears "
             "is none.",
             query(
-                top_of("sum by (integration) (rate(alertmanager_notifications_total[$window])) > 0", number=6),
+                top_expr("sum by (integration) (rate(alertmanager_notifications_total[$window])) > 0", number=6),
                 "{{integration}}",
             ),
             query("sum(rate(alertmanager_notifications_failed_total[$window]))", "failed"),

@@ -13,15 +13,15 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import units
 from grafana.board import Board, Section
-from grafana.boards.overview import at_a_glance
+from grafana.boards.overview import overview
 from grafana.boards.saturation import saturation
 from grafana.boards.slo import promises
-from grafana.links import of_cell
+from grafana.links import cell_link
 from grafana.panels.heatmap import heatmap
-from grafana.panels.legend import named_beside
+from grafana.panels.legend import with_legend_table
 from grafana.panels.table import Column, table
-from grafana.panels.timeseries import lined, stacked, time_series
-from grafana.query import JOB_AND_HANDLER, heat, query, rows, top_of
+from grafana.panels.timeseries import stacked, time_series, with_threshold_line
+from grafana.query import JOB_AND_HANDLER, heatmap_query, query, rows, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -37,7 +37,7 @@ def dashboard() -> Dashboard:
         title="Service (RED and SLO)",
         question="Do users of this service get what they were promised, and if not, which route fails them?",
         sections=[
-            Section(title="", panels=at_a_glance()),
+            Section(title="", panels=overview()),
             Section(
                 title="Rate, errors, duration",
                 panels=[_rate(), _answers(), _durations(), _quantiles(), _slowest(), _errors()],
@@ -56,10 +56,10 @@ def _rate() -> TimeSeries:
         "Requests by route",
         "How often each route is asked, the twelve busiest. A line that falls to zero while others go on is a route "
         "that clients can not reach any more.",
-        query(top_of(rate), "{{handler}}"),
+        query(top_expr(rate), "{{handler}}"),
         unit=units.REQUESTS_PER_SECOND,
     )
-    return named_beside(panel)
+    return with_legend_table(panel)
 
 
 def _answers() -> TimeSeries:
@@ -83,7 +83,7 @@ def _durations() -> Heatmap:
         "Each column is a moment, each cell how many requests took that long until their last byte. Good is one dark "
         "band low down; a second band above it is a second kind of request, often a cache miss or a wait for a "
         "connection. Dots are single requests: click one to open its trace.",
-        heat(f"sum by (le) (increase({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$__rate_interval]))"),
+        heatmap_query(f"sum by (le) (increase({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$__rate_interval]))"),
         unit=units.SECONDS,
     )
 
@@ -107,7 +107,7 @@ def _quantiles() -> TimeSeries:
 
 def _slowest() -> TimeSeries:
     buckets = f"sum by (handler, le) (rate({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$window]))"
-    slowest = top_of(f"histogram_quantile(0.95, {buckets})", number=8)
+    slowest = top_expr(f"histogram_quantile(0.95, {buckets})", number=8)
     panel = time_series(
         "Slowest routes, p95",
         "The eight slowest routes. Compare a route with its promise below; a route that climbs while its rate does "
@@ -115,24 +115,24 @@ def _slowest() -> TimeSeries:
         query(slowest, "{{handler}}"),
         unit=units.SECONDS,
     )
-    return named_beside(panel)
+    return with_legend_table(panel)
 
 
 def _errors() -> TimeSeries:
     per_route = f"sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     failed = f'sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
     share = f"({failed} or {per_route} * 0) / ({per_route} > 0)"
-    panel = lined(
+    panel = with_threshold_line(
         time_series(
             "Share of failed requests by route",
             "5xx answers of each route, the eight worst. Good is zero; the dashed line is what the strictest "
             f"objective of slo.toml leaves ({1 - STRICTEST:.2%}).",
-            query(top_of(share, number=8), "{{handler}}"),
+            query(top_expr(share, number=8), "{{handler}}"),
             unit=units.SHARE,
         ),
         above_is_bad(1 - STRICTEST),
     )
-    return named_beside(panel).axis_soft_max(5 * (1 - STRICTEST))
+    return with_legend_table(panel).axis_soft_max(5 * (1 - STRICTEST))
 
 
 def _routes() -> Table:
@@ -174,5 +174,5 @@ def _routes() -> Table:
         )
         .height(10)
         .sort_by([TableSortByFieldState().display_name("p95").desc(True)])
-        .override_by_name("Route", [of_cell("flightdeck-database", "Its queries", "handler")])
+        .override_by_name("Route", [cell_link("flightdeck-database", "Its queries", "handler")])
     )

@@ -8,10 +8,10 @@ from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from grafana import units
-from grafana.panels.legend import named_beside
+from grafana.panels.legend import with_legend_table
 from grafana.panels.table import Column, table
-from grafana.panels.timeseries import lined, time_series
-from grafana.query import JOB, called, query, rows, top
+from grafana.panels.timeseries import time_series, with_threshold_line
+from grafana.query import JOB, arm_or_job, query, rows, top
 from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.burn_rate import BURNS
 from prometheus.slo import load
@@ -44,7 +44,7 @@ def _objectives() -> Table:
             query=of_each("slo:error_budget:remaining"),
             unit=units.SHARE,
             decimals=1,
-            thresholds=below_is_bad(0, good=load().looks.budget_left_ratio),
+            thresholds=below_is_bad(0, good=load().display_thresholds.budget_left_ratio),
         ),
         Column(title="Burn 5 m", query=of_each("slo:burn_rate:5m"), unit=units.FACTOR, decimals=1, thresholds=burning),
         Column(title="Burn 1 h", query=of_each("slo:burn_rate:1h"), unit=units.FACTOR, decimals=1, thresholds=burning),
@@ -57,14 +57,14 @@ def _objectives() -> Table:
 
 
 def _burn(window: str, limit: float) -> TimeSeries:
-    panel = lined(
+    panel = with_threshold_line(
         time_series(
             f"Burn rate over {window}",
             f"How many times as fast as it may the budget is spent, the twelve worst promises. Below 1 it lasts; above "
             f"the dashed line ({limit:g}) and as fast in the short window too, an alert wakes somebody.",
-            query(called(top(f"slo:burn_rate:{window}{{{JOB}}}")), "{{slo}} {{arm}}"),
+            query(arm_or_job(top(f"slo:burn_rate:{window}{{{JOB}}}")), "{{slo}} {{arm}}"),
             unit=units.FACTOR,
         ),
         above_is_bad(limit),
     )
-    return named_beside(panel).axis_soft_max(limit)
+    return with_legend_table(panel).axis_soft_max(limit)

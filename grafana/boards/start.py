@@ -8,13 +8,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DynamicConfigValu
 from grafana import units
 from grafana.board import Board, Section
 from grafana.boards.headlines import headlines
-from grafana.links import START, to_board
+from grafana.links import START, board_link
 from grafana.panels.heatmap import heatmap
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table
 from grafana.panels.text import text
 from grafana.panels.timeseries import logarithmic, time_series
-from grafana.query import heat, instant, query, rows
+from grafana.query import heatmap_query, instant, query, rows
 from grafana.thresholds import above_is_bad, above_is_warning
 from service.techniques import ARMS, CATALOGUE
 
@@ -117,7 +117,7 @@ def _alerts() -> Builder[Panel]:
             instant(number('alertstate="pending"'), "pending"),
             unit=units.COUNT,
         )
-        .links([to_board("flightdeck-monitoring", "Which ones")])
+        .links([board_link("flightdeck-monitoring", "Which ones")])
         .thresholds(above_is_bad(1))
         .override_by_regexp("/tickets|pending/", [DynamicConfigValue("thresholds", above_is_warning(1).build())])
         .span(8)
@@ -196,7 +196,7 @@ def _requests(arm: str) -> Builder[Panel]:
         f"Departure boards on {arm}",
         "How long boards took: the more requests, the stronger the cell. Dots are requests with a trace; click one to "
         "see what it did. A board on baseline runs hundreds of small queries, on optimized three or none.",
-        heat(
+        heatmap_query(
             "sum by (le) (increase(http_response_last_byte_seconds_bucket"
             f'{{arm="{arm}", handler="/airports/{{faa}}/departures"}}[$__rate_interval]))'
         ),

@@ -8,8 +8,8 @@ from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from grafana import units
 from grafana.panels.stat import stat
-from grafana.panels.timeseries import lined, stacked, time_series
-from grafana.query import instant, query, top_of
+from grafana.panels.timeseries import stacked, time_series, with_threshold_line
+from grafana.query import instant, query, top_expr
 from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.slo import load
 
@@ -81,7 +81,7 @@ def _sent_and_ended() -> TimeSeries:
 
 
 def _waits() -> TimeSeries:
-    return lined(
+    return with_threshold_line(
         time_series(
             "Wait in the queue",
             "Time from sending a task until a worker begins it. Good is below a second; from the dashed line on "
@@ -148,6 +148,6 @@ def broker() -> list[TimeSeries]:
 def _quantiles(histogram: str) -> list[Dataquery]:
     def at(quantile: float) -> str:
         buckets = f"sum by (task, le) (rate({histogram}_bucket[$window]))"
-        return top_of(f"histogram_quantile({quantile:g}, {buckets})", number=FEW)
+        return top_expr(f"histogram_quantile({quantile:g}, {buckets})", number=FEW)
 
     return [query(at(0.5), "p50 {{task}}"), query(at(0.95), "p95 {{task}}")]

@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.builders.timeseries import Panel
 
 from grafana import units
-from grafana.panels.timeseries import lined, time_series
-from grafana.query import ARM, called, quantile, query, top_of
+from grafana.panels.timeseries import time_series, with_threshold_line
+from grafana.query import ARM, arm_or_job, quantile, query, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -20,7 +20,7 @@ def _durations() -> Panel:
         "Upstream calls, p95",
         "Time from sending a request until the head of its response, by arm and client. When it climbs on every arm, "
         "the upstream is slow; on one arm only, look for connects on the right.",
-        query(called(top_of(waited)), "{{arm}} {{client}}"),
+        query(arm_or_job(top_expr(waited)), "{{arm}} {{client}}"),
         unit=units.SECONDS,
     ).span(8)
 
@@ -34,12 +34,12 @@ def _failures() -> Panel:
         _by_client(f"upstream_requests_total{{{ARM}}}"),
         _by_client(f'upstream_requests_total{{{ARM}, outcome=~"failed|timeout|circuit_open"}}'),
     )
-    panel = lined(
+    panel = with_threshold_line(
         time_series(
             "Upstream calls that fail",
             "Share of calls that ended in 5xx, in a timeout or without an answer, by arm and upstream. Good is zero; "
             f"from the dashed line on ({limit:.0%}) an alert fires.",
-            query(called(top_of(f"({upstreams} or {clients})")), "{{arm}} {{client}}"),
+            query(arm_or_job(top_expr(f"({upstreams} or {clients})")), "{{arm}} {{client}}"),
             unit=units.SHARE,
         ),
         above_is_bad(limit),
@@ -65,7 +65,7 @@ def _connects() -> Panel:
         "Connections opened to upstreams",
         "New TCP connections per second, by arm. With connection reuse this is nearly zero; without, every call "
         "opens one and waits for it.",
-        query(called(f"({of_each('upstream_connects_total')} or {of_each(own)})"), "{{arm}}"),
+        query(arm_or_job(f"({of_each('upstream_connects_total')} or {of_each(own)})"), "{{arm}}"),
         unit=units.EVENTS_PER_SECOND,
     ).span(8)
 
@@ -76,7 +76,7 @@ def _circuit() -> Panel:
         "1 while an upstream is left alone because it failed again and again, or gets one trial. Good is zero: calls "
         "go through.",
         query(
-            called(top_of(f'sum by (job, arm, upstream) (upstream_circuit_state{{{ARM}, state!="closed"}})')),
+            arm_or_job(top_expr(f'sum by (job, arm, upstream) (upstream_circuit_state{{{ARM}, state!="closed"}})')),
             "{{arm}} {{upstream}}",
         ),
         unit=units.COUNT,
@@ -89,7 +89,9 @@ def _stale() -> Panel:
         "Requests per second that got what an upstream said before, because it says nothing now. It keeps users served "
         "during a fault; without a fault it is zero.",
         query(
-            called(top_of(f"sum by (job, arm, upstream) (rate(upstream_stale_responses_total{{{ARM}}}[$window]))")),
+            arm_or_job(
+                top_expr(f"sum by (job, arm, upstream) (rate(upstream_stale_responses_total{{{ARM}}}[$window]))")
+            ),
             "{{arm}} {{upstream}}",
         ),
         unit=units.EVENTS_PER_SECOND,

@@ -11,7 +11,7 @@ from grafana_foundation_sdk.models.common import (
 )
 
 from grafana.panels.colour import coloured
-from grafana.panels.targets import lettered
+from grafana.panels.targets import with_ref_ids
 from grafana.source import SOURCE
 from grafana.thresholds import neutral
 
@@ -23,7 +23,7 @@ def bars(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
         .title(title)
         .description(description)
         .datasource(SOURCE)
-        .targets(lettered(queries))
+        .targets(with_ref_ids(queries))
         .unit(unit)
         .min(0)
         .thresholds(neutral())

@@ -39,12 +39,12 @@ Panel = TypeVar("Panel", bound=Overridable)
 def coloured(panel: Panel) -> Panel:
     """Return the panel with the series that have a meaning in the colour of that meaning."""
     legends = [str(getattr(target, "legend_format", "") or "") for target in panel.build().targets or []]
-    for name, colour in meant(legends).items():
-        panel.override_by_regexp(pattern(name), [fixed(colour)])
+    for name, colour in colours_for(legends).items():
+        panel.override_by_regexp(pattern(name), [fixed_colour(colour)])
     return panel
 
 
-def meant(legends: Iterable[str]) -> dict[str, str]:
+def colours_for(legends: Iterable[str]) -> dict[str, str]:
     """Return the names that these legends can begin with, of those that have a colour, and their colours."""
     found: dict[str, str] = {}
     for legend in legends:
@@ -61,12 +61,12 @@ def pattern(name: str) -> str:
     return f"/^{re.escape(name)}( .*)?$/"
 
 
-def fixed(colour: str) -> DynamicConfigValue:
+def fixed_colour(colour: str) -> DynamicConfigValue:
     """Return the property that gives a series this colour."""
     return DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
 
 
-def as_mapping(names: Mapping[str, str]) -> ValueMap:
+def value_mapping(names: Mapping[str, str]) -> ValueMap:
     """Return the value mapping that colours these words in the cells of a table."""
     return ValueMap(
         {name: ValueMappingResult(color=colour, index=at) for at, (name, colour) in enumerate(names.items())}

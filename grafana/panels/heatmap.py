@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models.common import AxisPlacement, TooltipDisplayMode
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColorScale
 
-from grafana.panels.targets import lettered
+from grafana.panels.targets import with_ref_ids
 from grafana.source import SOURCE
 
 
@@ -16,7 +16,7 @@ def heatmap(title: str, description: str, buckets: Dataquery, *, unit: str) -> P
         .title(title)
         .description(description)
         .datasource(SOURCE)
-        .targets(lettered([buckets]))
+        .targets(with_ref_ids([buckets]))
         .unit(unit)
         .height(9)
         .max_data_points(60)

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.timeseries import Panel
 from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement
 
 
-def named_beside(panel: Panel) -> Panel:
+def with_legend_table(panel: Panel) -> Panel:
     """Return the panel with names and last values beside the lines, the largest first: for up to twelve long names."""
     return panel.legend(
         VizLegendOptions()

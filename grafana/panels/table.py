@@ -17,8 +17,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from grafana import colours
-from grafana.panels.colour import as_mapping
-from grafana.panels.targets import lettered
+from grafana.panels.colour import value_mapping
+from grafana.panels.targets import with_ref_ids
 from grafana.source import SOURCE
 from grafana.thresholds import neutral
 
@@ -52,7 +52,7 @@ def table(title: str, description: str, *columns: Column, key: Mapping[str, str]
         .title(title)
         .description(description)
         .datasource(SOURCE)
-        .targets(lettered([one.query for one in columns]))
+        .targets(with_ref_ids([one.query for one in columns]))
         .unit("short")
         .thresholds(neutral())
         .height(8)
@@ -115,6 +115,6 @@ def _key_properties(label: str) -> list[DynamicConfigValue]:
     return [
         *width,
         DynamicConfigValue("unit", "string"),
-        DynamicConfigValue("mappings", [as_mapping(words)]),
+        DynamicConfigValue("mappings", [value_mapping(words)]),
         DynamicConfigValue("custom.cellOptions", {"type": "color-text"}),
     ]

@@ -27,7 +27,7 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import FieldColorModeId
 
 from grafana.panels.colour import coloured
-from grafana.panels.targets import lettered
+from grafana.panels.targets import with_ref_ids
 from grafana.source import SOURCE
 
 
@@ -48,7 +48,7 @@ def _lines(title: str, description: str, queries: Sequence[Dataquery], unit: str
         .title(title)
         .description(description)
         .datasource(SOURCE)
-        .targets(lettered(queries))
+        .targets(with_ref_ids(queries))
         .unit(unit)
         .height(8)
         .span(12)
@@ -69,7 +69,7 @@ def stacked(panel: Panel) -> Panel:
     return panel.stacking(StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(55).line_width(1)
 
 
-def lined(panel: Panel, limits: ThresholdsConfig) -> Panel:
+def with_threshold_line(panel: Panel, limits: ThresholdsConfig) -> Panel:
     """Return the panel with its limits drawn as dashed lines."""
     return panel.thresholds(limits).thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
 

@@ -47,7 +47,7 @@ def monitoring_checks() -> Iterator[Check]:
         part="alertmanager",
         claim="hears from Prometheus",
         seen=_heartbeat,
-        fix="docs/runbooks/heartbeat.md",
+        fix="docs/runbooks/watchdog.md",
     )
 
 
@@ -78,6 +78,6 @@ def _rules(visit: Visit) -> str:
 def _heartbeat(visit: Visit) -> str:
     alerts = visit.json(f"{visit.at['alertmanager']}/api/v2/alerts")
     names = [alert["labels"]["alertname"] for alert in alerts]
-    if "Heartbeat" not in names:
-        raise Wrong(f"the alert Heartbeat, which always fires, is not among its {len(names)} alerts")
-    return f"Heartbeat and {len(names) - 1} others"
+    if "Watchdog" not in names:
+        raise Wrong(f"the alert Watchdog, which always fires, is not among its {len(names)} alerts")
+    return f"Watchdog and {len(names) - 1} others"

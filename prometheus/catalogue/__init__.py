@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus.burn_rate import burn_alerts
 from prometheus.catalogue.admission import admission_alerts
 from prometheus.catalogue.cache import cache_alerts
-from prometheus.catalogue.compression import delivery_alerts
+from prometheus.catalogue.compression import compression_alerts
 from prometheus.catalogue.database import database_alerts
 from prometheus.catalogue.dependencies import dependency_alerts
 from prometheus.catalogue.monitoring import monitoring_alerts
@@ -24,7 +24,7 @@ def alert_files(objectives: Objectives) -> dict[str, list[Group]]:
         "admission": [admission_alerts(objectives)],
         "database": [database_alerts(objectives)],
         "cache": [cache_alerts(objectives)],
-        "delivery": [delivery_alerts(objectives)],
+        "compression": [compression_alerts(objectives)],
         "dependencies": [dependency_alerts(objectives)],
         "tasks": [task_alerts(objectives)],
         "runtime": [runtime_alerts(objectives)],

@@ -15,17 +15,17 @@ MIN_ERRORS = 5
 
 def cache_alerts(objectives: Objectives) -> Group:
     """Return the alerts on hit ratio, failing lookups and stampedes."""
-    watched, limits = objectives.watched, objectives.limits
+    jobs, limits = objectives.slo_jobs, objectives.limits
     by = "sum by (job, arm, cache, level)"
-    lookups = f"{by} (increase(cache_requests_total{{{watched}}}[5m]))"
+    lookups = f"{by} (increase(cache_requests_total{{{jobs}}}[5m]))"
 
     def with_result(result: str) -> str:
-        return f'{by} (increase(cache_requests_total{{result="{result}", {watched}}}[5m]))'
+        return f'{by} (increase(cache_requests_total{{result="{result}", {jobs}}}[5m]))'
 
     # What is usual ends before the window of what is recent begins: a collapse does not soon become usual.
-    recent = f"cache:hit_ratio:{HIT_RATIO_WINDOW}{{{watched}}}"
+    recent = f"cache:hit_ratio:{HIT_RATIO_WINDOW}{{{jobs}}}"
     usual = f"avg_over_time({recent}[1d] offset {HIT_RATIO_WINDOW})"
-    recent_lookups = f"{by} (increase(cache_requests_total{{{watched}}}[{HIT_RATIO_WINDOW}]))"
+    recent_lookups = f"{by} (increase(cache_requests_total{{{jobs}}}[{HIT_RATIO_WINDOW}]))"
     board = "flightdeck-caching?var-arm={{ $labels.arm }}"
     return Group(
         name="cache",
@@ -38,7 +38,7 @@ def cache_alerts(objectives: Objectives) -> Group:
                     f"{recent} < {limits.cache_hit_ratio_drop:g} * {usual}\n"
                     f"and {recent_lookups} * {usual} >= {MIN_USUAL_HITS}"
                 ),
-                wait="10m",
+                for_="10m",
                 summary="The {{ $labels.cache }} cache of {{ $labels.arm }} has few hits ({{ $labels.level }} level)",
                 description=(
                     f"{{{{ $value | humanizePercentage }}}} of lookups are hits over [{HIT_RATIO_WINDOW}], less than "
@@ -55,7 +55,7 @@ def cache_alerts(objectives: Objectives) -> Group:
                     f"{with_result('error')} / ({lookups} > 0) > {limits.cache_error_ratio:g}\n"
                     f"and {with_result('error')} >= {MIN_ERRORS}"
                 ),
-                wait="2m",
+                for_="2m",
                 summary="The {{ $labels.level }} level of the {{ $labels.cache }} cache fails on {{ $labels.arm }}",
                 description=(
                     "{{ $value | humanizePercentage }} of lookups failed over [5m]; "
@@ -72,7 +72,7 @@ def cache_alerts(objectives: Objectives) -> Group:
                     f"{with_result('coalesced')} / ({with_result('miss')} > 0) > {limits.stampede_ratio:g}\n"
                     f"and {lookups} >= {MIN_LOOKUPS}"
                 ),
-                wait="5m",
+                for_="5m",
                 summary="Many requests wait for one {{ $labels.cache }} answer on {{ $labels.arm }}",
                 description=(
                     'For every answer computed, {{ $value | printf "%.1f" }} requests waited over [5m]; '

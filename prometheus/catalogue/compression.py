@@ -4,17 +4,17 @@ from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
 
-def delivery_alerts(objectives: Objectives) -> Group:
+def compression_alerts(objectives: Objectives) -> Group:
     """Return the alert on compression that costs more time than it saves."""
     link = objectives.limits.compression_link_mbit_s
 
     def per_arm(metric: str) -> str:
-        return f"sum by (job, arm) (rate({metric}{{{objectives.watched}}}[5m]))"
+        return f"sum by (job, arm) (rate({metric}{{{objectives.slo_jobs}}}[5m]))"
 
     saved = f"({per_arm('compression_before_bytes_total')} - {per_arm('compression_after_bytes_total')})"
     taken_s, saved_s = per_arm("compression_duration_seconds_sum"), f"{saved} * 8 / {link * 1e6:.0f}"
     return Group(
-        name="delivery",
+        name="compression",
         rules=[
             Alert(
                 name="CompressionCostsMore",
@@ -24,7 +24,7 @@ def delivery_alerts(objectives: Objectives) -> Group:
                     f"1 - {saved_s}\n/ ({taken_s} > 0)\n"
                     f"and {taken_s}\n- {saved_s}\n> {objectives.limits.compression_loss_ratio:g}"
                 ),
-                wait="10m",
+                for_="10m",
                 summary="Compression slows answers down on {{ $labels.arm }}",
                 description=(
                     "{{ $value | humanizePercentage }} of the time that compression took over [5m] saved none "

@@ -10,7 +10,7 @@ def database_alerts(objectives: Objectives) -> Group:
 
 
 def _pool(objectives: Objectives) -> list[Alert]:
-    watched, limits = objectives.watched, objectives.limits
+    jobs, limits = objectives.slo_jobs, objectives.limits
     wait = "db_client_connection_wait_time_seconds_bucket"
     board = "flightdeck-pooling?var-arm={{ $labels.arm }}"
     return [
@@ -19,10 +19,10 @@ def _pool(objectives: Objectives) -> list[Alert]:
             severity="ticket",
             owner="service",
             expr=(
-                f"histogram_quantile(0.95, sum by (job, arm, pool, le) (rate({wait}{{{watched}}}[5m])))"
+                f"histogram_quantile(0.95, sum by (job, arm, pool, le) (rate({wait}{{{jobs}}}[5m])))"
                 f" > {limits.pool_wait_s:g}"
             ),
-            wait="5m",
+            for_="5m",
             summary="Requests wait for a {{ $labels.pool }} connection on {{ $labels.arm }}",
             description=(
                 "One checkout in twenty waited at least {{ $value | humanizeDuration }} for a connection of the "
@@ -35,8 +35,8 @@ def _pool(objectives: Objectives) -> list[Alert]:
             name="PoolExhausted",
             severity="ticket",
             owner="service",
-            expr=f"sum by (job, arm, pool) (increase(db_client_connection_timeouts_total{{{watched}}}[5m])) > 0",
-            wait="1m",
+            expr=f"sum by (job, arm, pool) (increase(db_client_connection_timeouts_total{{{jobs}}}[5m])) > 0",
+            for_="1m",
             summary="No {{ $labels.pool }} connection became free in time on {{ $labels.arm }}",
             description='{{ $value | printf "%.0f" }} requests waited in vain for a connection over [5m] and got 503.',
             dashboard=board,
@@ -47,16 +47,16 @@ def _pool(objectives: Objectives) -> list[Alert]:
 
 def _n_plus_one(objectives: Objectives) -> Alert:
     limit = objectives.limits.queries_per_request
-    suspected = f"increase(db_n_plus_one_suspected_total{{{objectives.watched}}}[5m])"
+    suspected = f"increase(db_n_plus_one_suspected_total{{{objectives.slo_jobs}}}[5m])"
     return Alert(
         name="NPlusOneQueries",
         severity="ticket",
         owner="service",
         expr=(
-            f"handler:queries_per_request:5m{{{objectives.watched}}} > {limit:g}\n"
+            f"handler:queries_per_request:5m{{{objectives.slo_jobs}}} > {limit:g}\n"
             f"and sum by (job, arm, handler) ({suspected}) > 0"
         ),
-        wait="5m",
+        for_="5m",
         summary="{{ $labels.handler }} repeats a statement for every row on {{ $labels.arm }}",
         description=(
             'A request to {{ $labels.handler }} runs {{ $value | printf "%.0f" }} statements on average, one of them '
@@ -74,8 +74,8 @@ def _replica(objectives: Objectives) -> list[Alert]:
             name="ReplicaDown",
             severity="ticket",
             owner="platform",
-            expr=f"min by (job, arm) (db_replica_up{{{objectives.watched}}}) == 0",
-            wait="2m",
+            expr=f"min by (job, arm) (db_replica_up{{{objectives.slo_jobs}}}) == 0",
+            for_="2m",
             summary="{{ $labels.arm }} cannot reach its replica",
             description="The replica answers nothing (up is {{ $value }}); every read goes to the primary.",
             dashboard="flightdeck-database?var-arm={{ $labels.arm }}",
@@ -85,8 +85,8 @@ def _replica(objectives: Objectives) -> list[Alert]:
             name="ReplicaLag",
             severity="ticket",
             owner="platform",
-            expr=f"max by (job, arm) (db_replication_lag_seconds{{{objectives.watched}}}) > {limit_s:g}",
-            wait="5m",
+            expr=f"max by (job, arm) (db_replication_lag_seconds{{{objectives.slo_jobs}}}) > {limit_s:g}",
+            for_="5m",
             summary="The replica of {{ $labels.arm }} is behind",
             description=(
                 "Readers miss the last {{ $value | humanizeDuration }} of writes; "

@@ -9,10 +9,10 @@ MIN_FAILED = 5
 
 def dependency_alerts(objectives: Objectives) -> Group:
     """Return the alert on failing upstreams."""
-    watched, limit = objectives.watched, objectives.limits.upstream_failure_ratio
+    jobs, limit = objectives.slo_jobs, objectives.limits.upstream_failure_ratio
     by = "sum by (job, arm, upstream)"
-    calls = f"{by} (increase(upstream_requests_total{{{watched}}}[5m]))"
-    failed = f'{by} (increase(upstream_requests_total{{outcome=~"failed|timeout|circuit_open", {watched}}}[5m]))'
+    calls = f"{by} (increase(upstream_requests_total{{{jobs}}}[5m]))"
+    failed = f'{by} (increase(upstream_requests_total{{outcome=~"failed|timeout|circuit_open", {jobs}}}[5m]))'
     return Group(
         name="dependencies",
         rules=[
@@ -21,7 +21,7 @@ def dependency_alerts(objectives: Objectives) -> Group:
                 severity="ticket",
                 owner="platform",
                 expr=f"{failed} / ({calls} > 0) > {limit:g}\nand {failed} >= {MIN_FAILED}",
-                wait="2m",
+                for_="2m",
                 summary="{{ $labels.upstream }} does not answer {{ $labels.arm }}",
                 description=(
                     "{{ $value | humanizePercentage }} of the calls failed, timed out or were refused by the open "

@@ -16,17 +16,17 @@ def runtime_alerts(objectives: Objectives) -> Group:
 
 
 def _concurrency(objectives: Objectives) -> list[Alert]:
-    watched, limits = objectives.watched, objectives.limits
+    jobs, limits = objectives.slo_jobs, objectives.limits
     return [
         Alert(
             name="EventLoopBlocked",
             severity="ticket",
             owner="service",
             expr=(
-                f"sum by (job, arm, instance, handler) (rate(event_loop_blocked_seconds_total{{{watched}}}[5m]))"
+                f"sum by (job, arm, instance, handler) (rate(event_loop_blocked_seconds_total{{{jobs}}}[5m]))"
                 f" > {limits.loop_blocked_ratio:g}"
             ),
-            wait="5m",
+            for_="5m",
             summary="{{ $labels.handler }} blocks the event loop of {{ $labels.arm }}",
             description=(
                 "Over [5m] {{ $labels.handler }} kept {{ $labels.instance }} from doing anything else for "
@@ -41,10 +41,10 @@ def _concurrency(objectives: Objectives) -> list[Alert]:
             severity="ticket",
             owner="service",
             expr=(
-                f"min_over_time(thread_limiter_borrowed_threads{{{watched}}}[5m])\n"
-                f"/ thread_limiter_limit_threads{{{watched}}} > {limits.thread_occupancy_ratio:g}"
+                f"min_over_time(thread_limiter_borrowed_threads{{{jobs}}}[5m])\n"
+                f"/ thread_limiter_limit_threads{{{jobs}}} > {limits.thread_occupancy_ratio:g}"
             ),
-            wait="2m",
+            for_="2m",
             summary="All {{ $labels.limiter }} threads of {{ $labels.arm }} are busy",
             description=(
                 "{{ $value | humanizePercentage }} of the {{ $labels.limiter }} threads were in use for all of [5m]; "
@@ -57,10 +57,10 @@ def _concurrency(objectives: Objectives) -> list[Alert]:
 
 
 def _resources(objectives: Objectives) -> list[Alert]:
-    watched, limits = objectives.watched, objectives.limits
-    memory = f"process_resident_memory_bytes{{{watched}}}"
+    jobs, limits = objectives.slo_jobs, objectives.limits
+    memory = f"process_resident_memory_bytes{{{jobs}}}"
     now = f"avg_over_time({memory}[30m])"
-    start = f"process_start_time_seconds{{{watched}}}"
+    start = f"process_start_time_seconds{{{jobs}}}"
     return [
         Alert(
             name="MemoryGrowth",
@@ -70,7 +70,7 @@ def _resources(objectives: Objectives) -> list[Alert]:
                 f"{now} / avg_over_time({memory}[30m] offset 6h) > {limits.memory_growth_ratio:g}\n"
                 f"and {now} / avg_over_time({memory}[30m] offset 2h) > {STILL_GROWING}"
             ),
-            wait="30m",
+            for_="30m",
             summary="The memory of {{ $labels.arm }} grows",
             description=(
                 '{{ $labels.instance }} takes {{ $value | printf "%.1f" }} times the memory that it took [6h] before, '
@@ -80,11 +80,11 @@ def _resources(objectives: Objectives) -> list[Alert]:
             drill="leak",
         ),
         Alert(
-            name="DescriptorsRunOut",
+            name="FileDescriptorsNearLimit",
             severity="ticket",
             owner="service",
-            expr=f"process_open_fds{{{watched}}} / process_max_fds{{{watched}}} > {limits.descriptor_ratio:g}",
-            wait="5m",
+            expr=f"process_open_fds{{{jobs}}} / process_max_fds{{{jobs}}} > {limits.descriptor_ratio:g}",
+            for_="5m",
             summary="{{ $labels.arm }} runs out of file descriptors",
             description=(
                 "{{ $labels.instance }} has {{ $value | humanizePercentage }} of its file descriptors open; "
@@ -98,7 +98,7 @@ def _resources(objectives: Objectives) -> list[Alert]:
             severity="ticket",
             owner="service",
             expr=f"max by (job, arm, instance) (changes({start}[30m])) >= {limits.restarts}",
-            wait="1m",
+            for_="1m",
             summary="{{ $labels.arm }} restarts again and again",
             description='{{ $labels.instance }} started {{ $value | printf "%.0f" }} times within [30m].',
             dashboard=PROCESS_BOARD,

@@ -7,7 +7,7 @@ from prometheus.slo import Objectives, bucket
 
 def symptom_alerts(objectives: Objectives) -> Group:
     """Return the alerts on absence and on slow routes."""
-    watched = objectives.watched
+    jobs = objectives.slo_jobs
     return Group(
         name="symptoms",
         rules=[
@@ -15,8 +15,8 @@ def symptom_alerts(objectives: Objectives) -> Group:
                 name="ServiceDown",
                 severity="page",
                 owner="service",
-                expr=f"max by (job, arm) (up{{{watched}}}) == 0",
-                wait="1m",
+                expr=f"max by (job, arm) (up{{{jobs}}}) == 0",
+                for_="1m",
                 summary="{{ $labels.arm }} is down",
                 description="Prometheus reaches none of the processes of {{ $labels.arm }}: up is {{ $value }}.",
                 dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
@@ -26,8 +26,8 @@ def symptom_alerts(objectives: Objectives) -> Group:
                 name="ServiceMissing",
                 severity="page",
                 owner="service",
-                expr=f"absent(up{{{watched}}})",
-                wait="5m",
+                expr=f"absent(up{{{jobs}}})",
+                for_="5m",
                 summary="Prometheus knows no target of the service",
                 description=(
                     "Prometheus has discovered no target for [5m] (absent is {{ $value }}): "
@@ -43,7 +43,7 @@ def symptom_alerts(objectives: Objectives) -> Group:
 
 def _slow_route(objectives: Objectives, name: str) -> Alert:
     threshold_s = objectives.groups[name].latency.threshold_s
-    match = f"{objectives.watched}, {objectives.selector(name)}"
+    match = f"{objectives.slo_jobs}, {objectives.selector(name)}"
     requests, in_time = (
         f"sum by (job, arm, handler) (increase({LATENCY}_{series}[5m]))"
         for series in (f"count{{{match}}}", f"bucket{{{match}, {bucket(threshold_s)}}}")
@@ -56,7 +56,7 @@ def _slow_route(objectives: Objectives, name: str) -> Alert:
             f"handler:latency_p95_seconds:5m{{{match}}} > {threshold_s:g}\n"
             f"and {requests}\n- {in_time} >= {objectives.min_failures}"
         ),
-        wait="10m",
+        for_="10m",
         labels={"group": name},
         summary="{{ $labels.handler }} is slow on {{ $labels.arm }}",
         description=(

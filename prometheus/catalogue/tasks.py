@@ -24,7 +24,7 @@ def task_alerts(objectives: Objectives) -> Group:
                 owner="service",
                 expr="histogram_quantile(0.95, sum by (task, le) (rate(task_queue_wait_seconds_bucket[15m])))"
                 f" > {limits.task_wait_s:g}",
-                wait="10m",
+                for_="10m",
                 summary="{{ $labels.task }} waits long in the queue",
                 description=(
                     "One task in twenty waited at least {{ $value | humanizeDuration }} for a worker over [15m]; "
@@ -38,7 +38,7 @@ def task_alerts(objectives: Objectives) -> Group:
                 severity="ticket",
                 owner="service",
                 expr=f"{failed} / ({finished} > 0) > {limits.task_failure_ratio:g}\nand {finished} >= {MIN_TASKS}",
-                wait="5m",
+                for_="5m",
                 summary="{{ $labels.task }} fails",
                 description=(
                     "{{ $value | humanizePercentage }} of the tasks ended in an error over [30m], retries included; "
@@ -52,7 +52,7 @@ def task_alerts(objectives: Objectives) -> Group:
                 severity="ticket",
                 owner="platform",
                 expr=f'{published} > 0\nunless on () (count(up{{job="worker"}} == 1) > 0)',
-                wait="2m",
+                for_="2m",
                 summary="{{ $labels.task }} is asked for and no worker runs",
                 description='{{ $value | printf "%.0f" }} tasks were sent over [15m] and none of the workers answers.',
                 dashboard=BOARD,
@@ -63,7 +63,7 @@ def task_alerts(objectives: Objectives) -> Group:
                 severity="ticket",
                 owner="service",
                 expr=f"{published} > 0\nunless on (task) sum by (task) ({growth('tasks_total', '', '15m')}) > 0",
-                wait="15m",
+                for_="15m",
                 summary="{{ $labels.task }} is asked for and none finishes",
                 description='{{ $value | printf "%.0f" }} tasks were sent over [15m] and none came to an end.',
                 dashboard=BOARD,

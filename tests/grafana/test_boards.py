@@ -6,8 +6,8 @@ import promql_parser
 import pytest
 
 from docsgen.metrics_page import package_metrics, service_metrics
-from grafana.build import leftovers, stale
-from grafana.query import MOST_SERIES
+from grafana.build import leftovers, outdated
+from grafana.query import MAX_SERIES
 from prometheus.build import rule_files
 from prometheus.catalogue import every_alert
 from prometheus.rule import Recording
@@ -73,7 +73,7 @@ class TestPanel:
         assert place.panel["type"] in UNITLESS or place.panel["fieldConfig"]["defaults"]["unit"]
 
     def test_shows_no_more_series_than_can_be_told_apart(self, place: Place) -> None:
-        assert place.panel["type"] in {"table", "heatmap"} or series(place) <= MOST_SERIES
+        assert place.panel["type"] in {"table", "heatmap"} or series(place) <= MAX_SERIES
 
     def test_reads_the_data_source_that_is_chosen(self, place: Place) -> None:
         for one in [place.panel, *place.targets] if place.targets else []:
@@ -135,7 +135,7 @@ class TestBoard:
 
 
 def test_the_committed_dashboards_are_current() -> None:
-    assert stale() == [], "run `make dashboards`"
+    assert outdated() == [], "run `make dashboards`"
 
 
 def test_a_dashboard_that_no_board_makes_is_found(tmp_path: Path) -> None:

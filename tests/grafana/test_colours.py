@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from grafana import colours
-from grafana.panels.colour import MEANINGS, meant, pattern
+from grafana.panels.colour import MEANINGS, colours_for, pattern
 from service.techniques import ARMS
 
 Colour = NDArray[np.float64]
@@ -94,4 +94,4 @@ def test_a_series_has_the_colour_of_the_name_that_it_begins_with(legend: str, is
     ],
 )
 def test_a_panel_knows_the_colours_that_it_needs(legend: str, names: dict[str, str]) -> None:
-    assert meant([legend]) == names
+    assert colours_for([legend]) == names

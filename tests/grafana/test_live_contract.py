@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from grafana.query import MOST_SERIES
+from grafana.query import MAX_SERIES
 from prometheus.build import ROOT
 from prometheus.slo import load
 from tests.grafana.asked import Asked
@@ -54,11 +54,11 @@ class Rule:
 
 def rules() -> list[Rule]:
     """Return the committed rules on the real clock; alerts as if every job were promised to somebody."""
-    watched = load().watched
+    slo_jobs = load().slo_jobs
     files = [path for kind in ("rules", "alerts") for path in sorted((ROOT / "prometheus" / kind).glob("*.yml"))]
     groups = [group for path in files for group in yaml.safe_load(path.read_text("utf-8"))["groups"]]
     return [
-        Rule(rule.get("alert") or rule["record"], rule["expr"].replace(watched, 'job=~".+"'), "alert" in rule)
+        Rule(rule.get("alert") or rule["record"], rule["expr"].replace(slo_jobs, 'job=~".+"'), "alert" in rule)
         for group in groups
         for rule in group["rules"]
     ]
@@ -99,7 +99,7 @@ class TestBoard:
             for panel, found in opened(committed()[uid], asked).panels()
             if panel["type"] not in SHOWN_AS_CELLS
         }
-        assert {title: lines for title, lines in shown.items() if lines > MOST_SERIES} == {}
+        assert {title: lines for title, lines in shown.items() if lines > MAX_SERIES} == {}
 
 
 @pytest.mark.parametrize("uid", OF_ANY_SERVICE)

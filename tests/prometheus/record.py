@@ -32,7 +32,7 @@ from tests.servers.everyday import asked, everyday_arms
 WARM_S: Final = 20.0
 """Left out of what is kept: the caches fill."""
 CLOCK: Final = Clock(speed=10)
-FIRED: Final = 'count by (alertname, arm) (count_over_time(ALERTS{alertstate="firing", alertname!="Heartbeat"}[1h]))'
+FIRED: Final = 'count by (alertname, arm) (count_over_time(ALERTS{alertstate="firing", alertname!="Watchdog"}[1h]))'
 
 
 def names_read() -> set[str]:

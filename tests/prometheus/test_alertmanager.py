@@ -12,7 +12,7 @@ import yaml
 
 from lab.receiver.app import create_receiver
 from lab.receiver.inbox import Inbox
-from prometheus.build import ROOT, WAITS
+from prometheus.build import ROOT, ROUTE_TIMINGS
 from prometheus.duration import seconds
 from tests.servers.asgi import serving
 
@@ -32,9 +32,9 @@ def test_accelerated_routes_differ_only_in_waits() -> None:
     real, accelerated = (yaml.safe_load(path.read_text("utf-8")) for path in (CONFIG, ACCELERATED))
     for document in (real, accelerated):
         document["waits"] = [
-            {name: seconds(route.pop(name)) for name in sorted(WAITS)}
+            {name: seconds(route.pop(name)) for name in sorted(ROUTE_TIMINGS)}
             for route in (document["route"], *document["route"]["routes"])
-            if WAITS & route.keys()
+            if ROUTE_TIMINGS & route.keys()
         ]
     assert [{name: max(waits[name] // 60, 1) if waits[name] else 0 for name in waits} for waits in real["waits"]] == (
         accelerated["waits"]
@@ -47,10 +47,10 @@ def test_accelerated_routes_differ_only_in_waits() -> None:
     [
         (["severity=page", "alertname=ServiceDown"], "page"),
         (["severity=ticket", "alertname=PoolExhausted"], "ticket"),
-        (["severity=heartbeat", "alertname=Heartbeat"], "heartbeat"),
+        (["severity=heartbeat", "alertname=Watchdog"], "heartbeat"),
         (["severity=page", "alertname=ServiceDown", "drill=service-down"], "drill"),
         (["severity=ticket", "alertname=CacheDown", "drill=redis-stopped"], "drill"),
-        (["severity=heartbeat", "alertname=Heartbeat", "drill=redis-stopped"], "heartbeat"),
+        (["severity=heartbeat", "alertname=Watchdog", "drill=redis-stopped"], "heartbeat"),
         (["alertname=SomebodyElses"], "ticket"),
     ],
     ids=" ".join,

@@ -61,7 +61,7 @@ def test_an_alert_links_to_a_board_that_exists_and_understands_the_link(alert: A
 
 @pytest.mark.parametrize("alert", ALERTS, ids=described)
 def test_an_alert_has_a_drill_or_says_why_not(alert: Alert) -> None:
-    assert bool(alert.drill) != bool(alert.no_drill)
+    assert bool(alert.drill) != bool(alert.drill_exemption)
     if alert.drill:
         assert alert.name in {seen.split()[0] for seen in DRILLS[alert.drill].alerts}
 
@@ -109,7 +109,7 @@ def test_prometheus_understands_every_query_of_the_runbooks(promtool: Callable[.
 def test_pages_are_symptoms_and_causes_are_tickets() -> None:
     pages = {alert.name for alert in ALERTS if alert.severity == "page"}
     symptoms = {"AvailabilityBudgetBurn", "LatencyBudgetBurn", "ServiceDown", "ServiceMissing"}
-    blindness = {"PrometheusRulesFail", "AlertsNotSent", "AlertmanagerMissing", "NotificationsFail"}
+    blindness = {"PrometheusRuleFailures", "AlertsNotSent", "AlertmanagerMissing", "NotificationsFailing"}
     assert pages == symptoms | blindness
 
 

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 from prometheus import slo
-from prometheus.build import FOLDERS, ROOT, leftovers, outputs, stale
+from prometheus.build import FOLDERS, ROOT, leftovers, outdated, outputs
 
 
 def test_the_generated_files_are_current() -> None:
-    assert stale() == [], "run `make rules`"
+    assert outdated() == [], "run `make rules`"
 
 
 def test_a_changed_objective_changes_both_sets_of_rules(tmp_path: Path) -> None:

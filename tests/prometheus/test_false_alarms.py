@@ -13,7 +13,7 @@ from tests.prometheus.everyday import arms_of, everyday
 from tests.prometheus.normal_traffic import Series, Service, monitoring
 
 CLOCKS = {"prometheus": 15, "prometheus/accelerated": 1}
-FIRED = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing", alertname!="Heartbeat"}[30m]))'
+FIRED = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing", alertname!="Watchdog"}[30m]))'
 CASES = (("prometheus", 1), ("prometheus", 2), ("prometheus/accelerated", 3))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from observability.core.settings import DEFAULT_BUCKETS_S
-from prometheus.slo import BadObjectives, Objectives, bucket, load
+from prometheus.slo import InvalidObjectives, Objectives, bucket, load
 
 TEXT = (Path(__file__).parents[2] / "slo.toml").read_text(encoding="utf-8")
 
@@ -18,7 +18,7 @@ def refused(tmp_path: Path, old: str, new: str) -> str:
     assert old in TEXT
     path = tmp_path / "slo.toml"
     path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(BadObjectives) as refusal:
+    with pytest.raises(InvalidObjectives) as refusal:
         load(path)
     return str(refusal.value)
 

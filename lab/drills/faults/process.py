@@ -125,6 +125,6 @@ PROCESS_DRILLS: Final = (
         name="descriptors",
         breaks="clients open connections and keep them, to a process that may open few files",
         fault=held_connections,
-        alerts=("DescriptorsRunOut",),
+        alerts=("FileDescriptorsNearLimit",),
     ),
 )

@@ -89,6 +89,6 @@ TELEMETRY_DRILLS: Final = (
         name="telemetry-fails",
         breaks="a release is told to announce its metrics in a directory that cannot be",
         fault=nowhere_to_announce,
-        alerts=("TelemetryFails",),
+        alerts=("TelemetryErrors",),
     ),
 )

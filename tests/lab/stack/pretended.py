@@ -35,7 +35,7 @@ def _lines(query: dict[str, str]) -> Answer:
 
 def _all_well(boards: frozenset[str]) -> dict[tuple[str, str], Answers]:
     ok = said("ok")
-    rules = [{"rules": [{"name": "Heartbeat", "health": "ok"}]}]
+    rules = [{"rules": [{"name": "Watchdog", "health": "ok"}]}]
     target = {"labels": {"job": "service"}, "scrapeUrl": "http://x", "health": "up"}
     exemplar = {"exemplars": [{"labels": {"trace_id": READ}}]}
     grafana = "/api/datasources"
@@ -49,7 +49,7 @@ def _all_well(boards: frozenset[str]) -> dict[tuple[str, str], Answers]:
         ("prometheus", "/api/v1/query"): said({"data": {"result": [{"value": [1, "7"]}]}}),
         ("prometheus", "/api/v1/query_exemplars"): said({"data": [exemplar]}),
         ("alertmanager", "/-/ready"): ok,
-        ("alertmanager", "/api/v2/alerts"): said([{"labels": {"alertname": "Heartbeat"}}]),
+        ("alertmanager", "/api/v2/alerts"): said([{"labels": {"alertname": "Watchdog"}}]),
         ("receiver", "/runbooks/pool-exhausted"): ok,
         ("bugsink", "/health/ready"): ok,
         ("grafana", "/api/health"): said({"database": "ok"}),

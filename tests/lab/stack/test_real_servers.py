@@ -22,7 +22,7 @@ from tests.servers.executable import executable, free_port
 from tests.servers.http import recording
 
 NOBODY = "{route: {receiver: nobody}, receivers: [{name: nobody}]}"
-HEARTBEAT = {"alert": "Heartbeat", "expr": "vector(1)"}
+HEARTBEAT = {"alert": "Watchdog", "expr": "vector(1)"}
 CHECKS = [*monitoring_checks(), *(check for check in signal_checks() if check.claim == "links latencies to traces")]
 
 

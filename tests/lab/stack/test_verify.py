@@ -76,7 +76,7 @@ NO_VALUE: dict[str, Any] = {"data": {"result": []}}
             "evaluates every rule",
             "SlowOne",
         ),
-        (_change("alertmanager", "/api/v2/alerts", []), "alertmanager", "hears from Prometheus", "Heartbeat"),
+        (_change("alertmanager", "/api/v2/alerts", []), "alertmanager", "hears from Prometheus", "Watchdog"),
         (
             _change("grafana", "/api/datasources/uid/loki/health", {"status": "ERROR", "message": "no such host"}),
             "grafana",

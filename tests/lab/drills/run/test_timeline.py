@@ -46,7 +46,7 @@ def test_alerts_of_another_drill_are_not_seen(timeline: Timeline) -> None:
 
 
 def test_of_alerts_without_an_arm_those_are_seen_that_the_drill_waits_for(timeline: Timeline) -> None:
-    for name in ("Stuck", "Heartbeat"):
+    for name in ("Stuck", "Watchdog"):
         timeline.saw_alerts([{"labels": {"alertname": name}, "state": "firing"}])
     assert said(timeline) == ["Stuck firing", "Stuck resolved"]
 
