@@ -22,17 +22,17 @@ from lab.drills.environments.monitoring import Monitoring
 from lab.drills.run.process import Process
 from prometheus.build import ROOT
 from tests.servers.arms import JOBS
-from tests.servers.everyday import asked, everyday_arms
+from tests.servers.mixed_load import arms_on_own_databases, send_traffic
 from tests.servers.otlp import collecting
-from tests.servers.requests import SHOP
-from tests.servers.stack import SHOP_JOB, EveryKind, book_shop
+from tests.servers.requests import BOOKSHOP_REQUESTS
+from tests.servers.stack import BOOKSHOP_JOB, MixedTraffic, bookshop
 
 BOARDS: Final = ROOT / "grafana" / "dashboards"
 IMAGES: Final = ROOT / "docs" / "images"
 LAB_JOB: Final = "lab"
 SCRAPE_S: Final = 5
 SHOP_PAUSE_S: Final = 0.5
-A_GOOD_DAY: Final = tuple(one for one in SHOP if one.path != f"/books/{2**63}")
+A_GOOD_DAY: Final = tuple(one for one in BOOKSHOP_REQUESTS if one.path != f"/books/{2**63}")
 """What the shop is asked: nothing that it can not answer."""
 SETTLE_S: Final = 20.0
 """After the traffic, until recording rules have seen its end."""
@@ -73,7 +73,7 @@ def pictures(*, with_lab: bool) -> Iterator[Picture]:
     for path in sorted(BOARDS.glob("*.json")):
         if path.stem != "lab" or with_lab:
             yield Picture(board=path.stem, name=path.stem)
-    yield Picture(board="service", name="service-bookshop", variables=(f"job={SHOP_JOB}",))
+    yield Picture(board="service", name="service-bookshop", variables=(f"job={BOOKSHOP_JOB}",))
 
 
 def lab_metrics(result: Path) -> tuple[str, Process]:
@@ -86,25 +86,27 @@ def lab_metrics(result: Path) -> tuple[str, Process]:
 async def drawn(options: argparse.Namespace) -> list[str]:
     """Run the stack, draw the boards, and return those that lack data, with the panels."""
     directory = Path(tempfile.mkdtemp(prefix="flightdeck-pictures-"))
-    jobs = (*JOBS, SHOP_JOB, LAB_JOB)
+    jobs = (*JOBS, BOOKSHOP_JOB, LAB_JOB)
     monitoring = Monitoring(directory, drill="pictures", jobs=jobs, rules=ROOT / "prometheus", scrape_s=SCRAPE_S)
     monitoring.prepare()
     incomplete = []
     async with AsyncExitStack() as stack:
         collector = stack.enter_context(collecting()).endpoint
-        shop_url, shop_metrics, shop = book_shop(directory, collector)
-        monitoring.scrape(SHOP_JOB, [shop_metrics])
+        shop_url, shop_metrics, shop = bookshop(directory, collector)
+        monitoring.scrape(BOOKSHOP_JOB, [shop_metrics])
         others = [shop]
         if options.result:
             address, lab = lab_metrics(options.result)
             monitoring.scrape(LAB_JOB, [address])
             others.append(lab)
         arms = await stack.enter_async_context(
-            everyday_arms(monitoring, options.data_dir, *others, collector=collector)
+            arms_on_own_databases(monitoring, options.data_dir, *others, collector=collector)
         )
         print(f"Prometheus: {monitoring.prometheus_url}", flush=True)  # noqa: T201 its user may look at it
-        shopping = EveryKind((), shop_url, seconds=options.seconds, pause_s=SHOP_PAUSE_S, of_shop=A_GOOD_DAY)
-        await asyncio.gather(asked(arms, options.seconds), shopping.run())
+        shopping = MixedTraffic(
+            (), shop_url, seconds=options.seconds, pause_s=SHOP_PAUSE_S, bookshop_requests=A_GOOD_DAY
+        )
+        await asyncio.gather(send_traffic(arms, options.seconds), shopping.run())
         await asyncio.sleep(SETTLE_S)
         for picture in pictures(with_lab=bool(options.result)) if options.renderer else ():
             report = directory / f"{picture.name}.json"

@@ -21,7 +21,7 @@ from tests.grafana.silent import SILENT_FOR_OTHERS, SILENT_METRICS, SILENT_QUERI
 from tests.grafana.template import Range
 from tests.prometheus.exposition import exposed_in, names_in
 from tests.prometheus.test_alerts import RUNBOOKS, queries
-from tests.servers.stack import SHOP_JOB, Stack, running_stack
+from tests.servers.stack import BOOKSHOP_JOB, Stack, running_stack
 
 TRAFFIC_S = 30.0
 pytestmark = pytest.mark.timeout(300)  # the first test starts the stack
@@ -104,12 +104,12 @@ class TestBoard:
 
 @pytest.mark.parametrize("uid", OF_ANY_SERVICE)
 def test_a_board_of_any_service_shows_somebody_elses_application(asked: Asked, uid: str) -> None:
-    silent = silent_panels(asked, uid, job=SHOP_JOB)
+    silent = silent_panels(asked, uid, job=BOOKSHOP_JOB)
     assert [where for where in silent if where not in SILENT_FOR_OTHERS] == []
 
 
 def test_the_board_of_a_service_shows_its_routes_and_nobody_elses(asked: Asked) -> None:
-    board = opened(committed()["flightdeck-service"], asked, job=SHOP_JOB)
+    board = opened(committed()["flightdeck-service"], asked, job=BOOKSHOP_JOB)
     (rates,) = (found for panel, found in board.panels() if panel["title"] == "Requests by route")
     shown = {labels["handler"] for labels in asked.over_time(rates[0].expression)}
     assert shown == {"/authors", "/books/{number}", "/books/{number}/orders"}

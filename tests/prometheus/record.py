@@ -27,7 +27,7 @@ from prometheus.slo import load
 from tests.prometheus.everyday import KEPT, KEPT_STEP_S
 from tests.prometheus.exposition import names_in
 from tests.servers.arms import JOBS
-from tests.servers.everyday import asked, everyday_arms
+from tests.servers.mixed_load import arms_on_own_databases, send_traffic
 
 WARM_S: Final = 20.0
 """Left out of what is kept: the caches fill."""
@@ -60,9 +60,9 @@ async def record(data_dir: Path, seconds: float) -> tuple[list[dict[str, Any]], 
         await asyncio.to_thread(write_rules, directory / "quick")
         monitoring = Monitoring(directory, drill="everyday", jobs=JOBS, rules=directory / "quick")
         monitoring.prepare()
-        arms = await stack.enter_async_context(everyday_arms(monitoring, data_dir))
+        arms = await stack.enter_async_context(arms_on_own_databases(monitoring, data_dir))
         begun = time.time()
-        await asked(arms, seconds)
+        await send_traffic(arms, seconds)
         async with httpx.AsyncClient(base_url=monitoring.prometheus_url, timeout=30.0) as client:
             fired = await _answer(client, "query", query=FIRED)
             span = {"start": begun + WARM_S, "end": begun + seconds, "step": KEPT_STEP_S}

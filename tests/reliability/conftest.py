@@ -1,3 +1,3 @@
-from tests.reliability.figures import effort
+from tests.reliability.effort import effort
 
 __all__ = ["effort"]

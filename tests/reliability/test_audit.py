@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.reliability.figures import Effort
+from tests.reliability.effort import Effort
 from tests.servers.arm import BEARER
 from tests.servers.process import ServiceProcess, service_process
 from tests.service.rows import rows
@@ -93,5 +93,5 @@ def test_a_process_that_is_killed_leaves_no_change_without_its_record_and_the_ne
         updates_confirmed=len(confirmed),
         changes_written=len(audited),
         changes_without_a_record=0,
-        told_by_the_next_process=untold,
+        delivered_by_the_next_process=untold,
     )

@@ -31,7 +31,7 @@ from service.upstream.app import create_upstream
 from service.upstream.behaviour import Behaviour, FaultController
 from service.upstream.connections import Connections
 from service.upstream.readings import Readings, load_readings
-from tests.reliability.figures import Effort
+from tests.reliability.effort import Effort
 from tests.servers.arm import BEARER, QUIET, arm_settings, running_arm
 from tests.servers.asgi import serving
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from observability import TelemetrySettings, instrument
-from tests.reliability.figures import Effort
+from tests.reliability.effort import Effort
 from tests.servers.asgi import serving
 
 SETTINGS: Final = TelemetrySettings(metrics_port=0, traces_exporter="none", log_format="none", access_log=False)

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import URL
 
-from tests.reliability.figures import Effort
+from tests.reliability.dependencies import FAULTS, Servers, World, running_world
+from tests.reliability.effort import Effort
 from tests.reliability.traffic import READS, Journal, clients
-from tests.reliability.world import FAULTS, Servers, World, running_world
 from tests.servers.arm import BEARER
 from tests.servers.postgres import PostgresServer
 from tests.servers.rabbitmq import RabbitServer

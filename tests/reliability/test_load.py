@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from prometheus.slo import load
-from tests.reliability.crowd import Crowd, lists, quantile_s, statuses
-from tests.reliability.figures import Effort
+from tests.reliability.clients import Crowd, lists, quantile_s, statuses
+from tests.reliability.effort import Effort
 from tests.servers.process import ServiceProcess, service_process
 
 FLIGHTS: Final = load().groups["flights"].latency

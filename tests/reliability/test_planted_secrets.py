@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 from observability.testing.error_server import ErrorServer
-from tests.reliability.figures import Effort
+from tests.reliability.effort import Effort
 from tests.servers.executable import free_port
 from tests.servers.export_worker import running_worker
 from tests.servers.otlp import Collector, collecting

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import URL
 
-from tests.reliability.figures import Effort
+from tests.reliability.effort import Effort
 from tests.servers.executable import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServiceProcess, is_ready, service_process, starting

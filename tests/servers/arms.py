@@ -11,7 +11,7 @@ from lab.drills.run.process import Process
 from service.techniques import ARMS
 from tests.servers.arm import WRITE_TOKEN
 
-PROMISED: Final = "optimized"
+SLO_ARM: Final = "optimized"
 """The arm whose job is alerted on; the others are there for comparison."""
 JOBS: Final = ("service", "comparison", "worker")
 
@@ -47,14 +47,14 @@ class Arms:
             Process(
                 "the worker",
                 [*FLIGHTDECK, "worker", "--metrics-port", "0"],
-                environment=self._environment(PROMISED) | announced,
+                environment=self._environment(SLO_ARM) | announced,
             ),
         ]
 
     async def start(self, *others: Process) -> None:
         """Start them and the others at the same time; Prometheus knows them by the jobs of the compose stack."""
-        self._monitoring.scrape_each("service", {self._metrics[PROMISED]: {"arm": PROMISED}})
-        compared = {address: {"arm": arm} for arm, address in self._metrics.items() if arm != PROMISED}
+        self._monitoring.scrape_each("service", {self._metrics[SLO_ARM]: {"arm": SLO_ARM}})
+        compared = {address: {"arm": arm} for arm, address in self._metrics.items() if arm != SLO_ARM}
         self._monitoring.scrape_each("comparison", compared)
         self._processes += others
         async with asyncio.TaskGroup() as starting:

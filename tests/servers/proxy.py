@@ -17,7 +17,7 @@ class Proxy:
     target_port: int
     port: int = 0
     delay_s: float = 0.0
-    answer_bytes_left: int | None = None
+    response_bytes_left: int | None = None
     """How much of the answers still gets through; at zero the connection is cut. None is no limit."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _server: asyncio.Server | None = None
@@ -38,11 +38,11 @@ class Proxy:
 
     def cut(self, after_bytes: int) -> None:
         """Break connections in the middle of an answer, once this much of the answers has passed."""
-        self.answer_bytes_left = after_bytes
+        self.response_bytes_left = after_bytes
 
     def restore(self) -> None:
         """End whatever the proxy does to its clients."""
-        self.delay_s, self.answer_bytes_left = 0.0, None
+        self.delay_s, self.response_bytes_left = 0.0, None
         self._run(self._listen())
         self._loop.call_soon_threadsafe(self._flowing.set)
 
@@ -91,13 +91,13 @@ class Proxy:
             await self._flowing.wait()
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
-            if is_answer and self.answer_bytes_left is not None:
-                data, is_cut = data[: self.answer_bytes_left], len(data) >= self.answer_bytes_left
-                self.answer_bytes_left -= len(data)
+            if is_answer and self.response_bytes_left is not None:
+                data, is_cut = data[: self.response_bytes_left], len(data) >= self.response_bytes_left
+                self.response_bytes_left -= len(data)
                 sink.write(data)
                 if is_cut:
                     await sink.drain()
-                    self.answer_bytes_left = 0
+                    self.response_bytes_left = 0
                     sink.transport.abort()
                     return
             else:

@@ -13,7 +13,7 @@ ENCODINGS: Final = ("zstd", "br", "gzip", "identity")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PlannedRequest:
     """One request; `at_once` clients send it at the same moment."""
 
     path: str
@@ -23,7 +23,7 @@ class Asked:
     at_once: int = 1
 
 
-def reads(number: int) -> list[Asked]:
+def reads(number: int) -> list[PlannedRequest]:
     """Return the reads of a round; rounds differ in day, route and content coding."""
     day, origin = DAYS[number % len(DAYS)], ("JFK", "EWR", "LGA")[number % 3]
     report = f"/reports/delays?by=carrier&origin={origin}&month={day[:7]}"
@@ -42,29 +42,29 @@ def reads(number: int) -> list[Asked]:
         "/nowhere",
         "/flights?limit=0",
     )
-    crowd = Asked(path=f"/reports/delays?by=hour&origin={origin}&month={day[:7]}", at_once=8)
-    return [*(Asked(path=path, headers=wanted) for path in paths), crowd]
+    crowd = PlannedRequest(path=f"/reports/delays?by=hour&origin={origin}&month={day[:7]}", at_once=8)
+    return [*(PlannedRequest(path=path, headers=wanted) for path in paths), crowd]
 
 
-def update(flight_id: int, number: int) -> Asked:
+def update(flight_id: int, number: int) -> PlannedRequest:
     """Return a write that makes cached answers stale."""
     body = {"status": "departed", "departure_delay_min": number % 60}
-    return Asked(path=f"/flights/{flight_id}/status", method="PATCH", body=body, headers=BEARER)
+    return PlannedRequest(path=f"/flights/{flight_id}/status", method="PATCH", body=body, headers=BEARER)
 
 
-EXPORT: Final = Asked(
+EXPORT: Final = PlannedRequest(
     path="/exports",
     method="POST",
     body={"format": "csv", "origin": "JFK", "date_from": "2013-07-01", "date_to": "2013-07-01"},
     headers=BEARER,
 )
 
-SHOP: Final = (
-    Asked(path="/authors"),
-    Asked(path="/authors?eager=true"),
-    Asked(path="/books/1"),
-    Asked(path="/books/2/orders", method="POST"),
-    Asked(path="/books/999"),
-    Asked(path=f"/books/{2**63}"),  # more than the driver takes: its error is counted, and the answer is a 500
+BOOKSHOP_REQUESTS: Final = (
+    PlannedRequest(path="/authors"),
+    PlannedRequest(path="/authors?eager=true"),
+    PlannedRequest(path="/books/1"),
+    PlannedRequest(path="/books/2/orders", method="POST"),
+    PlannedRequest(path="/books/999"),
+    PlannedRequest(path=f"/books/{2**63}"),  # more than the driver takes: its error is counted, and the answer is a 500
 )
 """What somebody else's application is asked."""

@@ -19,15 +19,15 @@ from lab.drills.environments.monitoring import RULES, Monitoring
 from lab.drills.run.process import Process
 from tests.servers.arms import JOBS, Arms
 from tests.servers.otlp import collecting
-from tests.servers.requests import EXPORT, SHOP, Asked, reads, update
+from tests.servers.requests import BOOKSHOP_REQUESTS, EXPORT, PlannedRequest, reads, update
 
 ROOT: Final = Path(__file__).parents[2]
-SHOP_JOB: Final = "bookshop"
-SHOP_COMMAND: Final = (
+BOOKSHOP_JOB: Final = "bookshop"
+BOOKSHOP_COMMAND: Final = (
     *(sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--log-level", "warning"),
     *("--factory", "examples.bookshop:create_app"),
 )
-AWAY_JOB: Final = "away"
+DOWN_JOB: Final = "away"
 """Of a target at which nobody listens: somebody must notice."""
 
 PAUSE_S: Final = 0.05
@@ -39,7 +39,7 @@ ROUNDS: Final = 5
 SETTLE_S: Final = 2.0
 """After the traffic, until its end has been scraped and recorded."""
 
-SHORT_POOL: Final = {"POOL_SIZE": "1", "POOL_MAX_OVERFLOW": "0", "POOL_TIMEOUT_S": "0.01"}
+SMALL_POOL: Final = {"POOL_SIZE": "1", "POOL_MAX_OVERFLOW": "0", "POOL_TIMEOUT_S": "0.01"}
 """Small enough that crowds wait for connections, and some in vain."""
 
 
@@ -57,13 +57,13 @@ class Stack:
     """Of the traces that reached the collector."""
 
 
-def book_shop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
+def bookshop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
     """Return the URL of somebody else's application, the address of its metrics, and its process."""
     port, metrics_port = free_ports(2)
     url = f"http://127.0.0.1:{port}"
     process = Process(
         "the book shop",
-        [*SHOP_COMMAND, "--port", str(port)],
+        [*BOOKSHOP_COMMAND, "--port", str(port)],
         ready_url=f"{url}/books/1",
         environment={
             "OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port),
@@ -75,15 +75,21 @@ def book_shop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
     return url, f"127.0.0.1:{metrics_port}", process
 
 
-class EveryKind:
+class MixedTraffic:
     """Requests to every process, round after round, until the time is over."""
 
     def __init__(
-        self, arms: Iterable[str], shop: str, *, seconds: float, pause_s: float, of_shop: Sequence[Asked] = SHOP
+        self,
+        arms: Iterable[str],
+        shop: str,
+        *,
+        seconds: float,
+        pause_s: float,
+        bookshop_requests: Sequence[PlannedRequest] = BOOKSHOP_REQUESTS,
     ) -> None:
         self._arms = arms
         self._shop = shop
-        self._of_shop = of_shop
+        self._of_shop = bookshop_requests
         self._deadline = time.monotonic() + seconds
         self._pause_s = pause_s
 
@@ -100,7 +106,7 @@ class EveryKind:
             number = 0
             while time.monotonic() < self._deadline or number < ROUNDS:
                 flight_id = flights[number % len(flights)]["id"]
-                for asked in (*reads(number), Asked(path=f"/flights/{flight_id}"), update(flight_id, number)):
+                for asked in (*reads(number), PlannedRequest(path=f"/flights/{flight_id}"), update(flight_id, number)):
                     await self._send(client, asked)
                 if number % 2 == 0:
                     await self._send(client, EXPORT)
@@ -112,12 +118,12 @@ class EveryKind:
                 for asked in self._of_shop:
                     await self._send(client, asked)
 
-    async def _send(self, client: httpx.AsyncClient, asked: Asked) -> None:
+    async def _send(self, client: httpx.AsyncClient, asked: PlannedRequest) -> None:
         await asyncio.gather(*(self._answered(client, asked) for _ in range(asked.at_once)))
         await asyncio.sleep(self._pause_s)
 
     @staticmethod
-    async def _answered(client: httpx.AsyncClient, asked: Asked) -> None:
+    async def _answered(client: httpx.AsyncClient, asked: PlannedRequest) -> None:
         with suppress(httpx.HTTPError):  # refusals are wanted too
             await client.request(asked.method, asked.path, json=asked.body, headers=asked.headers)
 
@@ -136,23 +142,23 @@ def running_stack(
 ) -> Iterator[Stack]:
     """Run the traffic, end everything but Prometheus and its companions, and yield what Prometheus has seen."""
     with collecting() as collector, asyncio.Runner() as runner:
-        monitoring = Monitoring(directory, drill="stack", jobs=(*JOBS, SHOP_JOB, AWAY_JOB), rules=rules)
+        monitoring = Monitoring(directory, drill="stack", jobs=(*JOBS, BOOKSHOP_JOB, DOWN_JOB), rules=rules)
         arms = Arms(
             monitoring,
             data_dir,
             data_dir_of=lambda _: data_dir,
-            settings_of={"pooling": SHORT_POOL},
+            settings_of={"pooling": SMALL_POOL},
             collector=collector.endpoint,
         )
-        shop_url, shop_metrics, shop = book_shop(data_dir, collector.endpoint)
+        shop_url, shop_metrics, shop = bookshop(data_dir, collector.endpoint)
         monitoring.prepare()
-        monitoring.scrape(SHOP_JOB, [shop_metrics])
-        monitoring.scrape(AWAY_JOB, ["127.0.0.1:9"])
+        monitoring.scrape(BOOKSHOP_JOB, [shop_metrics])
+        monitoring.scrape(DOWN_JOB, ["127.0.0.1:9"])
 
         async def under_traffic() -> Stack:
             await asyncio.gather(monitoring.start(), arms.start(shop))
             begun = time.time()
-            await EveryKind(arms.urls.values(), shop_url, seconds=seconds, pause_s=pause_s).run()
+            await MixedTraffic(arms.urls.values(), shop_url, seconds=seconds, pause_s=pause_s).run()
             ended = time.time()
             await asyncio.sleep(SETTLE_S)
             return Stack(

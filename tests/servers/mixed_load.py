@@ -23,7 +23,7 @@ RATE_PER_S: Final = 2.0
 
 
 @asynccontextmanager
-async def everyday_arms(
+async def arms_on_own_databases(
     monitoring: Monitoring, data_dir: Path, *others: Process, collector: str = ""
 ) -> AsyncIterator[Arms]:
     """Run the arms and the others beside the monitoring, which was prepared, for the time of the block."""
@@ -41,7 +41,7 @@ async def everyday_arms(
         await monitoring.stop()
 
 
-async def asked(arms: Arms, seconds: float) -> None:
+async def send_traffic(arms: Arms, seconds: float) -> None:
     """Ask every arm for a little of everything."""
     async with asyncio.TaskGroup() as group:
         for url in arms.urls.values():
