@@ -1,4 +1,4 @@
-"""Half an hour of everyday traffic on the real clock, played from what `tests.prometheus.record` kept of five arms."""
+"""Everyday traffic on the real clock, played from what `tests.prometheus.record` kept of five arms."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ COUNTERS: Final = ("_total", "_bucket", "_count", "_sum")
 Values = npt.NDArray[np.float64]
 
 
-def everyday(*, seed: int) -> Iterator[Series]:
+def everyday(*, seed: int, seconds: int = SECONDS) -> Iterator[Series]:
     """Yield every series; what happened in a stretch of 15 seconds happened to all of them in the same stretch."""
     recorded: list[tuple[dict[str, str], list[float]]] = json.loads(KEPT.read_text("utf-8"))
     steps = max(len(values) for _, values in recorded)
     width = SCRAPE_S // KEPT_STEP_S
-    stretches = np.random.default_rng(seed).integers(0, steps - width, SECONDS // SCRAPE_S)
+    stretches = np.random.default_rng(seed).integers(0, steps - width, seconds // SCRAPE_S)
     for labels, values in recorded:
         whole = np.array(values * steps if len(values) == 1 else values)
         name = labels["__name__"]

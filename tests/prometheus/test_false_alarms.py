@@ -8,12 +8,15 @@ import pytest
 import yaml
 
 from prometheus.build import ROOT
+from prometheus.effects import HIT_RATIO_WINDOW
 from service.techniques import ARMS
 from tests.prometheus.everyday import arms_of, everyday
 from tests.prometheus.normal_traffic import Series, Service, monitoring
 
 CLOCKS = {"prometheus": 15, "prometheus/accelerated": 1}
 FIRED = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing", alertname!="Watchdog"}[30m]))'
+COLLAPSED = 'count_over_time(ALERTS{alertname="CacheHitRatioCollapsed"}[3h])'
+THREE_HOURS_S = 3 * 3600
 CASES = (("prometheus", 1), ("prometheus", 2), ("prometheus/accelerated", 3))
 
 
@@ -68,6 +71,35 @@ def test_what_five_arms_say_under_everyday_traffic_fires_nothing(
         *(one for one in monitoring(CLOCKS["prometheus"]) if "prometheus" in one.series or "alertm" in one.series),
     ]
     assert "SUCCESS" in promtool("test", "rules", silent(tmp_path, "prometheus", every))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_hit_ratios_of_everyday_traffic_are_not_even_pending(
+    promtool: Callable[..., str], tmp_path: Path, seed: int
+) -> None:
+    caches = [
+        one
+        for one in everyday(seed=seed, seconds=THREE_HOURS_S)
+        if one.series.startswith("cache_requests_total") and 'job="service"' in one.series
+    ]
+    levels = f'count(cache:hit_ratio:{HIT_RATIO_WINDOW}{{job="service"}} offset {HIT_RATIO_WINDOW})'
+    document = {
+        "rule_files": [str(ROOT / "prometheus" / name) for name in ("rules/effects.yml", "alerts/cache.yml")],
+        "tests": [
+            {
+                "interval": "15s",
+                "input_series": [{"series": one.series, "values": one.values} for one in caches],
+                "promql_expr_test": [
+                    {"expr": COLLAPSED, "eval_time": "3h", "exp_samples": []},
+                    {"expr": levels, "eval_time": "3h", "exp_samples": [{"labels": "{}", "value": 6}]},
+                ],
+            }
+        ],
+        "evaluation_interval": "15s",
+    }
+    path = tmp_path / "caches.yml"
+    path.write_text(yaml.safe_dump(document), "utf-8")
+    assert "SUCCESS" in promtool("test", "rules", path)
 
 
 def test_the_same_with_the_slow_arm_in_the_place_of_the_promised_one_does_fire(
