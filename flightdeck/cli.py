@@ -1,4 +1,4 @@
-"""The `flightdeck` command: one module per group of commands."""
+"""Flightdeck: run the service, the experiments and the alert drills."""
 
 import typer
 
@@ -19,5 +19,4 @@ app.command()(worker.worker)
 
 
 def main() -> None:
-    """Run the command line."""
     app()

@@ -1,17 +1,17 @@
-"""`flightdeck receiver`: the local end of Alertmanager's notifications."""
-
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from flightdeck.options import Host
+
 RUNBOOKS: Final = Path(__file__).parents[1] / "docs" / "runbooks"
 
 
 def receiver(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 9095,
-    runbooks: Annotated[Path, typer.Option(help="The folder of the runbook pages.")] = RUNBOOKS,
+    runbooks: Annotated[Path, typer.Option(help="Directory of the runbooks.")] = RUNBOOKS,
 ) -> None:
     """Receive alerts from Alertmanager and show them on a page, with their runbooks."""
     import uvicorn

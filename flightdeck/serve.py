@@ -1,97 +1,92 @@
-"""`flightdeck serve`: one arm of the service under uvicorn."""
-
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from flightdeck.exits import fail, failing_on
+from flightdeck.options import Host, MetricsPort, OptionalDataDir
 
 if TYPE_CHECKING:
     from socket import socket
 
     from service.settings import Settings
 
-GRACE_S = 5
-"""How long requests that are being answered may take after the signal to stop. Container runtimes kill after ten
-seconds, and the last spans and logs take up to three of them."""
+GRACEFUL_SHUTDOWN_S: Final = 5
+"""For requests in flight at the signal to stop. Container runtimes kill after ten seconds, and exporting the last spans
+and logs takes up to three of them."""
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes any.")] = 8000,
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            help="Port of the metrics; by default OTEL_EXPORTER_PROMETHEUS_PORT, or 9464. 0 takes any.",
-        ),
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where the embedded databases are; by default DATA_DIR, or .flightdeck.")
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
+    metrics_port: MetricsPort = None,
+    data_dir: OptionalDataDir = None,
 ) -> None:
-    """Serve the flights with the techniques that TECHNIQUES switches on; docs/settings.md lists every variable."""
+    """Serve the flights API with the techniques that TECHNIQUES switches on.
+
+    docs/settings.md lists every setting.
+    """
     import uvicorn
 
-    from flightdeck.server.draining_server import LeavingServer
-    from flightdeck.server.header_limits import BoundedHead
+    from flightdeck.server.draining_server import DrainingServer
+    from flightdeck.server.header_limits import HeaderLimitsProtocol
     from observability import TelemetryConfigurationError, TelemetrySettings
     from service.app import create_app
     from service.settings import ConfigurationError, Settings
 
-    try:
+    with failing_on(ConfigurationError, TelemetryConfigurationError):
         settings = Settings.from_environ(**({"data_dir": data_dir} if data_dir else {}))
         telemetry = TelemetrySettings.from_environ()
-    except (ConfigurationError, TelemetryConfigurationError) as error:
-        _refuse(str(error))
     if metrics_port is not None:
         telemetry = telemetry.model_copy(update={"metrics_port": metrics_port})
-    missing = _missing(settings)
-    listener = _listening(host, port)
+    is_ready = _is_ready(settings)
+    listener = _bound_socket(host, port)
     app = create_app(settings, telemetry=telemetry)
-    address, taken_port = listener.getsockname()[:2]
+    address, bound_port = listener.getsockname()[:2]
     typer.echo(
-        f"{settings.arm} serves on http://{f'[{address}]' if ':' in address else address}:{taken_port}", err=True
+        f"{settings.arm} serves on http://{f'[{address}]' if ':' in address else address}:{bound_port}", err=True
     )
     config = uvicorn.Config(
         app,
-        http=BoundedHead,
+        http=HeaderLimitsProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
     )
-    server = LeavingServer(config, shutdown=app.state.shutdown, shutdown_delay_s=settings.shutdown_delay_s)
-    if missing:
-        server.required = partial(_given_up, settings)
+    server = DrainingServer(
+        config,
+        shutdown=app.state.shutdown,
+        shutdown_delay_s=settings.shutdown_delay_s,
+        startup_check=None if is_ready else partial(_startup_error, settings),
+    )
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
-    if server.gave_up:
-        _refuse(server.gave_up)
+    if server.startup_error:
+        fail(server.startup_error)
 
 
-def _missing(settings: "Settings") -> str:
-    """Return what is missing and may still come; refuse the start without flights, which nobody will bring."""
+def _is_ready(settings: "Settings") -> bool:
+    """Whether the database is; exits with 2 where waiting cannot help: no flights, no embedded database."""
     import asyncio
 
     from service.core.database_url import is_embedded, parsed
     from service.errors import DatabaseUnreachable, NotReady
 
     try:
-        asyncio.run(_check(settings))
+        asyncio.run(_check_database(settings))
     except NotReady as error:
         if is_embedded(parsed(settings.database_url)) or not isinstance(error.__cause__, DatabaseUnreachable):
-            _refuse(str(error))
-        typer.echo(f"{error}; serving, but not ready, for {settings.start_timeout_s:g} s at most", err=True)
-        return str(error)
-    return ""
+            fail(str(error))
+        typer.echo(f"{error}; not ready, retrying for up to {settings.start_timeout_s:g} s", err=True)
+        return False
+    return True
 
 
-async def _given_up(settings: "Settings") -> str:
-    """Return why the start is given up, or nothing as soon as what was missing is there."""
+async def _startup_error(settings: "Settings") -> str:
+    """Return an empty text as soon as the database is ready, or why it is not after `START_TIMEOUT_S`."""
     import asyncio
 
     from service.errors import NotReady
@@ -99,7 +94,7 @@ async def _given_up(settings: "Settings") -> str:
     deadline = asyncio.get_running_loop().time() + settings.start_timeout_s
     while True:
         try:
-            await _check(settings)
+            await _check_database(settings)
         except NotReady as error:
             if asyncio.get_running_loop().time() >= deadline:
                 return f"gave up after {settings.start_timeout_s:g} s: {error}"
@@ -108,7 +103,7 @@ async def _given_up(settings: "Settings") -> str:
             return ""
 
 
-async def _check(settings: "Settings") -> None:
+async def _check_database(settings: "Settings") -> None:
     from service.database import Database
 
     database = Database(settings)
@@ -118,8 +113,8 @@ async def _check(settings: "Settings") -> None:
         await database.close()
 
 
-def _listening(host: str, port: int) -> "socket":
-    """Return a socket that is bound to the address, before anything else is started."""
+def _bound_socket(host: str, port: int) -> "socket":
+    """Return a socket bound to the address, so that a port in use is an error before anything else starts."""
     import socket
 
     try:
@@ -128,10 +123,5 @@ def _listening(host: str, port: int) -> "socket":
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        _refuse(f"can not listen on {host} port {port}: {error.strerror or error}")
+        fail(f"cannot listen on {host} port {port}: {error.strerror or error}")
     return listener
-
-
-def _refuse(why: str) -> NoReturn:
-    typer.echo(why, err=True)
-    raise typer.Exit(2)

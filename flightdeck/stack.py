@@ -1,9 +1,12 @@
-"""`flightdeck stack`: the stack that `make up` runs."""
+"""Check the running compose stack."""
 
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+
+from flightdeck.exits import failing_on
+from flightdeck.options import AsJson
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -12,18 +15,18 @@ commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
 @commands.callback()
 def stack() -> None:
-    """Ask the running stack."""
+    """Check the running compose stack."""
 
 
 @commands.command()
 def verify(
-    host: Annotated[str, typer.Option(help="Where its ports are published.")] = "127.0.0.1",
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is still starting.")] = 120.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    host: Annotated[str, typer.Option(help="Host on which the ports are published.")] = "127.0.0.1",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for servers that are starting.")] = 120.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask every server of the stack, follow a request through every signal, and say what is wrong.
+    """Check that every server responds and that a request is found in every signal.
 
-    Exits with 1 if anything is wrong, and with 2 if the ports are not known.
+    Exits with 1 if a check fails, and with 2 if a port is not set.
     """
     import json
     import os
@@ -31,29 +34,25 @@ def verify(
 
     from rich.console import Console
 
-    from lab.stack.addresses import Addresses, NoPort, env_file
-    from lab.stack.table import print_findings
-    from lab.stack.verify import verify as findings_of
+    from lab.stack.addresses import Addresses, MissingPort, env_file
+    from lab.stack.verify import print_results
+    from lab.stack.verify import verify as run_checks
 
-    try:
-        at = Addresses.of({**env_file(ROOT / ".env"), **os.environ}, host=host)
-    except NoPort as error:
-        typer.echo(f"flightdeck stack verify: {error}", err=True)
-        raise typer.Exit(2) from error
-    findings = []
-    for finding in findings_of(at, boards=_boards(), wait_s=wait):
-        findings.append(finding)
+    with failing_on(MissingPort):
+        addresses = Addresses.of({**env_file(ROOT / ".env"), **os.environ}, host=host)
+    results = []
+    for result in run_checks(addresses, dashboards=_dashboard_uids(), wait_s=wait):
+        results.append(result)
         if not as_json:
-            typer.echo(f"{'ok   ' if finding.ok else 'WRONG'} {finding.part} {finding.claim}", err=True)
+            typer.echo(f"{'ok  ' if result.ok else 'FAIL'} {result.service} {result.description}", err=True)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        print_findings(findings, Console(highlight=False))
-    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+        print_results(results, Console(highlight=False))
+    raise typer.Exit(0 if all(result.ok for result in results) else 1)
 
 
-def _boards() -> frozenset[str]:
-    """Return the uids of the committed dashboards."""
+def _dashboard_uids() -> frozenset[str]:
     import json
 
     paths = [*(ROOT / "grafana/dashboards").glob("*.json"), *(ROOT / "grafana/provisioning/dashboards").glob("*.json")]

@@ -1,4 +1,4 @@
-"""uvicorn that leaves in order, and does not wait for ever for what a start needs."""
+"""uvicorn with a drain delay at shutdown, and a check that can end a start that never becomes ready."""
 
 import asyncio
 import gc
@@ -11,47 +11,54 @@ import uvicorn
 from service.api.shutdown import ShutdownState
 
 
-class LeavingServer(uvicorn.Server):
-    """Goes on serving for a while after the signal to stop, not ready any more; a second signal stops at once."""
+class DrainingServer(uvicorn.Server):
+    """Serves on for `shutdown_delay_s` after the signal to stop, not ready any more; a second signal stops at once.
 
-    def __init__(self, config: uvicorn.Config, *, shutdown: ShutdownState, shutdown_delay_s: float) -> None:
+    `startup_check` runs beside the start; the error that it returns stops the server and is its `startup_error`.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        shutdown: ShutdownState,
+        shutdown_delay_s: float,
+        startup_check: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
         super().__init__(config)
-        self._shutdown = shutdown
-        self._leave_s = shutdown_delay_s
+        self._shutdown_state = shutdown
+        self._shutdown_delay_s = shutdown_delay_s
+        self._startup_check = startup_check
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.required: Callable[[], Awaitable[str]] | None = None
-        """Waits for what a start needs; returns why it was given up, or nothing."""
-        self.gave_up = ""
+        self.startup_error = ""
 
     async def serve(self, sockets: list[socket] | None = None) -> None:
-        """Serve until told to stop, or until what the start needs did not come."""
         self._loop = asyncio.get_running_loop()
-        waiting = asyncio.create_task(self._wait_for_required())
+        check = asyncio.create_task(self._run_startup_check())
         try:
             await super().serve(sockets)
         finally:
-            waiting.cancel()
+            check.cancel()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Start, and take everything that a start leaves behind out of the garbage collector's sight.
+        """Start, and freeze what the start allocated: a full garbage collection would traverse it for 90 ms each time.
 
-        It stays as long as the process, and looking through all of it took 90 ms every few seconds, in which nobody was
-        answered.
+        Collections run every few seconds and block the event loop; these objects live as long as the process.
         """
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Say that the process leaves, and stop a while later."""
-        if self._loop is None or self._shutdown.is_draining or not self._leave_s:
-            self._shutdown.begin()
+        """Become not ready at once, and stop after the delay."""
+        if self._loop is None or self._shutdown_state.is_draining or not self._shutdown_delay_s:
+            self._shutdown_state.begin()
             super().handle_exit(sig, frame)
             return
-        self._shutdown.begin()
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._leave_s, super().handle_exit, sig, frame)
+        self._shutdown_state.begin()
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._shutdown_delay_s, super().handle_exit, sig, frame)
 
-    async def _wait_for_required(self) -> None:
-        if self.required is not None:
-            self.gave_up = await self.required()
-            self.should_exit = self.should_exit or bool(self.gave_up)
+    async def _run_startup_check(self) -> None:
+        if self._startup_check is not None:
+            self.startup_error = await self._startup_check()
+            self.should_exit = self.should_exit or bool(self.startup_error)

@@ -1,1 +1,1 @@
-"""Whether the running stack is whole: every server answers, and every signal arrives where it is looked for."""
+"""Checks of the running compose stack: every server responds, and every signal arrives."""

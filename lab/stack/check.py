@@ -1,4 +1,4 @@
-"""One thing that has to be so, and what to do where it is not."""
+"""One check of the running stack: what it needs, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,61 +9,57 @@ import httpx
 from lab.stack.addresses import Addresses
 
 
-class Wrong(Exception):
-    """What was seen instead."""
+class CheckFailed(Exception):
+    """The message says what was observed instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
-    """What checks ask with: addresses, a client, and the traces of the two requests that were made for them."""
+class CheckContext:
+    """A client, the addresses, and the trace ids of two requests made for the checks."""
 
     client: httpx.Client
-    at: Addresses
-    boards: frozenset[str]
-    """The uids of the dashboards that the repository has."""
-    read_trace: str = ""
-    failed_trace: str = ""
+    addresses: Addresses
+    dashboards: frozenset[str]
+    """The uids of the committed dashboards."""
+    read_trace_id: str = ""
+    failed_trace_id: str = ""
 
     def json(self, url: str, **params: str) -> Any:
-        """Return a server's answer; raise `Wrong` unless it is a success and JSON."""
-        answer = self.get(url, **params)
+        """Return a server's JSON; raise `CheckFailed` unless the response is a success and JSON."""
+        response = self.get(url, **params)
         try:
-            return answer.json()
+            return response.json()
         except ValueError as error:
-            raise Wrong(f"{url} does not answer JSON but {answer.text[:60]!r}") from error
+            raise CheckFailed(f"{url} returned no JSON: {response.text[:60]!r}") from error
 
     def get(self, url: str, **params: str) -> httpx.Response:
-        """Return a successful answer; raise `Wrong` for another one, or none."""
+        """Return a successful response; raise `CheckFailed` for any other, or none."""
         try:
-            answer = self.client.get(url, params=params)
+            response = self.client.get(url, params=params)
         except httpx.HTTPError as error:
-            raise Wrong(f"{url}: {error or type(error).__name__}") from error
-        if not answer.is_success:
-            raise Wrong(f"{url} answers {answer.status_code}: {answer.text[:120].strip()}")
-        return answer
+            raise CheckFailed(f"{url}: {error or type(error).__name__}") from error
+        if not response.is_success:
+            raise CheckFailed(f"{url} returned {response.status_code}: {response.text[:120].strip()}")
+        return response
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A claim about the running stack."""
-
-    part: str
-    """The service that it is about, as the compose file calls it."""
-    claim: str
-    seen: Callable[[Visit], str]
-    """Return what was seen, in a few words, or raise `Wrong`."""
+    service: str
+    """The service it is about, as the compose file names it."""
+    description: str
+    run: Callable[[CheckContext], str]
+    """Returns what was observed, in a few words, or raises `CheckFailed`."""
     fix: str
     in_core: bool = True
-    """Whether it holds in the profile `core` too."""
+    """Whether it applies to the profile `core` too."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What became of a check."""
-
-    part: str
-    claim: str
+class CheckResult:
+    service: str
+    description: str
     ok: bool
-    seen: str
+    message: str
     fix: str
-    """What to do; empty if all is well."""
+    """What to do; empty if the check passed."""

@@ -1,143 +1,141 @@
-"""Every signal arrives: boards, metrics with links, traces, logs, errors."""
+"""Checks that every signal arrives: dashboards, metrics with exemplars, traces, logs, errors."""
 
 from collections.abc import Callable, Iterator
 from time import time
 from typing import Final
 
-from lab.stack.check import Check, Visit, Wrong
+from lab.stack.check import Check, CheckContext, CheckFailed
 
 SOURCES: Final = ("prometheus", "tempo", "loki")
-"""The uids of the data sources that Grafana can examine itself; Alertmanager's has no such examination."""
+"""The uids of the data sources with a health check in Grafana; Alertmanager's has none."""
+NO_TRACE_ID: Final = "no response of an arm had an X-Trace-Id"
 
 
 def grafana_checks() -> Iterator[Check]:
-    """Yield the checks that Grafana reaches its sources and has every board."""
     for uid in SOURCES:
         yield Check(
-            part="grafana",
-            claim=f"reads from {uid}",
-            seen=_source(uid),
+            service="grafana",
+            description=f"reads from {uid}",
+            run=_data_source(uid),
             fix=f"docker compose logs {uid}; its address is in grafana/provisioning/datasources/datasources.yaml",
             in_core=uid == "prometheus",
         )
     yield Check(
-        part="grafana",
-        claim="has every board",
-        seen=_boards,
-        fix="make dashboards; docker compose restart grafana; docker compose logs grafana names a file it can not read",
+        service="grafana",
+        description="has every dashboard",
+        run=_dashboards,
+        fix="make dashboards; docker compose restart grafana; docker compose logs grafana names a file it cannot read",
     )
 
 
 def signal_checks() -> Iterator[Check]:
-    """Yield the checks that a request just made can be found by its trace id, everywhere."""
+    """Yield the checks that the two requests are found by their trace ids in every signal."""
     yield Check(
-        part="prometheus",
-        claim="links latencies to traces",
-        seen=_exemplars,
+        service="prometheus",
+        description="links latencies to traces",
+        run=_exemplars,
         fix="Prometheus needs --enable-feature=exemplar-storage; the arms need a sampler that samples",
     )
     yield Check(
-        part="tempo",
-        claim="has the trace of a request",
-        seen=_trace(lambda visit: visit.read_trace),
-        fix="docker compose logs collector tempo; OTEL_TRACES_SAMPLER of the arms decides which requests are traced",
+        service="tempo",
+        description="has the trace of a request",
+        run=_trace(lambda context: context.read_trace_id),
+        fix="docker compose logs collector tempo; OTEL_TRACES_SAMPLER of the arms decides which requests are sampled",
         in_core=False,
     )
     yield Check(
-        part="tempo",
-        claim="has the trace of a failed request",
-        seen=_trace(lambda visit: visit.failed_trace),
+        service="tempo",
+        description="has the trace of a failed request",
+        run=_trace(lambda context: context.failed_trace_id),
         fix="docker compose logs collector tempo; the policy `errors` in deploy/collector/config.yaml keeps it",
         in_core=False,
     )
     yield Check(
-        part="loki",
-        claim="has log lines of the same trace",
-        seen=_lines,
+        service="loki",
+        description="has log lines of the same trace",
+        run=_log_lines,
         fix="docker compose logs collector loki; OTEL_LOGS_EXPORTER of the arms must be otlp",
         in_core=False,
     )
-    for part, metric, fix in (
-        ("collector", "traces_span_metrics_calls_total", "span_metrics in deploy/collector/config.yaml makes it"),
-        ("tempo", "traces_service_graph_request_total", "metrics_generator in deploy/tempo/tempo.yaml makes it"),
-        ("tempo", "traces_spanmetrics_calls_total", "metrics_generator in deploy/tempo/tempo.yaml makes it"),
+    for service, metric, fix in (
+        ("collector", "traces_span_metrics_calls_total", "span_metrics in deploy/collector/config.yaml exports it"),
+        ("tempo", "traces_service_graph_request_total", "metrics_generator in deploy/tempo/tempo.yaml exports it"),
+        ("tempo", "traces_spanmetrics_calls_total", "metrics_generator in deploy/tempo/tempo.yaml exports it"),
     ):
-        yield Check(part=part, claim=f"makes {metric}", seen=_metric(metric), fix=fix, in_core=False)
+        yield Check(service=service, description=f"exports {metric}", run=_metric(metric), fix=fix, in_core=False)
     yield Check(
-        part="bugsink",
-        claim="takes error reports",
-        seen=_metric('observability_export_total{signal="errors", outcome="exported"}'),
+        service="bugsink",
+        description="receives error reports",
+        run=_metric('observability_export_total{signal="errors", outcome="exported"}'),
         fix="docker compose logs bugsink; SENTRY_DSN_FILE of the arms names its project",
         in_core=False,
     )
 
 
-def _source(uid: str) -> Callable[[Visit], str]:
-    def seen(visit: Visit) -> str:
-        answer = visit.json(f"{visit.at['grafana']}/api/datasources/uid/{uid}/health")
-        if answer.get("status") != "OK":
-            raise Wrong(str(answer.get("message", answer)))
-        return str(answer.get("message", "OK"))
+def _data_source(uid: str) -> Callable[[CheckContext], str]:
+    def run(context: CheckContext) -> str:
+        health = context.json(f"{context.addresses['grafana']}/api/datasources/uid/{uid}/health")
+        if health.get("status") != "OK":
+            raise CheckFailed(str(health.get("message", health)))
+        return str(health.get("message", "OK"))
 
-    return seen
+    return run
 
 
-def _boards(visit: Visit) -> str:
-    found = {one["uid"] for one in visit.json(f"{visit.at['grafana']}/api/search", type="dash-db", limit="1000")}
-    missing = sorted(visit.boards - found)
+def _dashboards(context: CheckContext) -> str:
+    found = context.json(f"{context.addresses['grafana']}/api/search", type="dash-db", limit="1000")
+    missing = sorted(context.dashboards - {one["uid"] for one in found})
     if missing:
-        raise Wrong(f"missing: {', '.join(missing)}")
-    return f"{len(visit.boards)} boards"
+        raise CheckFailed(f"missing: {', '.join(missing)}")
+    return f"{len(context.dashboards)} dashboards"
 
 
-def _exemplars(visit: Visit) -> str:
-    series = visit.json(
-        f"{visit.at['prometheus']}/api/v1/query_exemplars", query="http_request_duration_seconds_bucket", **_last_hour()
-    )["data"]
+def _exemplars(context: CheckContext) -> str:
+    url = f"{context.addresses['prometheus']}/api/v1/query_exemplars"
+    now = time()
+    hour = {"start": f"{now - 3600:.0f}", "end": f"{now:.0f}"}
+    series = context.json(url, query="http_request_duration_seconds_bucket", **hour)["data"]
     exemplars = [one for found in series for one in found["exemplars"] if "trace_id" in one["labels"]]
     if not exemplars:
-        raise Wrong("no latency of the last hour has an exemplar with a trace_id")
+        raise CheckFailed("no latency of the last hour has an exemplar with a trace_id")
     return f"{len(exemplars)} exemplars"
 
 
-def _last_hour() -> dict[str, str]:
-    now = time()
-    return {"start": f"{now - 3600:.0f}", "end": f"{now:.0f}"}
-
-
-def _trace(wanted: Callable[[Visit], str]) -> Callable[[Visit], str]:
-    def seen(visit: Visit) -> str:
-        trace_id = wanted(visit)
+def _trace(trace_id_of: Callable[[CheckContext], str]) -> Callable[[CheckContext], str]:
+    def run(context: CheckContext) -> str:
+        trace_id = trace_id_of(context)
         if not trace_id:
-            raise Wrong("no arm answered with an X-Trace-Id")
-        answer = visit.get(f"{visit.at['grafana']}/api/datasources/proxy/uid/tempo/api/v2/traces/{trace_id}")
-        number = answer.text.count('"spanId"')  # in whatever groups this version of Tempo answers
-        if not number:
-            raise Wrong(f"it knows no span of {trace_id}")
-        return f"{trace_id}: {number} spans"
+            raise CheckFailed(NO_TRACE_ID)
+        proxy = f"{context.addresses['grafana']}/api/datasources/proxy/uid/tempo"
+        trace = context.get(f"{proxy}/api/v2/traces/{trace_id}")
+        spans = trace.text.count('"spanId"')  # the grouping of spans differs between versions of Tempo
+        if not spans:
+            raise CheckFailed(f"it has no span of {trace_id}")
+        return f"{trace_id}: {spans} spans"
 
-    return seen
+    return run
 
 
-def _lines(visit: Visit) -> str:
-    if not visit.read_trace:
-        raise Wrong("no arm answered with an X-Trace-Id")
-    answer = visit.json(
-        f"{visit.at['grafana']}/api/datasources/proxy/uid/loki/loki/api/v1/query_range",
-        query=f'{{service_name=~".+"}} | trace_id = "{visit.read_trace}"',
+def _log_lines(context: CheckContext) -> str:
+    if not context.read_trace_id:
+        raise CheckFailed(NO_TRACE_ID)
+    found = context.json(
+        f"{context.addresses['grafana']}/api/datasources/proxy/uid/loki/loki/api/v1/query_range",
+        query=f'{{service_name=~".+"}} | trace_id = "{context.read_trace_id}"',
         since="1h",
     )
-    lines = [value[1] for stream in answer["data"]["result"] for value in stream["values"]]
+    lines = [value[1] for stream in found["data"]["result"] for value in stream["values"]]
     if not lines:
-        raise Wrong(f"it has no line with trace_id {visit.read_trace}")
+        raise CheckFailed(f"it has no line with trace_id {context.read_trace_id}")
     return f"{len(lines)} lines, the first: {lines[0][:60]}"
 
 
-def _metric(expression: str) -> Callable[[Visit], str]:
-    def seen(visit: Visit) -> str:
-        answer = visit.json(f"{visit.at['prometheus']}/api/v1/query", query=f"sum({expression}) > 0")
-        if not answer["data"]["result"]:
-            raise Wrong(f"Prometheus has no value of {expression} above 0")
-        return f"{float(answer['data']['result'][0]['value'][1]):.0f}"
+def _metric(expression: str) -> Callable[[CheckContext], str]:
+    def run(context: CheckContext) -> str:
+        url = f"{context.addresses['prometheus']}/api/v1/query"
+        result = context.json(url, query=f"sum({expression}) > 0")["data"]["result"]
+        if not result:
+            raise CheckFailed(f"Prometheus has no value of {expression} above 0")
+        return f"{float(result[0]['value'][1]):.0f}"
 
-    return seen
+    return run

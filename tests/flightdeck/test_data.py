@@ -37,17 +37,17 @@ def test_a_load_leaves_the_two_databases_and_nothing_else(year_load: YearLoad) -
     assert sorted(path.name for path in year_load.directory.iterdir()) == ["flightdeck-unindexed.db", "flightdeck.db"]
 
 
-def test_a_second_load_says_that_nothing_was_to_do(year_load: YearLoad) -> None:
+def test_a_second_load_reports_that_the_flights_are_loaded(year_load: YearLoad) -> None:
     again = flightdeck("data", "load", "--data-dir", str(year_load.directory))
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout.startswith("336,776 flights were already loaded, and are intact")
+    assert again.stdout.startswith("336,776 flights already loaded and verified in")
 
 
-def test_the_environment_names_the_directory_too(year_load: YearLoad) -> None:
+def test_data_dir_is_read_from_the_environment(year_load: YearLoad) -> None:
     assert flightdeck("data", "status", DATA_DIR=str(year_load.directory)).returncode == 0
 
 
-def test_a_directory_that_is_asked_for_wins_over_the_environment(year_load: YearLoad, tmp_path: Path) -> None:
+def test_an_explicit_directory_wins_over_the_environment(year_load: YearLoad, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'other.db'}"
     status = flightdeck("data", "status", "--data-dir", str(year_load.directory), DATABASE_URL=url)
     assert (status.returncode, "other.db" in status.stdout) == (0, False)
@@ -61,19 +61,19 @@ def test_status_describes_both_databases(year_load: YearLoad) -> None:
     assert databases[0]["size_bytes"] > databases[1]["size_bytes"] > 100_000_000
 
 
-def test_status_of_nothing_says_how_to_load_and_fails(tmp_path: Path) -> None:
+def test_status_without_data_names_the_load_command_and_fails(tmp_path: Path) -> None:
     status = flightdeck("data", "status", "--data-dir", str(tmp_path))
     assert status.returncode == 1
     assert status.stdout.count("nothing is loaded; `flightdeck data load` loads the flights") == 2
 
 
-def test_status_of_other_data_says_so_and_fails(few_flights: Path) -> None:
+def test_status_of_another_version_fails(few_flights: Path) -> None:
     status = flightdeck("data", "status", "--data-dir", str(few_flights))
     assert status.returncode == 1
     assert status.stdout.count("another version") == 2
 
 
-def test_a_place_that_cannot_be_written_is_one_sentence_and_a_failure(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_written_fails_with_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     load = flightdeck("data", "load", "--data-dir", str(tmp_path / "file"))
     assert (load.returncode, load.stdout) == (1, "")
@@ -89,7 +89,7 @@ def test_a_bad_setting_is_named_with_what_is_allowed(command: str) -> None:
     assert "secret" not in result.stderr
 
 
-def test_ctrl_c_ends_a_load_without_a_trace(tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_load_without_a_traceback_and_leaves_no_files(tmp_path: Path) -> None:
     command = [FLIGHTDECK, "data", "load", "--data-dir", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=WITHOUT_SETTINGS) as load:
         assert load.stderr
@@ -111,6 +111,6 @@ def test_an_embedded_database_needs_no_migration(tmp_path: Path) -> None:
 def test_a_postgres_database_is_migrated_and_described(postgres_url: URL) -> None:
     url = postgres_url.render_as_string(hide_password=False)
     migrated = flightdeck("data", "migrate", DATABASE_URL=url)
-    assert (migrated.returncode, migrated.stdout) == (0, "the tables are those of this version\n")
+    assert (migrated.returncode, migrated.stdout) == (0, "Schema is up to date.\n")
     databases = json.loads(flightdeck("data", "status", "--json", DATABASE_URL=url).stdout)
     assert [database["schema_is_current"] for database in databases] == [True, True]

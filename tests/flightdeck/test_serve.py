@@ -1,4 +1,4 @@
-"""`flightdeck serve` as people run it: a process with an environment, signals and an exit code."""
+"""`flightdeck serve` as a process with an environment, signals and an exit code."""
 
 import os
 import re
@@ -24,7 +24,7 @@ ADDRESS = re.compile(r"serves on (http://\S+)")
 
 @contextmanager
 def served(data_dir: Path, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Yield a running server and its base URL; kill it at the end if it still runs."""
+    """Yield a running server and its base URL; kill it at the end if it is still running."""
     process = subprocess.Popen(
         [FLIGHTDECK, "serve", "--data-dir", str(data_dir), "--port", "0", "--metrics-port", "0", *options],
         env=os.environ | environment,
@@ -51,8 +51,8 @@ def served(data_dir: Path, *options: str, **environment: str) -> Iterator[tuple[
         process.communicate()
 
 
-def refusal(*options: str, **environment: str) -> str:
-    """Return what a start that must be refused says."""
+def startup_error(*options: str, **environment: str) -> str:
+    """Return what a start that must fail prints."""
     done = subprocess.run(
         [FLIGHTDECK, "serve", *options],
         env=os.environ | environment,
@@ -66,81 +66,81 @@ def refusal(*options: str, **environment: str) -> str:
     return done.stderr
 
 
-def test_a_server_says_where_it_is_serves_and_ends_with_the_signal(few_flights: Path) -> None:
+def test_a_server_prints_its_address_serves_and_stops_at_the_signal(few_flights: Path) -> None:
     with served(few_flights, TECHNIQUES="pooling,compression", ARM="two") as (process, url):
         landing = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()
         assert landing["arm"] == "two"
         assert {name for name, is_on in landing["techniques"].items() if is_on} == {"pooling", "compression"}
         metrics = httpx.get(landing["places"]["Metrics"]).text
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, printed = process.communicate(timeout=20)
 
     assert 'http_requests_total{handler="/livez"' in metrics
     assert process.returncode == 0
-    assert said.splitlines()[-1] == "stopped"
+    assert printed.splitlines()[-1] == "stopped"
 
 
-def test_requests_that_are_being_answered_are_finished_before_the_end(few_flights: Path) -> None:
-    answers: list[httpx.Response] = []
+def test_requests_in_flight_complete_before_the_server_stops(few_flights: Path) -> None:
+    responses: list[httpx.Response] = []
     with served(few_flights, TECHNIQUES="none") as (process, url):
         metrics = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()["places"]["Metrics"]
-        reader = Thread(target=lambda: answers.append(httpx.get(f"{url}/flights", timeout=60)))
+        reader = Thread(target=lambda: responses.append(httpx.get(f"{url}/flights", timeout=60)))
         reader.start()
         deadline = time.monotonic() + 20
-        while not IN_PROGRESS.search(httpx.get(metrics).text) and not answers and time.monotonic() < deadline:
+        while not IN_PROGRESS.search(httpx.get(metrics).text) and not responses and time.monotonic() < deadline:
             time.sleep(0.005)
         process.terminate()
         process.wait(20)
         reader.join(20)
 
-    assert [answer.status_code for answer in answers] == [200]
-    assert len(answers[0].json()["items"]) > 3000
+    assert [response.status_code for response in responses] == [200]
+    assert len(responses[0].json()["items"]) > 3000
 
 
-def test_without_flights_the_start_is_refused_and_says_how_to_load_them(tmp_path: Path) -> None:
-    said = refusal("--data-dir", str(tmp_path))
+def test_without_flights_the_start_fails_and_names_the_command_that_loads_them(tmp_path: Path) -> None:
+    printed = startup_error("--data-dir", str(tmp_path))
 
-    assert "run `flightdeck data load`" in said
+    assert "run `flightdeck data load`" in printed
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_database_is_refused_too(tmp_path: Path) -> None:
+def test_an_empty_database_fails_the_start_too(tmp_path: Path) -> None:
     (tmp_path / "flightdeck.db").touch()
 
-    assert "flightdeck data load" in refusal("--data-dir", str(tmp_path))
+    assert "flightdeck data load" in startup_error("--data-dir", str(tmp_path))
 
 
 def test_a_bad_setting_is_named_with_what_is_allowed(few_flights: Path) -> None:
-    said = refusal("--data-dir", str(few_flights), TECHNIQUES="caching", POOL_SIZE="0", MAX_BODY_BYTES="lots")
+    printed = startup_error("--data-dir", str(few_flights), TECHNIQUES="caching", POOL_SIZE="0", MAX_BODY_BYTES="lots")
 
-    assert "unknown technique caching" in said
-    assert all(name in said for name in NAMES)
-    assert "POOL_SIZE" in said
-    assert "MAX_BODY_BYTES" in said
+    assert "unknown technique caching" in printed
+    assert all(name in printed for name in NAMES)
+    assert "POOL_SIZE" in printed
+    assert "MAX_BODY_BYTES" in printed
 
 
 def test_a_bad_telemetry_setting_is_named(few_flights: Path) -> None:
-    assert "OTEL_TRACES_SAMPLER" in refusal("--data-dir", str(few_flights), OTEL_TRACES_SAMPLER="sometimes")
+    assert "OTEL_TRACES_SAMPLER" in startup_error("--data-dir", str(few_flights), OTEL_TRACES_SAMPLER="sometimes")
 
 
-def test_a_port_that_is_taken_is_named(few_flights: Path) -> None:
+def test_a_port_in_use_is_named(few_flights: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-        said = refusal("--data-dir", str(few_flights), "--port", str(port))
+        printed = startup_error("--data-dir", str(few_flights), "--port", str(port))
 
-    assert f"can not listen on 127.0.0.1 port {port}" in said
+    assert f"cannot listen on 127.0.0.1 port {port}" in printed
 
 
 @pytest.mark.parametrize("host", ["no such host", "192.0.2.1"])
-def test_a_host_that_is_not_this_machine_is_named(few_flights: Path, host: str) -> None:
-    assert f"can not listen on {host} port 8000" in refusal("--data-dir", str(few_flights), "--host", host)
+def test_a_host_that_cannot_be_bound_is_named(few_flights: Path, host: str) -> None:
+    assert f"cannot listen on {host} port 8000" in startup_error("--data-dir", str(few_flights), "--host", host)
 
 
-def test_a_database_server_that_may_still_come_does_not_stop_the_start(tmp_path: Path) -> None:
-    nowhere = f"postgresql+asyncpg://nobody@127.0.0.1:{free_port()}/flights"
+def test_an_unreachable_database_server_does_not_fail_the_start(tmp_path: Path) -> None:
+    unreachable = f"postgresql+asyncpg://user@127.0.0.1:{free_port()}/flights"
     process = subprocess.Popen(
         [FLIGHTDECK, "serve", "--data-dir", str(tmp_path), "--port", "0", "--metrics-port", "0"],
-        env=os.environ | {"DATABASE_URL": nowhere},
+        env=os.environ | {"DATABASE_URL": unreachable},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -1,5 +1,3 @@
-"""uvicorn as `flightdeck serve` runs it."""
-
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
@@ -9,39 +7,39 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from flightdeck.server.draining_server import LeavingServer
+from flightdeck.server.draining_server import DrainingServer
 from service.api.shutdown import ShutdownState
 
 
-class Kept:
-    """Something that a start leaves behind."""
+class Allocated:
+    """An object that the start allocates."""
 
 
 @pytest.fixture
 def nothing_frozen() -> Iterator[None]:
-    """Other tests' objects are collected afterwards as before."""
+    """The objects of other tests are collectable again afterwards."""
     assert gc.get_freeze_count() == 0
     yield
     gc.unfreeze()
 
 
 @pytest.mark.usefixtures("nothing_frozen")
-async def test_what_a_start_leaves_behind_is_not_looked_through_again() -> None:
-    kept: list[Kept] = []
+async def test_objects_of_the_start_are_not_traversed_by_the_garbage_collector() -> None:
+    allocated: list[Allocated] = []
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        kept.append(Kept())
-        assert any(one is kept[0] for one in gc.get_objects())
+        allocated.append(Allocated())
+        assert any(one is allocated[0] for one in gc.get_objects())
         yield
 
     config = uvicorn.Config(Starlette(lifespan=lifespan), port=0, log_config=None)
-    server = LeavingServer(config, shutdown=ShutdownState(), shutdown_delay_s=0)
+    server = DrainingServer(config, shutdown=ShutdownState(), shutdown_delay_s=0)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 uvicorn has no event for it
         await asyncio.sleep(0.01)
-    is_looked_at = any(one is kept[0] for one in gc.get_objects())
+    is_traversed = any(one is allocated[0] for one in gc.get_objects())
     server.should_exit = True
     await serving
-    assert not is_looked_at
+    assert not is_traversed
     assert gc.get_freeze_count() > 0

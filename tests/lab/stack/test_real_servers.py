@@ -1,4 +1,4 @@
-"""The verification understands real servers: Prometheus, Alertmanager and an arm; the rest is pretended."""
+"""The checks against a real Prometheus, a real Alertmanager and a real arm; the other servers are fake."""
 
 import subprocess
 import time
@@ -11,19 +11,20 @@ import pytest
 import yaml
 
 from lab.stack.addresses import Addresses
-from lab.stack.check import Finding
+from lab.stack.check import CheckResult
 from lab.stack.servers import monitoring_checks
 from lab.stack.signals import signal_checks
 from lab.stack.verify import verify
 from observability import TelemetrySettings
-from tests.lab.stack.pretended import pretending
+from tests.lab.stack.fake_stack import fake_stack
 from tests.servers.arm import arm_settings, running_arm
 from tests.servers.executable import executable, free_port
 from tests.servers.http import recording
 
-NOBODY = "{route: {receiver: nobody}, receivers: [{name: nobody}]}"
-HEARTBEAT = {"alert": "Watchdog", "expr": "vector(1)"}
-CHECKS = [*monitoring_checks(), *(check for check in signal_checks() if check.claim == "links latencies to traces")]
+DISCARD = "{route: {receiver: none}, receivers: [{name: none}]}"
+WATCHDOG = {"alert": "Watchdog", "expr": "vector(1)"}
+EXEMPLARS = next(check for check in signal_checks() if check.description == "links latencies to traces")
+CHECKS = [*monitoring_checks(), EXEMPLARS]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def prometheus(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], str]]:
     servers: list[subprocess.Popen[bytes]] = []
 
     def start(targets: dict[str, str]) -> str:
-        groups = [{"name": "all", "rules": [HEARTBEAT]}]
+        groups = [{"name": "all", "rules": [WATCHDOG]}]
         (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": groups}), "utf-8")
         jobs = [{"job_name": job, "static_configs": [{"targets": [at]}]} for job, at in targets.items()]
         configuration = {
@@ -66,26 +67,26 @@ def prometheus(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], str]]:
         server.wait()
 
 
-def test_real_servers_have_nothing_wrong_and_then_what_is_wrong_is_seen(
+def test_real_servers_pass_every_check_and_a_target_that_stops_is_named(
     prometheus: Callable[[dict[str, str]], str], alertmanager: Callable[[str], str], few_flights: Path
 ) -> None:
     metrics = free_port()
-    alerts = alertmanager(NOBODY)
+    alerts = alertmanager(DISCARD)
     url = prometheus({"service": f"127.0.0.1:{metrics}", "alertmanager": alerts.removeprefix("http://")})
 
-    def found(baseline: str, *, wait_s: float) -> list[Finding]:
-        at = Addresses({**elsewhere.urls, "prometheus": url, "alertmanager": alerts, "baseline": baseline})
-        return list(verify(at, boards=frozenset(), wait_s=wait_s, checks=CHECKS))
+    def results_for(baseline: str, *, wait_s: float) -> list[CheckResult]:
+        addresses = Addresses({**others.urls, "prometheus": url, "alertmanager": alerts, "baseline": baseline})
+        return list(verify(addresses, dashboards=frozenset(), wait_s=wait_s, checks=CHECKS))
 
-    with pretending(frozenset()) as stack, recording() as collector:
-        elsewhere = stack.at
+    with fake_stack(frozenset()) as stack, recording() as collector:
+        others = stack.addresses
         telemetry = TelemetrySettings(metrics_port=metrics, otlp_endpoint=collector.url, access_log=False)
         with running_arm(arm_settings("pooling", few_flights), telemetry=telemetry) as arm:
-            findings = found(str(arm.client.base_url).rstrip("/"), wait_s=30)
-            assert [(one.claim, one.seen) for one in findings if not one.ok] == []
-            assert len(findings) == len(CHECKS) == 4
+            results = results_for(str(arm.client.base_url).rstrip("/"), wait_s=30)
+            assert [(one.description, one.message) for one in results if not one.ok] == []
+            assert len(results) == len(CHECKS) == 4
         time.sleep(2)  # Prometheus notices at its next scrape
-        findings = found(stack.at["baseline"], wait_s=0)
-    [gone] = [one for one in findings if not one.ok]
-    assert gone.claim == "reaches every target"
-    assert f"service (http://127.0.0.1:{metrics}/metrics)" in gone.seen
+        results = results_for(stack.addresses["baseline"], wait_s=0)
+    [failed] = [one for one in results if not one.ok]
+    assert failed.description == "reaches every target"
+    assert f"service (http://127.0.0.1:{metrics}/metrics)" in failed.message

@@ -1,4 +1,4 @@
-"""The verification finds what is wrong, waits for what is starting, and believes nothing that it has not seen."""
+"""`verify` reports each fault, waits for servers that are starting, and passes nothing without evidence."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,43 +8,42 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from lab.stack.addresses import Addresses, NoPort, env_file
-from lab.stack.check import Finding
-from lab.stack.table import print_findings
-from lab.stack.verify import every_check, verify
+from lab.stack.addresses import Addresses, MissingPort, env_file
+from lab.stack.check import CheckResult
+from lab.stack.verify import all_checks, print_results, verify
 from tests.deploy.stack_files import environment
-from tests.lab.stack.pretended import FAILED, READ, Stack, pretending, said
+from tests.lab.stack.fake_stack import FAILED, READ, Stack, constant, fake_stack
 
-BOARDS = frozenset({"flightdeck-start", "flightdeck-trace"})
+DASHBOARDS = frozenset({"flightdeck-start", "flightdeck-trace"})
 TEMPO = "/api/datasources/proxy/uid/tempo/api/v2/traces"
 LOKI = "/api/datasources/proxy/uid/loki/loki/api/v1/query_range"
 
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    with pretending(BOARDS) as pretended:
-        yield pretended
+    with fake_stack(DASHBOARDS) as stack:
+        yield stack
 
 
-def found(stack: Stack, *, wait_s: float = 0.0, at: Addresses | None = None) -> list[Finding]:
-    return list(verify(at or stack.at, boards=BOARDS, wait_s=wait_s, pause=lambda _: None))
+def results_of(stack: Stack, *, wait_s: float = 0.0, addresses: Addresses | None = None) -> list[CheckResult]:
+    return list(verify(addresses or stack.addresses, dashboards=DASHBOARDS, wait_s=wait_s, pause=lambda _: None))
 
 
-def wrong(findings: list[Finding]) -> list[tuple[str, str]]:
-    return [(finding.part, finding.claim) for finding in findings if not finding.ok]
+def failed(results: list[CheckResult]) -> list[tuple[str, str]]:
+    return [(result.service, result.description) for result in results if not result.ok]
 
 
-def test_a_whole_stack_has_nothing_wrong(stack: Stack) -> None:
-    findings = found(stack)
-    assert wrong(findings) == []
-    assert len(findings) == len(every_check())
-    assert {finding.fix for finding in findings} == {""}
-    assert ("baseline", "/error") in stack.asked
-    assert ("grafana", f"{TEMPO}/{FAILED}") in stack.asked
+def test_a_healthy_stack_passes_every_check(stack: Stack) -> None:
+    results = results_of(stack)
+    assert failed(results) == []
+    assert len(results) == len(all_checks())
+    assert {result.fix for result in results} == {""}
+    assert ("baseline", "/error") in stack.requests
+    assert ("grafana", f"{TEMPO}/{FAILED}") in stack.requests
 
 
-def _change(part: str, path: str, body: Any, status: int = 200) -> Callable[[Stack], None]:
-    return lambda stack: stack.answers.update({(part, path): said(body, status)})
+def _change(service: str, path: str, body: Any, status: int = 200) -> Callable[[Stack], None]:
+    return lambda stack: stack.responses.update({(service, path): constant(body, status)})
 
 
 DOWN = {"data": {"activeTargets": [{"labels": {"job": "tempo"}, "scrapeUrl": "http://tempo", "health": "down"}]}}
@@ -52,9 +51,9 @@ NO_VALUE: dict[str, Any] = {"data": {"result": []}}
 
 
 @pytest.mark.parametrize(
-    ("change", "part", "claim", "seen"),
+    ("change", "service", "description", "message"),
     [
-        (_change("pooling", "/readyz", "no database", 503), "pooling", "answers", "503: no database"),
+        (_change("pooling", "/readyz", "no database", 503), "pooling", "responds", "503: no database"),
         (_change("prometheus", "/api/v1/targets", DOWN), "prometheus", "reaches every target", "tempo (http://tempo)"),
         (
             _change("prometheus", "/api/v1/targets", {"data": {"activeTargets": []}}),
@@ -76,7 +75,7 @@ NO_VALUE: dict[str, Any] = {"data": {"result": []}}
             "evaluates every rule",
             "SlowOne",
         ),
-        (_change("alertmanager", "/api/v2/alerts", []), "alertmanager", "hears from Prometheus", "Watchdog"),
+        (_change("alertmanager", "/api/v2/alerts", []), "alertmanager", "receives alerts from Prometheus", "Watchdog"),
         (
             _change("grafana", "/api/datasources/uid/loki/health", {"status": "ERROR", "message": "no such host"}),
             "grafana",
@@ -86,7 +85,7 @@ NO_VALUE: dict[str, Any] = {"data": {"result": []}}
         (
             _change("grafana", "/api/search", [{"uid": "flightdeck-start"}]),
             "grafana",
-            "has every board",
+            "has every dashboard",
             "flightdeck-trace",
         ),
         (
@@ -113,86 +112,91 @@ NO_VALUE: dict[str, Any] = {"data": {"result": []}}
             "has log lines of the same trace",
             READ,
         ),
-        (_change("receiver", "/runbooks/pool-exhausted", "", 404), "receiver", "shows runbooks", "404"),
-        (_change("bugsink", "/health/ready", "<html>", 502), "bugsink", "answers", "502"),
-        (_change("grafana", "/api/search", "<html>"), "grafana", "has every board", "<html>"),
-        (_change("alertmanager", "/api/v2/alerts", {"alerts": []}), "alertmanager", "hears from Prometheus", "form"),
+        (_change("receiver", "/runbooks/pool-exhausted", "", 404), "receiver", "serves runbooks", "404"),
+        (_change("bugsink", "/health/ready", "<html>", 502), "bugsink", "responds", "502"),
+        (_change("grafana", "/api/search", "<html>"), "grafana", "has every dashboard", "<html>"),
+        (
+            _change("alertmanager", "/api/v2/alerts", {"alerts": []}),
+            "alertmanager",
+            "receives alerts from Prometheus",
+            "unknown format",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_one_fault_is_one_finding_that_says_what_to_do(
-    stack: Stack, change: Callable[[Stack], None], part: str, claim: str, seen: str
+def test_one_fault_fails_one_check_and_names_the_fix(
+    stack: Stack, change: Callable[[Stack], None], service: str, description: str, message: str
 ) -> None:
     change(stack)
-    findings = found(stack)
-    assert wrong(findings) == [(part, claim)]
-    [finding] = [one for one in findings if not one.ok]
-    assert seen in finding.seen
-    assert finding.fix
+    results = results_of(stack)
+    assert failed(results) == [(service, description)]
+    [result] = [one for one in results if not one.ok]
+    assert message in result.message
+    assert result.fix
 
 
-def test_metrics_that_nobody_makes_are_missed(stack: Stack) -> None:
-    stack.answers["prometheus", "/api/v1/query"] = said(NO_VALUE)
-    assert {part for part, _ in wrong(found(stack))} == {"collector", "tempo", "bugsink"}
+def test_missing_metrics_fail_the_checks_of_their_sources(stack: Stack) -> None:
+    stack.responses["prometheus", "/api/v1/query"] = constant(NO_VALUE)
+    assert {service for service, _ in failed(results_of(stack))} == {"collector", "tempo", "bugsink"}
 
 
-def test_what_is_starting_is_waited_for(stack: Stack) -> None:
-    stack.after(3, "grafana", "/api/health")
-    stack.after(2, "grafana", f"{TEMPO}/{READ}")
-    assert wrong(found(stack, wait_s=30)) == []
-    assert stack.asked.count(("grafana", "/api/health")) == 4
+def test_a_server_that_is_starting_is_waited_for(stack: Stack) -> None:
+    stack.fail_first(3, "grafana", "/api/health")
+    stack.fail_first(2, "grafana", f"{TEMPO}/{READ}")
+    assert failed(results_of(stack, wait_s=30)) == []
+    assert stack.requests.count(("grafana", "/api/health")) == 4
 
 
-def test_nothing_is_waited_for_once_the_time_is_over(stack: Stack) -> None:
-    stack.after(3, "grafana", "/api/health")
-    assert wrong(found(stack)) == [("grafana", "answers")]
+def test_a_check_fails_at_once_when_the_time_is_over(stack: Stack) -> None:
+    stack.fail_first(3, "grafana", "/api/health")
+    assert failed(results_of(stack)) == [("grafana", "responds")]
 
 
-def test_a_trace_is_not_believed_without_a_request(stack: Stack) -> None:
-    stack.answers["baseline", "/airports/JFK/departures"] = said({})
-    stack.answers["baseline", "/error"] = said({}, 500)
-    claims = [claim for _, claim in wrong(found(stack))]
-    assert claims == [
+def test_without_a_trace_id_the_checks_of_traces_fail(stack: Stack) -> None:
+    stack.responses["baseline", "/airports/JFK/departures"] = constant({})
+    stack.responses["baseline", "/error"] = constant({}, 500)
+    descriptions = [description for _, description in failed(results_of(stack))]
+    assert descriptions == [
         "has the trace of a request",
         "has the trace of a failed request",
         "has log lines of the same trace",
     ]
 
 
-def test_a_stack_that_is_not_there_is_no_crash() -> None:
-    with pretending(BOARDS) as gone:
-        at = gone.at
-    findings = list(verify(at, boards=BOARDS, wait_s=0, pause=lambda _: None))
-    assert len(wrong(findings)) == len(every_check())
+def test_a_stopped_stack_fails_every_check() -> None:
+    with fake_stack(DASHBOARDS) as stopped:
+        addresses = stopped.addresses
+    results = list(verify(addresses, dashboards=DASHBOARDS, wait_s=0, pause=lambda _: None))
+    assert len(failed(results)) == len(all_checks())
     console = Console(record=True, width=80)
-    print_findings(findings, console)
-    assert "make up starts the stack" in console.export_text()
+    print_results(results, console)
+    assert "`make up` starts it" in console.export_text()
 
 
-def test_the_profile_core_is_not_asked_for_what_it_lacks(stack: Stack) -> None:
-    stack.answers.pop(("bugsink", "/health/ready"))
-    stack.answers["prometheus", "/api/v1/query"] = said(NO_VALUE)
-    findings = found(stack, at=replace(stack.at, everything_runs=False))
-    assert wrong(findings) == []
-    assert {finding.part for finding in findings}.isdisjoint({"tempo", "loki", "collector", "bugsink"})
+def test_the_profile_core_skips_the_checks_of_services_it_lacks(stack: Stack) -> None:
+    stack.responses.pop(("bugsink", "/health/ready"))
+    stack.responses["prometheus", "/api/v1/query"] = constant(NO_VALUE)
+    results = results_of(stack, addresses=replace(stack.addresses, is_full_stack=False))
+    assert failed(results) == []
+    assert {result.service for result in results}.isdisjoint({"tempo", "loki", "collector", "bugsink"})
 
 
-def test_the_table_says_what_to_do_about_what_is_wrong(stack: Stack) -> None:
-    stack.answers["pooling", "/readyz"] = said("[no] database", 503)
+def test_the_table_ends_with_the_fix_of_each_failed_check(stack: Stack) -> None:
+    stack.responses["pooling", "/readyz"] = constant("[no] database", 503)
     console = Console(record=True, width=200)
-    print_findings(found(stack), console)
+    print_results(results_of(stack), console)
     text = console.export_text()
-    assert "WRONG" in text
+    assert "FAIL" in text
     assert "[no] database" in text
-    assert "1 wrong" in text
-    assert "pooling answers → docker compose logs pooling" in text
+    assert "1 failed" in text
+    assert "pooling responds → docker compose logs pooling" in text
 
 
-def test_the_addresses_are_those_of_the_compose_file(tmp_path: Path) -> None:
-    at = Addresses.of(environment())
-    assert at["grafana"] == f"http://127.0.0.1:{environment()['GRAFANA_PORT']}"
-    assert at.everything_runs
-    assert not Addresses.of({**environment(), "COMPOSE_PROFILES": "core"}).everything_runs
+def test_the_addresses_come_from_the_env_file_of_compose(tmp_path: Path) -> None:
+    addresses = Addresses.of(environment())
+    assert addresses["grafana"] == f"http://127.0.0.1:{environment()['GRAFANA_PORT']}"
+    assert addresses.is_full_stack
+    assert not Addresses.of({**environment(), "COMPOSE_PROFILES": "core"}).is_full_stack
     assert env_file(tmp_path / "missing") == {}
-    with pytest.raises(NoPort, match=r"GRAFANA_PORT.*\.env"):
+    with pytest.raises(MissingPort, match=r"GRAFANA_PORT.*\.env"):
         Addresses.of({**environment(), "GRAFANA_PORT": ""})
