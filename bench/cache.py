@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cached_board import PATH, QUERY
-from bench.competitor import Entry, measured
+from bench.competitor import CompetitorSpec, measured
 
 STARTS: Final = 3
 ROUNDS: Final = 3
@@ -69,8 +69,8 @@ def main(data_dir: Path, console: Console) -> bool:
     return all(met)
 
 
-def _entry(way: str, title: str, coding: str, data_dir: Path) -> Entry:
-    return Entry(
+def _entry(way: str, title: str, coding: str, data_dir: Path) -> CompetitorSpec:
+    return CompetitorSpec(
         title=title,
         command=[sys.executable, "-m", "bench.cached_board", way, str(data_dir)],
         path=f"{PATH}?{QUERY}",

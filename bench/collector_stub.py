@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 
-class Sink:
+class CollectorStub:
     """Where a benchmark's telemetry goes."""
 
     def __init__(self, port: int) -> None:
@@ -21,8 +21,8 @@ class Sink:
 
 
 @contextmanager
-def sink() -> Iterator[Sink]:
-    """Give a sink that listens on loopback."""
+def collector_stub() -> Iterator[CollectorStub]:
+    """Give a collector_stub that listens on loopback."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -30,7 +30,7 @@ def sink() -> Iterator[Sink]:
         def do_POST(self) -> None:
             size = int(self.headers["content-length"])
             self.rfile.read(size)
-            taking.size_bytes[self.path.split("/")[1]] += size
+            stub.size_bytes[self.path.split("/")[1]] += size
             self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -39,11 +39,11 @@ def sink() -> Iterator[Sink]:
             """Write nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        taking = Sink(server.server_port)
+        stub = CollectorStub(server.server_port)
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield taking
+            yield stub
         finally:
             server.shutdown()
             thread.join()

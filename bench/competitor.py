@@ -12,7 +12,7 @@ from bench.load import CONNECTIONS, Client, client
 
 
 @dataclass
-class Figures:
+class CompetitorStats:
     """What the answers of one entry cost, round by round, and all of the worker's threads with them."""
 
     title: str
@@ -21,7 +21,7 @@ class Figures:
     per_second: list[float] = field(default_factory=list)
     """Requests in a second of the clock, by round."""
 
-    def kept(self, reference: "Figures") -> list[float]:
+    def kept(self, reference: "CompetitorStats") -> list[float]:
         """Return which share of the reference's throughput this one keeps, by round, as CPU time limits it."""
         return [theirs / own for theirs, own in zip(reference.seconds, self.seconds, strict=True)]
 
@@ -32,13 +32,13 @@ class Figures:
 
 
 @dataclass
-class Contestant:
+class Competitor:
     """A running worker, its client, and where its figures go."""
 
     worker: "subprocess.Popen[str]"
     client: Client
     requests: int
-    figures: Figures
+    figures: CompetitorStats
 
     def round(self) -> None:
         """Send the requests of one round."""
@@ -57,7 +57,7 @@ class Contestant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class CompetitorSpec:
     """Who is to take part, and how it is asked."""
 
     title: str
@@ -70,15 +70,15 @@ class Entry:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def measured(entries: Sequence[Entry], *, starts: int, rounds: int) -> list[Figures]:
+def measured(entries: Sequence[CompetitorSpec], *, starts: int, rounds: int) -> list[CompetitorStats]:
     """Return the figures of each entry, over so many starts of its worker and so many rounds of each.
 
     Two starts of one program differ by what its memory happens to look like, as much as by two percent, and no number
     of rounds in one of them shows it.
     """
-    figures = [Figures(entry.title) for entry in entries]
+    figures = [CompetitorStats(entry.title) for entry in entries]
     for _ in range(starts):
-        with contestants(entries, figures) as everybody:
+        with competitors(entries, figures) as everybody:
             for number in range(rounds):  # there and back again, so that nobody is always the first
                 for one in everybody if number % 2 == 0 else reversed(everybody):
                     one.round()
@@ -86,7 +86,7 @@ def measured(entries: Sequence[Entry], *, starts: int, rounds: int) -> list[Figu
 
 
 @contextmanager
-def contestants(entries: Sequence[Entry], figures: Sequence[Figures]) -> Iterator[list[Contestant]]:
+def competitors(entries: Sequence[CompetitorSpec], figures: Sequence[CompetitorStats]) -> Iterator[list[Competitor]]:
     """Give a running, warm worker for each entry; they start and stop side by side."""
     workers = [
         subprocess.Popen(  # noqa: S603 our own programs
@@ -112,10 +112,12 @@ def contestants(entries: Sequence[Entry], figures: Sequence[Figures]) -> Iterato
                 worker.stdout.close()
 
 
-def _warm(connected: ExitStack, entry: Entry, worker: "subprocess.Popen[str]", figures: Figures) -> Contestant:
+def _warm(
+    connected: ExitStack, entry: CompetitorSpec, worker: "subprocess.Popen[str]", figures: CompetitorStats
+) -> Competitor:
     if worker.stdout is None:
         raise RuntimeError("the worker has no pipes")
     port = int(worker.stdout.readline())
     sending = connected.enter_context(client(port, entry.path, accept_encoding=entry.accept_encoding))
     sending.send(max(entry.requests // 4, CONNECTIONS))
-    return Contestant(worker, sending, entry.requests, figures)
+    return Competitor(worker, sending, entry.requests, figures)

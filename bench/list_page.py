@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench.arms import Arm, serve
 from bench.cached_board import INSTRUMENTED, UNINSTRUMENTED
-from bench.competitor import Entry, measured
+from bench.competitor import CompetitorSpec, measured
 from service.app import create_app
 from service.dataset import schema
 from service.settings import Settings
@@ -98,12 +98,12 @@ def main(data_dir: Path, console: Console) -> bool:
     """Print the table; return whether a page by keyset and indexes is flat."""
     sizes = {"a tenth": tenth(data_dir), "all": data_dir}
     pages = {size: paths(directory) for size, directory in sizes.items()}
-    entries: dict[tuple[str, str, str], Entry] = {}
+    entries: dict[tuple[str, str, str], CompetitorSpec] = {}
     for way in WAYS:
         for size, directory in sizes.items():
             asked = pages[size] if way != "all rows, with indexes" else {"no limit": f"/flights?{QUERY}"}
             for page, path in asked.items():
-                entries[way, page, size] = Entry(
+                entries[way, page, size] = CompetitorSpec(
                     title=way,
                     command=[sys.executable, "-m", "bench.list_page", way, str(directory)],
                     path=path,

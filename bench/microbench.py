@@ -48,7 +48,7 @@ class Step:
     microseconds: float
 
 
-def anatomy() -> list[Step]:
+def steps() -> list[Step]:
     """Return the steps in their order, each at its fastest of a few times."""
     app = small_app()
     route = next(route for route in app.routes if getattr(route, "path", "") == HANDLER)

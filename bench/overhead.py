@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.arms import ARMS, Arm
-from bench.collector_stub import Sink, sink
-from bench.competitor import Entry, Figures, measured
-from bench.microbench import anatomy
+from bench.collector_stub import CollectorStub, collector_stub
+from bench.competitor import CompetitorSpec, CompetitorStats, measured
+from bench.microbench import steps
 from bench.overhead_page import Row, page
 
 STARTS: Final = 7
@@ -41,10 +41,10 @@ def main(arguments: list[str]) -> int:
         return 2
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with sink() as taking:
-        figures = measured([_entry(arm, taking) for arm in ARMS], starts=STARTS, rounds=ROUNDS)
+    with collector_stub() as stub:
+        figures = measured([_entry(arm, stub) for arm in ARMS], starts=STARTS, rounds=ROUNDS)
     by_name = {arm.name: one for arm, one in zip(ARMS, figures, strict=True)}
-    silent = [arm.name for arm in ARMS if arm.exports and not taking.size_bytes[arm.name]]
+    silent = [arm.name for arm in ARMS if arm.exports and not stub.size_bytes[arm.name]]
     if silent:
         sys.stderr.write(f"not a measurement: {', '.join(silent)} exported nothing\n")
         return 2
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     console.print(_table(rows))
     if arguments:
         BASELINE.write_text(json.dumps({row.name: round(row.kept, 3) for row in rows}, indent=2) + "\n")
-        PAGE.write_text(page(rows, anatomy(), starts=STARTS, rounds=ROUNDS, requests=REQUESTS))
+        PAGE.write_text(page(rows, steps(), starts=STARTS, rounds=ROUNDS, requests=REQUESTS))
         console.print(f"wrote {BASELINE.name} and {PAGE}")
         return 0
     if not BASELINE.exists():
@@ -74,17 +74,17 @@ def regressions(rows: Sequence[Row], baseline: Mapping[str, float]) -> list[str]
     ]
 
 
-def _entry(arm: Arm, taking: Sink) -> Entry:
-    return Entry(
+def _entry(arm: Arm, stub: CollectorStub) -> CompetitorSpec:
+    return CompetitorSpec(
         title=arm.title,
         command=[sys.executable, "-m", "bench.arms", arm.name],
         path="/items/7",
         requests=REQUESTS,
-        environ={"BENCH_COLLECTOR": taking.url(arm.name)},
+        environ={"BENCH_COLLECTOR": stub.url(arm.name)},
     )
 
 
-def _row(arm: Arm, by_name: Mapping[str, Figures]) -> Row:
+def _row(arm: Arm, by_name: Mapping[str, CompetitorStats]) -> Row:
     one, reference = by_name[arm.name], by_name[REFERENCES.get(arm.name, "bare")]
     kept = one.kept(reference)
     first, _, third = quantiles(kept, n=4)

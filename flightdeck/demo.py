@@ -26,7 +26,7 @@ def demo(
     from rich.console import Console
 
     from lab.demo import QUICK, THOROUGH, demonstrate
-    from lab.report.live import watching
+    from lab.report.live import live_progress
     from lab.report.table import print_headlines, print_notes
     from lab.run import RunOptions
 
@@ -36,8 +36,8 @@ def demo(
         command=" ".join(["flightdeck", *sys.argv[1:]]),
         plan=replace(QUICK if quick else THOROUGH, seed=seed),
     )
-    with watching(Console(stderr=True)) as watch:
-        result = asyncio.run(demonstrate(options, watch))
+    with live_progress(Console(stderr=True)) as progress:
+        result = asyncio.run(demonstrate(options, progress))
     console = Console()
     print_headlines(result, console)
     print_notes(result, console)

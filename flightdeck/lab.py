@@ -23,12 +23,12 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
     from rich.text import Text
 
     from lab.core.servers import Servers
-    from lab.experiments import BY_NAME, NOTHING
+    from lab.experiments import AA, BY_NAME
     from lab.sweeps.catalogue import KNOWN
 
     servers = Servers.from_environ(os.environ)
-    listed = [*BY_NAME.values(), NOTHING]
-    missing = {each.name: servers.missing(each.needs) for each in listed}
+    listed = [*BY_NAME.values(), AA]
+    missing = {each.name: servers.missing(each.required_settings) for each in listed}
     if as_json:
         rows = [
             {
@@ -47,7 +47,7 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
     for each in listed:
         question = Text(each.question)
         if missing[each.name]:
-            question.append(f"\nto run it, set {' and '.join(missing[each.name])}: {each.needed}", style="yellow")
+            question.append(f"\nto run it, set {' and '.join(missing[each.name])}: {each.requirement}", style="yellow")
         table.add_row(each.name, question, each.mix, each.headline)
     swept = Table("sweep", "question", header_style="dim")
     for name, each_sweep in KNOWN.items():
@@ -70,8 +70,8 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
     leave_one_out: Annotated[
         bool, typer.Option("--leave-one-out", help="Also compare everything with everything but the technique.")
     ] = False,
-    elsewhere: Annotated[
-        bool, typer.Option("--elsewhere", help="Also measure where the technique should make no difference.")
+    control: Annotated[
+        bool, typer.Option("--control", help="Also measure where the technique should make no difference.")
     ] = False,
     report: Annotated[Path | None, typer.Option(help="Where to write the HTML report.")] = None,
     metrics_port: Annotated[
@@ -90,8 +90,8 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
 
     from lab.core.errors import LabError
     from lab.core.servers import Servers
-    from lab.experiments import chosen
-    from lab.report.live import watching
+    from lab.experiments import select_experiments
+    from lab.report.live import live_progress
     from lab.run import QUICK, THOROUGH, RunOptions
     from lab.run import run as run_lab
 
@@ -100,7 +100,7 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         plan = replace(plan, budget_s=budget_s)
     servers = Servers.from_environ(os.environ)
     try:
-        experiments = chosen(names or ["all"])
+        experiments = select_experiments(names or ["all"])
     except LabError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
@@ -112,14 +112,14 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         plan=plan,
         servers=servers,
         leave_one_out=leave_one_out,
-        elsewhere=elsewhere,
+        control=control,
     )
     try:
         with (
-            watching(Console(stderr=True)) as watch,
-            results.audience(metrics_port, metrics_file, say=watch.phase) as audience,
+            live_progress(Console(stderr=True)) as progress,
+            results.observer(metrics_port, metrics_file, say=progress.status) as observer,
         ):
-            result = asyncio.run(run_lab(experiments, options, watch, audience))
+            result = asyncio.run(run_lab(experiments, options, progress, observer))
     except LabError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
@@ -157,7 +157,7 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     from lab.compare import compare as compare_services
     from lab.core.errors import LabError
     from lab.core.servers import Servers
-    from lab.report.live import watching
+    from lab.report.live import live_progress
     from lab.run import QUICK, THOROUGH, RunOptions
 
     plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate)
@@ -169,8 +169,8 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     second = Service(name="B", url=url_b, metrics_url=metrics_b)
     try:
         asked = [parsed_request(text) for text in requests]
-        with watching(Console(stderr=True)) as watch:
-            result = asyncio.run(compare_services(first, second, asked, options, watch))
+        with live_progress(Console(stderr=True)) as progress:
+            result = asyncio.run(compare_services(first, second, asked, options, progress))
     except LabError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -9,7 +9,7 @@ SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lab.load.continuous_load import Seen
+    from lab.load.continuous_load import ArmStats
 
 
 def load(  # noqa: PLR0913, PLR0917 each is an option of the command
@@ -28,7 +28,7 @@ def load(  # noqa: PLR0913, PLR0917 each is an option of the command
     import asyncio
 
     from lab.core.errors import LabError
-    from lab.load.continuous_load import ENDLESS_S, SteadyLoad, keep_busy
+    from lab.load.continuous_load import ENDLESS_S, ContinuousLoad, run
     from lab.traffic.locust_settings import parsed_arms
     from lab.traffic.traffic import MIXES
 
@@ -37,7 +37,7 @@ def load(  # noqa: PLR0913, PLR0917 each is an option of the command
         raise typer.Exit(2)
     named = [*(f"{url.partition('://')[2]}={url}" for url in urls or []), *(arms or [])]
     try:
-        asked = SteadyLoad(
+        asked = ContinuousLoad(
             arms=parsed_arms(",".join(named), name="arms"),
             rate_per_s=rate,
             mix=mix,
@@ -50,29 +50,29 @@ def load(  # noqa: PLR0913, PLR0917 each is an option of the command
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     try:
-        seen = asyncio.run(keep_busy(asked, shown=_look))
+        seen = asyncio.run(run(asked, shown=_look))
     except KeyboardInterrupt:
         typer.echo("stopped before the first request", err=True)
         raise typer.Exit(130) from None
     typer.echo("")
     for name, each in seen.items():
         typer.echo(_line(name, each, whole=True))
-    if not any(each.whole.answers for each in seen.values()):
+    if not any(each.whole.responses for each in seen.values()):
         raise typer.Exit(1)
 
 
-def _look(seconds: float, seen: "Mapping[str, Seen]") -> None:
+def _look(seconds: float, seen: "Mapping[str, ArmStats]") -> None:
     for number, (name, each) in enumerate(seen.items()):
         typer.echo(f"{f'{seconds:6.0f} s' if number == 0 else '':8}  {_line(name, each)}")
 
 
-def _line(name: str, each: "Seen", *, whole: bool = False) -> str:
+def _line(name: str, each: "ArmStats", *, whole: bool = False) -> str:
     """Return what an arm showed, in one line."""
     from lab.report.formatting import quantity
 
     recording = each.whole if whole else each.now
     latencies = recording.overall()
-    rate = recording.answers.total() / recording.duration_s if recording.duration_s else None
+    rate = recording.responses.total() / recording.duration_s if recording.duration_s else None
     parts = [
         f"{name:20}",
         f"{quantity(rate, '1/s'):>8}",
@@ -81,6 +81,6 @@ def _line(name: str, each: "Seen", *, whole: bool = False) -> str:
         f"{each.under_way} waiting" if each.under_way and not whole else "",
         f"{recording.requests} requests" if whole else "",
         f"mostly: {recording.failures.most_common(1)[0][0]}" if recording.failures else "",
-        "the load itself was late" if recording.answers and recording.is_late() else "",
+        "the load itself was late" if recording.responses and recording.is_late() else "",
     ]
     return "  ".join(filter(None, parts))

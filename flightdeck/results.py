@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from lab.analysis.result import LabResult
-    from lab.report.observers import Audience
+    from lab.report.observers import RunObserver
 
 
 def write_reports(
@@ -23,9 +23,9 @@ def write_reports(
     """Make a report of a result, or compare two results; exit with 1 where an effect changed."""
     from rich.console import Console
 
-    from lab.analysis.diff import drift, read
+    from lab.analysis.diff import read, result_diffs
     from lab.core.errors import LabError
-    from lab.report.table import markdown, print_drift
+    from lab.report.table import markdown, print_diffs
 
     if len(results) != (2 if compare_runs else 1):
         typer.echo("give one result, or with --compare two: the earlier and the later", err=True)
@@ -36,9 +36,9 @@ def write_reports(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     if compare_runs:
-        drifts = drift(*read_results)
-        print_drift(drifts, Console())
-        raise typer.Exit(1 if any(each.verdict == "changed" for each in drifts) else 0)
+        diffs = result_diffs(*read_results)
+        print_diffs(diffs, Console())
+        raise typer.Exit(1 if any(each.verdict == "changed" for each in diffs) else 0)
     if as_markdown:
         typer.echo(markdown(read_results[0]), nl=False)
     else:
@@ -63,7 +63,7 @@ def write_report(result: "LabResult", path: Path) -> None:
     """Write the report of what was measured, if anything was, and say where it is."""
     from lab.report.report import write
 
-    if not (result.techniques or result.leave_one_out or result.elsewhere or result.sweeps):
+    if not (result.techniques or result.leave_one_out or result.control or result.sweeps):
         typer.echo(f"nothing was measured, so there is no report at {path}", err=True)
         return
     try:
@@ -83,11 +83,11 @@ def serve(
 
     from lab.analysis.diff import read
     from lab.core.errors import LabError
-    from lab.report.prometheus import Scrapable
+    from lab.report.prometheus import ResultCollector
 
     try:
-        scrapable = Scrapable.of(read(result), finished_at=result.stat().st_mtime)
-        with scrapable.served(port):
+        collector = ResultCollector.of(read(result), finished_at=result.stat().st_mtime)
+        with collector.served(port):
             typer.echo(f"http://127.0.0.1:{port}/metrics", err=True)
             Event().wait()
     except LabError as error:
@@ -107,17 +107,17 @@ def schema() -> None:
 
 
 @contextmanager
-def audience(port: int, path: Path | None, *, say: Callable[[str], None]) -> "Iterator[Audience]":
+def observer(port: int, path: Path | None, *, say: Callable[[str], None]) -> "Iterator[RunObserver]":
     """Give whoever is told of a run: those who scrape it, and Grafana where the environment names one."""
     import os
     from time import time
 
     from lab.report.annotations import Annotations, Grafana
-    from lab.report.observers import Everyone
-    from lab.report.prometheus import Scrapable
+    from lab.report.observers import CompositeObserver
+    from lab.report.prometheus import ResultCollector
 
-    scrapable = Scrapable(clock=time, path=path, say=say)
+    collector = ResultCollector(clock=time, path=path, say=say)
     grafana = Grafana.from_environ(os.environ)
     annotations = [Annotations(grafana, clock=time, say=say)] if grafana is not None else []
-    with scrapable.served(port):
-        yield Everyone([scrapable, *annotations])
+    with collector.served(port):
+        yield CompositeObserver([collector, *annotations])

@@ -26,19 +26,19 @@ def sweep(
 
     from lab.core.errors import LabError
     from lab.core.servers import Servers
-    from lab.report.live import watching
+    from lab.report.live import live_progress
     from lab.run import THOROUGH, RunOptions
-    from lab.sweeps.catalogue import KNOWN, chosen_sweeps, run_sweeps
+    from lab.sweeps.catalogue import KNOWN, run_sweeps, select_sweeps
 
     servers = Servers.from_environ(os.environ)
     command = " ".join(["flightdeck", *sys.argv[1:]])
     options = RunOptions(data_dir=data_dir, command=command, plan=THOROUGH, servers=servers)
     try:
-        asked = chosen_sweeps(names)
+        asked = select_sweeps(names)
         if servers.has_own_database or any(KNOWN[name].needs_embedded for name in asked):
             require_data(data_dir)
-        with watching(Console(stderr=True)) as watch:
-            result = asyncio.run(run_sweeps(asked, options, watch, seconds=seconds))
+        with live_progress(Console(stderr=True)) as progress:
+            result = asyncio.run(run_sweeps(asked, options, progress, seconds=seconds))
     except LabError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error

@@ -15,7 +15,7 @@ from lab.core.errors import BadTarget, LabError
 from lab.core.snapshot import Snapshot
 from lab.experiments import Experiment
 from lab.load.generator import Generator
-from lab.measure.rounds import Measured, Round, Watch, measure
+from lab.measure.rounds import Measurement, Progress, Round, measure
 from lab.run import RunOptions, empty_result
 
 COMPARISON: Final = "comparison"
@@ -59,7 +59,7 @@ def parsed_request(text: str) -> tuple[str, str]:
 
 
 async def compare(
-    first: Service, second: Service, requests: Sequence[tuple[str, str]], options: RunOptions, watch: Watch
+    first: Service, second: Service, requests: Sequence[tuple[str, str]], options: RunOptions, progress: Progress
 ) -> LabResult:
     """Return how the second service differs from the first: effects above 1 say that the second is better."""
     for service in (first, second):
@@ -82,9 +82,9 @@ async def compare(
     plan = replace(options.plan, targets=tuple(requests))
     try:
         async with Generator() as generator:
-            measured = await measure([first, second], plan, generator, watch=watch, tight_enough=tight_enough)
+            measured = await measure([first, second], plan, generator, progress=progress, tight_enough=tight_enough)
     except asyncio.CancelledError:
-        measured = Measured(is_interrupted=True)
+        measured = Measurement(is_interrupted=True)
     result.is_interrupted = measured.is_interrupted
     if measured.rounds:
         sides = {service.name: frozenset[str]() for service in (first, second)}

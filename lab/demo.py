@@ -13,14 +13,16 @@ from lab.arms.arms import Arm, ArmSpec, running
 from lab.core.errors import ArmFailed
 from lab.experiments import TOGETHER, Experiment
 from lab.load.generator import Generator
-from lab.measure.rounds import Measured, Plan, Round, Watch, measure
+from lab.measure.rounds import Measurement, Plan, Progress, Round, measure
 from lab.run import RunOptions, empty_result
 from lab.traffic.traffic import MIXES, WRITES
 from service.techniques import ARMS, arm_name
 
-QUICK: Final = Plan(mix="reading", opened_s=1.5, closed_s=0.0, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=40.0)
+QUICK: Final = Plan(
+    mix="reading", open_loop_s=1.5, closed_loop_s=0.0, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=40.0
+)
 THOROUGH: Final = Plan(
-    mix="reading", opened_s=2.5, closed_s=0.8, warm_up_s=12.0, min_rounds=5, max_rounds=8, budget_s=120.0
+    mix="reading", open_loop_s=2.5, closed_loop_s=0.8, warm_up_s=12.0, min_rounds=5, max_rounds=8, budget_s=120.0
 )
 
 SHOWN: Final = (
@@ -55,11 +57,11 @@ EMBEDDED: Final = dict.fromkeys(
 """The demonstration is the same on every machine, whatever its environment points at."""
 
 
-async def demonstrate(options: RunOptions, watch: Watch) -> LabResult:
+async def demonstrate(options: RunOptions, progress: Progress) -> LabResult:
     """Return the effects of the long-running arms; an interruption keeps what was measured."""
     begun = monotonic()
     result = empty_result(options)
-    measured = await _measured(options, watch)
+    measured = await _measured(options, progress)
     result.is_interrupted = measured.is_interrupted
     if measured.rounds:
         for experiment in SHOWN:
@@ -72,7 +74,7 @@ async def demonstrate(options: RunOptions, watch: Watch) -> LabResult:
     return result
 
 
-async def _measured(options: RunOptions, watch: Watch) -> Measured:
+async def _measured(options: RunOptions, progress: Progress) -> Measurement:
     token = secrets.token_hex(16)
     arms = [
         Arm(
@@ -83,14 +85,14 @@ async def _measured(options: RunOptions, watch: Watch) -> Measured:
         )
         for name, techniques in ARMS.items()
     ]
-    watch.phase(f"starting {', '.join(ARMS)}")
+    progress.status(f"starting {', '.join(ARMS)}")
     try:
         async with Generator() as generator, running(arms):
-            return await measure(arms, options.plan, generator, watch=watch, tight_enough=_never)
+            return await measure(arms, options.plan, generator, progress=progress, tight_enough=_never)
     except ArmFailed as error:
-        return Measured(failure=str(error))
+        return Measurement(failure=str(error))
     except asyncio.CancelledError:
-        return Measured(is_interrupted=True)
+        return Measurement(is_interrupted=True)
 
 
 def _never(_: Sequence[Round]) -> bool:

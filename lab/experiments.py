@@ -10,7 +10,7 @@ from service.techniques import ARMS, CATALOGUE, NAMES
 TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {
     "caching": "Caching (all three levels)",
     "together": "All techniques together",
-    "nothing": "Nothing: two equal arms",
+    "aa": "A/A run: two equal arms",
     "comparison": "B against A",
 }
 
@@ -28,16 +28,16 @@ class Experiment:
     """The metric that decides the verdict."""
     costs: tuple[str, ...] = ()
     """The metrics that may get worse."""
-    elsewhere: str = ""
+    control: str = ""
     """Traffic where it should make no difference."""
 
     upstream: tuple[str, ...] | None = None
     """Options of the upstream weather service, where the experiment needs one."""
     has_worker: bool = False
     """Whether arms with a task queue need a worker."""
-    needs: tuple[str, ...] = ()
+    required_settings: tuple[str, ...] = ()
     """The variables that name servers which the lab can not start by itself."""
-    needed: str = ""
+    requirement: str = ""
     """What those servers are, in words."""
 
     @property
@@ -54,7 +54,7 @@ EXPERIMENTS: Final = (
         mix="reports",
         headline="p95_s",
         costs=("memory_bytes",),
-        elsewhere="updates",
+        control="updates",
     ),
     Experiment(
         name="response_cache",
@@ -63,7 +63,7 @@ EXPERIMENTS: Final = (
         mix="reports and boards",
         headline="p95_s",
         costs=("memory_bytes",),
-        elsewhere="updates",
+        control="updates",
     ),
     Experiment(
         name="local_cache",
@@ -72,7 +72,7 @@ EXPERIMENTS: Final = (
         mix="reference",
         headline="p95_s",
         costs=("memory_bytes",),
-        elsewhere="updates",
+        control="updates",
     ),
     Experiment(
         name="http_cache",
@@ -81,7 +81,7 @@ EXPERIMENTS: Final = (
         mix="reference",
         headline="bytes_per_response",
         costs=("cpu_per_request_s",),
-        elsewhere="updates",
+        control="updates",
     ),
     Experiment(
         name="eager_loading",
@@ -89,7 +89,7 @@ EXPERIMENTS: Final = (
         question="What does loading related rows together spare the departure boards?",
         mix="boards",
         headline="queries_per_request",
-        elsewhere="reports",
+        control="reports",
     ),
     Experiment(
         name="deferred_columns",
@@ -97,7 +97,7 @@ EXPERIMENTS: Final = (
         question="What does it spare to read only the columns that are answered?",
         mix="lists",
         headline="p95_s",
-        elsewhere="reports",
+        control="reports",
     ),
     Experiment(
         name="pagination",
@@ -105,7 +105,7 @@ EXPERIMENTS: Final = (
         question="What does answering a page instead of everything spare?",
         mix="lists",
         headline="bytes_per_response",
-        elsewhere="reports",
+        control="reports",
     ),
     Experiment(
         name="indexes",
@@ -114,7 +114,7 @@ EXPERIMENTS: Final = (
         mix="lists",
         headline="p95_s",
         costs=("memory_bytes",),
-        elsewhere="single rows",
+        control="single rows",
     ),
     Experiment(
         name="pooling",
@@ -123,7 +123,7 @@ EXPERIMENTS: Final = (
         mix="single rows",
         headline="connects_per_request",
         costs=("memory_bytes",),
-        elsewhere="reports",
+        control="reports",
     ),
     Experiment(
         name="read_replicas",
@@ -132,9 +132,9 @@ EXPERIMENTS: Final = (
         mix="everyday",
         headline="primary_queries_per_request",
         costs=("p95_s",),
-        elsewhere="updates",
-        needs=("DATABASE_URL", "DATABASE_REPLICA_URL"),
-        needed="PostgreSQL with a streaming replica, as docs/postgresql.md says",
+        control="updates",
+        required_settings=("DATABASE_URL", "DATABASE_REPLICA_URL"),
+        requirement="PostgreSQL with a streaming replica, as docs/postgresql.md says",
     ),
     Experiment(
         name="slim_responses",
@@ -142,7 +142,7 @@ EXPERIMENTS: Final = (
         question="How many bytes does it spare to leave out what is empty or was not asked for?",
         mix="lists",
         headline="bytes_per_response",
-        elsewhere="reports",
+        control="reports",
     ),
     Experiment(
         name="compression",
@@ -151,15 +151,15 @@ EXPERIMENTS: Final = (
         mix="boards",
         headline="bytes_per_response",
         costs=("cpu_per_request_s",),
-        elsewhere="updates",
+        control="updates",
     ),
     Experiment(
         name="background_tasks",
         techniques=frozenset({"background_tasks"}),
-        question="How much sooner is a status update answered if those who watch the flight are told after?",
+        question="How much sooner is a status update answered if those who progress the flight are told after?",
         mix="updates",
         headline="p50_s",
-        elsewhere="single rows",
+        control="single rows",
     ),
     Experiment(
         name="async_io",
@@ -167,7 +167,7 @@ EXPERIMENTS: Final = (
         question="How long do others wait while a request calls the weather service?",
         mix="weather and flights",
         headline="flight.p95_s",
-        elsewhere="single rows",
+        control="single rows",
         upstream=(),
     ),
     Experiment(
@@ -176,7 +176,7 @@ EXPERIMENTS: Final = (
         question="What does keeping upstream connections spare?",
         mix="weather",
         headline="upstream_connects_per_request",
-        elsewhere="single rows",
+        control="single rows",
         upstream=(),
     ),
     Experiment(
@@ -186,7 +186,7 @@ EXPERIMENTS: Final = (
         mix="weather",
         headline="p99_s",
         costs=("error_share",),
-        elsewhere="single rows",
+        control="single rows",
         upstream=("--median-ms", "50", "--p99-ms", "6000"),
     ),
     Experiment(
@@ -195,7 +195,7 @@ EXPERIMENTS: Final = (
         question="How long do others wait while an itinerary is searched?",
         mix="itineraries and flights",
         headline="flight.p95_s",
-        elsewhere="single rows",
+        control="single rows",
     ),
     Experiment(
         name="task_queue",
@@ -204,7 +204,7 @@ EXPERIMENTS: Final = (
         mix="exports and flights",
         headline="export.p50_s",
         costs=("memory_bytes",),
-        elsewhere="single rows",
+        control="single rows",
         has_worker=True,
     ),
 )
@@ -218,8 +218,8 @@ TOGETHER: Final = Experiment(
     costs=("memory_bytes",),
 )
 
-NOTHING: Final = Experiment(
-    name="nothing",
+AA: Final = Experiment(
+    name="aa",
     techniques=frozenset(),
     question="Does the lab see a difference where there is none? Both arms have every technique.",
     mix="everyday",
@@ -230,12 +230,12 @@ NOTHING: Final = Experiment(
 BY_NAME: Final = {experiment.name: experiment for experiment in (*EXPERIMENTS, TOGETHER)}
 
 
-def chosen(names: Iterable[str]) -> list[Experiment]:
+def select_experiments(names: Iterable[str]) -> list[Experiment]:
     """Return the experiments of these techniques, arms, or `all`; raise `UnknownExperiment` for any other name."""
     wanted = list(dict.fromkeys(names)) or ["all"]
     if "all" in wanted:
         return [*BY_NAME.values()]
-    aliases = BY_NAME | {"optimized": TOGETHER, NOTHING.name: NOTHING}
+    aliases = BY_NAME | {"optimized": TOGETHER, AA.name: AA}
     unknown = set(wanted) - set(aliases)
     if unknown:
         raise UnknownExperiment(unknown, ["all", *aliases])

@@ -19,25 +19,25 @@ from lab.core.errors import ArmFailed
 from lab.core.servers import EMBEDDED, Servers
 from lab.experiments import Experiment
 from lab.load.generator import Generator
-from lab.measure.otlp_receiver import SpanInbox, span_inbox
-from lab.measure.rounds import Measured, Plan, Round, Watch, measure
-from lab.report.observers import Audience, Everyone, Part, Turn
+from lab.measure.otlp_receiver import OtlpReceiver, otlp_receiver
+from lab.measure.rounds import Measurement, Plan, Progress, Round, measure
+from lab.report.observers import CompositeObserver, Part, RunObserver, RunStep
 from lab.traffic.traffic import MIXES, WRITES, Request, typical_request
 from service.techniques import NAMES, arm_name
 
 PARTS: Final[dict[Part, str]] = {
     "techniques": "alone",
     "leave_one_out": "left out of everything",
-    "elsewhere": "where it should make no difference",
+    "control": "where it should make no difference",
 }
 
-NOBODY: Final = Everyone()
+NULL_OBSERVER: Final = CompositeObserver()
 
 QUICK: Final = Plan(
-    opened_s=1.6, fewest_requests=16, closed_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0
+    open_loop_s=1.6, fewest_requests=16, closed_loop_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0
 )
 THOROUGH: Final = Plan(
-    opened_s=5.0, fewest_requests=40, closed_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0
+    open_loop_s=5.0, fewest_requests=40, closed_loop_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0
 )
 
 
@@ -58,9 +58,9 @@ class Job:
         return {arm_name(techniques): techniques for techniques in both}
 
     @property
-    def turn(self) -> Turn:
-        """What an audience is told."""
-        return Turn(experiment=self.experiment.name, part=self.part, title=self.title)
+    def step(self) -> RunStep:
+        """What an observer is told."""
+        return RunStep(experiment=self.experiment.name, part=self.part, title=self.title)
 
     @property
     def label(self) -> str:
@@ -83,7 +83,7 @@ class RunOptions:
     plan: Plan
     servers: Servers = field(default_factory=lambda: Servers(EMBEDDED))
     leave_one_out: bool = False
-    elsewhere: bool = False
+    control: bool = False
 
 
 def jobs(experiments: Sequence[Experiment], options: RunOptions) -> Iterator[Job]:
@@ -92,8 +92,8 @@ def jobs(experiments: Sequence[Experiment], options: RunOptions) -> Iterator[Job
         yield Job(experiment=experiment, part="techniques")
         if options.leave_one_out and 0 < len(experiment.techniques) < len(NAMES):
             yield Job(experiment=experiment, part="leave_one_out")
-        if options.elsewhere and experiment.elsewhere:
-            yield Job(experiment=replace(experiment, mix=experiment.elsewhere, headline="p95_s"), part="elsewhere")
+        if options.control and experiment.control:
+            yield Job(experiment=replace(experiment, mix=experiment.control, headline="p95_s"), part="control")
 
 
 def empty_result(options: RunOptions) -> LabResult:
@@ -110,7 +110,7 @@ def empty_result(options: RunOptions) -> LabResult:
 
 
 async def run(
-    experiments: Sequence[Experiment], options: RunOptions, watch: Watch, audience: Audience = NOBODY
+    experiments: Sequence[Experiment], options: RunOptions, progress: Progress, observer: RunObserver = NULL_OBSERVER
 ) -> LabResult:
     """Return the result of all experiments; an interruption ends the run and keeps what was measured."""
     begun = monotonic()
@@ -118,8 +118,8 @@ async def run(
     try:
         async with Generator() as generator:
             for job in jobs(experiments, options):
-                watch.phase(job.title)
-                await _add(job, options, generator, result, watch=watch, audience=audience)
+                progress.status(job.title)
+                await _add(job, options, generator, result, progress=progress, observer=observer)
                 if result.is_interrupted:
                     break
     except asyncio.CancelledError:
@@ -129,24 +129,24 @@ async def run(
 
 
 async def _add(
-    job: Job, options: RunOptions, generator: Generator, result: LabResult, *, watch: Watch, audience: Audience
+    job: Job, options: RunOptions, generator: Generator, result: LabResult, *, progress: Progress, observer: RunObserver
 ) -> None:
     """Measure one experiment and put what it found into the result."""
-    if missing := options.servers.missing(job.experiment.needs):
-        result.skipped[job.label] = f"set {' and '.join(missing)}: {job.experiment.needed}"
+    if missing := options.servers.missing(job.experiment.required_settings):
+        result.skipped[job.label] = f"set {' and '.join(missing)}: {job.experiment.requirement}"
         return
-    await audience.begins(job.turn)
-    measured = await _measured(job, options, generator, watch)
+    await observer.on_start(job.step)
+    measured = await _measured(job, options, generator, progress)
     result.is_interrupted = measured.is_interrupted
     found = compared(job.experiment, measured, sides=job.sides) if measured.rounds else None
     if found is not None:
         getattr(result, job.part)[job.experiment.name] = found
     elif not measured.is_interrupted:
         result.skipped[job.label] = measured.failure
-    await audience.ended(job.turn, found)
+    await observer.on_end(job.step, found)
 
 
-async def _measured(job: Job, options: RunOptions, generator: Generator, watch: Watch) -> Measured:
+async def _measured(job: Job, options: RunOptions, generator: Generator, progress: Progress) -> Measurement:
     experiment = job.experiment
     off, on = job.sides
 
@@ -155,30 +155,30 @@ async def _measured(job: Job, options: RunOptions, generator: Generator, watch: 
 
     try:
         async with AsyncExitStack() as stack:
-            inbox = stack.enter_context(span_inbox())
-            settings = dict(inbox.settings)
+            receiver = stack.enter_context(otlp_receiver())
+            settings = dict(receiver.settings)
             if experiment.upstream is not None:
                 weather = upstream(experiment.upstream, data_dir=options.data_dir)
                 settings["WEATHER_URL"] = await stack.enter_async_context(weather)
             arms = _arms(job, options, settings)
             await stack.enter_async_context(running(arms))
             plan = replace(options.plan, mix=experiment.mix)
-            measured = await measure(arms, plan, generator, watch=watch, tight_enough=tight_enough)
+            measured = await measure(arms, plan, generator, progress=progress, tight_enough=tight_enough)
             if measured.rounds and not (measured.is_interrupted or measured.failure):
-                watch.phase(f"{job.title}: one request to each arm, traced")
-                await _trace(inbox, arms, typical_request(plan.mix, seed=plan.seed), into=measured)
+                progress.status(f"{job.title}: one request to each arm, traced")
+                await _trace(receiver, arms, typical_request(plan.mix, seed=plan.seed), into=measured)
             return measured
     except ArmFailed as error:
-        return Measured(failure=str(error))
+        return Measurement(failure=str(error))
     except asyncio.CancelledError:
-        return Measured(is_interrupted=True)
+        return Measurement(is_interrupted=True)
 
 
-async def _trace(inbox: SpanInbox, arms: Sequence[Arm], request: Request, *, into: Measured) -> None:
+async def _trace(receiver: OtlpReceiver, arms: Sequence[Arm], request: Request, *, into: Measurement) -> None:
     """Add what the arms' spans tell of the request; an interruption keeps what was measured before."""
     try:
         for arm in arms:
-            trace = await inbox.trace_of(arm, request)
+            trace = await receiver.trace_of(arm, request)
             if trace is not None:
                 into.traces[arm.name] = trace
     except asyncio.CancelledError:

@@ -20,7 +20,7 @@ from grafana.thresholds import neutral
 VERDICTS: Final = {"1": ("helps", GOOD), "0": ("no difference seen", QUIET), "-1": ("hurts", BAD)}
 ANSWERS: Final = {"1": ("yes", GOOD), "0": ("no", BAD)}
 SAME: Final = "on (experiment, part, metric)"
-DECIDES: Final = f"and {SAME} lab_effect_deciding == 1"
+DECIDES: Final = f"and {SAME} lab_effect_headline == 1"
 ALONE: Final = 'part="techniques"'
 BY_METRIC: Final = {"experiment": "Experiment", "metric": "Metric"}
 ABSENT: Final = "no result is scraped"
@@ -35,7 +35,7 @@ def dashboard() -> Dashboard:
         sections=[
             Section(title="", panels=[_effects(), _ranked()]),
             Section(title="Before and after", panels=_values()),
-            Section(title="What it costs, and where nothing should change", panels=[_costs(), _elsewhere()]),
+            Section(title="What it costs, and where nothing should change", panels=[_costs(), _negative_controls()]),
             Section(title="Every technique missing from all the others", panels=[_left_out(), _how_to(), _running()]),
         ],
         variables=("datasource",),
@@ -56,7 +56,7 @@ def _interval(where: str, *, matching: str = DECIDES, by: str = "experiment, met
 
 def _effects() -> Builder[Panel]:
     def of_experiment(name: str, scale: str = "") -> str:
-        deciding = "max by (experiment, part, metric) (lab_effect_deciding == 1)"
+        deciding = "max by (experiment, part, metric) (lab_effect_headline == 1)"
         return (
             "max by (experiment, metric) "
             f"({deciding} * on (experiment, part) group_left () lab_experiment_{name}{{{ALONE}}}{scale})"
@@ -144,16 +144,16 @@ def _costs() -> Builder[Panel]:
     )
 
 
-def _elsewhere() -> Builder[Panel]:
+def _negative_controls() -> Builder[Panel]:
     return (
         table(
             "Where it should make no difference",
             "The same arms under traffic that the technique does not touch. Good is no difference seen in every row: "
             "anything else says that the arms differ in more than the technique, or that the machine was busy.",
-            *_interval('part="elsewhere"'),
+            *_interval('part="control"'),
             key=BY_METRIC,
         )
-        .no_value("not measured; flightdeck lab run --elsewhere does")
+        .no_value("not measured; flightdeck lab run --control does")
         .span(12)
         .height(10)
     )

@@ -11,7 +11,7 @@ from lab.core.errors import BadTarget
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drift:
+class ResultDiff:
     """An effect in two runs."""
 
     technique: str
@@ -45,10 +45,12 @@ def read(path: Path) -> LabResult:
     return result
 
 
-def drift(earlier: LabResult, later: LabResult) -> list[Drift]:
+def result_diffs(earlier: LabResult, later: LabResult) -> list[ResultDiff]:
     """Return the deciding metric of every technique that both runs measured alone."""
     return [
-        Drift(technique=name, metric=was.headline, earlier=was.metrics[was.headline], later=now.metrics[was.headline])
+        ResultDiff(
+            technique=name, metric=was.headline, earlier=was.metrics[was.headline], later=now.metrics[was.headline]
+        )
         for name, was in earlier.techniques.items()
         if (now := later.techniques.get(name)) is not None
         and was.headline in was.metrics

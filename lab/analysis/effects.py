@@ -69,10 +69,10 @@ class _Pool:
 
 def effect_of(metric: Metric, rounds: Sequence[Round], *, off: str, on: str, confidence: float = 0.95) -> Effect:
     """Return the effect from the rounds in which both arms tell; without an interval where rounds tell nothing new."""
-    pairs = [(metric.of(r.slots[off]), metric.of(r.slots[on])) for r in rounds]
+    pairs = [(metric.of(r.arms[off]), metric.of(r.arms[on])) for r in rounds]
     both = [(before, after) for before, after in pairs if before is not None and after is not None]
     if metric.quantile is not None and both:
-        before, after = ([metric.quantile.of(r.slots[arm]) for r in rounds] for arm in (off, on))
+        before, after = ([metric.quantile.of(r.arms[arm]) for r in rounds] for arm in (off, on))
         return quantile_effect(before, after, metric.quantile.share, confidence=confidence)
     if metric.varies_by_round and (both or not pairs):
         return paired_effect(
@@ -80,7 +80,7 @@ def effect_of(metric: Metric, rounds: Sequence[Round], *, off: str, on: str, con
             [after for _, after in both],
             better=metric.better,
             confidence=confidence,
-            trials_on=float(sum(r.slots[on].opened.answers.total() for r in rounds)),
+            trials_on=float(sum(r.arms[on].open_loop.responses.total() for r in rounds)),
         )
     return _without_interval(metric, pairs)
 

@@ -10,7 +10,7 @@ from lab.analysis.statistics import MIN_ROUNDS
 from lab.experiments import Experiment
 from lab.load.recording import Recording
 from lab.measure.metric import metric_named
-from lab.measure.rounds import Measured, Round
+from lab.measure.rounds import Measurement, Round
 
 TIGHT_FACTOR: Final = 1.1
 """An interval that ends within a tenth of the ratio is tight enough."""
@@ -36,12 +36,12 @@ def is_tight(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bo
     return effect.interval.widest_factor(effect.ratio) <= max(TIGHT_FACTOR, float(whole**TIGHT_POWER))
 
 
-def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, frozenset[str]]) -> ExperimentResult:
+def compared(experiment: Experiment, measured: Measurement, *, sides: Mapping[str, frozenset[str]]) -> ExperimentResult:
     """Return the result of two of the measured arms, named with their techniques: first without, then with."""
     off, on = sides
     before, after, metrics, rounds = summarised(measured, sides=sides, headline=experiment.headline)
     headline = metrics.get(experiment.headline)
-    is_refused = any(_refused(_slots(measured, arm)) for arm in sides)
+    is_refused = any(_refused(_arm_rounds(measured, arm)) for arm in sides)
     return ExperimentResult(
         name=experiment.name,
         title=experiment.title,
@@ -63,21 +63,21 @@ def compared(experiment: Experiment, measured: Measured, *, sides: Mapping[str, 
     )
 
 
-def _refused(slots: Sequence[Recording]) -> Counter[int]:
+def _refused(arm_rounds: Sequence[Recording]) -> Counter[int]:
     """Return how often each 4xx was answered that none of the lab's requests deserves; a few 404 are answers."""
     refused = Counter[int]()
-    for slot in slots:
-        refused.update({status: count for status, count in slot.statuses.items() if 400 <= status < 500})
-    if refused[404] <= MOST_NOT_FOUND * sum(slot.requests for slot in slots):
+    for arm_round in arm_rounds:
+        refused.update({status: count for status, count in arm_round.statuses.items() if 400 <= status < 500})
+    if refused[404] <= MOST_NOT_FOUND * sum(arm_round.requests for arm_round in arm_rounds):
         del refused[404]
     return refused
 
 
-def _slots(measured: Measured, arm: str) -> list[Recording]:
-    return [round_.slots[arm].opened for round_ in measured.rounds]
+def _arm_rounds(measured: Measurement, arm: str) -> list[Recording]:
+    return [round_.arms[arm].open_loop for round_ in measured.rounds]
 
 
-def _notes(measured: Measured, headline: str, *, off: str, on: str) -> Iterator[str]:
+def _notes(measured: Measurement, headline: str, *, off: str, on: str) -> Iterator[str]:
     rounds = len(measured.rounds)
     if measured.is_interrupted:
         yield f"Interrupted after {rounds} rounds; the figures are of those."
@@ -101,9 +101,12 @@ def _notes(measured: Measured, headline: str, *, off: str, on: str) -> Iterator[
     if rounds < MIN_ROUNDS:
         yield f"Fewer than {MIN_ROUNDS} rounds give no interval, and without one nothing is claimed."
     for name in (off, on):
-        slots = _slots(measured, name)
-        errors, requests = sum(slot.server_errors for slot in slots), sum(slot.requests for slot in slots)
-        refused = _refused(slots)
+        arm_rounds = _arm_rounds(measured, name)
+        errors, requests = (
+            sum(arm_round.server_errors for arm_round in arm_rounds),
+            sum(arm_round.requests for arm_round in arm_rounds),
+        )
+        refused = _refused(arm_rounds)
         if refused:
             status, _ = refused.most_common(1)[0]
             yield (

@@ -10,8 +10,8 @@ from lab.analysis.environment import Environment
 from lab.analysis.statistics import Effect, Verdict
 from lab.analysis.sweep_result import SweepResult
 from lab.load.latencies import Latencies
-from lab.measure.metric import METRICS, SPECIAL, Better, Metric, Slot, metrics_of_kind
-from lab.measure.rounds import Measured
+from lab.measure.metric import METRICS, SPECIAL, ArmRound, Better, Metric, metrics_of_kind
+from lab.measure.rounds import Measurement
 from lab.measure.trace import TraceResult
 
 DECIDING: Final = 0.95
@@ -20,7 +20,7 @@ ACCOMPANYING: Final = 0.995
 """Of every other metric: there are about ten, and all their intervals together shall hold in 19 of 20 runs."""
 OF_MANY: Final = 0.999
 """Of metrics of one kind of request, and of every metric of two equal arms: all forty of them shall hold together."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Grows when a reader of an older version would misread a newer one."""
 
 
@@ -139,7 +139,7 @@ class LabResult(BaseModel):
     """Each alone: nothing against nothing but it."""
     leave_one_out: dict[str, ExperimentResult] = {}
     """Each missing from everything: everything but it against everything."""
-    elsewhere: dict[str, ExperimentResult] = {}
+    control: dict[str, ExperimentResult] = {}
     """Each under traffic where it should make no difference."""
     sweeps: dict[str, SweepResult] = {}
     """Settings over their range, by the name of the sweep."""
@@ -148,12 +148,12 @@ class LabResult(BaseModel):
 
 
 def summarised(
-    measured: Measured, *, sides: Mapping[str, frozenset[str]], headline: str
+    measured: Measurement, *, sides: Mapping[str, frozenset[str]], headline: str
 ) -> tuple[ArmResult, ArmResult, dict[str, MetricResult], list[RoundResult]]:
     """Return both arms, the effects, and the rounds of a measurement; the sides are named with their techniques."""
     off, on = sides
-    slots = [slot for round_ in measured.rounds for slot in round_.slots.values()]
-    kinds = sorted({kind for slot in slots for kind in slot.opened.answers})
+    arm_rounds = [arm_round for round_ in measured.rounds for arm_round in round_.arms.values()]
+    kinds = sorted({kind for arm_round in arm_rounds for kind in arm_round.open_loop.responses})
     special = [metric for metric in SPECIAL if metric.name == headline]
     metrics = [*METRICS, *special, *(metric for kind in kinds if len(kinds) > 1 for metric in metrics_of_kind(kind))]
     results = {}
@@ -163,7 +163,7 @@ def summarised(
         if effect.rounds:
             results[metric.name] = MetricResult.of(metric, effect, confidence=confidence)
     rounds = [
-        RoundResult(at_s=r.at_s, off=_values(metrics, r.slots[off]), on=_values(metrics, r.slots[on]))
+        RoundResult(at_s=r.at_s, off=_values(metrics, r.arms[off]), on=_values(metrics, r.arms[on]))
         for r in measured.rounds
     ]
     before, after = (_arm(measured, name, sorted(techniques)) for name, techniques in sides.items())
@@ -179,21 +179,21 @@ def _confidence(metric: str, *, headline: str, is_equal: bool) -> float:
     return OF_MANY if "." in metric else ACCOMPANYING
 
 
-def _values(metrics: list[Metric], slot: Slot) -> dict[str, float]:
-    return {metric.name: value for metric in metrics if (value := metric.of(slot)) is not None}
+def _values(metrics: list[Metric], arm_round: ArmRound) -> dict[str, float]:
+    return {metric.name: value for metric in metrics if (value := metric.of(arm_round)) is not None}
 
 
-def _arm(measured: Measured, name: str, techniques: list[str]) -> ArmResult:
-    slots = [round_.slots[name] for round_ in measured.rounds]
+def _arm(measured: Measurement, name: str, techniques: list[str]) -> ArmResult:
+    arm_rounds = [round_.arms[name] for round_ in measured.rounds]
     latencies: dict[str, Latencies] = {}
-    for slot in slots:
-        for kind, recorded in slot.opened.latencies.items():
+    for arm_round in arm_rounds:
+        for kind, recorded in arm_round.open_loop.latencies.items():
             latencies.setdefault(kind, Latencies()).add(recorded)
     return ArmResult(
         name=name,
         techniques=techniques,
-        requests=sum(slot.opened.requests for slot in slots),
-        server_errors=sum(slot.opened.server_errors for slot in slots),
+        requests=sum(arm_round.open_loop.requests for arm_round in arm_rounds),
+        server_errors=sum(arm_round.open_loop.server_errors for arm_round in arm_rounds),
         capacity_per_s=measured.capacity_per_s.get(name),
         latencies={kind: recorded.encode() for kind, recorded in latencies.items()},
         trace=measured.traces.get(name),

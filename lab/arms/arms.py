@@ -12,8 +12,8 @@ from typing import Final
 
 import httpx
 
-from lab.arms.databases import DATABASES, borrow
-from lab.arms.process import FLIGHTDECK, TetheredProcess, free_ports
+from lab.arms.databases import DATABASES, clone_databases
+from lab.arms.process import FLIGHTDECK, SupervisedProcess, free_ports
 from lab.core.errors import ArmFailed
 from lab.core.snapshot import Snapshot
 
@@ -68,8 +68,8 @@ class Arm:
         self._data_dir = data_dir
         self._writes = writes
         self._command = command
-        self._process = TetheredProcess(spec.name)
-        self._worker = TetheredProcess(f"{spec.name}'s worker")
+        self._process = SupervisedProcess(spec.name)
+        self._worker = SupervisedProcess(f"{spec.name}'s worker")
         self._copies: Path | None = None
         self._client = httpx.AsyncClient(timeout=10.0)
 
@@ -83,7 +83,7 @@ class Arm:
         if self._writes:
             self._copies = Path(tempfile.mkdtemp(prefix="lab-", dir=self._data_dir))
             own = DATABASES[0] if "indexes" in self.spec.techniques else DATABASES[1]
-            await asyncio.to_thread(borrow, self._data_dir, self._copies, written=own)
+            await asyncio.to_thread(clone_databases, self._data_dir, self._copies, written=own)
         port, metrics_port, worker_port = free_ports(3)
         self.url = f"http://127.0.0.1:{port}"
         self.metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"

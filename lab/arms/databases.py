@@ -9,7 +9,7 @@ DATABASES: Final = ("flightdeck.db", "flightdeck-unindexed.db")
 """With secondary indexes, and without."""
 
 
-def borrow(original: Path, directory: Path, *, written: str = "") -> None:
+def clone_databases(original: Path, directory: Path, *, written: str = "") -> None:
     """Give the directory both databases of the original one: links, but a copy of the one that is written."""
     for name in DATABASES:
         if name == written:

@@ -22,7 +22,7 @@ LOG_BYTES: Final = 8192
 """Read of the log of a process that failed."""
 
 
-class TetheredProcess:
+class SupervisedProcess:
     """A command that runs until `stop`, or until this process ends in whatever way."""
 
     def __init__(self, name: str) -> None:

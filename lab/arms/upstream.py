@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.arms.process import FLIGHTDECK, TetheredProcess, free_ports
+from lab.arms.process import FLIGHTDECK, SupervisedProcess, free_ports
 
 START_S: Final = 30.0
 POLL_S: Final = 0.05
@@ -16,7 +16,7 @@ POLL_S: Final = 0.05
 @asynccontextmanager
 async def upstream(options: Sequence[str], *, data_dir: Path) -> AsyncIterator[str]:
     """Run the weather service with these options; give its URL. Raise `ArmFailed` if it does not start."""
-    process = TetheredProcess("upstream")
+    process = SupervisedProcess("upstream")
     (port,) = free_ports(1)
     try:
         await process.start(
@@ -29,7 +29,7 @@ async def upstream(options: Sequence[str], *, data_dir: Path) -> AsyncIterator[s
         await process.stop()
 
 
-async def _listening(process: TetheredProcess, port: int) -> None:
+async def _listening(process: SupervisedProcess, port: int) -> None:
     try:
         async with asyncio.timeout(START_S):
             while True:

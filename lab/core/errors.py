@@ -25,7 +25,7 @@ class ArmFailed(LabError):
     """An arm did not start, or ended while it was measured."""
 
     def __init__(self, arm: str, what: str, log: str | None) -> None:
-        """Take the end of its log, or None where it runs elsewhere and nobody here has one."""
+        """Take the end of its log, or None where it runs control and nobody here has one."""
         self.arm = arm
         if log is None:
             super().__init__(f"{arm} {what}")

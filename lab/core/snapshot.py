@@ -1,4 +1,4 @@
-"""What a service says about itself: its metrics page, read before and after a stretch of load."""
+"""What a service says about itself: its metrics page, read before and after a phase of load."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

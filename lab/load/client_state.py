@@ -1,4 +1,4 @@
-"""What clients remember between requests: validators and the way to the next page. One memory per arm."""
+"""What clients remember between requests: validators and the way to the next page. One state per arm."""
 
 import re
 import zlib
@@ -23,10 +23,10 @@ NEXT_CURSOR: Final = re.compile(rb'"next"\s*:\s*"([^"]+)"\s*\}\s*$')
 LARGEST_PAGE_BYTES: Final = 200_000
 """A larger answer is a whole list, which has no next page."""
 REMEMBERED: Final = 2000
-"""Validators, and cursors, that one memory keeps: the newest."""
+"""Validators, and cursors, that one state keeps: the newest."""
 
 
-class Memory:
+class ClientState:
     """Turns a request of the traffic model into what goes on the wire, and learns from the answer."""
 
     def __init__(self, *, token: str = "") -> None:
@@ -54,11 +54,11 @@ class Memory:
             headers.append(("authorization", f"Bearer {self.token}"))
         return headers
 
-    def wants_body(self, request: Request) -> bool:
+    def needs_body(self, request: Request) -> bool:
         """Return whether the answer's body leads somewhere: only a list has a next page."""
         return request.walk is not None
 
-    def learn(self, request: Request, target: str, *, etag: str, encoding: str, body: bytes) -> None:
+    def update(self, request: Request, target: str, *, etag: str, encoding: str, body: bytes) -> None:
         """Remember the validator and the cursor of a 200 answer."""
         if etag and request.client.keeps_etags:
             self._etags[request.client.number, target] = etag

@@ -7,9 +7,9 @@ from time import monotonic
 from typing import Final
 
 from lab.core.address import Address
-from lab.load.client_state import Memory
+from lab.load.client_state import ClientState
 from lab.load.load import Driver
-from lab.load.load_model import Stretch
+from lab.load.load_model import Phase
 from lab.load.recording import Recording
 from lab.traffic.traffic import Request, Traffic, seeded
 
@@ -19,7 +19,7 @@ MOST_UNDER_WAY: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class SteadyLoad:
+class ContinuousLoad:
     """What to send: every arm gets the same requests at the same moments."""
 
     arms: Mapping[str, str]
@@ -46,7 +46,7 @@ class SteadyLoad:
 
 
 @dataclass(kw_only=True)
-class Seen:
+class ArmStats:
     """What an arm showed: since the last time, and altogether."""
 
     now: Recording = field(default_factory=lambda: Recording(duration_s=0))
@@ -54,18 +54,18 @@ class Seen:
     under_way: int = 0
 
 
-async def keep_busy(load: SteadyLoad, *, shown: Callable[[float, Mapping[str, Seen]], None]) -> dict[str, Seen]:
+async def run(load: ContinuousLoad, *, shown: Callable[[float, Mapping[str, ArmStats]], None]) -> dict[str, ArmStats]:
     """Return what every arm showed; `shown` gets the seconds since the start and what was seen, again and again.
 
     A cancellation ends it and keeps what was seen. Raise `BadTarget` for a URL that is none.
     """
     addresses = {name: Address.of(url) for name, url in load.arms.items()}
-    stretch = Stretch(duration_s=load.duration_s)
+    phase = Phase(duration_s=load.duration_s)
     drivers = {
-        name: Driver(address, load.requests(), stretch, Memory(token=load.token), most_under_way=MOST_UNDER_WAY)
+        name: Driver(address, load.requests(), phase, ClientState(token=load.token), most_under_way=MOST_UNDER_WAY)
         for name, address in addresses.items()
     }
-    seen = {name: Seen() for name in drivers}
+    seen = {name: ArmStats() for name in drivers}
     begun = monotonic()
     running = [asyncio.create_task(driver.run_open(load.arrivals())) for driver in drivers.values()]
     try:
@@ -86,7 +86,7 @@ async def keep_busy(load: SteadyLoad, *, shown: Callable[[float, Mapping[str, Se
     return seen
 
 
-def _take(drivers: Mapping[str, Driver], seen: Mapping[str, Seen], *, seconds: float) -> None:
+def _take(drivers: Mapping[str, Driver], seen: Mapping[str, ArmStats], *, seconds: float) -> None:
     for name, driver in drivers.items():
         each = seen[name]
         each.now = driver.taken()

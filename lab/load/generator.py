@@ -16,9 +16,9 @@ from typing import Any, Final, Self
 
 from lab.core.address import Address
 from lab.core.errors import LabError
-from lab.load.client_state import Memory
+from lab.load.client_state import ClientState
 from lab.load.load import drive
-from lab.load.load_model import ClosedLoop, OpenLoop, Pace, Stretch
+from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
 from lab.load.recording import Recording
 from lab.traffic.traffic import Request, Traffic, population, seeded
 
@@ -27,14 +27,14 @@ PRIORITY: Final = -10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """One stretch of load on one arm."""
+class LoadCommand:
+    """One phase of load on one arm."""
 
     arm: str
-    """Whose memory to use: each arm's clients remember what that arm told them."""
+    """Whose state to use: each arm's clients remember what that arm told them."""
     url: str
-    pace: Pace
-    stretch: Stretch
+    model: LoadModel
+    phase: Phase
     stream: int
     """Which requests and arrivals: the same number gives every arm the same."""
     mix: str = ""
@@ -44,16 +44,16 @@ class Order:
     token: str = ""
 
     def encode(self) -> bytes:
-        """Return the order as a line."""
-        return json.dumps(asdict(self) | {"kind": type(self.pace).__name__}).encode() + b"\n"
+        """Return the command as a line."""
+        return json.dumps(asdict(self) | {"kind": type(self.model).__name__}).encode() + b"\n"
 
     @classmethod
     def decode(cls, line: bytes) -> Self:
-        """Return the order that `encode` wrote."""
+        """Return the command that `encode` wrote."""
         data: dict[str, Any] = json.loads(line)
-        pace = {pace.__name__: pace for pace in (OpenLoop, ClosedLoop)}[data.pop("kind")](**data.pop("pace"))
+        model = {model.__name__: model for model in (OpenLoop, ClosedLoop)}[data.pop("kind")](**data.pop("model"))
         targets = tuple((method, target) for method, target in data.pop("targets"))
-        return cls(pace=pace, stretch=Stretch(**data.pop("stretch")), targets=targets, **data)
+        return cls(model=model, phase=Phase(**data.pop("phase")), targets=targets, **data)
 
     def requests(self) -> Iterator[Request]:
         """Return the requests to send."""
@@ -70,7 +70,7 @@ class Order:
             yield Request(f"{method} {target}", method, target, client)
 
 
-Memories = dict[tuple[str, str, str], Memory]
+ClientStates = dict[tuple[str, str, str], ClientState]
 """What clients remember, by arm, its address and its token."""
 
 
@@ -86,7 +86,7 @@ class Generator:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
-            start_new_session=True,  # Ctrl-C is for the lab, which ends its children in order
+            start_new_session=True,  # Ctrl-C is for the lab, which ends its children in command
         )
         return self
 
@@ -102,12 +102,12 @@ class Generator:
             process.kill()
             await process.wait()
 
-    async def drive(self, order: Order) -> Recording:
-        """Return what the order recorded; raise `LabError` where it cannot be driven."""
+    async def drive(self, command: LoadCommand) -> Recording:
+        """Return what the command recorded; raise `LabError` where it cannot be driven."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise RuntimeError("the generator is not running")
-        process.stdin.write(order.encode())
+        process.stdin.write(command.encode())
         await process.stdin.drain()
         line = await process.stdout.readline()
         if not line:
@@ -118,16 +118,16 @@ class Generator:
         return Recording.from_json(answer)
 
 
-async def serve_orders() -> None:
+async def serve_commands() -> None:
     """Carry out the orders on standard input until it ends, even in the middle of one."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    memories: Memories = {}
+    states: ClientStates = {}
     following = asyncio.create_task(reader.readline())
     while line := await following:
         following = asyncio.create_task(reader.readline())
-        carried_out = asyncio.create_task(_carry_out(Order.decode(line), memories))
+        carried_out = asyncio.create_task(_carry_out(LoadCommand.decode(line), states))
         await asyncio.wait({following, carried_out}, return_when=asyncio.FIRST_COMPLETED)
         if not carried_out.done():  # the input ended, or someone gave two orders at once
             carried_out.cancel()
@@ -136,15 +136,15 @@ async def serve_orders() -> None:
         sys.stdout.flush()
 
 
-async def _carry_out(order: Order, memories: Memories) -> dict[str, Any]:
+async def _carry_out(command: LoadCommand, states: ClientStates) -> dict[str, Any]:
     # An arm of the same name in the next experiment is another process, with another token and other answers.
-    memory = memories.setdefault((order.arm, order.url, order.token), Memory(token=order.token))
+    state = states.setdefault((command.arm, command.url, command.token), ClientState(token=command.token))
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection in the middle would be measured as the service's
     try:
         recording = await drive(
-            Address.of(order.url), order.requests(), order.pace, order.stretch, memory=memory, seed=order.stream
+            Address.of(command.url), command.requests(), command.model, command.phase, state=state, seed=command.stream
         )
     except LabError as error:
         return {"error": str(error)}
@@ -164,6 +164,6 @@ if __name__ == "__main__":
     try:
         import uvloop
 
-        uvloop.run(serve_orders())
+        uvloop.run(serve_commands())
     except ImportError:
-        asyncio.run(serve_orders())
+        asyncio.run(serve_commands())

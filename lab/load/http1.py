@@ -12,8 +12,8 @@ from httptools import HttpParserError, HttpResponseParser
 
 from lab.core.address import Address
 
-UNANSWERED: Final = 0
-"""The status of an exchange that got no answer."""
+NO_RESPONSE: Final = 0
+"""The status of an pending that got no answer."""
 
 
 def encode(
@@ -29,7 +29,7 @@ def encode(
 
 
 @dataclass(slots=True, eq=False)
-class Exchange:
+class PendingRequest:
     """A request on its way and what came back; times are the event loop's."""
 
     data: bytes
@@ -38,7 +38,7 @@ class Exchange:
     bytes_per_s: float | None = None
     sent: float = 0.0
     finished: float = 0.0
-    status: int = UNANSWERED
+    status: int = NO_RESPONSE
     received_bytes: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
     body: bytearray = field(default_factory=bytearray)
@@ -46,30 +46,30 @@ class Exchange:
 
 
 class Connection(asyncio.Protocol):
-    """One connection that carries one exchange at a time and is kept for the next."""
+    """One connection that carries one pending at a time and is kept for the next."""
 
-    def __init__(self, finished: Callable[["Connection", Exchange], None]) -> None:
+    def __init__(self, finished: Callable[["Connection", PendingRequest], None]) -> None:
         self._finished = finished
         self._loop = asyncio.get_running_loop()
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
-        self._exchange: Exchange | None = None
+        self._pending_request: PendingRequest | None = None
         self.carried = 0
 
     @property
     def is_open(self) -> bool:
-        """Return whether another exchange can be started."""
+        """Return whether another pending can be started."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def start(self, exchange: Exchange) -> None:
-        """Send the exchange's request; `finished` is called when the answer is complete or can never be."""
+    def start(self, pending: PendingRequest) -> None:
+        """Send the pending's request; `finished` is called when the answer is complete or can never be."""
         assert self._transport is not None  # noqa: S101 a pool starts exchanges on open connections only
-        self._exchange = exchange
-        exchange.sent = self._loop.time()
-        self._transport.write(exchange.data)
+        self._pending_request = pending
+        pending.sent = self._loop.time()
+        self._transport.write(pending.data)
 
     def close(self) -> None:
-        """Give the connection up; an exchange under way is finished as unanswered."""
+        """Give the connection up; an pending under way is finished as unanswered."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -79,13 +79,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read the answer, on a slow link after the time it takes; asyncio calls this."""
-        exchange = self._exchange
-        if exchange is None or exchange.bytes_per_s is None:
+        pending = self._pending_request
+        if pending is None or pending.bytes_per_s is None:
             self._feed(data)
             return
         assert self._transport is not None  # noqa: S101 data came over it
         self._transport.pause_reading()
-        self._loop.call_later(len(data) / exchange.bytes_per_s, self._feed_slowly, data)
+        self._loop.call_later(len(data) / pending.bytes_per_s, self._feed_slowly, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Finish what can no longer be answered; asyncio calls this."""
@@ -94,28 +94,28 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; the parser calls this."""
-        if self._exchange is not None:
-            self._exchange.headers[name.lower()] = value
+        if self._pending_request is not None:
+            self._pending_request.headers[name.lower()] = value
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body where somebody wants it; the parser calls this."""
-        if self._exchange is not None and self._exchange.keeps_body:
-            self._exchange.body += body
+        if self._pending_request is not None and self._pending_request.keeps_body:
+            self._pending_request.body += body
 
     def on_message_complete(self) -> None:
-        """Finish the exchange; the parser calls this."""
+        """Finish the pending; the parser calls this."""
         status = self._parser.get_status_code()
         if status < 200:  # a hint ahead of the answer
             return
-        if self._exchange is not None:
-            self._exchange.status = status
+        if self._pending_request is not None:
+            self._pending_request.status = status
         if not self._parser.should_keep_alive() and self._transport is not None:
             self._transport.close()
         self._finish("")
 
     def _feed(self, data: bytes) -> None:
-        if self._exchange is not None:
-            self._exchange.received_bytes += len(data)
+        if self._pending_request is not None:
+            self._pending_request.received_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
@@ -128,9 +128,9 @@ class Connection(asyncio.Protocol):
             self._feed(data)
 
     def _finish(self, error: str) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
+        pending, self._pending_request = self._pending_request, None
+        if pending is not None:
             self.carried += 1
-            exchange.error = error
-            exchange.finished = self._loop.time()
-            self._finished(self, exchange)
+            pending.error = error
+            pending.finished = self._loop.time()
+            self._finished(self, pending)

@@ -1,4 +1,4 @@
-"""Latencies, recorded in constant memory and merged without loss (HdrHistogram)."""
+"""Latencies, recorded in constant state and merged without loss (HdrHistogram)."""
 
 from typing import Final, Self
 

@@ -14,14 +14,14 @@ from time import process_time
 from typing import Final
 
 from lab.core.address import Address
-from lab.load.client_state import Memory
-from lab.load.http1 import UNANSWERED, Connection, Exchange, encode
-from lab.load.load_model import ClosedLoop, OpenLoop, Pace, Stretch
-from lab.load.recording import NO_ANSWER, Recording
+from lab.load.client_state import ClientState
+from lab.load.http1 import NO_RESPONSE, Connection, PendingRequest, encode
+from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
+from lab.load.recording import TIMED_OUT, Recording
 from lab.traffic.traffic import Request
 
 SPIN_S: Final = 0.002
-"""Timers of an event loop are right to a millisecond or two; the last stretch before a send is polled."""
+"""Timers of an event loop are right to a millisecond or two; the last phase before a send is polled."""
 MOST_CONNECTIONS: Final = 500
 RECONNECT_S: Final = 0.05
 """A closed loop asks no faster than this where nobody listens."""
@@ -29,8 +29,8 @@ HELD_BACK: Final = "not sent, too many unanswered"
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Sent(Exchange):
-    """An exchange that knows which request it carries."""
+class Sent(PendingRequest):
+    """An pending that knows which request it carries."""
 
     request: Request
     target: str
@@ -39,16 +39,16 @@ class Sent(Exchange):
 
 
 async def drive(
-    address: Address, requests: Iterator[Request], pace: Pace, stretch: Stretch, *, memory: Memory, seed: int = 0
+    address: Address, requests: Iterator[Request], model: LoadModel, phase: Phase, *, state: ClientState, seed: int = 0
 ) -> Recording:
-    """Return what driving the requests at the pace recorded; the seed decides the arrivals."""
-    driver = Driver(address, requests, stretch, memory)
+    """Return what driving the requests at the model recorded; the seed decides the arrivals."""
+    driver = Driver(address, requests, phase, state)
     cpu = process_time()
     try:
-        if isinstance(pace, OpenLoop):
-            await driver.run_open(pace.arrivals_within(stretch.warm_up_s + stretch.duration_s, seed))
+        if isinstance(model, OpenLoop):
+            await driver.run_open(model.arrivals_within(phase.warm_up_s + phase.duration_s, seed))
         else:
-            await driver.run_closed(pace)
+            await driver.run_closed(model)
     finally:
         await driver.close()
     driver.recording.generator_cpu_s = process_time() - cpu
@@ -56,26 +56,26 @@ async def drive(
 
 
 class Driver:
-    """One stretch of load: its connections, its clock, what it recorded."""
+    """One phase of load: its connections, its clock, what it recorded."""
 
     def __init__(
         self,
         address: Address,
         requests: Iterator[Request],
-        stretch: Stretch,
-        memory: Memory,
+        phase: Phase,
+        state: ClientState,
         *,
         most_under_way: int | None = None,
     ) -> None:
-        self.recording = Recording(duration_s=stretch.duration_s)
+        self.recording = Recording(duration_s=phase.duration_s)
         self._most_under_way = most_under_way
         self._address = address
         self._requests = requests
-        self._stretch = stretch
-        self._memory = memory
+        self._phase = phase
+        self._state = state
         self._loop = asyncio.get_running_loop()
-        self._begin = self._loop.time() + stretch.warm_up_s
-        self._end = self._begin + stretch.duration_s
+        self._begin = self._loop.time() + phase.warm_up_s
+        self._end = self._begin + phase.duration_s
         self._idle: list[Connection] = []
         self._connections: set[Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
@@ -99,16 +99,16 @@ class Driver:
 
     async def run_open(self, arrivals: Iterator[float]) -> None:
         """Send when requests are due, in seconds from the start, until the end; then wait for the last answers."""
-        started = self._begin - self._stretch.warm_up_s
+        started = self._begin - self._phase.warm_up_s
         due = (started + arrival for arrival in arrivals)
         self._has_unsent = True
         self._tick(next(due, None), due)
         await self._finish()
 
-    async def run_closed(self, pace: ClosedLoop) -> None:
+    async def run_closed(self, model: ClosedLoop) -> None:
         """Keep every client busy until the end, then wait for the last answers."""
         self._is_closed_loop = True
-        for request in islice(self._requests, pace.clients):
+        for request in islice(self._requests, model.clients):
             self._send(request, self._loop.time())
         await self._finish()
 
@@ -129,7 +129,7 @@ class Driver:
         self.recording.backlog = sum(sent.is_measured and sent.bytes_per_s is None for sent in self._pending)
         if self._pending or self._has_unsent:
             try:
-                async with asyncio.timeout(self._stretch.drain_s):
+                async with asyncio.timeout(self._phase.drain_s):
                     await self._drained.wait()
             except TimeoutError:
                 self._give_up()
@@ -139,7 +139,7 @@ class Driver:
         now = self._loop.time()
         for sent in self._pending:
             if sent.is_measured:
-                self._record(sent, now, NO_ANSWER)
+                self._record(sent, now, TIMED_OUT)
         self._pending.clear()
 
     def _tick(self, due: float | None, arrivals: Iterator[float]) -> None:
@@ -162,11 +162,11 @@ class Driver:
         if self._most_under_way is not None and len(self._pending) >= self._most_under_way:
             self.recording.failures[HELD_BACK] += 1
             return
-        target = self._memory.target(request)
+        target = self._state.target(request)
         sent = Sent(
-            data=encode(request.method, self._address, target, self._memory.headers(request, target), request.body),
+            data=encode(request.method, self._address, target, self._state.headers(request, target), request.body),
             intended=intended,
-            keeps_body=self._memory.wants_body(request),
+            keeps_body=self._state.needs_body(request),
             bytes_per_s=request.client.link_bytes_per_s,
             request=request,
             target=target,
@@ -208,9 +208,9 @@ class Driver:
         self._connections.add(connection)
         connection.start(sent)
 
-    def _finished(self, connection: Connection, exchange: Exchange) -> None:
-        if not isinstance(exchange, Sent):  # pragma: no cover  # connections of a driver carry nothing else
-            raise TypeError(exchange)
+    def _finished(self, connection: Connection, pending: PendingRequest) -> None:
+        if not isinstance(pending, Sent):  # pragma: no cover  # connections of a driver carry nothing else
+            raise TypeError(pending)
         if not connection.is_open:
             self._connections.discard(connection)
         elif self._queue:
@@ -219,12 +219,12 @@ class Driver:
             self._idle.append(connection)
         if self._is_closed:
             return
-        was_idle_too_long = exchange.status == UNANSWERED and not exchange.received_bytes and connection.carried > 1
-        if was_idle_too_long and not exchange.is_resent and exchange.request.method == "GET":
-            exchange.is_resent = True  # the service closed the connection just as it was used again
-            self._carry_on_new_connection(exchange)
+        was_idle_too_long = pending.status == NO_RESPONSE and not pending.received_bytes and connection.carried > 1
+        if was_idle_too_long and not pending.is_resent and pending.request.method == "GET":
+            pending.is_resent = True  # the service closed the connection just as it was used again
+            self._carry_on_new_connection(pending)
         else:
-            self._conclude(exchange, exchange.error)
+            self._conclude(pending, pending.error)
 
     def _conclude(self, sent: Sent, error: str) -> None:
         if sent not in self._pending:
@@ -235,7 +235,7 @@ class Driver:
             self._record(sent, now, error)
         if sent.status == 200:
             headers = {name: sent.headers.get(name, b"").decode("latin-1") for name in (b"etag", b"content-encoding")}
-            self._memory.learn(
+            self._state.update(
                 sent.request,
                 sent.target,
                 etag=headers[b"etag"],
@@ -243,7 +243,7 @@ class Driver:
                 body=bytes(sent.body),
             )
         if self._is_closed_loop and now < self._end and not self._is_over:
-            delay = RECONNECT_S if sent.status == UNANSWERED else 0
+            delay = RECONNECT_S if sent.status == NO_RESPONSE else 0
             self._loop.call_later(delay, self._send_next)
         else:
             self._note_if_drained()
@@ -260,6 +260,6 @@ class Driver:
         recording, kind = self.recording, sent.request.kind
         recording.count(kind, status=sent.status, received_bytes=sent.received_bytes, error=error)
         recording.busy_s = max(recording.busy_s, now - self._begin)
-        if sent.status != UNANSWERED or error == NO_ANSWER:  # a refused connection is fast, and no answer
+        if sent.status != NO_RESPONSE or error == TIMED_OUT:  # a refused connection is fast, and no answer
             latencies = recording.latencies[kind] if sent.bytes_per_s is None else recording.slow_link
             latencies.record(now - sent.intended)

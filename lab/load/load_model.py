@@ -35,11 +35,11 @@ class ClosedLoop:
     clients: int
 
 
-Pace = OpenLoop | ClosedLoop
+LoadModel = OpenLoop | ClosedLoop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stretch:
+class Phase:
     """How long to drive, and what of it counts."""
 
     duration_s: float

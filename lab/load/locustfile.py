@@ -16,8 +16,8 @@ from locust import FastHttpUser, events, task
 from locust.contrib.fasthttp import FastResponse
 
 from lab.core.errors import LabError
-from lab.load.client_state import Memory
-from lab.traffic.locust_settings import Schedule, Visits
+from lab.load.client_state import ClientState
+from lab.traffic.locust_settings import LocustLoad, Schedule
 
 NOT_ALWAYS_THERE: Final = frozenset({"airport", "nearest", "weather"})
 """Four airports that people fly to are in no table, and some hours have no weather: there, 404 is an answer."""
@@ -42,14 +42,14 @@ class Reader(FastHttpUser):
     connection_timeout = 5.0
     arm: ClassVar[str]
     number: ClassVar[int]
-    visits: ClassVar[Visits]
+    load: ClassVar[LocustLoad]
 
     def on_start(self) -> None:
         """Begin the reader's stream."""
         self.client.client.response_type = AsReceived  # type: ignore[misc]  # of this reader's client, not of all
-        self._memory = Memory(token=self.visits.token)
-        self._requests = self.visits.requests(self.number)
-        self._schedule = Schedule(self.visits.gaps_s(self.number), now=monotonic())
+        self._client_state = ClientState(token=self.load.token)
+        self._requests = self.load.requests(self.number)
+        self._schedule = Schedule(self.load.gaps_s(self.number), now=monotonic())
 
     def wait_time(self) -> float:
         """Return the seconds until the next request is due."""
@@ -59,8 +59,8 @@ class Reader(FastHttpUser):
     def ask(self) -> None:
         """Send the next request and learn from its answer."""
         request = next(self._requests)
-        target = self._memory.target(request)
-        headers = {"accept-encoding": "identity"} | dict(self._memory.headers(request, target))
+        target = self._client_state.target(request)
+        headers = {"accept-encoding": "identity"} | dict(self._client_state.headers(request, target))
         with self.client.request(
             request.method,
             target,
@@ -73,24 +73,24 @@ class Reader(FastHttpUser):
             if answer.status_code == 404 and request.kind in NOT_ALWAYS_THERE:
                 answer.success()
         if answer.status_code == 200 and answer.headers is not None:
-            self._memory.learn(
+            self._client_state.update(
                 request,
                 target,
                 etag=str(answer.headers.get("etag", "")),
                 encoding=str(answer.headers.get("content-encoding", "")),
-                body=answer.content or b"" if self._memory.wants_body(request) else b"",
+                body=answer.content or b"" if self._client_state.needs_body(request) else b"",
             )
 
 
-def readers(visits: Visits) -> dict[str, type[Reader]]:
+def readers(load: LocustLoad) -> dict[str, type[Reader]]:
     """Return a class for each reader of each arm."""
     return {
         f"{arm} {number}": type(
             f"{arm} {number}",
             (Reader,),
-            {"arm": arm, "number": number, "visits": visits, "host": url},
+            {"arm": arm, "number": number, "load": load, "host": url},
         )
-        for (arm, url), number in product(visits.arms.items(), range(1, visits.readers + 1))
+        for (arm, url), number in product(load.arms.items(), range(1, load.readers + 1))
     }
 
 
@@ -104,6 +104,6 @@ def everybody_comes(environment: Any, **_: object) -> None:
 
 
 try:
-    globals().update(readers(Visits.from_environ(os.environ)))
+    globals().update(readers(LocustLoad.from_environ(os.environ)))
 except LabError as error:
     sys.exit(str(error))

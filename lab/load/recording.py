@@ -1,17 +1,17 @@
-"""What a stretch of load recorded, and whether it can be trusted."""
+"""What a phase of load recorded, and whether it can be trusted."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from lab.load.http1 import UNANSWERED
+from lab.load.http1 import NO_RESPONSE
 from lab.load.latencies import Latencies
 
 LATE_S: Final = 0.005
 """Nobody acts on less than this."""
 LATE_SHARE: Final = 0.2
 """Lateness below this share of the measured latency does not show in it."""
-NO_ANSWER: Final = "no answer in time"
+TIMED_OUT: Final = "no answer in time"
 BACKLOG: Final = 6
 """Fewer requests than this under way at the end are no queue."""
 BACKLOG_SHARE: Final = 0.2
@@ -20,7 +20,7 @@ BACKLOG_SHARE: Final = 0.2
 
 @dataclass(kw_only=True)
 class Recording:
-    """The figures of one stretch of load, warm-up excluded; latencies are from the intended send time."""
+    """The figures of one phase of load, warm-up excluded; latencies are from the intended send time."""
 
     duration_s: float
     latencies: defaultdict[str, Latencies] = field(default_factory=lambda: defaultdict(Latencies))
@@ -31,7 +31,7 @@ class Recording:
     """How long after its intended time the generator sent each request."""
     received_bytes: Counter[str] = field(default_factory=Counter)
     """On the wire, headers included, by kind."""
-    answers: Counter[str] = field(default_factory=Counter)
+    responses: Counter[str] = field(default_factory=Counter)
     """By kind."""
     statuses: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -39,14 +39,14 @@ class Recording:
     busy_s: float = 0.0
     """Until the last answer came; not less than the duration."""
     backlog: int = 0
-    """Requests of clients on ordinary links that were under way when the stretch ended."""
+    """Requests of clients on ordinary links that were under way when the phase ended."""
     connections: int = 0
     generator_cpu_s: float = 0.0
 
     @property
     def requests(self) -> int:
         """Return how many requests were meant to be sent, answered or not."""
-        return self.answers.total() + self.failures.total()
+        return self.responses.total() + self.failures.total()
 
     @property
     def server_errors(self) -> int:
@@ -56,12 +56,12 @@ class Recording:
     @property
     def throughput_per_s(self) -> float:
         """Return the answers per second, until the last of them."""
-        return self.answers.total() / max(self.busy_s, self.duration_s)
+        return self.responses.total() / max(self.busy_s, self.duration_s)
 
     @property
     def is_saturated(self) -> bool:
         """Return whether requests came faster than they were answered: latencies then tell the length of the run."""
-        return self.failures[NO_ANSWER] > 0 or self.backlog >= max(BACKLOG, BACKLOG_SHARE * self.requests)
+        return self.failures[TIMED_OUT] > 0 or self.backlog >= max(BACKLOG, BACKLOG_SHARE * self.requests)
 
     def is_late(self, tolerated_s: float = LATE_S) -> bool:
         """Return whether the generator was later than tolerated, and so late that it shows in the latencies."""
@@ -77,22 +77,22 @@ class Recording:
 
     def count(self, kind: str, *, status: int, received_bytes: int, error: str) -> None:
         """Count one finished request."""
-        if status == UNANSWERED:
+        if status == NO_RESPONSE:
             self.failures[error] += 1
         else:
-            self.answers[kind] += 1
+            self.responses[kind] += 1
             self.statuses[status] += 1
             self.received_bytes[kind] += received_bytes
 
     def add(self, other: Self) -> None:
-        """Count everything that the other stretch counted."""
+        """Count everything that the other phase counted."""
         self.duration_s += other.duration_s
         for kind, latencies in other.latencies.items():
             self.latencies[kind].add(latencies)
         self.slow_link.add(other.slow_link)
         self.lateness.add(other.lateness)
         self.received_bytes += other.received_bytes
-        self.answers += other.answers
+        self.responses += other.responses
         self.statuses += other.statuses
         self.failures += other.failures
         self.busy_s += other.busy_s
@@ -108,7 +108,7 @@ class Recording:
             "slow_link": self.slow_link.encode(),
             "lateness": self.lateness.encode(),
             "received_bytes": dict(self.received_bytes),
-            "answers": dict(self.answers),
+            "responses": dict(self.responses),
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "failures": dict(self.failures),
             "busy_s": self.busy_s,
@@ -127,7 +127,7 @@ class Recording:
         recording.slow_link = Latencies.decode(data["slow_link"])
         recording.lateness = Latencies.decode(data["lateness"])
         recording.received_bytes.update(data["received_bytes"])
-        recording.answers.update(data["answers"])
+        recording.responses.update(data["responses"])
         recording.statuses.update({int(status): count for status, count in data["statuses"].items()})
         recording.failures.update(data["failures"])
         return recording

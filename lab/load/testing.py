@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class StubResponse:
     """What a known service answers."""
 
     status: int = 200
@@ -17,7 +17,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ReceivedRequest:
     """A request as a known service got it; header names are in lower case."""
 
     method: str
@@ -26,11 +26,11 @@ class Asked:
     body: bytes = b""
 
 
-Handler = Callable[[Asked], Awaitable[Answer]]
+Handler = Callable[[ReceivedRequest], Awaitable[StubResponse]]
 
 
 @asynccontextmanager
-async def known_service(handler: Handler, *, port: int = 0, hangs_up: bool = False) -> AsyncIterator[str]:
+async def stub_service(handler: Handler, *, port: int = 0, hangs_up: bool = False) -> AsyncIterator[str]:
     """Serve the handler on a loopback port, 0 for a free one; give the URL. `hangs_up` closes after each answer."""
     connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
@@ -44,7 +44,7 @@ async def known_service(handler: Handler, *, port: int = 0, hangs_up: bool = Fal
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                answer = await handler(Asked(method=method, target=target, headers=headers, body=body))
+                answer = await handler(ReceivedRequest(method=method, target=target, headers=headers, body=body))
                 writer.write(_encoded(answer))
                 await writer.drain()
                 if hangs_up:
@@ -65,7 +65,7 @@ async def known_service(handler: Handler, *, port: int = 0, hangs_up: bool = Fal
         await asyncio.gather(*(task for task in connections.values() if task is not None), return_exceptions=True)
 
 
-def _encoded(answer: Answer) -> bytes:
+def _encoded(answer: StubResponse) -> bytes:
     body = b"" if answer.status in {204, 304} else answer.body
     lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]

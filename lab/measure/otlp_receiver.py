@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SentSpan
 
-from lab.load.client_state import Memory
+from lab.load.client_state import ClientState
 from lab.measure.rounds import Target
 from lab.measure.trace import Span, SpanKind, TraceResult
 from lab.traffic.traffic import Request
@@ -30,7 +30,7 @@ DEADLINE_S: Final = 8.0
 POLL_S: Final = 0.05
 
 
-class SpanInbox:
+class OtlpReceiver:
     """The spans that arrived, by trace."""
 
     def __init__(self, port: int) -> None:
@@ -55,8 +55,8 @@ class SpanInbox:
     async def trace_of(self, arm: Target, request: Request) -> TraceResult | None:
         """Return the trace of this one request to the arm; None where it sends none."""
         trace_id = secrets.token_hex(16)
-        memory = Memory(token=arm.token)
-        headers = dict(memory.headers(request, request.target)) | {
+        state = ClientState(token=arm.token)
+        headers = dict(state.headers(request, request.target)) | {
             "traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01"
         }
         try:
@@ -82,8 +82,8 @@ class SpanInbox:
 
 
 @contextmanager
-def span_inbox() -> Iterator[SpanInbox]:
-    """Give an inbox on a free port of 127.0.0.1."""
+def otlp_receiver() -> Iterator[OtlpReceiver]:
+    """Give an receiver on a free port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -96,7 +96,7 @@ def span_inbox() -> Iterator[SpanInbox]:
             for group in sent.resource_spans:
                 for scope in group.scope_spans:
                     for span in scope.spans:
-                        inbox.put(_received(span))
+                        receiver.put(_received(span))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -105,11 +105,11 @@ def span_inbox() -> Iterator[SpanInbox]:
             """Write nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    inbox = SpanInbox(server.server_port)
+    receiver = OtlpReceiver(server.server_port)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield inbox
+        yield receiver
     finally:
         server.shutdown()
         server.server_close()

@@ -8,10 +8,10 @@ from typing import Final, Protocol
 
 from lab.core.errors import ArmFailed
 from lab.core.snapshot import Snapshot
-from lab.load.generator import Order
-from lab.load.load_model import ClosedLoop, OpenLoop, Pace, Stretch
+from lab.load.generator import LoadCommand
+from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
 from lab.load.recording import LATE_S, Recording
-from lab.measure.metric import Slot, metric_named
+from lab.measure.metric import ArmRound, metric_named
 from lab.measure.trace import TraceResult
 
 UTILISATION: Final = 0.6
@@ -20,7 +20,7 @@ FASTEST_PER_S: Final = 400.0
 """The generator keeps its promises up to here beside an arm on two cores."""
 SLOWEST_PER_S: Final = 1.0
 LONGEST_FACTOR: Final = 4.0
-"""A stretch that is too short for the fewest requests is not made longer than so many times what was planned."""
+"""A phase that is too short for the fewest requests is not made longer than so many times what was planned."""
 WARM_UP_STEP_S: Final = 1.0
 STILL_WARMING: Final = 1.2
 """An arm that answers this many times as fast as a step before has caches to fill yet."""
@@ -56,17 +56,17 @@ class Target(Protocol):
 class Drives(Protocol):
     """What carries out orders: the load generator."""
 
-    async def drive(self, order: Order) -> Recording:
+    async def drive(self, order: LoadCommand) -> Recording:
         """Return what the order recorded."""
 
 
-class Watch(Protocol):
+class Progress(Protocol):
     """Somebody who follows the measuring."""
 
-    def phase(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Note what happens now."""
 
-    def measured(self, arm: str, round_: int, slot: Slot) -> None:
+    def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
         """Note what an arm showed in a round, which may yet be discarded; rounds count from 0."""
 
 
@@ -77,11 +77,11 @@ class Plan:
     mix: str = ""
     targets: tuple[tuple[str, str], ...] = ()
     seed: int = 1
-    opened_s: float = 5.0
-    closed_s: float = 2.0
+    open_loop_s: float = 5.0
+    closed_loop_s: float = 2.0
     """0: no closed loop."""
     fewest_requests: int = 6
-    """A stretch of the open loop lasts until so many requests were due, however slow the arm."""
+    """A phase of the open loop lasts until so many requests were due, however slow the arm."""
     clients: int = 4
     """Of the closed loop."""
     warm_up_s: float = 15.0
@@ -97,15 +97,15 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One slot per arm, measured directly after each other."""
+    """One arm_round per arm, measured directly after each other."""
 
     at_s: float
     """Since the first round began."""
-    slots: dict[str, Slot]
+    arms: dict[str, ArmRound]
 
 
 @dataclass(kw_only=True)
-class Measured:
+class Measurement:
     """All rounds, and what has to be known to read them."""
 
     rate_per_s: float = 0.0
@@ -128,10 +128,10 @@ TightEnough = Callable[[Sequence[Round]], bool]
 
 
 async def measure(
-    arms: Sequence[Target], plan: Plan, generator: Drives, *, watch: Watch, tight_enough: TightEnough
-) -> Measured:
+    arms: Sequence[Target], plan: Plan, generator: Drives, *, progress: Progress, tight_enough: TightEnough
+) -> Measurement:
     """Return the rounds; an arm that dies, a cancellation or a spent budget ends them early and keeps what there is."""
-    measuring = _Measuring(arms, plan, generator, watch)
+    measuring = _Measuring(arms, plan, generator, progress)
     try:
         await measuring.prepare()
         await measuring.rounds(tight_enough)
@@ -143,17 +143,17 @@ async def measure(
 
 
 class _Measuring:
-    def __init__(self, arms: Sequence[Target], plan: Plan, generator: Drives, watch: Watch) -> None:
-        self.result = Measured(rate_per_s=plan.rate_per_s)
+    def __init__(self, arms: Sequence[Target], plan: Plan, generator: Drives, progress: Progress) -> None:
+        self.result = Measurement(rate_per_s=plan.rate_per_s)
         self._arms = arms
         self._plan = plan
         self._generator = generator
-        self._watch = watch
+        self._progress = progress
 
     async def prepare(self) -> None:
         """Warm every arm and find the rate that the slowest one can take."""
         for arm in self._arms:
-            self._watch.phase(f"warming {arm.name}")
+            self._progress.status(f"warming {arm.name}")
             self.result.capacity_per_s[arm.name] = await self._warmed(arm)
         if not self.result.rate_per_s:
             slowest = min(self.result.capacity_per_s.values())
@@ -164,12 +164,12 @@ class _Measuring:
         fastest = 0.0
         before = await arm.snapshot()
         for _ in range(max(2, round(self._plan.warm_up_s / WARM_UP_STEP_S))):
-            pace = ClosedLoop(clients=self._plan.clients)
-            recording = await self._drive(arm, pace, Stretch(duration_s=WARM_UP_STEP_S), stream=0)
+            model = ClosedLoop(clients=self._plan.clients)
+            recording = await self._drive(arm, model, Phase(duration_s=WARM_UP_STEP_S), stream=0)
             after = await arm.snapshot()
-            if not recording.answers:
+            if not recording.responses:
                 raise ArmFailed(arm.name, f"answers nothing at {arm.url} ({_most_common(recording)})", None)
-            hits = metric_named("hit_ratio").of(Slot(opened=recording, inside_opened=after.since(before)))
+            hits = metric_named("hit_ratio").of(ArmRound(open_loop=recording, open_loop_delta=after.since(before)))
             is_full = hits is None or hits >= FULL
             is_as_fast = recording.throughput_per_s <= STILL_WARMING * fastest
             fastest = max(fastest, recording.throughput_per_s)
@@ -186,19 +186,21 @@ class _Measuring:
         while len(result.rounds) < plan.max_rounds:
             round_ = await self._round(len(result.rounds), begun)
             spent = monotonic() - begun
-            if any(slot.opened.is_late(plan.tolerated_lateness_s) for slot in round_.slots.values()):
+            if any(arm_round.open_loop.is_late(plan.tolerated_lateness_s) for arm_round in round_.arms.values()):
                 if result.discarded < MOST_DISCARDED and spent < plan.budget_s / 2:
                     result.discarded += 1
-                    self._watch.phase("the load generator was late; once more")
+                    self._progress.status("the load generator was late; once more")
                     continue
                 result.late_rounds += 1
-            if any(slot.opened.is_saturated for slot in round_.slots.values()):
+            if any(arm_round.open_loop.is_saturated for arm_round in round_.arms.values()):
                 if halvings < HALVINGS:
                     halvings += 1
                     result.rate_per_s /= 2
                     result.rounds.clear()
                     result.late_rounds = 0
-                    self._watch.phase(f"an arm could not keep up; trying {result.rate_per_s:.1f} requests per second")
+                    self._progress.status(
+                        f"an arm could not keep up; trying {result.rate_per_s:.1f} requests per second"
+                    )
                     continue
                 result.is_saturated = True
             result.rounds.append(round_)
@@ -208,43 +210,43 @@ class _Measuring:
     async def _round(self, number: int, begun: float) -> Round:
         at_s = monotonic() - begun
         order = self._arms if number % 2 == 0 else self._arms[::-1]
-        slots = {}
+        arm_rounds = {}
         for arm in order:
-            self._watch.phase(f"round {number + 1}: {arm.name}")
-            slots[arm.name] = await self._slot(arm, number + 1)
-            self._watch.measured(arm.name, number, slots[arm.name])
-        return Round(at_s=at_s, slots={arm.name: slots[arm.name] for arm in self._arms})
+            self._progress.status(f"round {number + 1}: {arm.name}")
+            arm_rounds[arm.name] = await self._arm_round(arm, number + 1)
+            self._progress.measured(arm.name, number, arm_rounds[arm.name])
+        return Round(at_s=at_s, arms={arm.name: arm_rounds[arm.name] for arm in self._arms})
 
-    async def _slot(self, arm: Target, stream: int) -> Slot:
+    async def _arm_round(self, arm: Target, stream: int) -> ArmRound:
         plan = self._plan
         opened_loop = OpenLoop(rate_per_s=self.result.rate_per_s)
         before = await arm.snapshot()
-        opened_s = min(
-            max(plan.opened_s, plan.fewest_requests / opened_loop.rate_per_s), LONGEST_FACTOR * plan.opened_s
+        open_loop_s = min(
+            max(plan.open_loop_s, plan.fewest_requests / opened_loop.rate_per_s), LONGEST_FACTOR * plan.open_loop_s
         )
-        opened = await self._drive(arm, opened_loop, Stretch(duration_s=opened_s), stream=stream)
+        opened = await self._drive(arm, opened_loop, Phase(duration_s=open_loop_s), stream=stream)
         between = await arm.snapshot()
-        if not plan.closed_s:
-            return Slot(opened=opened, inside_opened=between.since(before), inside_after=between)
+        if not plan.closed_loop_s:
+            return ArmRound(open_loop=opened, open_loop_delta=between.since(before), final_metrics=between)
         closed_loop = ClosedLoop(clients=plan.clients)
-        closed = await self._drive(arm, closed_loop, Stretch(duration_s=plan.closed_s), stream=stream)
+        closed = await self._drive(arm, closed_loop, Phase(duration_s=plan.closed_loop_s), stream=stream)
         after = await arm.snapshot()
-        return Slot(
-            opened=opened,
-            closed=closed,
-            inside_opened=between.since(before),
-            inside_closed=after.since(between),
-            inside_after=after,
+        return ArmRound(
+            open_loop=opened,
+            closed_loop=closed,
+            open_loop_delta=between.since(before),
+            closed_loop_delta=after.since(between),
+            final_metrics=after,
         )
 
-    async def _drive(self, arm: Target, pace: Pace, stretch: Stretch, *, stream: int) -> Recording:
+    async def _drive(self, arm: Target, model: LoadModel, phase: Phase, *, stream: int) -> Recording:
         plan = self._plan
         recording = await self._generator.drive(
-            Order(
+            LoadCommand(
                 arm=arm.name,
                 url=arm.url,
-                pace=pace,
-                stretch=stretch,
+                model=model,
+                phase=phase,
                 stream=stream,
                 mix=plan.mix,
                 targets=plan.targets,

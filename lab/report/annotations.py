@@ -8,7 +8,7 @@ import httpx
 
 from lab.analysis.result import ExperimentResult
 from lab.report.formatting import effect, interval
-from lab.report.observers import Turn
+from lab.report.observers import RunStep
 
 TIMEOUT_S: Final = 3.0
 TAGS: Final = ("flightdeck", "lab")
@@ -39,17 +39,17 @@ class Annotations:
         self._has_complained = False
         self._open: int | None = None
 
-    async def begins(self, turn: Turn) -> None:
-        """Open a region that begins now."""
-        body = {"time": self._now_ms(), "tags": [*TAGS, turn.experiment], "text": f"{turn.title}: being measured"}
+    async def on_start(self, step: RunStep) -> None:
+        """Open a region that on_start now."""
+        body = {"time": self._now_ms(), "tags": [*TAGS, step.experiment], "text": f"{step.title}: being measured"}
         answer = await self._send("POST", "/api/annotations", body)
         self._open = answer.get("id") if isinstance(answer.get("id"), int) else None
 
-    async def ended(self, turn: Turn, result: ExperimentResult | None) -> None:
+    async def on_end(self, step: RunStep, result: ExperimentResult | None) -> None:
         """Close the region with what was found."""
         annotation, self._open = self._open, None
         if annotation is not None:
-            body = {"timeEnd": self._now_ms(), "text": f"{turn.title}: {_finding(result)}"}
+            body = {"timeEnd": self._now_ms(), "text": f"{step.title}: {_finding(result)}"}
             await self._send("PATCH", f"/api/annotations/{annotation}", body)
 
     def _now_ms(self) -> int:

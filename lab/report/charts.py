@@ -66,7 +66,7 @@ def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
 
 
 def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
-    """Return a metric of both arms, round after round: what drifts or jumps shows here."""
+    """Return a metric of both arms, round after round: what diffs or jumps shows here."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure, axes = figure_and_axes(2.5)
         colours = arm_colours([experiment.off.name, experiment.on.name])
@@ -121,7 +121,7 @@ def arm_colours(arms: Sequence[str]) -> dict[str, str]:
 
 
 def unit_axis(axes: Axes, direction: Literal["x", "y"], unit: str, *, is_log: bool = True) -> None:
-    """Let an axis have few labels that say their unit; a logarithmic one covers `LEAST_SPAN`, another begins at 0."""
+    """Let an axis have few labels that say their unit; a logarithmic one covers `LEAST_SPAN`, another on_start at 0."""
     axis = axes.xaxis if direction == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     if not is_log:

@@ -1,4 +1,4 @@
-"""What a person sees while the lab measures: a live table on a terminal, plain lines elsewhere."""
+"""What a person sees while the lab measures: a live table on a terminal, plain lines control."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lab.measure.metric import METRICS, Slot
+from lab.measure.metric import METRICS, ArmRound
 from lab.report.formatting import quantity
 
 SHOWN: Final = (
@@ -33,11 +33,11 @@ class PlainLines:
         self._console = console
         self._begun = monotonic()
 
-    def phase(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Print what happens now."""
         self._console.print(f"[{monotonic() - self._begun:5.0f} s] {text}", markup=False, highlight=False)
 
-    def measured(self, arm: str, round_: int, slot: Slot) -> None:
+    def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
         """Print nothing: the phases say enough for a log."""
 
 
@@ -47,21 +47,21 @@ class LiveTable:
     def __init__(self, live: Live) -> None:
         self._live = live
         self._begun = monotonic()
-        self._phase = ""
-        self._latest: dict[str, tuple[int, Slot]] = {}
+        self._status = ""
+        self._latest: dict[str, tuple[int, ArmRound]] = {}
 
-    def phase(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Show what happens now."""
-        self._phase = text
+        self._status = text
         self._live.update(self._drawn())
 
-    def measured(self, arm: str, round_: int, slot: Slot) -> None:
-        """Show the slot's figures."""
-        self._latest[arm] = (round_, slot)
+    def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
+        """Show the arm_round's figures."""
+        self._latest[arm] = (round_, arm_round)
         self._live.update(self._drawn())
 
     def _drawn(self) -> RenderableType:
-        now = Text.assemble((f"{monotonic() - self._begun:5.0f} s  ", "dim"), self._phase)
+        now = Text.assemble((f"{monotonic() - self._begun:5.0f} s  ", "dim"), self._status)
         if not self._latest:
             return now
         shown = [metric for metric in METRICS if metric.name in SHOWN]
@@ -70,13 +70,13 @@ class LiveTable:
         table.add_column("round", justify="right")
         for metric in shown:
             table.add_column(metric.title.removeprefix("latency, ").removeprefix("database "), justify="right")
-        for arm, (round_, slot) in self._latest.items():
-            table.add_row(arm, str(round_ + 1), *(quantity(metric.of(slot), metric.unit) for metric in shown))
+        for arm, (round_, arm_round) in self._latest.items():
+            table.add_row(arm, str(round_ + 1), *(quantity(metric.of(arm_round), metric.unit) for metric in shown))
         return Group(now, table)
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[PlainLines | LiveTable]:
+def live_progress(console: Console) -> Iterator[PlainLines | LiveTable]:
     """Give what follows the measuring on this console."""
     if not console.is_terminal:
         yield PlainLines(console)

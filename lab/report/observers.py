@@ -6,11 +6,11 @@ from typing import Literal, Protocol
 
 from lab.analysis.result import ExperimentResult
 
-Part = Literal["techniques", "leave_one_out", "elsewhere"]
+Part = Literal["techniques", "leave_one_out", "control"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Turn:
+class RunStep:
     """One experiment of a run, in one design."""
 
     experiment: str
@@ -18,28 +18,28 @@ class Turn:
     title: str
 
 
-class Audience(Protocol):
+class RunObserver(Protocol):
     """Somebody who is told; what they do with it must never end the run."""
 
-    async def begins(self, turn: Turn) -> None:
-        """Note that the experiment begins now."""
+    async def on_start(self, step: RunStep) -> None:
+        """Note that the experiment on_start now."""
 
-    async def ended(self, turn: Turn, result: ExperimentResult | None) -> None:
+    async def on_end(self, step: RunStep, result: ExperimentResult | None) -> None:
         """Note that it ended now; None where nothing was measured."""
 
 
 @dataclass(frozen=True)
-class Everyone:
-    """An audience of many; without any it is nobody."""
+class CompositeObserver:
+    """An observer of many; without any it is nobody."""
 
-    members: Sequence[Audience] = ()
+    members: Sequence[RunObserver] = ()
 
-    async def begins(self, turn: Turn) -> None:
+    async def on_start(self, step: RunStep) -> None:
         """Tell each."""
         for member in self.members:
-            await member.begins(turn)
+            await member.on_start(step)
 
-    async def ended(self, turn: Turn, result: ExperimentResult | None) -> None:
+    async def on_end(self, step: RunStep, result: ExperimentResult | None) -> None:
         """Tell each."""
         for member in self.members:
-            await member.ended(turn, result)
+            await member.on_end(step, result)

@@ -12,16 +12,16 @@ from prometheus_client.registry import Collector
 
 from lab.analysis.result import ExperimentResult, LabResult
 from lab.core.errors import BadSetting
-from lab.report.observers import Part, Turn
+from lab.report.observers import Part, RunStep
 
 VERDICTS: Final = {"helps": 1.0, "no difference seen": 0.0, "hurts": -1.0}
 INFINITE: Final = float("inf")
 OF_EXPERIMENT: Final = ["experiment", "part"]
 OF_METRIC: Final = [*OF_EXPERIMENT, "metric"]
-PARTS: Final[tuple[Part, ...]] = ("techniques", "leave_one_out", "elsewhere")
+PARTS: Final[tuple[Part, ...]] = ("techniques", "leave_one_out", "control")
 
 
-class Scrapable(Collector):
+class ResultCollector(Collector):
     """What is known so far, for whoever scrapes it."""
 
     def __init__(
@@ -33,28 +33,28 @@ class Scrapable(Collector):
         self._clock = clock
         self._path = path
         self._say = say
-        self._running: Turn | None = None
+        self._running: RunStep | None = None
         self._finished: dict[tuple[str, Part], tuple[ExperimentResult, float]] = {}
 
     @classmethod
-    def of(cls, result: LabResult, *, finished_at: float) -> "Scrapable":
+    def of(cls, result: LabResult, *, finished_at: float) -> "ResultCollector":
         """Return a whole result that was measured before."""
-        scrapable = cls(clock=lambda: finished_at)
+        collector = cls(clock=lambda: finished_at)
         for part in PARTS:
             for name, experiment in getattr(result, part).items():
-                scrapable._finished[name, part] = (experiment, finished_at)
-        return scrapable
+                collector._finished[name, part] = (experiment, finished_at)
+        return collector
 
-    async def begins(self, turn: Turn) -> None:
+    async def on_start(self, step: RunStep) -> None:
         """Show that it runs."""
-        self._running = turn
+        self._running = step
         self._write()
 
-    async def ended(self, turn: Turn, result: ExperimentResult | None) -> None:
+    async def on_end(self, step: RunStep, result: ExperimentResult | None) -> None:
         """Show what it found."""
         self._running = None
         if result is not None:
-            self._finished[turn.experiment, turn.part] = (result, self._clock())
+            self._finished[step.experiment, step.part] = (result, self._clock())
         self._write()
 
     def collect(self) -> Iterator[Metric]:
@@ -68,7 +68,7 @@ class Scrapable(Collector):
 
     @contextmanager
     def served(self, port: int) -> Iterator[None]:
-        """Answer scrapes on this port of 127.0.0.1, none for 0; raise `BadSetting` where the port is taken."""
+        """StubResponse scrapes on this port of 127.0.0.1, none for 0; raise `BadSetting` where the port is taken."""
         server: WSGIServer | None = None
         if port:
             try:
@@ -99,7 +99,7 @@ class Scrapable(Collector):
         low = GaugeMetricFamily("lab_effect_ratio_low", "Lower end of the ratio's interval.", None, OF_METRIC)
         high = GaugeMetricFamily("lab_effect_ratio_high", "Upper end of the ratio's interval.", None, OF_METRIC)
         verdict = GaugeMetricFamily("lab_effect_verdict", "1 helps, 0 no difference seen, -1 hurts.", None, OF_METRIC)
-        deciding = GaugeMetricFamily("lab_effect_deciding", "1 for the metric that decides.", None, OF_METRIC)
+        deciding = GaugeMetricFamily("lab_effect_headline", "1 for the metric that decides.", None, OF_METRIC)
         value = GaugeMetricFamily("lab_arm_value", "The metric of each arm.", None, [*OF_METRIC, "side"])
         for key, (result, _) in self._finished.items():
             for name, metric in result.metrics.items():

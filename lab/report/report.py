@@ -18,7 +18,7 @@ from lab.report.table import SECTIONS, is_between_services
 from lab.report.waterfall import waterfall
 from service.techniques import ARM_COLOURS
 
-PARTS: Final = {"techniques": "", "leave_one_out": "left out of everything", "elsewhere": "elsewhere"}
+PARTS: Final = {"techniques": "", "leave_one_out": "left out of everything", "control": "control"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.analysis.diff import Drift
+from lab.analysis.diff import ResultDiff
 from lab.analysis.result import ExperimentResult, LabResult, MetricResult
 from lab.report.formatting import effect, interval, quantity
 from lab.report.live import VERDICT_STYLES
@@ -17,7 +17,7 @@ from lab.report.sweep_table import print_sweep, sweep_markdown
 SECTIONS: Final = {
     "techniques": "Each technique alone",
     "leave_one_out": "Each technique left out of everything",
-    "elsewhere": "Where it should make no difference",
+    "control": "Where it should make no difference",
 }
 
 
@@ -99,12 +99,12 @@ def print_headlines(result: LabResult, console: Console) -> None:
     console.print(table)
 
 
-def print_drift(drifts: Sequence[Drift], console: Console) -> None:
+def print_diffs(diffs: Sequence[ResultDiff], console: Console) -> None:
     """Print how the effects of two runs differ."""
     table = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
     for column in ("technique", "metric", "earlier", "interval", "later", "interval", "verdict"):
         table.add_column(column)
-    for drift in drifts:
+    for drift in diffs:
         style = "red" if drift.verdict == "changed" else "green"
         table.add_row(
             Text(drift.technique, style="bold"),

@@ -11,31 +11,31 @@ from typing import Final
 from lab.analysis.result import LabResult
 from lab.analysis.sweep_result import SweepResult
 from lab.core.errors import ArmFailed, UnknownExperiment
-from lab.measure.rounds import Watch
+from lab.measure.rounds import Progress
 from lab.run import RunOptions, empty_result
 from lab.sweeps.compression import compression_sweep
 from lab.sweeps.data_size import QUESTION, data_size_sweep
 from lab.sweeps.load import SWEEPS, Sweep, sweep_over
 from lab.sweeps.ttl import ttl_sweep
 
-Measure = Callable[[Path, float, Watch], Awaitable[SweepResult]]
+Measure = Callable[[Path, float, Progress], Awaitable[SweepResult]]
 """Takes the data directory, the seconds of a point, and who follows it."""
 
 
-async def _under_load(sweep: Sweep, data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
-    return await sweep_over(sweep, data_dir=data_dir, seconds=seconds, watch=watch)
+async def _under_load(sweep: Sweep, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+    return await sweep_over(sweep, data_dir=data_dir, seconds=seconds, progress=progress)
 
 
-async def _of_compression(data_dir: Path, _: float, watch: Watch) -> SweepResult:
-    return await compression_sweep(data_dir=data_dir, watch=watch)
+async def _of_compression(data_dir: Path, _: float, progress: Progress) -> SweepResult:
+    return await compression_sweep(data_dir=data_dir, progress=progress)
 
 
-async def _of_data_size(data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
-    return await data_size_sweep(data_dir=data_dir, seconds=seconds, watch=watch)
+async def _of_data_size(data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+    return await data_size_sweep(data_dir=data_dir, seconds=seconds, progress=progress)
 
 
-async def _of_ttl(data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
-    return await ttl_sweep(data_dir=data_dir, seconds=seconds, watch=watch)
+async def _of_ttl(data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+    return await ttl_sweep(data_dir=data_dir, seconds=seconds, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ KNOWN: Final = {sweep.name: Known(question=sweep.question, measure=partial(_unde
 }
 
 
-def chosen_sweeps(names: Sequence[str]) -> list[str]:
+def select_sweeps(names: Sequence[str]) -> list[str]:
     """Return the names of these sweeps, or of `all`; raise `UnknownExperiment` for any other name."""
     unknown = set(names) - set(KNOWN) - {"all"}
     if unknown:
@@ -63,13 +63,13 @@ def chosen_sweeps(names: Sequence[str]) -> list[str]:
     return list(KNOWN) if "all" in names else list(dict.fromkeys(names))
 
 
-async def run_sweeps(names: Sequence[str], options: RunOptions, watch: Watch, *, seconds: float) -> LabResult:
+async def run_sweeps(names: Sequence[str], options: RunOptions, progress: Progress, *, seconds: float) -> LabResult:
     """Return the result of the sweeps; an interruption ends the run and keeps what was measured."""
     begun = monotonic()
     result = empty_result(options)
     for name in names:
         try:
-            swept = await KNOWN[name].measure(options.data_dir, seconds, watch)
+            swept = await KNOWN[name].measure(options.data_dir, seconds, progress)
         except ArmFailed as error:
             result.skipped[f"sweep {name}"] = str(error)
             continue

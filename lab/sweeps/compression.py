@@ -12,7 +12,7 @@ from lab.analysis.sweep_result import SweepResult
 from lab.analysis.transfer import LINKS_BIT_PER_S, Coded
 from lab.arms.arms import Arm, ArmSpec, running
 from lab.core.errors import LabError
-from lab.measure.rounds import Watch
+from lab.measure.rounds import Progress
 from lab.sweeps.coding import CODINGS, Compress, cpu_s
 from lab.sweeps.compression_curves import curves, tables
 
@@ -26,16 +26,16 @@ TARGETS: Final = {
 """What the service answers, from small to large."""
 
 
-async def compression_sweep(*, data_dir: Path, watch: Watch) -> SweepResult:
+async def compression_sweep(*, data_dir: Path, progress: Progress) -> SweepResult:
     """Return the curve over the service's own answers; raise `LabError` where it does not give them."""
     coded: list[Coded] = []
     is_interrupted = False
     try:
-        watch.phase("fetching what the service answers")
+        progress.status("fetching what the service answers")
         bodies = await _bodies(data_dir)
         coded.append(_coded("identity", None, bodies))
         for coding, (_, levels) in CODINGS.items():
-            watch.phase(f"compressing with {coding}")
+            progress.status(f"compressing with {coding}")
             coded += [await asyncio.to_thread(_coded, coding, level, bodies) for level in levels]
     except asyncio.CancelledError:
         is_interrupted = True

@@ -13,9 +13,9 @@ from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepResult, Sw
 from lab.arms.arms import Arm, ArmSpec, running
 from lab.arms.databases import DATABASES
 from lab.load.generator import Generator
-from lab.measure.rounds import Watch
+from lab.measure.rounds import Progress
 from lab.report.formatting import TIMES
-from lab.sweeps.point import Point, Spot, measure, points_of, said_of_spread
+from lab.sweeps.point import Point, SweepCell, measure, points_of, said_of_spread
 from lab.sweeps.scratch import scratch
 from lab.traffic.popularity import FLIGHTS
 
@@ -34,20 +34,20 @@ WHOLE_YEAR: Final = "/flights?origin=JFK&destination=LAX&sort=-scheduled_departu
 """A list that grows with the data: one route, all year."""
 
 
-async def data_size_sweep(*, data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
+async def data_size_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
     """Return the curves over copies of the databases that are removed afterwards."""
     curves: dict[str, list[Point]] = {way: [] for way in WAYS}
     is_interrupted = False
     try:
         async with scratch(data_dir) as directory, Generator() as generator:
             for tenths in TENTHS:
-                watch.phase(f"copying {tenths} tenths of the flights")
+                progress.status(f"copying {tenths} tenths of the flights")
                 part = await asyncio.to_thread(part_of, data_dir, directory / str(tenths), tenths=tenths)
-                spots = {way: _spot(techniques, part, tenths=tenths) for way, techniques in WAYS.items()}
-                async with running([spot.arm for spot in spots.values()]):
-                    await measure([*spots.values()], generator, name="tenths", seconds=seconds, watch=watch)
-                for way, spot in spots.items():
-                    curves[way] += points_of([spot])
+                cells = {way: _cell(techniques, part, tenths=tenths) for way, techniques in WAYS.items()}
+                async with running([cell.arm for cell in cells.values()]):
+                    await measure([*cells.values()], generator, name="tenths", seconds=seconds, progress=progress)
+                for way, cell in cells.items():
+                    curves[way] += points_of([cell])
                 shutil.rmtree(part)
     except asyncio.CancelledError:
         is_interrupted = True
@@ -94,7 +94,7 @@ def shown(curves: Mapping[str, Sequence[Point]]) -> SweepResult:
         recommendation=recommendation,
         reason=reason,
         notes=[
-            f"Asked for: {WHOLE_YEAR}, by {CLIENTS} clients at once.",
+            f"ReceivedRequest for: {WHOLE_YEAR}, by {CLIENTS} clients at once.",
             *([said_of_spread(every)] if every else []),
         ],
     )
@@ -140,7 +140,7 @@ def told(curves: Mapping[str, Sequence[Point]]) -> tuple[dict[str, float], str |
     return growth, quickest, f"over ten times the data its median stays. Growth: {listed}"
 
 
-def _spot(techniques: frozenset[str], data_dir: Path, *, tenths: int) -> Spot:
+def _cell(techniques: frozenset[str], data_dir: Path, *, tenths: int) -> SweepCell:
     embedded = dict.fromkeys(("DATABASE_URL", "DATABASE_UNINDEXED_URL", "DATABASE_REPLICA_URL"), "")
     arm = Arm(
         ArmSpec(name=f"data-size-{tenths}-{'-'.join(sorted(techniques))}", techniques=techniques, settings=embedded),
@@ -148,4 +148,4 @@ def _spot(techniques: frozenset[str], data_dir: Path, *, tenths: int) -> Spot:
         token=secrets.token_hex(16),
         writes=False,
     )
-    return Spot(arm=arm, value=tenths, clients=CLIENTS, target=WHOLE_YEAR)
+    return SweepCell(arm=arm, value=tenths, clients=CLIENTS, target=WHOLE_YEAR)

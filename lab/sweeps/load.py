@@ -12,9 +12,9 @@ from lab.analysis.scalability import ScalabilityLaw, fitted
 from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepResult, SweepTable
 from lab.arms.arms import Arm, ArmSpec, running
 from lab.load.generator import Generator
-from lab.measure.rounds import Watch
+from lab.measure.rounds import Progress
 from lab.report.formatting import quantity
-from lab.sweeps.point import Point, Spot, measure, points_of, said_of_spread
+from lab.sweeps.point import Point, SweepCell, measure, points_of, said_of_spread
 
 ENOUGH: Final = 0.95
 """A setting that reaches this share of the best is as good, or comes as near to it as two passes come to each other.
@@ -81,19 +81,19 @@ SWEEPS: Final = (
 )
 
 
-async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
+async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
     """Return the curve; every value has an arm of its own, and all of them run while any is measured."""
-    spots: list[Spot] = []
+    cells: list[SweepCell] = []
     is_interrupted = False
     try:
         arms = {value: _arm(sweep, value, data_dir) for value in sweep.values}
-        watch.phase(f"starting {', '.join(arm.name for arm in arms.values())}")
+        progress.status(f"starting {', '.join(arm.name for arm in arms.values())}")
         async with Generator() as generator, running([*arms.values()]):
-            spots += [_spot(sweep, arms[value], value, clients) for value in sweep.values for clients in sweep.clients]
-            await measure(spots, generator, name=sweep.name, seconds=seconds, watch=watch)
+            cells += [_cell(sweep, arms[value], value, clients) for value in sweep.values for clients in sweep.clients]
+            await measure(cells, generator, name=sweep.name, seconds=seconds, progress=progress)
     except asyncio.CancelledError:
         is_interrupted = True
-    return told(sweep, points_of(spots)).model_copy(update={"is_interrupted": is_interrupted})
+    return told(sweep, points_of(cells)).model_copy(update={"is_interrupted": is_interrupted})
 
 
 def told(sweep: Sweep, points: Sequence[Point]) -> SweepResult:
@@ -198,7 +198,7 @@ def _curves_by_clients(
     if sweep.others:
         shown.append(("others_p95_s", f"95 % of the answers of kind “{sweep.others}” within"))
     return [
-        Curve(title="answers per second", x=clients, y=Axis(title="answers", unit="1/s"), lines=throughput),
+        Curve(title="answers per second", x=clients, y=Axis(title="responses", unit="1/s"), lines=throughput),
         *(
             Curve(title=title, x=clients, y=Axis(title="latency", unit="s"), lines=_lines(sweep, points, name))
             for name, title in shown
@@ -252,6 +252,6 @@ def _arm(sweep: Sweep, value: int, data_dir: Path) -> Arm:
     return Arm(spec, data_dir=data_dir, token=secrets.token_hex(16), writes=False)
 
 
-def _spot(sweep: Sweep, arm: Arm, value: int, clients: int) -> Spot:
+def _cell(sweep: Sweep, arm: Arm, value: int, clients: int) -> SweepCell:
     target = sweep.target.format(value=value)
-    return Spot(arm=arm, value=value, clients=clients, mix=sweep.mix, target=target, others=sweep.others)
+    return SweepCell(arm=arm, value=value, clients=clients, mix=sweep.mix, target=target, others=sweep.others)

@@ -8,11 +8,11 @@ from typing import Final
 from pydantic import BaseModel
 
 from lab.arms.arms import Arm
-from lab.load.generator import Generator, Order
-from lab.load.load_model import ClosedLoop, Stretch
+from lab.load.generator import Generator, LoadCommand
+from lab.load.load_model import ClosedLoop, Phase
 from lab.load.recording import Recording
-from lab.measure.metric import Slot, metric_named
-from lab.measure.rounds import Watch
+from lab.measure.metric import ArmRound, metric_named
+from lab.measure.rounds import Progress
 
 WARM_UP_S: Final = 1.0
 PASSES: Final = 2
@@ -36,7 +36,7 @@ class Point(BaseModel):
 
 
 @dataclass(kw_only=True)
-class Spot:
+class SweepCell:
     """A point to be: the arm that is asked, by how many clients at once, for what; and what it showed so far."""
 
     arm: Arm
@@ -46,16 +46,16 @@ class Spot:
     target: str = ""
     others: str = ""
     """A kind of request whose latency is told apart."""
-    slots: list[Slot] = field(default_factory=list)
+    arm_rounds: list[ArmRound] = field(default_factory=list)
 
     @property
-    def order(self) -> Order:
+    def command(self) -> LoadCommand:
         """What the load generator is told, to warm the arm."""
-        return Order(
+        return LoadCommand(
             arm=self.arm.name,
             url=self.arm.url,
-            pace=ClosedLoop(clients=self.clients),
-            stretch=Stretch(duration_s=WARM_UP_S),
+            model=ClosedLoop(clients=self.clients),
+            phase=Phase(duration_s=WARM_UP_S),
             stream=1,
             mix=self.mix,
             targets=(("GET", self.target),) if self.target else (),
@@ -63,25 +63,27 @@ class Spot:
 
     async def measure(self, generator: Generator, *, seconds: float) -> None:
         """Measure it once more, with clients that ask again as soon as they are answered."""
-        await generator.drive(self.order)
+        await generator.drive(self.command)
         before = await self.arm.snapshot()
-        recording = await generator.drive(replace(self.order, stretch=Stretch(duration_s=seconds)))
+        recording = await generator.drive(replace(self.command, phase=Phase(duration_s=seconds)))
         grown = (await self.arm.snapshot()).since(before)
-        self.slots.append(Slot(opened=recording, closed=recording, inside_opened=grown, inside_closed=grown))
+        self.arm_rounds.append(
+            ArmRound(open_loop=recording, closed_loop=recording, open_loop_delta=grown, closed_loop_delta=grown)
+        )
 
     @property
     def point(self) -> Point | None:
         """What all passes showed together; None before the first one."""
-        if not self.slots:
+        if not self.arm_rounds:
             return None
         together = Recording(duration_s=0)
-        for slot in self.slots:
-            together.add(slot.opened)
-        grown = self.slots[0].inside_opened
-        for slot in self.slots[1:]:
-            grown = grown.plus(slot.inside_opened)
-        whole = Slot(opened=together, closed=together, inside_opened=grown, inside_closed=grown)
-        rates = [slot.opened.throughput_per_s for slot in self.slots]
+        for arm_round in self.arm_rounds:
+            together.add(arm_round.open_loop)
+        grown = self.arm_rounds[0].open_loop_delta
+        for arm_round in self.arm_rounds[1:]:
+            grown = grown.plus(arm_round.open_loop_delta)
+        whole = ArmRound(open_loop=together, closed_loop=together, open_loop_delta=grown, closed_loop_delta=grown)
+        rates = [arm_round.open_loop.throughput_per_s for arm_round in self.arm_rounds]
         mean = sum(rates) / len(rates)
         return Point(
             value=self.value,
@@ -94,17 +96,19 @@ class Spot:
         )
 
 
-async def measure(spots: Sequence[Spot], generator: Generator, *, name: str, seconds: float, watch: Watch) -> None:
-    """Measure every spot in both passes; a spot keeps what it showed when this is cancelled."""
+async def measure(
+    cells: Sequence[SweepCell], generator: Generator, *, name: str, seconds: float, progress: Progress
+) -> None:
+    """Measure every cell in both passes; a cell keeps what it showed when this is cancelled."""
     for number in range(PASSES):
-        for spot in spots if number % 2 == 0 else reversed(spots):
-            watch.phase(f"pass {number + 1} of {PASSES}: {name} {spot.value}, {spot.clients} clients")
-            await spot.measure(generator, seconds=seconds / PASSES)
+        for cell in cells if number % 2 == 0 else reversed(cells):
+            progress.status(f"pass {number + 1} of {PASSES}: {name} {cell.value}, {cell.clients} clients")
+            await cell.measure(generator, seconds=seconds / PASSES)
 
 
-def points_of(spots: Sequence[Spot]) -> list[Point]:
+def points_of(cells: Sequence[SweepCell]) -> list[Point]:
     """Return the points that were measured."""
-    return [point for spot in spots if (point := spot.point) is not None]
+    return [point for cell in cells if (point := cell.point) is not None]
 
 
 def said_of_spread(points: Sequence[Point]) -> str:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.arms.process import TetheredProcess
+from lab.arms.process import SupervisedProcess
 
 WAITING: Final = (sys.executable, "-c", "import signal; signal.pause()")
 """Ends with this process, however that ends; its tether then removes the directory."""
@@ -18,7 +18,7 @@ WAITING: Final = (sys.executable, "-c", "import signal; signal.pause()")
 async def scratch(data_dir: Path) -> AsyncIterator[Path]:
     """Give an empty directory inside the data directory, on the same file system."""
     directory = Path(tempfile.mkdtemp(prefix="lab-", dir=data_dir))
-    keeper = TetheredProcess("what removes the copies")
+    keeper = SupervisedProcess("what removes the copies")
     try:
         await keeper.start(WAITING, environment=os.environ, remove=directory)
         yield directory

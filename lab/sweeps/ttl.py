@@ -16,9 +16,9 @@ from typing import Final
 from lab.analysis.staleness import Observed
 from lab.analysis.sweep_result import SweepResult
 from lab.arms.arms import Arm, ArmSpec, running
-from lab.arms.databases import DATABASES, borrow
+from lab.arms.databases import DATABASES, clone_databases
 from lab.demo import EMBEDDED
-from lab.measure.rounds import Watch
+from lab.measure.rounds import Progress
 from lab.sweeps.load import ENOUGH
 from lab.sweeps.scratch import scratch
 from lab.sweeps.ttl_curves import TtlPoint, curves, table
@@ -67,18 +67,18 @@ class Pair:
         return cls(told=told, untold=untold)
 
 
-async def ttl_sweep(*, data_dir: Path, seconds: float, watch: Watch) -> SweepResult:
+async def ttl_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
     """Return the curves over a copy of the database that is removed afterwards."""
     points: list[TtlPoint] = []
     failures = 0
     is_interrupted = False
     try:
         async with scratch(data_dir) as directory:
-            watch.phase("copying the database")
-            await asyncio.to_thread(borrow, data_dir, directory, written=DATABASES[0])
+            progress.status("copying the database")
+            await asyncio.to_thread(clone_databases, data_dir, directory, written=DATABASES[0])
             for ttl_s in TTLS_S:
                 lasts_s = max(SECONDS_FACTOR * seconds, LIVES * ttl_s)
-                watch.phase(f"TTL {ttl_s:g} s, for {lasts_s:.0f} s")
+                progress.status(f"TTL {ttl_s:g} s, for {lasts_s:.0f} s")
                 found, failed = await _points(ttl_s, directory, seconds=lasts_s)
                 points += found
                 failures += failed
@@ -113,7 +113,7 @@ def _point(ttl_s: float, rate: float, way: str, observed: Observed) -> TtlPoint 
         ttl_s=ttl_s,
         writes_per_s=rate,
         way=way,
-        answers=len(observed.ages_s),
+        responses=len(observed.ages_s),
         hit_ratio=hit_ratio,
         stale_share=stale_share,
         stale_p50_s=observed.stale_age_s(0.5),
@@ -153,8 +153,8 @@ def recommended(points: Sequence[TtlPoint]) -> tuple[float | None, str]:
     if chosen != ttls[-1]:
         reason += f"; {ttls[-1]:g} s gives {hits[ttls[-1]]:.0%}, and answers {oldest[ttls[-1]]:.1f} s out of date"
     invalidated = [point for point in points if point.way == TOLD]
-    stale = round(sum(point.stale_share * point.answers for point in invalidated))
-    answers = sum(point.answers for point in invalidated)
+    stale = round(sum(point.stale_share * point.responses for point in invalidated))
+    answers = sum(point.responses for point in invalidated)
     if answers:
         reason += f". Where the cache is told of every write, {stale} of {answers} answers were stale, whatever the TTL"
         if not stale:
@@ -163,4 +163,4 @@ def recommended(points: Sequence[TtlPoint]) -> tuple[float | None, str]:
 
 
 def _hit_ratio(points: Sequence[TtlPoint]) -> float:
-    return sum(point.hit_ratio * point.answers for point in points) / sum(point.answers for point in points)
+    return sum(point.hit_ratio * point.responses for point in points) / sum(point.responses for point in points)

@@ -10,7 +10,7 @@ COLUMNS: Final = (
     Column(name="ttl_s", title="TTL, s"),
     Column(name="writes_per_s", title="writes/s"),
     Column(name="way", title="ended by"),
-    Column(name="answers", title="answers"),
+    Column(name="responses", title="responses"),
     Column(name="hit_ratio", title="hits", unit="share"),
     Column(name="stale_share", title="stale", unit="share"),
     Column(name="stale_p50_s", title="age, p50", unit="s"),
@@ -27,7 +27,7 @@ class TtlPoint:
     ttl_s: float
     writes_per_s: float
     way: str
-    answers: int
+    responses: int
     hit_ratio: float
     stale_share: float
     stale_p50_s: float | None

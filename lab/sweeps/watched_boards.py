@@ -33,8 +33,8 @@ class Board:
 
 
 @dataclass(kw_only=True)
-class Seen:
-    """What came of a stretch, by how often the board changed and by the process that was asked."""
+class ReadStats:
+    """What came of a phase, by how often the board changed and by the process that was asked."""
 
     observed: dict[tuple[float, str], Observed] = field(default_factory=dict)
     writes: dict[float, int] = field(default_factory=dict)
@@ -71,9 +71,9 @@ class WatchedBoards:
             found.append(Board(target=target, flight_id=items[0][0]["id"], writes_per_s=rate))
         return found
 
-    async def watch(self, boards: Sequence[Board], *, seconds: float) -> Seen:
+    async def watch(self, boards: Sequence[Board], *, seconds: float) -> ReadStats:
         """Return what readers got for so long."""
-        seen = Seen()
+        seen = ReadStats()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds), asyncio.TaskGroup() as working:
                 for number, board in enumerate(boards):
@@ -81,7 +81,7 @@ class WatchedBoards:
                     working.create_task(self._read(board, number, seen))
         return seen
 
-    async def _write(self, board: Board, number: int, seen: Seen) -> None:
+    async def _write(self, board: Board, number: int, seen: ReadStats) -> None:
         random = seeded(self._seed, 3, number)
         while True:
             await asyncio.sleep(float(random.exponential(1 / board.writes_per_s)))
@@ -98,7 +98,7 @@ class WatchedBoards:
             board.ledger.acknowledge(answer.json()["version"], self._loop.time())
             seen.writes[board.writes_per_s] = seen.writes.get(board.writes_per_s, 0) + 1
 
-    async def _read(self, board: Board, number: int, seen: Seen) -> None:
+    async def _read(self, board: Board, number: int, seen: ReadStats) -> None:
         random = seeded(self._seed, 4, number)
         due = self._loop.time()
         while True:
@@ -106,7 +106,7 @@ class WatchedBoards:
             await asyncio.sleep(due - self._loop.time())
             await asyncio.gather(*(self._read_from(process, board, seen) for process in self._processes))
 
-    async def _read_from(self, process: str, board: Board, seen: Seen) -> None:
+    async def _read_from(self, process: str, board: Board, seen: ReadStats) -> None:
         asked_at = self._loop.time()
         try:
             answer = (await self._client.get(f"{self._processes[process]}{board.target}")).raise_for_status()

@@ -14,7 +14,7 @@ FORGIVEN_S: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visits:
+class LocustLoad:
     """Readers of every arm: reader number n asks every arm for the same, on the same schedule."""
 
     arms: Mapping[str, str]

@@ -6,12 +6,12 @@ import httpx
 import pytest
 
 from bench.arms import ARMS
-from bench.collector_stub import sink
-from bench.competitor import Entry, Figures, contestants, measured
+from bench.collector_stub import collector_stub
+from bench.competitor import CompetitorSpec, CompetitorStats, competitors, measured
 
 
-def took(*seconds: float) -> Figures:
-    return Figures("x", list(seconds))
+def took(*seconds: float) -> CompetitorStats:
+    return CompetitorStats("x", list(seconds))
 
 
 def test_twice_the_time_keeps_half_of_the_throughput_round_by_round() -> None:
@@ -24,7 +24,7 @@ def test_the_time_of_a_request_is_the_median_of_the_rounds() -> None:
 
 def test_workers_answer_side_by_side_and_what_they_use_is_counted() -> None:
     entries = [
-        Entry(title=name, command=[sys.executable, "-m", "bench.arms", name], path="/items/7", requests=40)
+        CompetitorSpec(title=name, command=[sys.executable, "-m", "bench.arms", name], path="/items/7", requests=40)
         for name in ("bare", "access-log")
     ]
     bare, logging = measured(entries, starts=2, rounds=3)
@@ -33,25 +33,27 @@ def test_workers_answer_side_by_side_and_what_they_use_is_counted() -> None:
 
 
 def test_a_worker_ends_with_its_measurement() -> None:
-    entry = Entry(title="bare", command=[sys.executable, "-m", "bench.arms", "bare"], path="/items/7", requests=40)
-    with contestants([entry], [Figures("bare")]) as (bare,):
+    entry = CompetitorSpec(
+        title="bare", command=[sys.executable, "-m", "bench.arms", "bare"], path="/items/7", requests=40
+    )
+    with competitors([entry], [CompetitorStats("bare")]) as (bare,):
         bare.round()
         assert bare.worker.poll() is None
     assert bare.worker.returncode == 0
 
 
 def test_the_sink_counts_what_came_from_whom() -> None:
-    with sink() as taking:
-        httpx.post(f"{taking.url('mine')}/v1/traces", content=b"12345").raise_for_status()
-        httpx.post(f"{taking.url('mine')}/api/1/envelope/", content=b"123").raise_for_status()
-    assert taking.size_bytes == {"mine": 8}
+    with collector_stub() as stub:
+        httpx.post(f"{stub.url('mine')}/v1/traces", content=b"12345").raise_for_status()
+        httpx.post(f"{stub.url('mine')}/api/1/envelope/", content=b"123").raise_for_status()
+    assert stub.size_bytes == {"mine": 8}
 
 
 def test_an_arm_that_says_so_exports() -> None:
     arm = next(arm.name for arm in ARMS if arm.exports and arm.name.startswith("ours"))
     command = [sys.executable, "-m", "bench.arms", arm]
-    with sink() as taking:
-        environ = {"BENCH_COLLECTOR": taking.url(arm)}
-        entry = Entry(title=arm, command=command, path="/items/7", requests=120, environ=environ)
+    with collector_stub() as stub:
+        environ = {"BENCH_COLLECTOR": stub.url(arm)}
+        entry = CompetitorSpec(title=arm, command=command, path="/items/7", requests=120, environ=environ)
         measured([entry], starts=1, rounds=1)
-    assert taking.size_bytes[arm] > 1000
+    assert stub.size_bytes[arm] > 1000

@@ -7,22 +7,22 @@ import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 
-from lab.load.testing import Answer, Asked, Handler, known_service
+from lab.load.testing import Handler, ReceivedRequest, StubResponse, stub_service
 from tests.servers.executable import free_port
 
 FLIGHTDECK = (sys.executable, "-m", "flightdeck", "load")
 
 
-def noting(asked: list[Asked], status: int = 200) -> Handler:
-    async def handler(request: Asked) -> Answer:
+def noting(asked: list[ReceivedRequest], status: int = 200) -> Handler:
+    async def handler(request: ReceivedRequest) -> StubResponse:
         asked.append(request)
-        return Answer(status=status)
+        return StubResponse(status=status)
 
     return handler
 
 
 def loaded(
-    *options: str, services: tuple[list[Asked], ...] = (), interrupt_after: int = 0, status: int = 200
+    *options: str, services: tuple[list[ReceivedRequest], ...] = (), interrupt_after: int = 0, status: int = 200
 ) -> tuple[int | None, str]:
     """Return how the command ended and what it printed; interrupt it when the first service was asked so often."""
 
@@ -30,7 +30,7 @@ def loaded(
         async with AsyncExitStack() as stack:
             arms = []
             for number, asked in enumerate(services, 1):
-                url = await stack.enter_async_context(known_service(noting(asked, status)))
+                url = await stack.enter_async_context(stub_service(noting(asked, status)))
                 arms += ["--arm", f"arm{number}={url}"]
             process = await asyncio.create_subprocess_exec(
                 *(*FLIGHTDECK, *arms, *options), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -48,7 +48,7 @@ def loaded(
 
 
 def test_every_arm_gets_the_same_requests_and_ends_with_a_summary() -> None:
-    first, second = list[Asked](), list[Asked]()
+    first, second = list[ReceivedRequest](), list[ReceivedRequest]()
     code, printed = loaded("--rate", "40", "--duration", "1.5", "--every", "0.5", services=(first, second))
     assert code == 0
     assert Counter((r.method, r.target) for r in first) == Counter((r.method, r.target) for r in second)
@@ -59,7 +59,7 @@ def test_every_arm_gets_the_same_requests_and_ends_with_a_summary() -> None:
 
 
 def test_an_interruption_ends_it_with_a_summary() -> None:
-    asked: list[Asked] = []
+    asked: list[ReceivedRequest] = []
     code, printed = loaded("--rate", "50", "--every", "60", services=(asked,), interrupt_after=10)
     assert code == 0
     counted = re.search(r"(\d+) requests", printed)
@@ -74,7 +74,7 @@ def test_a_service_that_is_not_there_is_said_and_ends_with_1() -> None:
 
 
 def test_failing_answers_are_counted() -> None:
-    asked: list[Asked] = []
+    asked: list[ReceivedRequest] = []
     code, printed = loaded("--rate", "20", "--duration", "1", services=(asked,), status=503)
     assert code == 0
     assert f"{len(asked)} failed" in printed

@@ -65,7 +65,7 @@ EXPORTERS: Final = {
     },
     "the lab": {
         "lab_arm_value",
-        "lab_effect_deciding",
+        "lab_effect_headline",
         "lab_effect_ratio",
         "lab_effect_ratio_high",
         "lab_effect_ratio_low",

@@ -6,8 +6,8 @@ from lab.analysis.result import LabResult
 from lab.core.servers import EMBEDDED, Servers
 from lab.experiments import BY_NAME
 from lab.load.recording import Recording
-from lab.measure.metric import Slot
-from lab.measure.rounds import Measured, Round
+from lab.measure.metric import ArmRound
+from lab.measure.rounds import Measurement, Round
 
 ROUNDS = 6
 
@@ -21,15 +21,15 @@ def recording(latency_s: float, size_bytes: int) -> Recording:
 
 
 def result(*, on_bytes: int = 20_000, rounds: int = ROUNDS) -> LabResult:
-    measured = Measured(
+    measured = Measurement(
         rate_per_s=40.0,
         capacity_per_s={"baseline": 70.0, "compression": 65.0},
         rounds=[
             Round(
                 at_s=10.0 * number,
-                slots={
-                    "baseline": Slot(opened=recording(0.2 + number / 1000, 200_000)),
-                    "compression": Slot(opened=recording(0.2 - number / 1000, on_bytes + number)),
+                arms={
+                    "baseline": ArmRound(open_loop=recording(0.2 + number / 1000, 200_000)),
+                    "compression": ArmRound(open_loop=recording(0.2 - number / 1000, on_bytes + number)),
                 },
             )
             for number in range(rounds)

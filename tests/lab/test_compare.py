@@ -7,17 +7,17 @@ import pytest
 from lab.compare import Service, parsed_request
 from lab.core.errors import BadTarget, LabError
 from lab.core.snapshot import Snapshot
-from lab.load.testing import Answer, Asked, known_service
+from lab.load.testing import ReceivedRequest, StubResponse, stub_service
 
 
 def metrics_of(page: bytes, *, status: int = 200) -> Snapshot:
     """Return what a service is seen to tell whose metrics page this is."""
 
-    async def answered(_: Asked) -> Answer:
-        return Answer(status=status, body=page)
+    async def answered(_: ReceivedRequest) -> StubResponse:
+        return StubResponse(status=status, body=page)
 
     async def read() -> Snapshot:
-        async with known_service(answered) as url:
+        async with stub_service(answered) as url:
             return await Service(name="A", url=url, metrics_url=f"{url}/metrics").snapshot()
 
     return asyncio.run(read())

@@ -8,8 +8,8 @@ import pytest
 
 from lab.core.errors import UnknownExperiment
 from lab.core.servers import Servers
-from lab.experiments import BY_NAME, TOGETHER, Experiment, chosen
-from lab.measure.metric import Slot, metric_named
+from lab.experiments import BY_NAME, TOGETHER, Experiment, select_experiments
+from lab.measure.metric import ArmRound, metric_named
 from lab.run import QUICK, Job, RunOptions, jobs, run
 from lab.traffic.traffic import MIXES
 from service.techniques import ARMS, NAMES
@@ -23,7 +23,7 @@ def test_every_technique_has_an_experiment() -> None:
 
 @EVERY
 def test_an_experiment_names_metrics_and_traffic_that_exist(experiment: Experiment) -> None:
-    assert {experiment.mix} | ({experiment.elsewhere} - {""}) <= set(MIXES)
+    assert {experiment.mix} | ({experiment.control} - {""}) <= set(MIXES)
     for name in (experiment.headline, *experiment.costs):
         kind, dot, _ = metric_named(name).name.rpartition(".")
         assert not dot or kind in MIXES[experiment.mix]
@@ -38,33 +38,36 @@ def test_the_arms_differ_in_exactly_what_is_examined(experiment: Experiment) -> 
 
 
 def test_techniques_arms_and_all_can_be_asked_for() -> None:
-    assert [experiment.name for experiment in chosen(["pooling", "caching", "pooling"])] == ["pooling", "caching"]
-    assert chosen(["optimized"]) == [TOGETHER]
-    assert chosen(["all"]) == list(BY_NAME.values())
-    assert chosen(["caching"])[0].techniques == ARMS["caching"]
+    assert [experiment.name for experiment in select_experiments(["pooling", "caching", "pooling"])] == [
+        "pooling",
+        "caching",
+    ]
+    assert select_experiments(["optimized"]) == [TOGETHER]
+    assert select_experiments(["all"]) == list(BY_NAME.values())
+    assert select_experiments(["caching"])[0].techniques == ARMS["caching"]
 
 
 def test_the_lab_can_be_examined_with_two_equal_arms(tmp_path: Path) -> None:
-    options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, elsewhere=True)
-    (alone,) = jobs(chosen(["nothing"]), options)
+    options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, control=True)
+    (alone,) = jobs(select_experiments(["aa"]), options)
     assert alone.sides == {"optimized": frozenset(NAMES), "optimized-again": frozenset(NAMES)}
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UnknownExperiment, match=r"no experiment named cacheing; there are: all, caching, "):
-        chosen(["cacheing"])
+        select_experiments(["cacheing"])
 
 
 def test_the_designs_that_are_asked_for_follow_each_experiment(tmp_path: Path) -> None:
-    options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, elsewhere=True)
-    planned = [(job.part, job.experiment.mix) for job in jobs(chosen(["compression"]), options)]
-    assert planned == [("techniques", "boards"), ("leave_one_out", "boards"), ("elsewhere", "updates")]
+    options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, control=True)
+    planned = [(job.part, job.experiment.mix) for job in jobs(select_experiments(["compression"]), options)]
+    assert planned == [("techniques", "boards"), ("leave_one_out", "boards"), ("control", "updates")]
 
 
 def test_an_experiment_without_its_servers_is_skipped_and_says_what_to_set(tmp_path: Path) -> None:
     plan = replace(QUICK, budget_s=0.0)
     options = RunOptions(data_dir=tmp_path, command="", plan=plan, servers=Servers.from_environ(PRIMARY))
-    result = asyncio.run(run(chosen(["read_replicas"]), options, Unwatched()))
+    result = asyncio.run(run(select_experiments(["read_replicas"]), options, Unwatched()))
     assert result.techniques == {}
     assert result.skipped == {
         "read_replicas (alone)": "set DATABASE_REPLICA_URL: "
@@ -88,13 +91,16 @@ def test_servers_are_named_by_what_they_are_and_nothing_secret() -> None:
 
 def test_nothing_is_missing_where_every_server_is_named() -> None:
     every = PRIMARY | {"DATABASE_REPLICA_URL": "postgresql://replica.example/flights"}
-    assert Servers.from_environ(every).missing(BY_NAME["read_replicas"].needs) == []
-    assert Servers.from_environ({}).missing(BY_NAME["read_replicas"].needs) == ["DATABASE_URL", "DATABASE_REPLICA_URL"]
+    assert Servers.from_environ(every).missing(BY_NAME["read_replicas"].required_settings) == []
+    assert Servers.from_environ({}).missing(BY_NAME["read_replicas"].required_settings) == [
+        "DATABASE_URL",
+        "DATABASE_REPLICA_URL",
+    ]
 
 
 class Unwatched:
-    def phase(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Nobody looks."""
 
-    def measured(self, arm: str, round_: int, slot: Slot) -> None:
+    def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
         """Nobody looks."""

@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from lab.core.address import Address
-from lab.load.http1 import UNANSWERED, Connection, Exchange, encode
+from lab.load.http1 import NO_RESPONSE, Connection, PendingRequest, encode
 from tests.servers.requests import DAYS
 
 MOST_CONNECTIONS: Final = 300
@@ -45,7 +45,7 @@ class Crowd:
         self._idle: deque[tuple[Connection, float]] = deque()
         """With the time since when; the one that was used last is used first."""
         self._connections = 0
-        self._waiting: deque[Exchange] = deque()
+        self._waiting: deque[PendingRequest] = deque()
         self._seen: list[Seen] = []
         self._pending = 0
         self._closed_until = 0.0
@@ -79,7 +79,7 @@ class Crowd:
 
     def _ask(self, due: float) -> None:
         self._pending += 1
-        exchange = Exchange(data=encode("GET", self._address, next(self._targets)), intended=due)
+        exchange = PendingRequest(data=encode("GET", self._address, next(self._targets)), intended=due)
         while self._idle:
             connection, since = self._idle.pop()
             if connection.is_open and asyncio.get_running_loop().time() - since < LONGEST_IDLE_S:
@@ -93,7 +93,7 @@ class Crowd:
         self._connections += 1
         asyncio.get_running_loop().create_task(self._connect(exchange))
 
-    async def _connect(self, exchange: Exchange) -> None:
+    async def _connect(self, exchange: PendingRequest) -> None:
         loop = asyncio.get_running_loop()
         try:
             _, connection = await loop.create_connection(
@@ -105,7 +105,7 @@ class Crowd:
             return
         connection.start(exchange)
 
-    def _finished(self, connection: Connection, exchange: Exchange) -> None:
+    def _finished(self, connection: Connection, exchange: PendingRequest) -> None:
         if not connection.is_open:
             self._connections -= 1
         elif self._waiting:
@@ -114,7 +114,7 @@ class Crowd:
             self._idle.append((connection, asyncio.get_running_loop().time()))
         self._note(exchange)
 
-    def _note(self, exchange: Exchange) -> None:
+    def _note(self, exchange: PendingRequest) -> None:
         now = asyncio.get_running_loop().time()
         self._pending -= 1
         retry_after = exchange.headers.get(b"retry-after", b"").decode("latin-1")
@@ -126,7 +126,7 @@ class Crowd:
         deadline = asyncio.get_running_loop().time() + seconds
         while self._pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 a crowd ends once
             await asyncio.sleep(0.02)
-        self._seen += [Seen(UNANSWERED, 0.0, seconds, "") for _ in range(self._pending)]
+        self._seen += [Seen(NO_RESPONSE, 0.0, seconds, "") for _ in range(self._pending)]
         self._pending = 0
         while self._idle:
             self._idle.pop()[0].close()

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.arms.databases import DATABASES, borrow
+from lab.arms.databases import DATABASES, clone_databases
 from lab.core.address import Address
 from lab.drills.environments.monitoring import Monitoring
 from lab.drills.run.process import Process
-from lab.load.client_state import Memory
+from lab.load.client_state import ClientState
 from lab.load.load import drive
-from lab.load.load_model import OpenLoop, Stretch
+from lab.load.load_model import OpenLoop, Phase
 from lab.traffic.traffic import Traffic
 from service.techniques import ARMS
 from tests.servers.arm import WRITE_TOKEN
@@ -31,7 +31,7 @@ async def arms_on_own_databases(
     for arm, techniques in ARMS.items():
         await asyncio.to_thread((own / arm).mkdir, parents=True)
         written = DATABASES[0] if "indexes" in techniques else DATABASES[1]
-        await asyncio.to_thread(borrow, data_dir, own / arm, written=written)
+        await asyncio.to_thread(clone_databases, data_dir, own / arm, written=written)
     arms = Arms(monitoring, data_dir, data_dir_of=own.joinpath, collector=collector)
     try:
         await asyncio.gather(monitoring.start(), arms.start(*others))
@@ -46,5 +46,5 @@ async def send_traffic(arms: Arms, seconds: float) -> None:
     async with asyncio.TaskGroup() as group:
         for url in arms.urls.values():
             requests = Traffic("whole service", seed=1).requests(0)
-            pace, memory = OpenLoop(rate_per_s=RATE_PER_S), Memory(token=WRITE_TOKEN)
-            group.create_task(drive(Address.of(url), requests, pace, Stretch(duration_s=seconds), memory=memory))
+            pace, state = OpenLoop(rate_per_s=RATE_PER_S), ClientState(token=WRITE_TOKEN)
+            group.create_task(drive(Address.of(url), requests, pace, Phase(duration_s=seconds), state=state))

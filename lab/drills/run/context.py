@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from lab.arms.databases import DATABASES, borrow
+from lab.arms.databases import DATABASES, clone_databases
 from lab.arms.process import free_ports
 from lab.drills.environments.monitoring import Monitoring
 from lab.drills.run.errors import DrillError
@@ -66,7 +66,7 @@ class Scene:
     async def open(self, *, writes: bool) -> None:
         """Make the scene's directory with data that the service may keep for itself."""
         await asyncio.to_thread(self.data_dir.mkdir, parents=True)
-        await asyncio.to_thread(borrow, self.original, self.data_dir, written=DATABASES[0] if writes else "")
+        await asyncio.to_thread(clone_databases, self.original, self.data_dir, written=DATABASES[0] if writes else "")
 
     async def start(self) -> None:
         """Start the service, and let Prometheus scrape it."""

@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 import psutil
 
-from lab.arms.process import TetheredProcess
+from lab.arms.process import SupervisedProcess
 from lab.drills.run.errors import ProcessFailed
 
 START_S: Final = 90.0
@@ -35,7 +35,7 @@ class Process:
         self.environment = dict(environment or {})
         self._directory = directory
         self._ready_url = ready_url
-        self._tethered: TetheredProcess | None = None
+        self._tethered: SupervisedProcess | None = None
 
     @property
     def running(self) -> bool:
@@ -53,7 +53,7 @@ class Process:
     async def start(self, *, remove: Path | None = None) -> None:
         """Start it and wait until it answers; the tether removes the directory when the starter is gone."""
         await self.stop()
-        self._tethered = TetheredProcess(self.name)
+        self._tethered = SupervisedProcess(self.name)
         environment = {**os.environ, **self.environment}
         await self._tethered.start(self.command, environment=environment, remove=remove, directory=self._directory)
         if self._ready_url:

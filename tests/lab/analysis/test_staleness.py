@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from lab.analysis.staleness import Ledger, Observed
-from lab.load.testing import Answer, Asked, known_service
+from lab.load.testing import ReceivedRequest, StubResponse, stub_service
 from lab.sweeps.ttl import TOLD, UNTOLD, recommended, told
 from lab.sweeps.ttl_curves import TtlPoint
-from lab.sweeps.watched_boards import Board, Seen, WatchedBoards
+from lab.sweeps.watched_boards import Board, ReadStats, WatchedBoards
 
 
 def test_an_answer_is_as_old_as_the_first_write_that_it_lacks() -> None:
@@ -46,13 +46,13 @@ class TwoProcesses:
         self._frozen_s = frozen_s
         self._kept = (float("-inf"), 1)
 
-    async def fresh(self, asked: Asked) -> Answer:
+    async def fresh(self, asked: ReceivedRequest) -> StubResponse:
         if asked.method == "PATCH":
             self.version += 1
-            return Answer(body=json.dumps({"version": self.version}).encode())
+            return StubResponse(body=json.dumps({"version": self.version}).encode())
         return self._board(self.version, "flightdeck; fwd=uri-miss; stored")
 
-    async def cached(self, _: Asked) -> Answer:
+    async def cached(self, _: ReceivedRequest) -> StubResponse:
         now = asyncio.get_running_loop().time()
         is_hit = now - self._kept[0] < self._frozen_s
         if not is_hit:
@@ -60,16 +60,16 @@ class TwoProcesses:
         return self._board(self._kept[1], "flightdeck; hit; ttl=1; detail=shared" if is_hit else "flightdeck; fwd=miss")
 
     @staticmethod
-    def _board(version: int, status: str) -> Answer:
+    def _board(version: int, status: str) -> StubResponse:
         items = [{"id": 7, "version": version}, {"id": 8, "version": 1}]
-        return Answer(body=json.dumps({"items": items}).encode(), headers={"cache-status": status})
+        return StubResponse(body=json.dumps({"items": items}).encode(), headers={"cache-status": status})
 
 
 def test_a_process_that_keeps_answers_is_seen_to_be_stale_for_as_long_and_one_that_does_not_never() -> None:
     processes = TwoProcesses(frozen_s=0.8)
 
-    async def watch() -> Seen:
-        async with known_service(processes.fresh) as fresh, known_service(processes.cached) as cached:
+    async def watch() -> ReadStats:
+        async with stub_service(processes.fresh) as fresh, stub_service(processes.cached) as cached:
             watched = WatchedBoards({TOLD: fresh, UNTOLD: cached}, written=TOLD, token="secret", seed=1)
             try:
                 boards = await watched.boards([20.0])
@@ -90,11 +90,11 @@ def test_a_process_that_keeps_answers_is_seen_to_be_stale_for_as_long_and_one_th
 
 
 def test_requests_that_fail_are_counted_and_are_no_answers() -> None:
-    async def failing(_: Asked) -> Answer:
-        return Answer(status=503)
+    async def failing(_: ReceivedRequest) -> StubResponse:
+        return StubResponse(status=503)
 
-    async def watch(handler: Callable[[Asked], Awaitable[Answer]]) -> Seen:
-        async with known_service(handler) as url:
+    async def watch(handler: Callable[[ReceivedRequest], Awaitable[StubResponse]]) -> ReadStats:
+        async with stub_service(handler) as url:
             watched = WatchedBoards({TOLD: url}, written=TOLD, token="secret", seed=1)
             try:
                 return await watched.watch([Board(target="/board", flight_id=7, writes_per_s=20.0)], seconds=1.0)
@@ -112,7 +112,7 @@ def point(ttl_s: float, way: str, *, hit_ratio: float, stale_share: float = 0.0,
         ttl_s=ttl_s,
         writes_per_s=0.2,
         way=way,
-        answers=1000,
+        responses=1000,
         hit_ratio=hit_ratio,
         stale_share=stale_share,
         stale_p50_s=oldest_s / 2 or None,

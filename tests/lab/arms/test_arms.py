@@ -14,40 +14,40 @@ from lab.arms.arms import Arm, ArmSpec, running
 from lab.core.errors import ArmFailed
 from lab.experiments import BY_NAME
 from lab.load.generator import Generator
-from lab.measure.metric import Slot
-from lab.measure.rounds import Measured, Plan, Round, measure
+from lab.measure.metric import ArmRound
+from lab.measure.rounds import Measurement, Plan, Round, measure
 
 SERVICE = """
 import asyncio, os, sys, time
-from lab.load.testing import Answer, Asked, known_service
+from lab.load.testing import StubResponse, ReceivedRequest, stub_service
 
 queries = answers = 0
 slow = os.environ["TECHNIQUES"] == "none"
 
-async def page(asked: Asked) -> Answer:
+async def page(asked: ReceivedRequest) -> StubResponse:
     global queries, answers
     if asked.target.startswith("/die"):
         os._exit(3)
     answers += 1
     queries += 30 if slow else 3
     await asyncio.sleep(0.03 if slow else 0.003)
-    return Answer(body=b"x" * (5000 if slow else 500))
+    return StubResponse(body=b"x" * (5000 if slow else 500))
 
-async def contract(asked: Asked) -> Answer:
+async def contract(asked: ReceivedRequest) -> StubResponse:
     if asked.target == "/readyz":
-        return Answer(status=503 if "never ready" in os.environ["ARM"] else 200)
+        return StubResponse(status=503 if "never ready" in os.environ["ARM"] else 200)
     return await page(asked)
 
-async def metrics(asked: Asked) -> Answer:
+async def metrics(asked: ReceivedRequest) -> StubResponse:
     text = f"db_queries_per_request_sum {queries}\\nprocess_cpu_seconds_total {time.process_time()}\\n"
-    return Answer(body=text.encode())
+    return StubResponse(body=text.encode())
 
 async def main() -> None:
     if "broken" in os.environ["ARM"]:
         sys.exit("the database is on fire")
     port = int(sys.argv[sys.argv.index("--port") + 1])
     metrics_port = int(os.environ["OTEL_EXPORTER_PROMETHEUS_PORT"])
-    async with known_service(contract, port=port), known_service(metrics, port=metrics_port):
+    async with stub_service(contract, port=port), stub_service(metrics, port=metrics_port):
         await asyncio.sleep(600)
 
 asyncio.run(main())
@@ -55,8 +55,8 @@ asyncio.run(main())
 COMMAND = (sys.executable, "-c", SERVICE)
 PLAN = Plan(
     targets=(("GET", "/page"),),
-    opened_s=0.3,
-    closed_s=0.2,
+    open_loop_s=0.3,
+    closed_loop_s=0.2,
     rate_per_s=30,
     warm_up_s=2.0,
     min_rounds=4,
@@ -64,7 +64,7 @@ PLAN = Plan(
     tolerated_lateness_s=10.0,  # the tests' machine may be busy
 )
 STRANGERS: set[psutil.Process] = set()
-ENDLESS = replace(PLAN, closed_s=0, min_rounds=50, max_rounds=50)
+ENDLESS = replace(PLAN, closed_loop_s=0, min_rounds=50, max_rounds=50)
 
 
 class After:
@@ -73,10 +73,10 @@ class After:
     def __init__(self, then: Callable[[], object] = lambda: None) -> None:
         self.then = then
 
-    def phase(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Nothing to note."""
 
-    def measured(self, arm: str, round_: int, slot: Slot) -> None:  # noqa: ARG002 the seam's signature
+    def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:  # noqa: ARG002 the seam's signature
         if round_ == 2:
             self.then()
 
@@ -90,10 +90,10 @@ def never(_: Sequence[Round]) -> bool:
     return False
 
 
-def measured(arms: Sequence[Arm], plan: Plan = PLAN) -> Measured:
-    async def run() -> Measured:
+def measured(arms: Sequence[Arm], plan: Plan = PLAN) -> Measurement:
+    async def run() -> Measurement:
         async with Generator() as generator, running(arms):
-            return await measure(arms, plan, generator, watch=After(), tight_enough=never)
+            return await measure(arms, plan, generator, progress=After(), tight_enough=never)
 
     return asyncio.run(run())
 
@@ -137,9 +137,9 @@ def test_an_arm_that_dies_ends_the_measuring_and_what_was_measured_stays() -> No
             if port in child.cmdline() and "lab.arms.process_guard" not in child.cmdline():
                 child.kill()
 
-    async def run() -> Measured:
+    async def run() -> Measurement:
         async with Generator() as generator, running([arm("baseline"), doomed]) as arms:
-            return await measure(arms, ENDLESS, generator, watch=After(kill), tight_enough=never)
+            return await measure(arms, ENDLESS, generator, progress=After(kill), tight_enough=never)
 
     result = asyncio.run(run())
     assert "arm pooling" in result.failure
@@ -154,11 +154,11 @@ def test_an_arm_that_does_not_start_says_why() -> None:
 
 
 def test_a_cancelled_measurement_keeps_its_rounds_and_leaves_no_process() -> None:
-    async def run() -> Measured:
+    async def run() -> Measurement:
         measuring = asyncio.current_task()
         assert measuring is not None
         async with Generator() as generator, running([arm("baseline"), arm("pooling", ["pooling"])]) as arms:
-            return await measure(arms, ENDLESS, generator, watch=After(measuring.cancel), tight_enough=never)
+            return await measure(arms, ENDLESS, generator, progress=After(measuring.cancel), tight_enough=never)
 
     result = asyncio.run(run())
     assert result.is_interrupted

@@ -4,7 +4,7 @@ import pytest
 
 from lab.core.snapshot import Snapshot
 from lab.load.recording import Recording
-from lab.measure.metric import METRICS, Slot, metric_named, metrics_of_kind
+from lab.measure.metric import METRICS, ArmRound, metric_named, metrics_of_kind
 
 BEFORE = """\
 # TYPE http_requests_total counter
@@ -31,7 +31,7 @@ lag_seconds_sum 1.1
 
 def recorded(answers: int) -> Recording:
     recording = Recording(duration_s=1.0)
-    recording.answers["page"] = answers
+    recording.responses["page"] = answers
     return recording
 
 
@@ -62,27 +62,30 @@ cache_requests_total{cache="board",level="shared",result="stale"} 3
 cache_requests_total{cache="board",level="shared",result="coalesced"} 2
 cache_requests_total{cache="board",level="shared",result="miss"} 10
 """
-    slot = Slot(opened=recorded(100), inside_opened=Snapshot.parse(page))
-    assert metric_named("hit_ratio").of(slot) == pytest.approx(0.9)
+    arm_round = ArmRound(open_loop=recorded(100), open_loop_delta=Snapshot.parse(page))
+    assert metric_named("hit_ratio").of(arm_round) == pytest.approx(0.9)
 
 
 def test_counts_are_given_per_answer() -> None:
     page = 'db_queries_per_request_sum{method="GET",handler="/a"} 310\nprocess_cpu_seconds_total 4\n'
-    slot = Slot(
-        opened=recorded(10), closed=recorded(40), inside_opened=Snapshot.parse(page), inside_closed=Snapshot.parse(page)
+    arm_round = ArmRound(
+        open_loop=recorded(10),
+        closed_loop=recorded(40),
+        open_loop_delta=Snapshot.parse(page),
+        closed_loop_delta=Snapshot.parse(page),
     )
-    assert metric_named("queries_per_request").of(slot) == 31
-    assert metric_named("cpu_per_request_s").of(slot) == 0.1
+    assert metric_named("queries_per_request").of(arm_round) == 31
+    assert metric_named("cpu_per_request_s").of(arm_round) == 0.1
 
 
 @pytest.mark.parametrize("metric", [*METRICS, *metrics_of_kind("page")], ids=lambda metric: metric.name)
 def test_a_metric_of_an_empty_slot_is_none_instead_of_an_error(metric: object) -> None:
-    assert metric_named(metric.name).of(Slot(opened=Recording(duration_s=1.0))) is None  # type: ignore[attr-defined]
+    assert metric_named(metric.name).of(ArmRound(open_loop=Recording(duration_s=1.0))) is None  # type: ignore[attr-defined]
 
 
 def test_metrics_are_found_by_name_with_and_without_a_kind() -> None:
-    slot = Slot(opened=recorded(4))
-    slot.opened.received_bytes["page"] = 400
-    assert metric_named("page.bytes_per_response").of(slot) == 100
+    arm_round = ArmRound(open_loop=recorded(4))
+    arm_round.open_loop.received_bytes["page"] = 400
+    assert metric_named("page.bytes_per_response").of(arm_round) == 100
     with pytest.raises(KeyError):
         metric_named("nonsense")

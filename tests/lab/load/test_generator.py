@@ -2,31 +2,31 @@
 
 import asyncio
 
-from lab.load.generator import Generator, Order
-from lab.load.load_model import OpenLoop, Stretch
-from lab.load.testing import Answer, Asked, known_service
+from lab.load.generator import Generator, LoadCommand
+from lab.load.load_model import OpenLoop, Phase
+from lab.load.testing import ReceivedRequest, StubResponse, stub_service
 
 
 def test_clients_of_an_arm_forget_its_token_when_another_process_has_its_name() -> None:
     tokens: list[str] = []
 
-    async def noting(asked: Asked) -> Answer:
+    async def noting(asked: ReceivedRequest) -> StubResponse:
         tokens.append(asked.headers["authorization"])
-        return Answer()
+        return StubResponse()
 
     async def run() -> None:
-        async with known_service(noting) as url, Generator() as generator:
+        async with stub_service(noting) as url, Generator() as generator:
             for token in ("one", "two"):
-                order = Order(
+                command = LoadCommand(
                     arm="baseline",
                     url=url,
-                    pace=OpenLoop(rate_per_s=20),
-                    stretch=Stretch(duration_s=0.3),
+                    model=OpenLoop(rate_per_s=20),
+                    phase=Phase(duration_s=0.3),
                     stream=1,
                     mix="updates",
                     token=token,
                 )
-                recording = await generator.drive(order)
+                recording = await generator.drive(command)
                 assert recording.statuses == {200: 6}
 
     asyncio.run(run())

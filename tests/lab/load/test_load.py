@@ -9,11 +9,11 @@ from statistics import stdev
 import pytest
 
 from lab.core.address import Address
-from lab.load.client_state import Memory
+from lab.load.client_state import ClientState
 from lab.load.load import Driver, drive
-from lab.load.load_model import ClosedLoop, OpenLoop, Pace, Stretch
+from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
 from lab.load.recording import Recording
-from lab.load.testing import Answer, Asked, Handler, known_service
+from lab.load.testing import Handler, ReceivedRequest, StubResponse, stub_service
 from lab.traffic.traffic import Client, Request
 
 CLIENT = Client(number=1, accept_encoding="gzip", keeps_etags=False, link_bytes_per_s=None)
@@ -25,55 +25,55 @@ def asking(target: str = "/", *, client: Client = CLIENT, method: str = "GET") -
         yield Request("page", method, target, client)
 
 
-def load(handler: Handler, pace: Pace, stretch: Stretch, *, requests: Iterator[Request] | None = None) -> Recording:
+def load(handler: Handler, model: LoadModel, phase: Phase, *, requests: Iterator[Request] | None = None) -> Recording:
     """Return what driving the handler recorded."""
 
     async def run() -> Recording:
-        async with known_service(handler) as url:
-            return await drive(Address.of(url), requests or asking(), pace, stretch, memory=Memory())
+        async with stub_service(handler) as url:
+            return await drive(Address.of(url), requests or asking(), model, phase, state=ClientState())
 
     return asyncio.run(run())
 
 
 def delayed(seconds: float) -> Handler:
-    async def handler(_: Asked) -> Answer:
+    async def handler(_: ReceivedRequest) -> StubResponse:
         await asyncio.sleep(seconds)
-        return Answer()
+        return StubResponse()
 
     return handler
 
 
 def pausing(*, every_s: float, pause_s: float) -> Handler:
-    """Answer in 2 ms, but stop altogether for a while at fixed intervals."""
+    """StubResponse in 2 ms, but stop altogether for a while at fixed intervals."""
     begun = time.monotonic()
 
-    async def handler(_: Asked) -> Answer:
+    async def handler(_: ReceivedRequest) -> StubResponse:
         into = (time.monotonic() - begun) % every_s
         await asyncio.sleep(pause_s - into if into < pause_s else 0.002)
-        return Answer()
+        return StubResponse()
 
     return handler
 
 
 def test_an_open_loop_sends_at_its_rate_and_measures_the_services_latency() -> None:
-    recording = load(delayed(0.02), OpenLoop(rate_per_s=200, arrivals="constant"), Stretch(duration_s=1.0))
+    recording = load(delayed(0.02), OpenLoop(rate_per_s=200, arrivals="constant"), Phase(duration_s=1.0))
     assert recording.requests == pytest.approx(200, abs=1)
     assert 0.02 <= (recording.overall().quantile(0.5) or 0) < 0.06
     assert recording.statuses == {200: recording.requests}
 
 
 def test_a_pause_every_ten_seconds_shows_in_the_open_loops_p99_and_not_in_the_closed_loops() -> None:
-    stretch = Stretch(duration_s=20.0)
+    phase = Phase(duration_s=20.0)
 
     async def run() -> tuple[Recording, Recording]:
         """Drive two services of their own at the same time: each stops for 200 ms, twice in the twenty seconds."""
         async with (
-            known_service(pausing(every_s=10.0, pause_s=0.2)) as one,
-            known_service(pausing(every_s=10.0, pause_s=0.2)) as other,
+            stub_service(pausing(every_s=10.0, pause_s=0.2)) as one,
+            stub_service(pausing(every_s=10.0, pause_s=0.2)) as other,
         ):
             opened, closed = (
-                drive(Address.of(one), asking(), OpenLoop(rate_per_s=100), stretch, memory=Memory()),
-                drive(Address.of(other), asking(), ClosedLoop(clients=1), stretch, memory=Memory()),
+                drive(Address.of(one), asking(), OpenLoop(rate_per_s=100), phase, state=ClientState()),
+                drive(Address.of(other), asking(), ClosedLoop(clients=1), phase, state=ClientState()),
             )
             both = await asyncio.gather(opened, closed)
             return both[0], both[1]
@@ -107,34 +107,34 @@ def test_an_open_loop_that_is_held_up_sends_all_that_was_due_before_it_ends() ->
         yield 0.19
 
     async def run() -> Recording:
-        async with known_service(delayed(0)) as url:
-            driver = Driver(Address.of(url), asking(), Stretch(duration_s=0.2), Memory())
+        async with stub_service(delayed(0)) as url:
+            driver = Driver(Address.of(url), asking(), Phase(duration_s=0.2), ClientState())
             await driver.run_open(arrivals())
             await driver.close()
             return driver.recording
 
     recording = asyncio.run(run())
-    assert recording.answers["page"] == 2
+    assert recording.responses["page"] == 2
     assert not recording.failures
 
 
-@pytest.mark.parametrize("pace", [OpenLoop(rate_per_s=500), ClosedLoop(clients=8)], ids=["open", "closed"])
-def test_nothing_is_sent_after_a_stretch(pace: Pace) -> None:
-    """Not even the requests whose connections the driver closes: the next stretch would count them."""
+@pytest.mark.parametrize("model", [OpenLoop(rate_per_s=500), ClosedLoop(clients=8)], ids=["open", "closed"])
+def test_nothing_is_sent_after_a_stretch(model: LoadModel) -> None:
+    """Not even the requests whose connections the driver closes: the next phase would count them."""
     calls = count()
     asked: list[str] = []
     is_over = asyncio.Event()
 
-    async def answering_the_first(request: Asked) -> Answer:
+    async def answering_the_first(request: ReceivedRequest) -> StubResponse:
         asked.append(request.target)
         if next(calls) >= 40:
             await is_over.wait()
-        return Answer()
+        return StubResponse()
 
     async def run() -> list[int]:
-        async with known_service(answering_the_first) as url:
-            stretch = Stretch(duration_s=0.2, drain_s=0.1)
-            await drive(Address.of(url), asking(), pace, stretch, memory=Memory())
+        async with stub_service(answering_the_first) as url:
+            phase = Phase(duration_s=0.2, drain_s=0.1)
+            await drive(Address.of(url), asking(), model, phase, state=ClientState())
             before = len(asked)
             await asyncio.sleep(0.2)
             is_over.set()
@@ -145,27 +145,27 @@ def test_nothing_is_sent_after_a_stretch(pace: Pace) -> None:
 
 
 def test_a_closed_loop_finds_the_throughput() -> None:
-    recording = load(delayed(0.01), ClosedLoop(clients=4), Stretch(duration_s=1.0))
+    recording = load(delayed(0.01), ClosedLoop(clients=4), Phase(duration_s=1.0))
     assert 100 < recording.throughput_per_s <= 4 / 0.01
     assert recording.connections == 4
 
 
 def test_a_closed_loop_shorter_than_an_answer_still_finds_the_throughput() -> None:
-    recording = load(delayed(0.4), ClosedLoop(clients=4), Stretch(duration_s=0.2))
-    assert recording.answers["page"] == 4
+    recording = load(delayed(0.4), ClosedLoop(clients=4), Phase(duration_s=0.2))
+    assert recording.responses["page"] == 4
     assert 5 < recording.throughput_per_s <= 10
 
 
 def test_a_service_that_cannot_keep_up_is_recognised_as_saturated() -> None:
     lock_of: dict[int, asyncio.Lock] = {}
 
-    async def one_at_a_time(_: Asked) -> Answer:
+    async def one_at_a_time(_: ReceivedRequest) -> StubResponse:
         lock = lock_of.setdefault(id(asyncio.get_running_loop()), asyncio.Lock())
         async with lock:
             await asyncio.sleep(0.02)
-        return Answer()
+        return StubResponse()
 
-    recording = load(one_at_a_time, OpenLoop(rate_per_s=100), Stretch(duration_s=1.0, drain_s=0.3))
+    recording = load(one_at_a_time, OpenLoop(rate_per_s=100), Phase(duration_s=1.0, drain_s=0.3))
     assert recording.is_saturated
     assert recording.failures["no answer in time"] > 0
     assert (recording.overall().quantile(0.99) or 0) > 0.4  # what never came counts with the time it was waited for
@@ -174,23 +174,23 @@ def test_a_service_that_cannot_keep_up_is_recognised_as_saturated() -> None:
 def test_the_warm_up_is_driven_and_not_recorded() -> None:
     calls = count()
 
-    async def slow_at_first(_: Asked) -> Answer:
+    async def slow_at_first(_: ReceivedRequest) -> StubResponse:
         await asyncio.sleep(0.1 if next(calls) < 20 else 0)
-        return Answer()
+        return StubResponse()
 
-    pace = OpenLoop(rate_per_s=100, arrivals="constant")
-    recording = load(slow_at_first, pace, Stretch(duration_s=0.5, warm_up_s=0.5))
+    model = OpenLoop(rate_per_s=100, arrivals="constant")
+    recording = load(slow_at_first, model, Phase(duration_s=0.5, warm_up_s=0.5))
     assert recording.requests == pytest.approx(50, abs=1)
     assert next(calls) > 90
     assert (recording.overall().quantile(1.0) or 1) < 0.05
 
 
 def test_a_generator_that_is_held_up_records_how_late_it_was() -> None:
-    async def holding_up_its_own_loop(_: Asked) -> Answer:
+    async def holding_up_its_own_loop(_: ReceivedRequest) -> StubResponse:
         time.sleep(0.02)  # noqa: ASYNC251 the service shares the generator's loop, which is thus held up
-        return Answer()
+        return StubResponse()
 
-    recording = load(holding_up_its_own_loop, OpenLoop(rate_per_s=40), Stretch(duration_s=1.0))
+    recording = load(holding_up_its_own_loop, OpenLoop(rate_per_s=40), Phase(duration_s=1.0))
     assert (recording.lateness.quantile(0.9) or 0) > 0.01
 
 
@@ -208,39 +208,39 @@ def test_lateness_that_does_not_show_in_the_latencies_is_no_lateness() -> None:
 
 def test_a_few_requests_under_way_at_the_end_are_no_saturation() -> None:
     recording = Recording(duration_s=1.0, backlog=5)
-    recording.answers["page"] = 12
+    recording.responses["page"] = 12
     assert not recording.is_saturated
     recording.backlog = 6
     assert recording.is_saturated
 
 
 def test_bytes_are_counted_on_the_wire_with_their_headers() -> None:
-    async def a_kilobyte(_: Asked) -> Answer:
-        return Answer(body=b"x" * 1000)
+    async def a_kilobyte(_: ReceivedRequest) -> StubResponse:
+        return StubResponse(body=b"x" * 1000)
 
-    recording = load(a_kilobyte, OpenLoop(rate_per_s=50, arrivals="constant"), Stretch(duration_s=0.4))
+    recording = load(a_kilobyte, OpenLoop(rate_per_s=50, arrivals="constant"), Phase(duration_s=0.4))
     assert (
-        recording.received_bytes["page"] / recording.answers["page"]
+        recording.received_bytes["page"] / recording.responses["page"]
         == len(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n") + 1000
     )
 
 
 def test_a_client_on_a_slow_link_waits_for_the_bytes_and_is_counted_apart() -> None:
-    async def fifty_kilobytes(_: Asked) -> Answer:
-        return Answer(body=b"x" * 50_000)
+    async def fifty_kilobytes(_: ReceivedRequest) -> StubResponse:
+        return StubResponse(body=b"x" * 50_000)
 
     slow = Client(number=2, accept_encoding="", keeps_etags=False, link_bytes_per_s=250_000)
-    pace = OpenLoop(rate_per_s=10, arrivals="constant")
-    recording = load(fifty_kilobytes, pace, Stretch(duration_s=0.5), requests=asking(client=slow))
+    model = OpenLoop(rate_per_s=10, arrivals="constant")
+    recording = load(fifty_kilobytes, model, Phase(duration_s=0.5), requests=asking(client=slow))
     assert recording.slow_link.quantile(0.5) == pytest.approx(0.2, abs=0.05)
     assert not recording.latencies
 
 
 def test_a_closed_loop_at_an_address_where_nobody_listens_counts_failures_and_ends() -> None:
     async def run() -> Recording:
-        async with known_service(delayed(0)) as url:
+        async with stub_service(delayed(0)) as url:
             address = Address.of(url)
-        return await drive(address, asking(), ClosedLoop(clients=2), Stretch(duration_s=0.3), memory=Memory())
+        return await drive(address, asking(), ClosedLoop(clients=2), Phase(duration_s=0.3), state=ClientState())
 
     recording = asyncio.run(run())
     assert 0 < recording.failures["no connection: ConnectionRefusedError"] < 50
@@ -250,24 +250,24 @@ def test_a_closed_loop_at_an_address_where_nobody_listens_counts_failures_and_en
 
 def test_a_connection_that_the_service_closed_while_idle_is_replaced_without_a_failure() -> None:
     async def run() -> Recording:
-        async with known_service(delayed(0), hangs_up=True) as url:
-            pace = OpenLoop(rate_per_s=300)
-            return await drive(Address.of(url), asking(), pace, Stretch(duration_s=0.5), memory=Memory())
+        async with stub_service(delayed(0), hangs_up=True) as url:
+            model = OpenLoop(rate_per_s=300)
+            return await drive(Address.of(url), asking(), model, Phase(duration_s=0.5), state=ClientState())
 
     recording = asyncio.run(run())
     assert recording.failures.total() == 0
-    assert recording.answers["page"] > 100
+    assert recording.responses["page"] > 100
 
 
 def test_a_recording_survives_json() -> None:
-    recording = load(delayed(0.001), OpenLoop(rate_per_s=100), Stretch(duration_s=0.3))
+    recording = load(delayed(0.001), OpenLoop(rate_per_s=100), Phase(duration_s=0.3))
     again = Recording.from_json(recording.to_json())
     assert again.to_json() == recording.to_json()
     assert again.overall().quantile(0.5) == recording.overall().quantile(0.5)
 
 
 def test_recordings_add_up() -> None:
-    one = load(delayed(0.001), OpenLoop(rate_per_s=100), Stretch(duration_s=0.3))
+    one = load(delayed(0.001), OpenLoop(rate_per_s=100), Phase(duration_s=0.3))
     requests = one.requests
     one.add(Recording.from_json(one.to_json()))
     assert (one.requests, one.duration_s) == (2 * requests, 0.6)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.core.errors import BadSetting
-from lab.load.testing import Answer, Asked, Handler, known_service
-from lab.traffic.locust_settings import FORGIVEN_S, Schedule, Visits
+from lab.load.testing import Handler, ReceivedRequest, StubResponse, stub_service
+from lab.traffic.locust_settings import FORGIVEN_S, LocustLoad, Schedule
 from tests.servers.executable import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -20,9 +20,9 @@ TWO_ARMS = {"FLIGHTDECK_ARMS": "slow=http://127.0.0.1:8001, quick=http://127.0.0
 
 
 def test_arms_are_named_urls_and_everything_else_has_a_default() -> None:
-    visits = Visits.from_environ(TWO_ARMS)
-    assert visits.arms == {"slow": "http://127.0.0.1:8001", "quick": "http://127.0.0.1:8002"}
-    assert (visits.rate_per_s, visits.readers, visits.mix, visits.token) == (2.0, 4, "whole service", "")
+    load = LocustLoad.from_environ(TWO_ARMS)
+    assert load.arms == {"slow": "http://127.0.0.1:8001", "quick": "http://127.0.0.1:8002"}
+    assert (load.rate_per_s, load.readers, load.mix, load.token) == (2.0, 4, "whole service", "")
 
 
 @pytest.mark.parametrize(
@@ -41,18 +41,18 @@ def test_arms_are_named_urls_and_everything_else_has_a_default() -> None:
 )
 def test_a_variable_that_can_not_be_meant_is_refused_with_what_can(environ: Mapping[str, str], complaint: str) -> None:
     with pytest.raises(BadSetting, match=complaint):
-        Visits.from_environ(environ)
+        LocustLoad.from_environ(environ)
 
 
 def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret\n")
-    assert Visits.from_environ(TWO_ARMS | {"WRITE_TOKEN_FILE": str(tmp_path / "token")}).token == "secret"
+    assert LocustLoad.from_environ(TWO_ARMS | {"WRITE_TOKEN_FILE": str(tmp_path / "token")}).token == "secret"
 
 
 def test_nobody_writes_without_a_token() -> None:
     def kinds(token: str) -> Counter[str]:
-        visits = Visits(arms={"a": "http://127.0.0.1:1"}, token=token, mix="updates" if token else "read after write")
-        return Counter(request.kind for request in islice(visits.requests(1), 200))
+        load = LocustLoad(arms={"a": "http://127.0.0.1:1"}, token=token, mix="updates" if token else "read after write")
+        return Counter(request.kind for request in islice(load.requests(1), 200))
 
     assert kinds("t")["update"] == 200
     assert kinds("")["update"] == 0
@@ -60,9 +60,9 @@ def test_nobody_writes_without_a_token() -> None:
 
 
 def test_readers_together_keep_the_rate() -> None:
-    visits = Visits(arms={}, rate_per_s=5.0, readers=3)
+    load = LocustLoad(arms={}, rate_per_s=5.0, readers=3)
     for reader in (1, 2, 3):
-        assert sum(islice(visits.gaps_s(reader), 4000)) == pytest.approx(4000 * 3 / 5.0, rel=0.05)
+        assert sum(islice(load.gaps_s(reader), 4000)) == pytest.approx(4000 * 3 / 5.0, rel=0.05)
 
 
 def test_a_reader_that_waited_catches_up_a_little_and_forgets_the_rest() -> None:
@@ -72,13 +72,13 @@ def test_a_reader_that_waited_catches_up_a_little_and_forgets_the_rest() -> None
     assert [schedule.wait_s(200.0) for _ in range(int(FORGIVEN_S) + 2)][-2:] == [0.0, pytest.approx(1.0)]
 
 
-def answering(asked: list[Asked], delay_s: float) -> Handler:
+def answering(asked: list[ReceivedRequest], delay_s: float) -> Handler:
     """Note what is asked; know every page but that of the airlines."""
 
-    async def handler(request: Asked) -> Answer:
+    async def handler(request: ReceivedRequest) -> StubResponse:
         asked.append(request)
         await asyncio.sleep(delay_s)
-        return Answer(headers={"etag": '"1"'}, status=404 if request.target == "/airlines" else 200)
+        return StubResponse(headers={"etag": '"1"'}, status=404 if request.target == "/airlines" else 200)
 
     return handler
 
@@ -96,12 +96,12 @@ async def locust(*options: str, environ: Mapping[str, str]) -> tuple[int | None,
     return process.returncode, printed.decode()
 
 
-def visited(*groups_of_options: tuple[str, ...], **variables: str) -> tuple[list[list[Asked]], list[str]]:
+def visited(*groups_of_options: tuple[str, ...], **variables: str) -> tuple[list[list[ReceivedRequest]], list[str]]:
     """Return what a slow and a quick arm were asked by Locust processes side by side, and what each printed."""
-    asked: list[list[Asked]] = [[], []]
+    asked: list[list[ReceivedRequest]] = [[], []]
 
     async def run() -> list[str]:
-        async with known_service(answering(asked[0], 0.02)) as slow, known_service(answering(asked[1], 0)) as quick:
+        async with stub_service(answering(asked[0], 0.02)) as slow, stub_service(answering(asked[1], 0)) as quick:
             environ = {"FLIGHTDECK_ARMS": f"slow={slow},quick={quick}", "FLIGHTDECK_MIX": "everyday"} | variables
             ended = await asyncio.gather(*(locust(*options, environ=environ) for options in groups_of_options))
         return [printed for _, printed in ended]
@@ -109,7 +109,7 @@ def visited(*groups_of_options: tuple[str, ...], **variables: str) -> tuple[list
     return asked, asyncio.run(run())
 
 
-def targets(asked: list[Asked], most: int) -> Counter[tuple[str, str]]:
+def targets(asked: list[ReceivedRequest], most: int) -> Counter[tuple[str, str]]:
     return Counter((request.method, request.target) for request in asked[:most])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lab.analysis.result import ArmResult
 from lab.arms.arms import Arm, ArmSpec, running
-from lab.measure.otlp_receiver import span_inbox
+from lab.measure.otlp_receiver import otlp_receiver
 from lab.measure.trace import MOST_SPANS, Span, TraceResult
 from lab.report.waterfall import waterfall
 from lab.traffic.traffic import MIXES, typical_request
@@ -72,10 +72,10 @@ def test_every_mix_has_a_typical_request(mix: str) -> None:
 
 def test_two_real_arms_tell_what_one_request_made_them_do(data_dir: Path) -> None:
     async def traced() -> list[TraceResult | None]:
-        with span_inbox() as inbox:
+        with otlp_receiver() as receiver:
             arms = [
                 Arm(
-                    ArmSpec(name=name, techniques=frozenset(techniques), settings=inbox.settings),
+                    ArmSpec(name=name, techniques=frozenset(techniques), settings=receiver.settings),
                     data_dir=data_dir,
                     token="t",
                     writes=False,
@@ -88,8 +88,8 @@ def test_two_real_arms_tell_what_one_request_made_them_do(data_dir: Path) -> Non
                     untraced = await client.get(f"{arms[0].url}{board}")
                     assert untraced.status_code == 200
                 request = replace(typical_request("boards", seed=1), target=board)
-                seen = [await inbox.trace_of(arm, request) for arm in arms]
-            assert len(inbox._traces) == 2  # nothing but what was asked for was traced
+                seen = [await receiver.trace_of(arm, request) for arm in arms]
+            assert len(receiver._traces) == 2  # nothing but what was asked for was traced
             return seen
 
     lazy, eager = asyncio.run(traced())

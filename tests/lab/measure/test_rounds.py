@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import pytest
 
 from lab.core.snapshot import Snapshot
-from lab.load.generator import Order
+from lab.load.generator import LoadCommand
 from lab.load.load_model import ClosedLoop, OpenLoop
 from lab.load.recording import Recording
-from lab.measure.metric import Slot
-from lab.measure.rounds import Measured, Plan, Round, measure
+from lab.measure.metric import ArmRound
+from lab.measure.rounds import Measurement, Plan, Round, measure
 
-PLAN = Plan(mix="boards", opened_s=1.0, closed_s=0.5, min_rounds=4, max_rounds=4, rate_per_s=10.0)
+PLAN = Plan(mix="boards", open_loop_s=1.0, closed_loop_s=0.5, min_rounds=4, max_rounds=4, rate_per_s=10.0)
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class Service:
 
 
 class Unwatched:
-    def phase(self, text: str) -> None:
+    def status(self, text: str) -> None:
         """Nobody looks."""
 
-    def measured(self, arm: str, round_: int, slot: Slot) -> None:
+    def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
         """Nobody looks."""
 
 
-def recorded(*, latency_s: float = 0.01, lateness_s: float = 0.0, backlog: int = 0, answers: int = 10) -> Recording:
+def recorded(*, latency_s: float = 0.01, lateness_s: float = 0.0, backlog: int = 0, responses: int = 10) -> Recording:
     recording = Recording(duration_s=1.0, backlog=backlog)
-    for _ in range(answers):
+    for _ in range(responses):
         recording.count("board", status=200, received_bytes=100, error="")
         recording.latencies["board"].record(latency_s)
         recording.lateness.record(lateness_s)
@@ -49,49 +49,49 @@ def recorded(*, latency_s: float = 0.01, lateness_s: float = 0.0, backlog: int =
 class Scripted:
     """Notes every order and answers as the script says."""
 
-    def __init__(self, script: Callable[[Order], Recording] = lambda _: recorded()) -> None:
+    def __init__(self, script: Callable[[LoadCommand], Recording] = lambda _: recorded()) -> None:
         self.script = script
-        self.orders: list[Order] = []
+        self.commands: list[LoadCommand] = []
 
-    async def drive(self, order: Order) -> Recording:
-        self.orders.append(order)
-        return self.script(order)
+    async def drive(self, command: LoadCommand) -> Recording:
+        self.commands.append(command)
+        return self.script(command)
 
     @property
-    def opened(self) -> list[tuple[str, int]]:
-        return [(order.arm, order.stream) for order in self.orders if isinstance(order.pace, OpenLoop)]
+    def open_loop(self) -> list[tuple[str, int]]:
+        return [(command.arm, command.stream) for command in self.commands if isinstance(command.model, OpenLoop)]
 
 
 def measured(
     generator: Scripted, plan: Plan = PLAN, *, tight_enough: Callable[[Sequence[Round]], bool] = lambda _: False
-) -> Measured:
+) -> Measurement:
     arms = [Service("A"), Service("B")]
-    return asyncio.run(measure(arms, plan, generator, watch=Unwatched(), tight_enough=tight_enough))
+    return asyncio.run(measure(arms, plan, generator, progress=Unwatched(), tight_enough=tight_enough))
 
 
 def test_rounds_go_forwards_and_backwards_and_both_arms_get_the_same_stream() -> None:
     generator = Scripted()
     measured(generator)
-    assert generator.opened == [("A", 1), ("B", 1), ("B", 2), ("A", 2), ("A", 3), ("B", 3), ("B", 4), ("A", 4)]
+    assert generator.open_loop == [("A", 1), ("B", 1), ("B", 2), ("A", 2), ("A", 3), ("B", 3), ("B", 4), ("A", 4)]
 
 
 def test_every_slot_has_an_open_and_a_closed_stretch_of_the_planned_length() -> None:
     generator = Scripted()
     result = measured(generator)
-    stretches = [order.stretch.duration_s for order in generator.orders if order.stream == 1]
+    stretches = [command.phase.duration_s for command in generator.commands if command.stream == 1]
     assert stretches == [1.0, 0.5, 1.0, 0.5]
-    assert all(slot.closed is not None for round_ in result.rounds for slot in round_.slots.values())
+    assert all(arm_round.closed_loop is not None for round_ in result.rounds for arm_round in round_.arms.values())
 
 
 def test_a_slow_service_gets_a_longer_stretch_but_not_for_ever() -> None:
     for rate, seconds in ((4.0, 1.5), (0.1, 4.0)):
         generator = Scripted()
         measured(generator, replace(PLAN, rate_per_s=rate))
-        assert next(o.stretch.duration_s for o in generator.orders if isinstance(o.pace, OpenLoop)) == seconds
+        assert next(o.phase.duration_s for o in generator.commands if isinstance(o.model, OpenLoop)) == seconds
 
 
 def test_the_rate_follows_from_the_slowest_arm() -> None:
-    generator = Scripted(lambda order: recorded(answers=20 if order.arm == "A" else 200))
+    generator = Scripted(lambda command: recorded(responses=20 if command.arm == "A" else 200))
     result = measured(generator, replace(PLAN, rate_per_s=0.0))
     assert result.capacity_per_s == {"A": 20.0, "B": 200.0}
     assert result.rate_per_s == pytest.approx(12.0)
@@ -99,7 +99,9 @@ def test_the_rate_follows_from_the_slowest_arm() -> None:
 
 def test_an_arm_is_warmed_until_it_gets_no_faster() -> None:
     speeds = iter([10, 40, 200, 210, 205, 10_000])
-    generator = Scripted(lambda order: recorded(answers=next(speeds) if order.arm == "A" and order.stream == 0 else 30))
+    generator = Scripted(
+        lambda command: recorded(responses=next(speeds) if command.arm == "A" and command.stream == 0 else 30)
+    )
     result = measured(generator)
     assert result.capacity_per_s["A"] == 210.0
 
@@ -119,14 +121,14 @@ def test_rounds_end_with_the_budget_but_not_before_the_fewest() -> None:
 def test_a_round_with_a_late_generator_is_measured_again() -> None:
     late = iter([True, False, False, True])
     generator = Scripted(
-        lambda order: recorded(
-            lateness_s=0.2 if isinstance(order.pace, OpenLoop) and order.arm == "A" and next(late, False) else 0.0
+        lambda command: recorded(
+            lateness_s=0.2 if isinstance(command.model, OpenLoop) and command.arm == "A" and next(late, False) else 0.0
         )
     )
     result = measured(generator)
     assert result.discarded == 2
     assert len(result.rounds) == 4
-    assert [stream for arm, stream in generator.opened if arm == "A"] == [1, 1, 2, 3, 3, 4]
+    assert [stream for arm, stream in generator.open_loop if arm == "A"] == [1, 1, 2, 3, 3, 4]
 
 
 def test_rounds_of_a_generator_that_stays_late_are_kept_and_marked() -> None:
@@ -150,14 +152,14 @@ def test_an_arm_is_warmed_until_its_caches_are_full() -> None:
     arm = Caching("A")
     reading = iter([*arm.pages, *[arm.pages[-1]] * 100])
     generator = Scripted()
-    plan = replace(PLAN, closed_s=0)
-    asyncio.run(measure([arm], plan, generator, watch=Unwatched(), tight_enough=lambda _: False))
-    assert sum(order.stream == 0 for order in generator.orders) == 3  # 20 %, 82 %, 98 % of its lookups were hits
+    plan = replace(PLAN, closed_loop_s=0)
+    asyncio.run(measure([arm], plan, generator, progress=Unwatched(), tight_enough=lambda _: False))
+    assert sum(command.stream == 0 for command in generator.commands) == 3  # 20 %, 82 %, 98 % of its lookups were hits
 
 
 def test_a_service_that_can_not_keep_up_is_asked_half_as_often_and_measured_from_the_start() -> None:
-    def overrun(order: Order) -> Recording:
-        too_much = isinstance(order.pace, OpenLoop) and order.pace.rate_per_s > 4 and order.stream >= 2
+    def overrun(command: LoadCommand) -> Recording:
+        too_much = isinstance(command.model, OpenLoop) and command.model.rate_per_s > 4 and command.stream >= 2
         return recorded(backlog=9 if too_much else 0)
 
     result = measured(Scripted(overrun))
@@ -167,8 +169,8 @@ def test_a_service_that_can_not_keep_up_is_asked_half_as_often_and_measured_from
 
 
 def test_late_rounds_of_a_rate_that_was_too_high_do_not_count() -> None:
-    def overrun(order: Order) -> Recording:
-        too_much = isinstance(order.pace, OpenLoop) and order.pace.rate_per_s > 4
+    def overrun(command: LoadCommand) -> Recording:
+        too_much = isinstance(command.model, OpenLoop) and command.model.rate_per_s > 4
         return recorded(backlog=9 if too_much else 0, lateness_s=0.2 if too_much else 0.0)
 
     result = measured(Scripted(overrun), replace(PLAN, budget_s=0.0))
@@ -176,14 +178,14 @@ def test_late_rounds_of_a_rate_that_was_too_high_do_not_count() -> None:
 
 
 def test_a_service_that_never_keeps_up_is_measured_and_said_to_be_saturated() -> None:
-    result = measured(Scripted(lambda order: recorded(backlog=9 if isinstance(order.pace, OpenLoop) else 0)))
+    result = measured(Scripted(lambda command: recorded(backlog=9 if isinstance(command.model, OpenLoop) else 0)))
     assert result.is_saturated
     assert len(result.rounds) == 4
 
 
 def test_a_service_that_answers_nothing_ends_the_measuring_before_it_begins() -> None:
-    def refused(order: Order) -> Recording:
-        recording = recorded(answers=0 if order.arm == "B" else 10)
+    def refused(command: LoadCommand) -> Recording:
+        recording = recorded(responses=0 if command.arm == "B" else 10)
         recording.count("board", status=0, received_bytes=0, error="no connection: ConnectionRefusedError")
         return recording
 
@@ -194,5 +196,5 @@ def test_a_service_that_answers_nothing_ends_the_measuring_before_it_begins() ->
 
 def test_without_a_closed_loop_there_is_none() -> None:
     generator = Scripted()
-    measured(generator, replace(PLAN, closed_s=0))
-    assert not any(isinstance(order.pace, ClosedLoop) and order.stream > 0 for order in generator.orders)
+    measured(generator, replace(PLAN, closed_loop_s=0))
+    assert not any(isinstance(command.model, ClosedLoop) and command.stream > 0 for command in generator.commands)

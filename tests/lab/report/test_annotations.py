@@ -7,44 +7,46 @@ from typing import Any
 
 import pytest
 
-from lab.load.testing import Answer, Asked, known_service
+from lab.load.testing import ReceivedRequest, StubResponse, stub_service
 from lab.report.annotations import Annotations, Grafana
-from lab.report.observers import Turn
+from lab.report.observers import RunStep
 from tests.lab.known_result import result
 from tests.servers.executable import free_port
 
-TURN = Turn(experiment="compression", part="techniques", title="Compression, alone")
+STEP = RunStep(experiment="compression", part="techniques", title="Compression, alone")
 
 
-def annotated(answer: Callable[[Asked], Answer], *, measured: bool = True) -> tuple[list[Asked], list[str]]:
+def annotated(
+    answer: Callable[[ReceivedRequest], StubResponse], *, measured: bool = True
+) -> tuple[list[ReceivedRequest], list[str]]:
     """Return what Grafana was asked, and what the person was told."""
-    asked: list[Asked] = []
+    asked: list[ReceivedRequest] = []
     said: list[str] = []
     moments = iter([1000.0, 1060.5, 2000.0, 2001.0])
 
-    async def handler(request: Asked) -> Answer:
+    async def handler(request: ReceivedRequest) -> StubResponse:
         asked.append(request)
         return answer(request)
 
     async def run() -> None:
-        async with known_service(handler) as url:
+        async with stub_service(handler) as url:
             grafana = Grafana(url=url, token="glsa_1")
             annotations = Annotations(grafana, clock=lambda: next(moments), say=said.append)
             for _ in range(2):
-                await annotations.begins(TURN)
-                await annotations.ended(TURN, result().techniques["compression"] if measured else None)
+                await annotations.on_start(STEP)
+                await annotations.on_end(STEP, result().techniques["compression"] if measured else None)
 
     asyncio.run(run())
     return asked, said
 
 
-def body(request: Asked) -> dict[str, Any]:
+def body(request: ReceivedRequest) -> dict[str, Any]:
     parsed: dict[str, Any] = json.loads(request.body)
     return parsed
 
 
 def test_an_experiment_is_a_region_with_tags_and_its_effect() -> None:
-    asked, said = annotated(lambda _: Answer(body=b'{"id": 7, "message": "Annotation added"}'))
+    asked, said = annotated(lambda _: StubResponse(body=b'{"id": 7, "message": "Annotation added"}'))
     begun, ended = asked[:2]
     assert (begun.method, begun.target) == ("POST", "/api/annotations")
     assert begun.headers["authorization"] == "Bearer glsa_1"
@@ -60,20 +62,20 @@ def test_an_experiment_is_a_region_with_tags_and_its_effect() -> None:
 
 
 def test_an_experiment_that_measured_nothing_says_so() -> None:
-    asked, _ = annotated(lambda _: Answer(body=b'{"id": 7}'), measured=False)
+    asked, _ = annotated(lambda _: StubResponse(body=b'{"id": 7}'), measured=False)
     assert body(asked[1])["text"] == "Compression, alone: not measured"
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (Answer(status=401), "answers 401"),
-        (Answer(status=500), "answers 500"),
-        (Answer(body=b"<html>"), "JSONDecodeError"),
+        (StubResponse(status=401), "answers 401"),
+        (StubResponse(status=500), "answers 500"),
+        (StubResponse(body=b"<html>"), "JSONDecodeError"),
     ],
     ids=["a wrong token", "a failure", "something else"],
 )
-def test_a_grafana_that_refuses_is_said_once_and_ends_nothing(answer: Answer, why: str) -> None:
+def test_a_grafana_that_refuses_is_said_once_and_ends_nothing(answer: StubResponse, why: str) -> None:
     asked, said = annotated(lambda _: answer)
     assert [request.method for request in asked] == ["POST", "POST"]  # nothing was opened, so nothing is closed
     assert len(said) == 1
@@ -82,7 +84,7 @@ def test_a_grafana_that_refuses_is_said_once_and_ends_nothing(answer: Answer, wh
 
 
 def test_an_answer_that_is_no_annotation_opens_nothing() -> None:
-    asked, said = annotated(lambda _: Answer(body=b"[]"))
+    asked, said = annotated(lambda _: StubResponse(body=b"[]"))
     assert [request.method for request in asked] == ["POST", "POST"]
     assert said == []
 
@@ -92,8 +94,8 @@ def test_a_grafana_that_is_gone_is_said_once_and_ends_nothing() -> None:
     grafana = Grafana(url=f"http://127.0.0.1:{free_port()}")
     annotations = Annotations(grafana, clock=lambda: 1.0, say=said.append)
     for _ in range(2):
-        asyncio.run(annotations.begins(TURN))
-        asyncio.run(annotations.ended(TURN, None))
+        asyncio.run(annotations.on_start(STEP))
+        asyncio.run(annotations.on_end(STEP, None))
     assert len(said) == 1
     assert said[0].startswith("Grafana at 127.0.0.1 is not annotated: ConnectError")
 

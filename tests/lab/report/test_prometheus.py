@@ -9,12 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.analysis.result import LabResult
 from lab.core.errors import BadSetting
-from lab.report.observers import Everyone, Turn
-from lab.report.prometheus import Scrapable
+from lab.report.observers import CompositeObserver, RunStep
+from lab.report.prometheus import ResultCollector
 from tests.lab.known_result import ROUNDS, result
 from tests.servers.executable import free_port
 
-TURN = Turn(experiment="compression", part="techniques", title="Compression, alone")
+STEP = RunStep(experiment="compression", part="techniques", title="Compression, alone")
 DOCUMENTED = (Path(__file__).parents[3] / "docs" / "lab.md").read_text()
 
 Samples = dict[tuple[str, str], float]
@@ -29,19 +29,19 @@ def samples(text: str) -> Samples:
     }
 
 
-def told(scrapable: Scrapable, of: LabResult) -> None:
+def told(collector: ResultCollector, of: LabResult) -> None:
     async def tell() -> None:
-        await scrapable.begins(TURN)
-        await scrapable.ended(TURN, of.techniques["compression"])
+        await collector.on_start(STEP)
+        await collector.on_end(STEP, of.techniques["compression"])
 
     asyncio.run(tell())
 
 
 def test_a_finished_experiment_is_scraped_with_its_interval_and_verdict() -> None:
     port = free_port()
-    scrapable = Scrapable(clock=lambda: 1234.5)
-    told(scrapable, result())
-    with scrapable.served(port):
+    collector = ResultCollector(clock=lambda: 1234.5)
+    told(collector, result())
+    with collector.served(port):
         seen = samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
     ratio = seen["lab_effect_ratio", "bytes_per_response"]
     assert ratio == pytest.approx(10.0, rel=0.01)
@@ -49,8 +49,8 @@ def test_a_finished_experiment_is_scraped_with_its_interval_and_verdict() -> Non
     assert seen["lab_effect_ratio_high", "bytes_per_response"] >= ratio
     assert seen["lab_effect_verdict", "bytes_per_response"] == 1
     assert seen["lab_effect_verdict", "p95_s"] == 0
-    assert seen["lab_effect_deciding", "bytes_per_response"] == 1
-    assert seen["lab_effect_deciding", "p95_s"] == 0
+    assert seen["lab_effect_headline", "bytes_per_response"] == 1
+    assert seen["lab_effect_headline", "p95_s"] == 0
     assert seen["lab_arm_value", "bytes_per_response/off"] == pytest.approx(200_000)
     assert seen["lab_experiment_rounds", ""] == ROUNDS
     assert seen["lab_experiment_valid", ""] == 1
@@ -59,45 +59,45 @@ def test_a_finished_experiment_is_scraped_with_its_interval_and_verdict() -> Non
 
 
 def test_every_metric_is_documented() -> None:
-    scrapable = Scrapable.of(result(), finished_at=1.0)
-    for family in scrapable.collect():
+    collector = ResultCollector.of(result(), finished_at=1.0)
+    for family in collector.collect():
         assert f"`{family.name}`" in DOCUMENTED
 
 
 def test_what_runs_now_is_seen() -> None:
-    scrapable = Scrapable(clock=lambda: 0.0)
-    asyncio.run(scrapable.begins(TURN))
-    running = next(family for family in scrapable.collect() if family.name == "lab_experiment_running")
+    collector = ResultCollector(clock=lambda: 0.0)
+    asyncio.run(collector.on_start(STEP))
+    running = next(family for family in collector.collect() if family.name == "lab_experiment_running")
     assert [sample.labels for sample in running.samples] == [{"experiment": "compression", "part": "techniques"}]
 
 
 def test_a_file_keeps_what_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "lab.prom"
-    told(Scrapable(clock=lambda: 1.0, path=path), result())
+    told(ResultCollector(clock=lambda: 1.0, path=path), result())
     assert ("lab_effect_ratio", "bytes_per_response") in samples(path.read_text())
 
 
 def test_a_file_that_can_not_be_written_is_said_once_and_ends_nothing(tmp_path: Path) -> None:
     said: list[str] = []
-    told(Scrapable(clock=lambda: 1.0, path=tmp_path / "nowhere" / "lab.prom", say=said.append), result())
+    told(ResultCollector(clock=lambda: 1.0, path=tmp_path / "nowhere" / "lab.prom", say=said.append), result())
     assert len(said) == 1
     assert "is not written: No such file or directory" in said[0]
 
 
 def test_a_port_that_is_taken_is_refused() -> None:
     port = free_port()
-    scrapable = Scrapable(clock=lambda: 1.0)
+    collector = ResultCollector(clock=lambda: 1.0)
     with (
-        scrapable.served(port),
+        collector.served(port),
         pytest.raises(BadSetting, match=rf"port: '{port}' is not free"),
-        scrapable.served(port),
+        collector.served(port),
     ):
         pass
 
 
 def test_an_audience_of_many_is_told_in_order() -> None:
-    first, second = (Scrapable(clock=lambda: 1.0) for _ in range(2))
-    everyone = Everyone([first, second])
-    asyncio.run(everyone.begins(TURN))
-    asyncio.run(everyone.ended(TURN, result().techniques["compression"]))
+    first, second = (ResultCollector(clock=lambda: 1.0) for _ in range(2))
+    observer = CompositeObserver([first, second])
+    asyncio.run(observer.on_start(STEP))
+    asyncio.run(observer.on_end(STEP, result().techniques["compression"]))
     assert all(any(f.name == "lab_effect_ratio" and f.samples for f in each.collect()) for each in (first, second))

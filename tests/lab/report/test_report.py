@@ -10,13 +10,13 @@ from unittest.mock import ANY
 import pytest
 from rich.console import Console
 
-from lab.analysis.diff import drift, read
+from lab.analysis.diff import read, result_diffs
 from lab.analysis.outcome import compared
 from lab.analysis.result import LabResult, MetricResult
 from lab.core.errors import BadTarget
-from lab.experiments import BY_NAME, NOTHING
-from lab.measure.metric import Slot
-from lab.measure.rounds import Measured, Round
+from lab.experiments import AA, BY_NAME
+from lab.measure.metric import ArmRound
+from lab.measure.rounds import Measurement, Round
 from lab.report import formatting as figures
 from lab.report.formatting import TIMES
 from lab.report.palette import VARIABLES, arm_variable
@@ -158,11 +158,14 @@ def test_a_few_answers_that_there_is_no_such_airport_are_no_refusals(statuses: d
     seen.statuses.clear()
     seen.statuses.update(statuses)
     rounds = [
-        Round(at_s=0.0, slots={"baseline": Slot(opened=seen), "compression": Slot(opened=recording(0.2, 20_000))})
+        Round(
+            at_s=0.0,
+            arms={"baseline": ArmRound(open_loop=seen), "compression": ArmRound(open_loop=recording(0.2, 20_000))},
+        )
         for _ in range(4)
     ]
     sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
-    assert compared(BY_NAME["compression"], Measured(rounds=rounds), sides=sides).is_valid is is_valid
+    assert compared(BY_NAME["compression"], Measurement(rounds=rounds), sides=sides).is_valid is is_valid
 
 
 def test_an_arm_that_refuses_requests_is_not_taken_for_a_quick_one() -> None:
@@ -170,11 +173,14 @@ def test_an_arm_that_refuses_requests_is_not_taken_for_a_quick_one() -> None:
     refusing.statuses.clear()
     refusing.statuses[401] = 40
     rounds = [
-        Round(at_s=0.0, slots={"baseline": Slot(opened=refusing), "compression": Slot(opened=recording(0.2, 20_000))})
+        Round(
+            at_s=0.0,
+            arms={"baseline": ArmRound(open_loop=refusing), "compression": ArmRound(open_loop=recording(0.2, 20_000))},
+        )
         for _ in range(4)
     ]
     sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
-    seen = compared(BY_NAME["compression"], Measured(rounds=rounds), sides=sides)
+    seen = compared(BY_NAME["compression"], Measurement(rounds=rounds), sides=sides)
     assert not seen.is_valid
     assert "baseline refused 160 of 160 requests, mostly with 401" in " ".join(seen.notes)
     assert result().techniques["compression"].is_valid
@@ -186,9 +192,9 @@ def test_the_published_schema_is_that_of_the_results() -> None:
 
 
 def test_two_runs_that_agree_show_no_change_and_two_that_do_not_show_one() -> None:
-    same = drift(result(), result())
+    same = result_diffs(result(), result())
     assert [each.verdict for each in same] == ["no change seen"]
-    changed = drift(result(), result(on_bytes=60_000))
+    changed = result_diffs(result(), result(on_bytes=60_000))
     assert [(each.technique, each.verdict) for each in changed] == [("compression", "changed")]
 
 
@@ -266,19 +272,22 @@ def test_an_interval_that_tells_nothing_says_so() -> None:
 def between_two_services() -> LabResult:
     """Return a comparison of services that the lab knows nothing of."""
     seen = {"A": recording(0.2, 20_000), "B": recording(0.1, 20_000)}
-    rounds = [Round(at_s=number, slots={name: Slot(opened=each) for name, each in seen.items()}) for number in range(5)]
+    rounds = [
+        Round(at_s=number, arms={name: ArmRound(open_loop=each) for name, each in seen.items()}) for number in range(5)
+    ]
     experiment = replace(BY_NAME["pooling"], name="comparison", question="Is B better than A?", headline="p95_s")
     sides = {name: frozenset[str]() for name in seen}
-    found = compared(experiment, Measured(rounds=rounds), sides=sides)
+    found = compared(experiment, Measurement(rounds=rounds), sides=sides)
     return result().model_copy(update={"techniques": {"comparison": found}, "skipped": {}})
 
 
 def test_every_interval_of_two_equal_arms_is_so_sure_that_all_of_them_hold_together() -> None:
     rounds = [
-        Round(at_s=number, slots={name: Slot(opened=recording(0.2, 9_000)) for name in "ab"}) for number in range(5)
+        Round(at_s=number, arms={name: ArmRound(open_loop=recording(0.2, 9_000)) for name in "ab"})
+        for number in range(5)
     ]
     equal = {name: frozenset({"pooling", "indexes"}) for name in "ab"}
-    found = compared(NOTHING, Measured(rounds=rounds), sides=equal)
+    found = compared(AA, Measurement(rounds=rounds), sides=equal)
     assert {metric.confidence for metric in found.metrics.values()} == {0.999}
     assert result().techniques["compression"].metrics["bytes_per_response"].confidence == 0.95
     assert result().techniques["compression"].metrics["p50_s"].confidence == 0.995

@@ -12,7 +12,7 @@ from lab.analysis.transfer import LINKS_BIT_PER_S, Coded
 from lab.arms.databases import DATABASES
 from lab.core.errors import UnknownExperiment
 from lab.load.client_state import DECODERS
-from lab.sweeps.catalogue import KNOWN, chosen_sweeps
+from lab.sweeps.catalogue import KNOWN, select_sweeps
 from lab.sweeps.coding import CODINGS
 from lab.sweeps.compression import recommended as recommended_coding
 from lab.sweeps.compression import told as told_codings
@@ -102,10 +102,10 @@ def test_a_value_with_failing_requests_is_not_recommended() -> None:
 
 def test_all_sweeps_can_be_asked_for_and_an_unknown_one_is_refused_with_the_known_ones() -> None:
     every = ["pool-size", "threads", "page-size", "compression", "ttl", "data-size"]
-    assert chosen_sweeps(["all"]) == list(KNOWN) == every
-    assert chosen_sweeps(["ttl", "pool-size", "ttl"]) == ["ttl", "pool-size"]
+    assert select_sweeps(["all"]) == list(KNOWN) == every
+    assert select_sweeps(["ttl", "pool-size", "ttl"]) == ["ttl", "pool-size"]
     with pytest.raises(UnknownExperiment, match="no sweep named nonsense; there are: all, pool-size, threads"):
-        chosen_sweeps(["nonsense"])
+        select_sweeps(["nonsense"])
 
 
 def test_a_knee_within_reach_is_said_and_its_law_drawn_beside_what_was_measured() -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from lab.load.client_state import REMEMBERED, Memory
+from lab.load.client_state import REMEMBERED, ClientState
 from lab.traffic.popularity import CARRIERS, DESTINATIONS, FLIGHTS, ORIGINS
 from lab.traffic.traffic import MIXES, Client, Request, Traffic, Walk
 from service.dataset.manifest import FILES, Manifest
@@ -78,46 +78,46 @@ def test_the_popularity_is_counted_from_the_data_set() -> None:
 
 
 def test_a_keeper_of_validators_asks_conditionally_from_the_second_time_on() -> None:
-    memory = Memory()
+    memory = ClientState()
     request = Request("board", "GET", "/airports/JFK/departures?date=2013-12-31", KEEPER)
     assert dict(memory.headers(request, request.target)) == {"accept-encoding": "gzip"}
-    memory.learn(request, request.target, etag='"abc"', encoding="", body=b"")
+    memory.update(request, request.target, etag='"abc"', encoding="", body=b"")
     assert dict(memory.headers(request, request.target))["if-none-match"] == '"abc"'
     other = Request("board", "GET", request.target, FORGETFUL)
     assert dict(memory.headers(other, other.target)) == {}
 
 
 def test_the_next_page_is_asked_for_with_the_cursor_that_the_page_before_gave() -> None:
-    memory = Memory()
+    memory = ClientState()
     first = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 1))
     second = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 2))
     assert memory.target(second) == "/flights?origin=JFK"
     page = json.dumps({"items": [{"id": 1}], "next": "c2"}).encode()
-    memory.learn(first, first.target, etag="", encoding="gzip", body=gzip.compress(page))
+    memory.update(first, first.target, etag="", encoding="gzip", body=gzip.compress(page))
     assert memory.target(second) == "/flights?origin=JFK&cursor=c2"
     assert memory.target(first) == "/flights?origin=JFK"
 
 
 def test_a_list_without_a_next_page_is_opened_again() -> None:
-    memory = Memory()
+    memory = ClientState()
     first = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 1))
-    memory.learn(first, first.target, etag="", encoding="", body=b'{"items":[],"next":null}')
+    memory.update(first, first.target, etag="", encoding="", body=b'{"items":[],"next":null}')
     assert memory.target(Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 2))) == first.target
 
 
 def test_a_write_carries_the_token_and_its_change() -> None:
     request = next(Traffic("updates", seed=1).requests(0))
-    headers = dict(Memory(token="secret").headers(request, request.target))
+    headers = dict(ClientState(token="secret").headers(request, request.target))
     assert headers["authorization"] == "Bearer secret"
     assert request.method == "PATCH"
     assert set(json.loads(request.body)) == {"status", "departure_delay_min"}
 
 
 def test_a_memory_forgets_what_it_learned_first() -> None:
-    memory = Memory()
+    memory = ClientState()
     targets = [f"/flights/{number}" for number in range(REMEMBERED + 1)]
     for target in targets:
-        memory.learn(Request("flight", "GET", target, KEEPER), target, etag='"e"', encoding="", body=b"")
+        memory.update(Request("flight", "GET", target, KEEPER), target, etag='"e"', encoding="", body=b"")
     newest, oldest = (Request("flight", "GET", target, KEEPER) for target in (targets[-1], targets[0]))
     assert "if-none-match" in dict(memory.headers(newest, newest.target))
     assert "if-none-match" not in dict(memory.headers(oldest, oldest.target))
