@@ -32,7 +32,7 @@ from service.database.read_your_writes import ReadYourWrites
 from service.exports.factory import exports_for
 from service.exports.routes import exports_router
 from service.flights.events import events_router
-from service.flights.factory import columns_for, lists_for, subscribers_for, writes_for
+from service.flights.factory import columns_for, pages_for, subscribers_for, writes_for
 from service.flights.redis_subscribers import RedisSubscribers
 from service.flights.routes import flights_router
 from service.flights.subscribers import LocalSubscribers
@@ -109,9 +109,12 @@ def create_app(
     )
     app.include_router(landing_router(settings, metrics_port=lambda: watched.metrics_port))
     app.include_router(health_router([shutdown.check, database.check]))
-    app.include_router(flights_router(database, lists=lists_for(settings), writes=writes, responses=responses))
+    columns = columns_for(settings)
+    app.include_router(
+        flights_router(database, columns=columns, pages=pages_for(settings), writes=writes, responses=responses)
+    )
     app.include_router(events_router(database, local_subscribers))
-    app.include_router(airports_router(database, loading=loading, columns=columns_for(settings), responses=responses))
+    app.include_router(airports_router(database, loading=loading, columns=columns, responses=responses))
     app.include_router(airlines_router(database, responses=responses))
     app.include_router(reports_router(database, responses=responses))
     app.include_router(weather_router(weather, responses=responses))

@@ -1,8 +1,10 @@
 """The airport routes."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy.orm.interfaces import ORMOption
 from starlette.responses import Response
 
 from service.airports import queries
@@ -22,7 +24,6 @@ from service.api.parameters import NoParameters
 from service.api.responses import Responses
 from service.database import Database
 from service.errors import UnknownAirport
-from service.flights.columns import Columns
 from service.flights.tags import board_tag
 from service.http.cache_model.policy import CachePolicy
 from service.http.cache_model.tags import tag_response
@@ -45,7 +46,9 @@ FaaCode = Annotated[
 ]
 
 
-def airports_router(database: Database, *, loading: Loading, columns: Columns, responses: Responses) -> APIRouter:
+def airports_router(
+    database: Database, *, loading: Loading, columns: Sequence[ORMOption], responses: Responses
+) -> APIRouter:
     """Return the routes of airports and departure boards."""
     router = APIRouter(prefix="/airports", tags=["airports"])
 
@@ -92,7 +95,7 @@ def airports_router(database: Database, *, loading: Loading, columns: Columns, r
         tag_response(request, board_tag(faa, query.date), "reference")
         async with database.reading() as session:
             airport = await queries.airport_by_code(session, faa)
-            board = queries.departures(faa, query.date).options(*columns.options())
+            board = queries.departures(faa, query.date).options(*columns)
             flights = await loading.flights(session, board)
         items = [BoardFlight.model_validate(flight) for flight in flights]
         return responses.render(Board(airport=AirportOut.model_validate(airport), date=query.date, items=items))

@@ -1,4 +1,4 @@
-"""The strong validator of a flight, by which a client says which version it means to change."""
+"""The `ETag` of a flight, and the `If-Match` of updates."""
 
 import re
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ def flight_etag(flight_id: int, version: int) -> str:
 
 
 def is_expected(etag: str, if_match: Sequence[str] | None) -> bool:
-    """Return whether the lines of `If-Match` let the flight with this `ETag` be changed; without a line they do.
+    """Return whether the `If-Match` header lines, if there are any, match the `ETag` of the flight.
 
-    The comparison is strong, as RFC 9110 has it for `If-Match`: weak validators match nothing. A client that read the
-    flight compressed has the validator of the compressed answer; it names the same version.
+    The comparison is strong (RFC 9110, section 13.1.1): weak validators match nothing. The `ETag` of a compressed
+    response, which has the coding as a suffix, matches too.
     """
     if if_match is None:
         return True

@@ -1,4 +1,4 @@
-"""The orders of the flight list: by which column, in which direction, and where a page continues."""
+"""The orders of the flight list, and positions in them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from service.core.models import Flight
 
 @dataclass(frozen=True)
 class Position:
-    """A flight's place in an order: what it is sorted by, as an integer or null, then its id."""
+    """A flight's position in an order: its sort value, as an integer or None, then its id."""
 
     value: int | None
     id: int
@@ -30,21 +30,19 @@ class Order:
     from_integer: Callable[[int], Any]
 
     def position(self, flight: Flight) -> Position:
-        """Return the flight's place in this order."""
         value = getattr(flight, self.column.key)
         return Position(None if value is None else self.to_integer(value), flight.id)
 
     def rank(self, position: Position) -> tuple[bool, int, int]:
-        """Return what sorts positions, by Python's own order, the way this order does."""
+        """Return a key that sorts positions in Python as this order does."""
         sign = -1 if self.is_descending else 1
         return position.value is None, sign * (position.value or 0), sign * position.id
 
     def directed(self, column: InstrumentedAttribute[Any]) -> UnaryExpression[Any]:
-        """Return the column in this order's direction."""
         return column.desc() if self.is_descending else column.asc()
 
     def after(self, position: Position) -> ColumnElement[bool]:
-        """Return the condition for flights behind a position, among those that have (or lack) a value as it does."""
+        """Return the condition for flights after a position, among those with a value if it has one, else without."""
         if position.value is None:
             return Flight.id < position.id if self.is_descending else Flight.id > position.id
         here = tuple_(self.column, Flight.id)
@@ -75,4 +73,4 @@ ORDERS: dict[str, Order] = {
         (Flight.departure_delay_min, True, int, int),
     )
 }
-"""By the value of the parameter `sort`."""
+"""By the value of the query parameter `sort`."""

@@ -1,32 +1,106 @@
-"""What follows a status update: its subscribers are told, before or after the response.
+"""The transactional outbox of status updates: a change is committed with its audit record and its outbox entry.
 
-The update, its audit record and the note that subscribers are to be told are committed by then, in one transaction. A
-failure here does not fail the request, and loses nothing: the note stays, and is delivered later by any process.
+So a change is delivered to the subscribers even if the process or the client's connection ends right after the commit:
+a failed delivery does not fail the request, and any process retries it.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from service.core.models import OutboxEntry, StatusChange
 from service.core.periodic import run_periodically
+from service.database import Database
 from service.errors import ServiceError, Unavailable
-from service.flights.audit import Outbox
+from service.flights.schemas import Status
 from service.flights.subscribers import StatusChanged, Subscribers
 
 logger = logging.getLogger("flightdeck.outbox")
 
-ATTEMPTS: Final = 4
-FIRST_PAUSE_S: Final = 0.05
+OVERDUE_S: Final = 10.0
+"""Age at which any process may deliver a change; the process that wrote it normally needs milliseconds."""
+BATCH_SIZE: Final = 100
 INTERVAL_S: Final = 5.0
 """Between two searches for overdue changes."""
+ATTEMPTS: Final = 4
+FIRST_PAUSE_S: Final = 0.05
 
-Work = Callable[[], Awaitable[object]]
+
+async def record_change(session: AsyncSession, change: StatusChanged) -> int:
+    """Insert the audit record and the outbox entry in the transaction of the change; return the record's id."""
+    record = StatusChange(
+        flight_id=change.flight_id,
+        version=change.version,
+        status_before=change.before.value,
+        status_after=change.after.value,
+        departure_delay_min=change.departure_delay_min,
+        changed_at=change.changed_at,
+        trace_id=change.trace_id,
+    )
+    session.add(record)
+    await session.flush()
+    session.add(OutboxEntry(change_id=record.id, due_at=change.changed_at + timedelta(seconds=OVERDUE_S)))
+    return record.id
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Outbox:
+    """The changes that have not been delivered to the subscribers yet."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime] = _now) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def mark_delivered(self, change_id: int) -> None:
+        """Delete the entry, if it still exists."""
+        async with self._database.writing() as session:
+            await session.execute(delete(OutboxEntry).where(OutboxEntry.change_id == change_id))
+
+    async def overdue(self) -> list[tuple[int, StatusChanged]]:
+        """Claim overdue changes and return them, oldest first.
+
+        A claim lasts `OVERDUE_S`; then another process may claim the change, if this one has not delivered it.
+        """
+        now = self._clock()
+        due = select(OutboxEntry).where(OutboxEntry.due_at < now).order_by(OutboxEntry.change_id).limit(BATCH_SIZE)
+        async with self._database.reading() as session:
+            entries = (await session.scalars(due)).all()
+        return [(entry.change_id, change) for entry in entries if (change := await self._claim(entry, now)) is not None]
+
+    async def _claim(self, entry: OutboxEntry, now: datetime) -> StatusChanged | None:
+        """Return the change, None if another process claimed it first."""
+        unclaimed = (OutboxEntry.change_id == entry.change_id, OutboxEntry.due_at == entry.due_at)
+        async with self._database.writing() as session:
+            claimed = await session.execute(
+                update(OutboxEntry)
+                .where(*unclaimed)
+                .values(due_at=now + timedelta(seconds=OVERDUE_S))
+                .returning(OutboxEntry.change_id)
+            )
+            if claimed.one_or_none() is None:
+                return None
+            record = await session.get(StatusChange, entry.change_id)
+        if record is None:
+            return None
+        return StatusChanged(
+            flight_id=record.flight_id,
+            version=record.version,
+            before=Status(record.status_before),
+            after=Status(record.status_after),
+            departure_delay_min=record.departure_delay_min,
+            changed_at=record.changed_at,
+            trace_id=record.trace_id,
+        )
 
 
 class OutboxRelay:
@@ -71,8 +145,8 @@ class OutboxRelay:
             logger.exception("the relay of the outbox failed")
 
 
-async def _retry_unavailable(work: Work) -> None:
-    """Repeat the work, with growing pauses, while what it needs is unavailable."""
+async def _retry_unavailable(work: Callable[[], Awaitable[None]]) -> None:
+    """Repeat the work, with growing pauses, while it raises `Unavailable`."""
     for attempt in range(1, ATTEMPTS):
         try:
             await work()
@@ -81,43 +155,3 @@ async def _retry_unavailable(work: Work) -> None:
         else:
             return
     await work()
-
-
-class Timing(Protocol):
-    """When the work that follows a response's result is done."""
-
-    async def respond(self, response: Response, work: Work) -> Response:
-        """Return the response that the route answers with."""
-
-
-class BeforeResponse:
-    """The client waits for the work."""
-
-    async def respond(self, response: Response, work: Work) -> Response:
-        """Do the work, then return the response."""
-        await work()
-        return response
-
-
-class AfterResponse:
-    """The client has its answer first (technique `background_tasks`)."""
-
-    async def respond(self, response: Response, work: Work) -> Response:
-        """Return the response with the work behind it."""
-        return ResponseThenWork(response, work)
-
-
-class ResponseThenWork(Response):
-    """A response with work that is done after it was sent, and also when sending it failed."""
-
-    def __init__(self, response: Response, work: Work) -> None:
-        super().__init__(bytes(response.body), response.status_code)
-        self.raw_headers = response.raw_headers
-        self._work = work
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response, then do the work."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._work()

@@ -1,4 +1,4 @@
-"""How much of a flight list is read: all of it, or a keyset page (technique `pagination`)."""
+"""What is read of a flight list: every row, or a keyset page (technique `pagination`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,32 +10,31 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from service.core.models import Flight
 from service.flights import cursor
 from service.flights.ordering import ORDERS
-from service.flights.schemas import FlightQuery
-from service.flights.status import Status
+from service.flights.schemas import FlightQuery, Status
 
 DEFAULT_LIMIT = 100
 
 
 @dataclass(frozen=True)
 class Page:
-    """Flights in order, and the cursor behind the last one if there are more."""
+    """Flights in order, and the cursor of the next page if there is one."""
 
     items: Sequence[Flight]
     next: str | None
 
 
 class Pages(Protocol):
-    """Reads the page of a flight list that a query asks for."""
+    """Reads one page of a flight list."""
 
     async def page(self, session: AsyncSession, flights: Select[Flight], query: FlightQuery) -> Page:
         """Return a page of the filtered `flights`; raise `BadCursor`."""
 
 
 class AllRows:
-    """Every matching row is read and, without an explicit limit, answered; a limit is applied in memory."""
+    """Read every matching row; a limit is applied in memory, and there is none by default."""
 
     async def page(self, session: AsyncSession, flights: Select[Flight], query: FlightQuery) -> Page:
-        """Read everything, then cut the page out."""
+        """Return the page."""
         order, start = ORDERS[query.sort], cursor.decode(query)
         ordered = flights.order_by(order.directed(order.column).nulls_last(), order.directed(Flight.id))
         found = (await session.scalars(ordered)).all()
@@ -45,18 +44,18 @@ class AllRows:
 
 
 class KeysetPages:
-    """A bounded page is read by the position it starts behind, so that the last page costs what the first one does.
+    """Read one bounded page by the position it starts after: the last page costs as much as the first.
 
-    Flights with a value and flights without one are two queries, of which most pages need one: each is a range of an
-    index, and nulls come last on every database.
+    Flights with a sort value and flights without one are separate queries, of which most pages need one: each is a
+    range of an index, and nulls come last on every database.
     """
 
     async def page(self, session: AsyncSession, flights: Select[Flight], query: FlightQuery) -> Page:
-        """Read the page and one row more, which tells whether there is a next page."""
+        """Return the page; one row more is read to see whether there is a next one."""
         order, start = ORDERS[query.sort], cursor.decode(query)
         limit = query.limit or DEFAULT_LIMIT
         found: list[Flight] = []
-        # A cancelled flight has no delay: the whole index of delays would be read in vain.
+        # A cancelled flight has no delay: the query would read the whole index of delays and find none.
         may_have_values = not (order.is_nullable and query.status is Status.CANCELLED)
         if may_have_values and (start is None or start.value is not None):
             valued = flights.where(order.column.is_not(None)) if order.is_nullable else flights

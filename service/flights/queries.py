@@ -1,4 +1,4 @@
-"""The questions asked of the flights table."""
+"""Queries of the flights table."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,7 +15,7 @@ TWO_DAYS = timedelta(days=2)
 
 
 def matching(query: FlightFilter) -> Select[Flight]:
-    """Return the flights that match the filters, in no order."""
+    """Return the query of the flights that match the filters, unordered."""
     conditions: list[ColumnElement[bool]] = []
     if query.origin is not None:
         conditions.append(Flight.origin == query.origin)
@@ -34,7 +34,7 @@ def matching(query: FlightFilter) -> Select[Flight]:
 def _on_days(first: date | None, last: date | None) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of a range of local days.
 
-    The bounds in UTC let a list in the order of departures begin at the first day: New York is 4 or 5 hours behind.
+    The bounds in UTC let an index by departure be read from the first day on: New York is 4 or 5 hours behind UTC.
     """
     if first is not None:
         yield Flight.date >= first
@@ -46,7 +46,7 @@ def _on_days(first: date | None, last: date | None) -> Iterator[ColumnElement[bo
 
 
 async def flight_by_id(session: AsyncSession, flight_id: int) -> Flight:
-    """Return the flight; raise `UnknownFlight`, also for an id that no column could hold."""
+    """Return the flight; raise `UnknownFlight`, also for an id outside the range of the column."""
     flight = await session.get(Flight, flight_id) if 0 < flight_id <= LARGEST_ID else None
     if flight is None:
         raise UnknownFlight(flight_id)

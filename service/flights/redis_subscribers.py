@@ -1,4 +1,4 @@
-"""Subscribers on every process: changes pass through Redis."""
+"""The subscribers of all processes: changes are published through Redis."""
 
 import asyncio
 import logging
@@ -16,30 +16,30 @@ from service.network.redis_pool import redis_pool
 
 logger = logging.getLogger("flightdeck.subscribers")
 
-ANSWER_S: Final = 0.5
-"""Longest wait for Redis."""
-QUIET_S: Final = 5.0
-"""After so much silence Redis is asked whether it is still there."""
+RESPONSE_TIMEOUT_S: Final = 0.5
+PING_INTERVAL_S: Final = 5.0
+"""After so long without a message the connection is checked."""
 RECONNECT_S: Final = 0.5
 
 CHANGE: Final = TypeAdapter(StatusChanged)
 
 
 class RedisSubscribers:
-    """The subscribers of all processes. Each process subscribes, and tells the subscribers that are connected to it."""
+    """Publish changes to a channel; each process delivers what it receives there to its own subscribers."""
 
     def __init__(self, url: str, local: LocalSubscribers, *, channel: str) -> None:
         self._local = local
         self._channel = channel
-        self._publisher = Redis.from_pool(
-            redis_pool(url, ConnectionPool, socket_timeout=ANSWER_S, socket_connect_timeout=ANSWER_S)
+        pool = redis_pool(
+            url, ConnectionPool, socket_timeout=RESPONSE_TIMEOUT_S, socket_connect_timeout=RESPONSE_TIMEOUT_S
         )
-        self._subscriber = Redis.from_pool(redis_pool(url, ConnectionPool, socket_connect_timeout=ANSWER_S))
-        self._is_heard: bool | None = None
-        """Whether changes arrive; None before the first attempt, which is not worth a line unless it fails."""
+        self._publisher = Redis.from_pool(pool)
+        self._subscriber = Redis.from_pool(redis_pool(url, ConnectionPool, socket_connect_timeout=RESPONSE_TIMEOUT_S))
+        self._is_subscribed: bool | None = None
+        """None before the first attempt: its success is not logged."""
 
     async def notify(self, change: StatusChanged) -> None:
-        """Tell every process; raise `SubscribersUnreachable` if only this one's subscribers could be told."""
+        """Publish the change; if that fails, deliver it to this process alone and raise `SubscribersUnreachable`."""
         try:
             await self._publisher.publish(self._channel, CHANGE.dump_json(change))
         except (RedisError, OSError) as error:
@@ -48,7 +48,7 @@ class RedisSubscribers:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Pass on what other processes publish, for as long as the block lasts."""
+        """Deliver the changes that any process publishes, for as long as the block lasts."""
         task = asyncio.create_task(self._listen())
         try:
             yield
@@ -62,30 +62,30 @@ class RedisSubscribers:
     async def _listen(self) -> None:
         while True:
             try:
-                await self._pass_on()
+                await self._receive()
             except (RedisError, OSError, TimeoutError) as error:
-                if self._is_heard is not False:
-                    logger.warning("status changes of other processes are not heard: %r", error)
-                self._is_heard = False
+                if self._is_subscribed is not False:
+                    logger.warning("not subscribed to the status changes of other processes: %r", error)
+                self._is_subscribed = False
             await asyncio.sleep(RECONNECT_S)
 
-    async def _pass_on(self) -> None:
+    async def _receive(self) -> None:
         async with self._subscriber.pubsub() as subscription:
             await subscription.subscribe(self._channel)
             while True:
-                message = await subscription.get_message(timeout=QUIET_S)
+                message = await subscription.get_message(timeout=PING_INTERVAL_S)
                 if message is None:
-                    async with asyncio.timeout(ANSWER_S):
+                    async with asyncio.timeout(RESPONSE_TIMEOUT_S):
                         await subscription.ping()
                 elif message["type"] == "subscribe":
-                    if self._is_heard is False:
-                        logger.warning("status changes of other processes are heard again")
-                    self._is_heard = True
+                    if self._is_subscribed is False:
+                        logger.warning("subscribed to the status changes of other processes again")
+                    self._is_subscribed = True
                     self._local.resync_all()
                 elif message["type"] == "message":
-                    await self._tell(message["data"])
+                    await self._deliver(message["data"])
 
-    async def _tell(self, data: bytes) -> None:
+    async def _deliver(self, data: bytes) -> None:
         try:
             change = CHANGE.validate_json(data)
         except ValidationError:

@@ -1,9 +1,11 @@
 """The flight routes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
+from sqlalchemy.orm.interfaces import ORMOption
 from starlette.responses import Response
 
 from service.api.authorisation import WriteToken
@@ -26,28 +28,20 @@ from service.errors import (
     VersionMismatch,
     WritesDisabled,
 )
-from service.flights.columns import Columns
+from service.flights.background import Timing
 from service.flights.etag import flight_etag
-from service.flights.outbox import OutboxRelay, Timing
+from service.flights.outbox import OutboxRelay
 from service.flights.pages import Pages
 from service.flights.queries import flight_by_id, matching
-from service.flights.schemas import FlightDetail, FlightPage, FlightQuery, StatusUpdate
+from service.flights.schemas import FlightDetail, FlightId, FlightPage, FlightQuery, StatusUpdate
 from service.flights.tags import FLIGHT_LISTS, flight_tag
 from service.flights.updates import StatusUpdates
 from service.http.cache_model.tags import tag_response
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlightLists:
-    """How flight lists are read."""
-
-    columns: Columns
-    pages: Pages
-
-
-@dataclass(frozen=True, kw_only=True)
 class FlightWrites:
-    """How the status of a flight is written."""
+    """The parts of a status update."""
 
     token: WriteToken
     rate_limit: RateLimit
@@ -71,30 +65,31 @@ WRITE_PROBLEMS = (
 
 IfMatch = Annotated[
     list[str] | None,
-    Header(description="The `ETag` of the version that is to be changed; a flight in another version is left alone."),
+    Header(description="The `ETag` of the version to update; 412 if the flight has another version."),
 ]
-FlightId = Annotated[int, Path(description="The flight's id.", examples=[1])]
 
 
-def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrites, responses: Responses) -> APIRouter:
+def flights_router(
+    database: Database, *, columns: Sequence[ORMOption], pages: Pages, writes: FlightWrites, responses: Responses
+) -> APIRouter:
     """Return the routes of flight lists, single flights and status updates."""
     router = APIRouter(tags=["flights"])
 
     @router.get(
         "/flights",
-        summary="Flights, filtered and in order",
+        summary="List flights",
         response_model=FlightPage,
         responses=problems(BadCursor),
     )
     async def list_flights(request: Request, query: Annotated[FlightQuery, Query()]) -> Response:
         tag_response(request, FLIGHT_LISTS)
         async with database.reading() as session:
-            page = await lists.pages.page(session, matching(query).options(*lists.columns.options()), query)
-        return responses.render(FlightPage.model_validate(page), fields=query.wanted)
+            page = await pages.page(session, matching(query).options(*columns), query)
+        return responses.render(FlightPage.model_validate(page), fields=query.selected_fields)
 
     @router.get(
         "/flights/{flight_id}",
-        summary="One flight",
+        summary="Get one flight",
         response_model=FlightDetail,
         responses=problems(UnknownFlight),
     )
@@ -115,9 +110,9 @@ def flights_router(database: Database, *, lists: FlightLists, writes: FlightWrit
     async def update_status(
         request: Request, flight_id: FlightId, _: Annotated[NoParameters, Query()], if_match: IfMatch = None
     ) -> Response:
-        """Write the next version of the flight, in any state after any other.
+        """Set the status, and optionally the departure delay, as the next version of the flight.
 
-        A cancelled flight has no departure delay. No cache answers with the old flight once this has answered.
+        Any status may follow any other. Once the response is sent, no cache of the service serves the old version.
         """
         change = await json_body(request, StatusUpdate)
         updated = await writes.updates.apply(flight_id, change, if_match=if_match)

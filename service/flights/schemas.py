@@ -1,15 +1,16 @@
-"""What the flight routes take and answer."""
+"""The requests and responses of the flight routes."""
 
 import datetime as dt
 import json
+from enum import StrEnum
 from typing import Annotated, Literal, Self
 
+from fastapi import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from service.api.parameters import AirportCode, CarrierCode, Day, Parameters
-from service.flights.status import Status
 
 MINUTES = "in minutes, negative when early"
 
@@ -33,8 +34,23 @@ EXAMPLE: JsonDict = {
 }
 
 
+FlightId = Annotated[int, Path(description="Id of the flight.", examples=[1])]
+
+
+class Status(StrEnum):
+    """The state of a flight. Any state may follow any other: feeds correct themselves."""
+
+    SCHEDULED = "scheduled"
+    BOARDING = "boarding"
+    DEPARTED = "departed"
+    ARRIVED = "arrived"
+    DIVERTED = "diverted"
+    CANCELLED = "cancelled"
+    """Never departed, so without a departure delay."""
+
+
 class FlightOut(BaseModel):
-    """A flight as lists show it."""
+    """A flight of a list."""
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [EXAMPLE]})
 
@@ -47,22 +63,22 @@ class FlightOut(BaseModel):
     destination: str
     scheduled_departure: dt.datetime
     departure_delay_min: int | None = Field(description=f"Departure delay {MINUTES}; null when unknown or cancelled.")
-    scheduled_arrival_local: str = Field(description="Wall clock at the destination, HH:MM.")
+    scheduled_arrival_local: str = Field(description="Local time at the destination, HH:MM.")
     arrival_local: str | None
     arrival_delay_min: int | None = Field(description=f"Arrival delay {MINUTES}.")
     air_time_min: int | None
     distance_mi: int
     status: Status
-    version: int = Field(description="Counts the status updates, from 1.")
+    version: int = Field(description="1, plus 1 for every status update.")
 
 
 class FlightDetail(FlightOut):
-    """A flight with everything that is known about it."""
+    """A flight with its source record."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE | {"source_record": {"flight": "1545"}}]})
 
     source_record: Annotated[dict[str, str], BeforeValidator(json.loads)] = Field(
-        description="The row as the source published it; updates do not change it."
+        description="The row of the source data; status updates do not change it."
     )
 
 
@@ -70,12 +86,12 @@ FIELDS = tuple(FlightOut.model_fields)
 
 
 class FlightPage(BaseModel):
-    """Flights in the order that was asked for."""
+    """A page of the flight list."""
 
     model_config = ConfigDict(from_attributes=True)
 
     items: list[FlightOut]
-    next: str | None = Field(description="The `cursor` of the next page; null after the last one.")
+    next: str | None = Field(description="The `cursor` of the next page; null on the last page.")
 
 
 def _known_fields(text: str) -> str:
@@ -94,16 +110,14 @@ Sort = Literal["scheduled_departure", "-scheduled_departure", "departure_delay_m
 
 
 class FlightFilter(Parameters):
-    """Which flights; every filter that is given has to match."""
+    """Filters of flights; a flight has to match all that are given."""
 
-    origin: AirportCode | None = Field(None, description="FAA code of the airport left from.", examples=["JFK"])
-    destination: AirportCode | None = Field(None, description="FAA code of the airport flown to.")
+    origin: AirportCode | None = Field(None, description="FAA code of the departure airport.", examples=["JFK"])
+    destination: AirportCode | None = Field(None, description="FAA code of the destination.")
     carrier: CarrierCode | None = Field(None, description="Two-letter code of the airline.")
     date_from: Day | None = Field(None, description="First local day, YYYY-MM-DD.")
-    date_to: Day | None = Field(None, description="Last local day, YYYY-MM-DD, included.")
-    min_delay_min: int | None = Field(
-        None, ge=-1440, le=10_080, description="Only flights that left at least this late, in minutes."
-    )
+    date_to: Day | None = Field(None, description="Last local day, YYYY-MM-DD, inclusive.")
+    min_delay_min: int | None = Field(None, ge=-1440, le=10_080, description="Minimum departure delay, in minutes.")
     status: Status | None = Field(None, description="Only flights in this state.")
 
     @model_validator(mode="after")
@@ -116,33 +130,33 @@ class FlightFilter(Parameters):
 
 
 class FlightQuery(FlightFilter):
-    """Filters, order and page of the flight list."""
+    """Filters, order, page and fields of the flight list."""
 
     sort: Sort = Field(
-        "scheduled_departure", description="Order; `-` is descending. Unknown delays come last both ways."
+        "scheduled_departure", description="Order; `-` is descending. Unknown delays come last in both orders."
     )
     limit: int | None = Field(
         None,
         ge=1,
         le=500,
-        description="Flights in the answer; 100 by default. A process without `pagination` answers all by default.",
+        description="Maximum number of flights; default 100, without the technique `pagination` all.",
     )
-    cursor: str | None = Field(None, min_length=1, max_length=200, description="`next` of the page before.")
+    cursor: str | None = Field(None, min_length=1, max_length=200, description="`next` of the previous page.")
     fields: Annotated[str, AfterValidator(_known_fields)] | None = Field(
         None,
         max_length=400,
-        description="Comma list of the fields wanted of each flight. A process without `slim_responses` answers all.",
+        description="Comma-separated fields of each flight. Ignored without the technique `slim_responses`.",
         examples=["id,origin,destination,departure_delay_min"],
     )
 
     @property
-    def wanted(self) -> frozenset[str] | None:
-        """The names in `fields`, or none when everything is wanted."""
+    def selected_fields(self) -> frozenset[str] | None:
+        """The names in `fields`, None for all."""
         return frozenset(self.fields.split(",")) if self.fields is not None else None
 
 
 class StatusUpdate(BaseModel):
-    """A new state of a flight."""
+    """A new status of a flight, and optionally its new departure delay."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"status": "departed", "departure_delay_min": 12}]}
@@ -150,7 +164,7 @@ class StatusUpdate(BaseModel):
 
     status: Status
     departure_delay_min: Annotated[int, Field(strict=True, ge=-1440, le=10_080)] | None = Field(
-        None, description=f"New departure delay {MINUTES}; left out, it stays. A cancelled flight has none."
+        None, description=f"New departure delay {MINUTES}; omitted, it stays as it is. Not for a cancelled flight."
     )
 
     @model_validator(mode="after")
@@ -164,7 +178,7 @@ class StatusUpdate(BaseModel):
         return self
 
     def delay_after(self, before: int | None) -> int | None:
-        """Return the departure delay after this update of a flight that had `before`."""
+        """Return the departure delay after this update, given the one before it."""
         if self.status is Status.CANCELLED:
             return None
         return self.departure_delay_min if "departure_delay_min" in self.model_fields_set else before

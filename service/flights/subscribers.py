@@ -1,4 +1,4 @@
-"""Who is told about a status update: the subscribers of a flight."""
+"""The subscribers of a flight's status: the event streams that are open."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from service.errors import TooManySubscribers
-from service.flights.status import Status
+from service.flights.schemas import Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +26,16 @@ class StatusChanged:
 
 
 RESYNC: Final = None
-"""In a subscriber's queue: changes were lost, only the flight itself knows its state."""
+"""In a subscriber's queue: changes were lost, so the subscriber has to read the flight."""
 
 Changes = asyncio.Queue[StatusChanged | None]
 
 
 class Subscribers(Protocol):
-    """Those who want to hear of updates."""
+    """Receives every status change."""
 
     async def notify(self, change: StatusChanged) -> None:
-        """Tell every subscriber of the flight."""
+        """Deliver the change to every subscriber of the flight."""
 
 
 class LocalSubscribers:
@@ -47,26 +47,24 @@ class LocalSubscribers:
         self._queues: dict[int, set[Changes]] = {}
         self.count = 0
 
-    def admit(self) -> None:
-        """Raise `TooManySubscribers` if no further one is let in."""
+    def require_capacity(self) -> None:
+        """Raise `TooManySubscribers` at the limit."""
         if self.count >= self._limit:
             raise TooManySubscribers(self._limit)
 
     async def notify(self, change: StatusChanged) -> None:
-        """Queue the change for every subscriber of the flight; one that does not keep up is told to look again."""
+        """Queue the change for every subscriber of the flight; a full queue is replaced by `RESYNC`."""
         for queue in self._queues.get(change.flight_id, ()):
             if queue.full():
-                _clear(queue)
-                queue.put_nowait(RESYNC)
+                _resync(queue)
             else:
                 queue.put_nowait(change)
 
     def resync_all(self) -> None:
-        """Tell every subscriber that changes may have passed unheard."""
+        """Make every subscriber read its flight, because changes may have been lost."""
         for queues in self._queues.values():
             for queue in queues:
-                _clear(queue)
-                queue.put_nowait(RESYNC)
+                _resync(queue)
 
     @asynccontextmanager
     async def subscribe(self, flight_id: int) -> AsyncIterator[Changes]:
@@ -84,6 +82,7 @@ class LocalSubscribers:
                 self._queues.pop(flight_id, None)
 
 
-def _clear(queue: Changes) -> None:
+def _resync(queue: Changes) -> None:
     while not queue.empty():
         queue.get_nowait()
+    queue.put_nowait(RESYNC)

@@ -1,4 +1,4 @@
-"""What an answer about flights depends on, and what a status update therefore invalidates."""
+"""Cache tags: what a response about flights depends on, and so what a status update invalidates."""
 
 from datetime import date
 
@@ -9,22 +9,22 @@ ANY = "*"
 
 
 def flight_tag(flight_id: int) -> str:
-    """Return the tag of answers about one flight."""
+    """Return the tag of responses about one flight."""
     return f"flight:{flight_id}"
 
 
 def board_tag(origin: str, day: date) -> str:
-    """Return the tag of an airport's departure board on a day."""
+    """Return the tag of an airport's departure board of a day."""
     return f"board:{origin}:{day.isoformat()}"
 
 
 def report_tag(origin: str | None, month: str | None) -> str:
-    """Return the tag of reports with these filters; a filter that is not given counts every flight."""
+    """Return the tag of reports with these filters; None is no filter."""
     return f"report:{origin or ANY}:{month or ANY}"
 
 
-def touched_by(flight: Flight) -> tuple[str, ...]:
-    """Return the tags of every answer that a change of the flight's status can change."""
+def tags_changed_by(flight: Flight) -> tuple[str, ...]:
+    """Return the tags of every response that an update of the flight can change."""
     month = flight.date.isoformat()[:7]
     return (
         flight_tag(flight.id),

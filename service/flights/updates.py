@@ -1,4 +1,4 @@
-"""The write path of a flight's status."""
+"""Status updates of flights, with optimistic concurrency control."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,54 +13,55 @@ from service.cache.invalidators import Invalidator
 from service.core.models import Flight
 from service.database import Database
 from service.errors import ConcurrentUpdate, VersionMismatch
-from service.flights.audit import record_change
 from service.flights.etag import flight_etag, is_expected
+from service.flights.outbox import record_change
 from service.flights.queries import flight_by_id
-from service.flights.schemas import FlightDetail, StatusUpdate
-from service.flights.status import Status
+from service.flights.schemas import FlightDetail, Status, StatusUpdate
 from service.flights.subscribers import StatusChanged
-from service.flights.tags import touched_by
+from service.flights.tags import tags_changed_by
 
 ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True)
-class Updated:
-    """A flight after its update, and what changed."""
+class UpdatedFlight:
+    """A flight after its update, and the change."""
 
     flight: FlightDetail
     change: StatusChanged
     change_id: int
-    """Its row in the audit trail."""
+    """Id of its audit record."""
 
 
 class StatusUpdates:
-    """Changes the status of flights, one version after the other."""
+    """Write the next version of a flight if its version has not changed since it was read."""
 
     def __init__(self, database: Database, *, cache: Invalidator) -> None:
         self._database = database
         self._cache = cache
 
-    async def apply(self, flight_id: int, change: StatusUpdate, *, if_match: Sequence[str] | None = None) -> Updated:
-        """Return the flight as committed, when no cache can answer with the old one any more.
+    async def apply(
+        self, flight_id: int, change: StatusUpdate, *, if_match: Sequence[str] | None = None
+    ) -> UpdatedFlight:
+        """Return the committed flight once every cache is invalidated.
 
-        Raise `UnknownFlight`, `VersionMismatch` when the flight is in none of the versions that `if_match` names, or
-        `ConcurrentUpdate` when others kept changing the flight in between.
+        Raise `UnknownFlight`, `VersionMismatch` if `if_match` does not match the flight, or `ConcurrentUpdate` if
+        other writers changed the flight during each of the attempts.
         """
         for _ in range(ATTEMPTS):
             written = await self._try(flight_id, change, if_match)
             if written is not None:
                 updated, tags = written
                 await self._cache.invalidate(tags)
-                # What another process derived from a replica that lagged behind this write goes too.
+                # Another process may have cached a response since, from a replica without this write.
                 self._database.once_replicated(partial(self._cache.invalidate, tags))
                 return updated
         raise ConcurrentUpdate(flight_id, attempts=ATTEMPTS)
 
     async def _try(
         self, flight_id: int, change: StatusUpdate, if_match: Sequence[str] | None
-    ) -> tuple[Updated, tuple[str, ...]] | None:
-        """Write the next version of the flight and its audit record; return nothing when another writer was faster."""
+    ) -> tuple[UpdatedFlight, tuple[str, ...]] | None:
+        """Return the update and the cache tags it invalidates, None if another writer changed the flight first."""
         record = current_request.get()
         async with self._database.writing() as session:
             flight = await flight_by_id(session, flight_id)
@@ -92,6 +93,6 @@ class StatusUpdates:
                 trace_id=(record.trace_id_hex or None) if record is not None else None,
             )
             change_id = await record_change(session, changed)
-            updated = Updated(FlightDetail.model_validate(flight), changed, change_id)
-            tags = touched_by(flight)
+            updated = UpdatedFlight(FlightDetail.model_validate(flight), changed, change_id)
+            tags = tags_changed_by(flight)
         return updated, tags

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from service.core.models import Airport, Flight
 from service.errors import UnknownAirport
-from service.flights.status import Status
+from service.flights.schemas import Status
 from service.itineraries.timetable import ScheduledFlight
 from service.itineraries.zones import ZONES_NOT_LISTED
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from service.api.parameters import days_of
 from service.core.models import Airline, Airport, Flight
-from service.flights.status import Status
+from service.flights.schemas import Status
 from service.reports.schemas import LONG_DELAY_MIN, MINIMUM_FLIGHTS, ON_TIME_MIN, Grouping, ReportFilters
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.orm.interfaces import ORMOption
 
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.queries import departures
 from service.airports.schemas import BoardFlight
 from service.database import Database
-from service.flights.columns import AllColumns, Columns, SelectedColumns
+from service.flights.factory import SELECTED_COLUMNS
 from tests.servers.arm import arm_settings
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +24,7 @@ async def database(few_flights: Path) -> AsyncIterator[Database]:
 
 
 async def board(
-    database: Database, loading: EagerLoading | LazyLoading, columns: Columns
+    database: Database, loading: EagerLoading | LazyLoading, *columns: ORMOption
 ) -> tuple[list[str], list[BoardFlight]]:
     """Return the statements of a board, and its flights."""
     statements: list[str] = []
@@ -35,16 +36,16 @@ async def board(
     event.listen(engine, "before_cursor_execute", note)
     try:
         async with database.reading() as session:
-            query = departures("JFK", date(2013, 1, 1)).options(*columns.options())
+            query = departures("JFK", date(2013, 1, 1)).options(*columns)
             flights = await loading.flights(session, query)
             return statements, [BoardFlight.model_validate(flight) for flight in flights]
     finally:
         event.remove(engine, "before_cursor_execute", note)
 
 
-async def test_eager_loading_asks_three_queries_and_lazy_loading_hundreds(database: Database) -> None:
-    eager, eager_flights = await board(database, EagerLoading(), AllColumns())
-    lazy, lazy_flights = await board(database, LazyLoading(), AllColumns())
+async def test_eager_loading_takes_three_queries_and_lazy_loading_hundreds(database: Database) -> None:
+    eager, eager_flights = await board(database, EagerLoading())
+    lazy, lazy_flights = await board(database, LazyLoading())
 
     assert eager_flights == lazy_flights
     assert len(eager_flights) == 297
@@ -53,11 +54,11 @@ async def test_eager_loading_asks_three_queries_and_lazy_loading_hundreds(databa
 
 
 @pytest.mark.parametrize("loading", [EagerLoading(), LazyLoading()], ids=lambda value: type(value).__name__)
-async def test_deferred_columns_leave_the_wide_record_where_it_is(
+async def test_deferred_columns_leave_the_source_record_unread(
     database: Database, loading: EagerLoading | LazyLoading
 ) -> None:
-    all_columns, all_flights = await board(database, loading, AllColumns())
-    some_columns, some_flights = await board(database, loading, SelectedColumns())
+    all_columns, all_flights = await board(database, loading)
+    some_columns, some_flights = await board(database, loading, SELECTED_COLUMNS)
 
     assert "source_record" in all_columns[0]
     assert "source_record" not in some_columns[0]

@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from service.cache.null import NullCache
 from service.database import Database
 from service.errors import ConcurrentUpdate
-from service.flights.schemas import StatusUpdate
-from service.flights.status import Status
+from service.flights.schemas import Status, StatusUpdate
 from service.flights.updates import ATTEMPTS, StatusUpdates
 from service.techniques import ARMS
 from tests.servers.arm import BEARER, WRITE_TOKEN, Arm, arm_settings, running_arm
