@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from sqlite3 import connect
-from time import sleep
+from time import perf_counter, sleep
 from typing import Any
 
 import pytest
@@ -196,17 +196,24 @@ async def test_asynchronous_checkouts_wait_side_by_side(tmp_path: Path) -> None:
     async with async_engine(tmp_path, pool_size=1, max_overflow=0) as engine:
         watched = Watched(engine)
 
+        is_seen = asyncio.Event()
+        began = perf_counter()
+
         async def hold() -> None:
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
+                await is_seen.wait()
                 await asyncio.sleep(0.1)
 
         tasks = [asyncio.create_task(hold()) for _ in range(4)]
-        await asyncio.sleep(0.05)
-        assert (watched.value("pending_requests"), watched.count("used")) == (3, 1)
+        async with asyncio.timeout(30):
+            while (watched.value("pending_requests"), watched.count("used")) != (3, 1):  # noqa: ASYNC110 a gauge wakes nothing
+                await asyncio.sleep(0.005)
+        is_seen.set()
         await asyncio.gather(*tasks)
         assert (watched.value("pending_requests"), watched.count("used")) == (0, 0)
-        assert 0.1 + 0.2 + 0.3 - 0.02 <= watched.seconds("wait") < 2
+        waited_s = perf_counter() - began
+        assert 0.1 + 0.2 + 0.3 - 0.02 <= watched.seconds("wait") < 3 * waited_s, "three wait, none of them all the time"
         assert watched.times("create") == 1
 
 
@@ -217,13 +224,16 @@ async def test_cancelled_checkouts_leave_the_gauges_right_and_are_no_timeouts(tm
         async def use() -> None:
             async with engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-                await asyncio.sleep(5)
+                await asyncio.sleep(60)
 
         holder = asyncio.create_task(use())
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(30):
+            while watched.count("used") != 1:  # noqa: ASYNC110 a gauge wakes nothing
+                await asyncio.sleep(0.005)
         waiting = [asyncio.create_task(use()) for _ in range(3)]
-        await asyncio.sleep(0.05)
-        assert watched.value("pending_requests") == 3
+        async with asyncio.timeout(30):
+            while watched.value("pending_requests") != 3:  # noqa: ASYNC110 a gauge wakes nothing
+                await asyncio.sleep(0.005)
         for task in (*waiting, holder):
             task.cancel()
         await asyncio.gather(*waiting, holder, return_exceptions=True)
