@@ -1,11 +1,11 @@
-"""A small service that knows nothing of Flightdeck but `instrument()`.
+"""A small service that uses nothing of Flightdeck but `instrument()`.
 
     uvicorn examples.bookshop:create_app --factory --port 8080
     curl localhost:8080/authors
     curl localhost:9464/metrics
 
-It is written as many services are: synchronous SQLAlchemy, `def` endpoints that run in threads, a lazy relationship
-that makes one query per author (`/authors`), and one that does not (`/authors?eager=true`).
+Typical for many services: synchronous SQLAlchemy, and `def` endpoints, which run in threads. `/authors` loads a
+relationship lazily, with one query per author; `/authors?eager=true` loads it eagerly.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -20,12 +20,10 @@ from observability import instrument
 
 
 class Base(DeclarativeBase):
-    """The base of all tables."""
+    pass
 
 
 class Author(Base):
-    """Somebody who wrote books."""
-
     __tablename__ = "authors"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -34,8 +32,6 @@ class Author(Base):
 
 
 class Book(Base):
-    """A book, and how many copies are left."""
-
     __tablename__ = "books"
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -46,19 +42,17 @@ class Book(Base):
 
 
 def session(request: Request) -> Iterator[Session]:
-    """Give a request its session."""
     with Session(request.app.state.engine) as session:
         yield session
 
 
 def create_app(database_url: str = "sqlite:///bookshop.db") -> FastAPI:
-    """Return the shop."""
     engine = create_engine(database_url)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.engine = engine
-        _fill(engine)
+        _create_books(engine)
         yield
         engine.dispose()
 
@@ -73,13 +67,11 @@ def create_app(database_url: str = "sqlite:///bookshop.db") -> FastAPI:
 def authors(
     session: Annotated[Session, Depends(session)], eager: Annotated[bool, Query()] = False
 ) -> dict[str, list[str]]:
-    """Return the titles of every author."""
     query = select(Author).options(selectinload(Author.books)) if eager else select(Author)
     return {author.name: [book.title for book in author.books] for author in session.scalars(query)}
 
 
 def book(number: int, session: Annotated[Session, Depends(session)]) -> dict[str, str | int]:
-    """Return a book."""
     found = session.get(Book, number)
     if found is None:
         raise HTTPException(404, "no such book")
@@ -87,7 +79,6 @@ def book(number: int, session: Annotated[Session, Depends(session)]) -> dict[str
 
 
 def order(number: int, session: Annotated[Session, Depends(session)]) -> dict[str, int]:
-    """Sell a copy."""
     found = session.get(Book, number, with_for_update=True)
     if found is None:
         raise HTTPException(404, "no such book")
@@ -95,10 +86,10 @@ def order(number: int, session: Annotated[Session, Depends(session)]) -> dict[st
         raise HTTPException(409, "sold out")
     found.copies -= 1
     session.commit()
-    return {"left": found.copies}
+    return {"copies": found.copies}
 
 
-def _fill(engine: Engine) -> None:
+def _create_books(engine: Engine) -> None:
     Base.metadata.create_all(engine)
     with Session(engine) as session:
         if session.scalar(select(Author.id).limit(1)) is None:

@@ -20,7 +20,7 @@ LABELS: Final = {
     "limiter": "`default` and names of limiters in the code, at most 100, then `other`",
     "method": "HTTP methods, `other`",
     "operation": "SQL operations, `other`",
-    "outcome": "for exports `exported`, `failed`, `dropped`; for upstreams as their help says",
+    "outcome": "of exports `exported`, `failed`, `dropped`",
     "pool": "roles given to `instrument(engines=…)`",
     "result": "`hit`, `stale`, `miss`, `coalesced`, `error`, `other`",
     "reused": "`true`, `false`",

@@ -12,7 +12,7 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from docsgen.telemetry_settings_page import telemetry_settings_page
+from docsgen.reference import render
 from tests.servers.executable import executable, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +105,6 @@ def test_the_test_of_the_page_passes(desk: Desk) -> None:
 
 
 def test_every_setting_and_error_that_the_page_names_exists() -> None:
-    settings = telemetry_settings_page()
+    settings = render("telemetry-settings.md")
     for variable in set(re.findall(r"\b(?:OTEL|OBSERVABILITY)_[A-Z_]+\b", PAGE.read_text())):
         assert f"`{variable}`" in settings
