@@ -27,9 +27,9 @@ $(DEV_STAMP): requirements-dev.txt $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-install: $(STAMP)  ## make .venv with the pinned, hashed requirements and the flightdeck command
+install: $(STAMP)  ## create .venv with the pinned, hashed requirements and the flightdeck command
 
-demo: $(STAMP)  ## install, load the flights, run five arms under the same traffic, show the effects
+demo: $(STAMP)  ## install, load the flights, run five arms under the same traffic, print the effects
 	$(BIN)/flightdeck demo $(DEMO)
 
 test: $(DEV_STAMP)  ## run every test
@@ -44,14 +44,14 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/python -m prometheus.build --check
 	$(BIN)/python -m grafana.build --check
 
-vocabulary: $(DEV_STAMP)  ## words of other fields in place of ours, in every file; docs/glossary.md has the words to use
+vocabulary: $(DEV_STAMP)  ## find retired words and typing errors in every file; see docs/glossary.md
 	$(BIN)/codespell
 
-up:  ## start the whole stack in containers, wait until it is healthy, say where everything is; CORE=1 for less
+up:  ## start the stack in containers, wait until it is healthy, print its addresses; CORE=1 for less
 	$(if $(CORE),OTLP_ENDPOINT=) docker compose $(if $(CORE),--profile core) up --detach --build --wait --wait-timeout 600
 	@python3 -m deploy.up
 
-down:  ## end the stack, with its data
+down:  ## remove the stack and its data
 	docker compose --profile all --profile lab down --volumes
 
 rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.toml
@@ -60,18 +60,18 @@ rules: $(STAMP)  ## generate Prometheus rules, alerts and their page from slo.to
 dashboards: $(DEV_STAMP)  ## generate the Grafana dashboards from grafana/boards, slo.toml and the techniques
 	$(BIN)/python -m grafana.build
 
-drills: $(STAMP)  ## break the service in every known way, see each alert fire and resolve
+drills: $(STAMP)  ## inject every fault; its alert must fire, be delivered and resolve
 	$(BIN)/flightdeck drill run all $(DRILLS)
 
-verify-stack: $(STAMP)  ## ask the running stack: does every server answer, does every signal arrive
+verify-stack: $(STAMP)  ## check the running stack: every server responds, every signal arrives
 	$(if $(CORE),COMPOSE_PROFILES=core) $(BIN)/flightdeck stack verify $(VERIFY)
 
-verify-files:  ## let the collector, Tempo and Loki check their own files; pulls their images
+verify-files:  ## validate the configuration of the collector, Tempo and Loki; pulls their images
 	docker compose run --rm --no-deps collector validate --config=/etc/otelcol-contrib/config.yaml
 	docker compose run --rm --no-deps tempo -config.file=/etc/tempo/tempo.yaml -config.verify=true
 	docker compose run --rm --no-deps loki -config.file=/etc/loki/loki.yaml -verify-config=true
 
-format: $(DEV_STAMP)  ## rewrite the code in the house format
+format: $(DEV_STAMP)  ## format the code and fix lint
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -81,20 +81,20 @@ lock: $(DEV_STAMP)  ## compile the hashed requirement files from pyproject.toml
 	$(COMPILE) --extra lab --constraint requirements.txt --group load --output-file requirements-load.txt pyproject.toml
 	$(COMPILE) --extra lab --constraint requirements.txt --constraint requirements-load.txt --group dev --output-file requirements-dev.txt pyproject.toml
 
-reliability: $(DEV_STAMP)  ## load, faults, bad input at full length; SOAK=1800 seconds; writes docs/reliability.md
+reliability: $(DEV_STAMP)  ## test load, faults and bad input at full length (SOAK seconds); writes docs/reliability.md
 	RELIABILITY=1 SOAK=$(SOAK) CASES=$(CASES) $(BIN)/python -m pytest tests/reliability $(RELIABILITY)
 	$(BIN)/python -m docsgen.reference
 
-audit: $(DEV_STAMP)  ## ask the Python advisory database about every pinned requirement; needs the network
+audit: $(DEV_STAMP)  ## query the Python advisory database for every pinned requirement; needs the network
 	@rm -f $(VENV)/audit.json
 	-@$(BIN)/uv tool run pip-audit==2.10.1 --disable-pip --require-hashes -r requirements.txt --progress-spinner off --format json --output $(VENV)/audit.json
 	@$(BIN)/python -m docsgen.audit $(VENV)/audit.json
 
-bench: $(DEV_STAMP)  ## time what must be fast, side by side
+bench: $(DEV_STAMP)  ## benchmark the service beside what it replaces; RECORD=1 writes docs/benchmarks.md
 	$(BIN)/python -m bench $(if $(RECORD),--record)
 
-bench-overhead: $(DEV_STAMP)  ## time what instrumentation costs a small route; fails if it costs more than it did
+bench-overhead: $(DEV_STAMP)  ## measure the overhead of instrumentation; fails if it has grown
 	$(BIN)/python -m bench.overhead $(if $(RECORD),--record)
 
-clean:  ## remove the virtual environment and everything made at run time
+clean:  ## remove the virtual environment and all generated data
 	rm -rf $(VENV) .flightdeck .mypy_cache .ruff_cache .pytest_cache
