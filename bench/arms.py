@@ -1,6 +1,6 @@
 """The same small application, instrumented in one way per arm; each is served by a process of its own.
 
-`python -m bench.arms NAME` serves one arm, prints its port, and answers every line on its standard input with the CPU
+`python -m bench.arms NAME` serves one arm and prints its port. For every line on its standard input it prints the CPU
 seconds it has used so far.
 """
 
@@ -23,7 +23,7 @@ from observability import TelemetrySettings, instrument
 
 
 class Item(BaseModel):
-    """What the small route answers with."""
+    """The response of the small route."""
 
     item_id: int
     name: str
@@ -53,7 +53,7 @@ class Arm:
     access_log: bool = False
     """Whether uvicorn writes its access log."""
     exports: bool = False
-    """Whether a collector hears of its requests; a measurement during which it hears nothing is none."""
+    """Whether it exports spans; if the collector receives none, the measurement is not valid."""
 
 
 def _collector() -> str:
@@ -213,19 +213,19 @@ def serve(arm: Arm) -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()  # a client that connects before the application is ready waits
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where uvicorn writes its access log
     level = "info" if arm.access_log else "warning"
     config = uvicorn.Config(arm.build(), log_level=level, access_log=arm.access_log, timeout_keep_alive=3600)
     server = uvicorn.Server(config)
 
-    def answer_cpu_time() -> None:
+    def print_cpu_time() -> None:
         for _ in sys.stdin:
-            answers.write(f"{process_time()}\n")
+            output.write(f"{process_time()}\n")
         server.should_exit = True
 
-    Thread(target=answer_cpu_time, daemon=True).start()
-    answers.write(f"{listener.getsockname()[1]}\n")
+    Thread(target=print_cpu_time, daemon=True).start()
+    output.write(f"{listener.getsockname()[1]}\n")
     server.run(sockets=[listener])
 
 

@@ -18,9 +18,9 @@ REQUESTS: Final = {
 
 
 def bodies(data_dir: Path) -> dict[str, bytes]:
-    """Return the plain bodies by name, as a service answers that keeps and leaves out nothing."""
+    """Return the uncompressed bodies by name, of a service without caching and sparse responses."""
 
-    async def asked() -> dict[str, bytes]:
+    async def bodies() -> dict[str, bytes]:
         settings = Settings.model_validate({"techniques": frozenset({"indexes", "pagination"}), "data_dir": data_dir})
         app = create_app(settings, telemetry=UNINSTRUMENTED)
         transport = httpx.ASGITransport(app=app)
@@ -30,4 +30,4 @@ def bodies(data_dir: Path) -> dict[str, bytes]:
         ):
             return {name: (await client.get(path)).raise_for_status().content for name, path in REQUESTS.items()}
 
-    return asyncio.run(asked())
+    return asyncio.run(bodies())

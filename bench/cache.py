@@ -48,8 +48,8 @@ def main(data_dir: Path, console: Console) -> bool:
     usual = found["fastapi-cache2", "identity"]
 
     table = Table(title="A departure board from the cache of the process")
-    for column in ("answered by", "coding", "CPU per request", "throughput of the bare route kept"):
-        table.add_column(column, justify="left" if column in {"answered by", "coding"} else "right")
+    for column in ("variant", "coding", "CPU per request", "throughput of the bare route kept"):
+        table.add_column(column, justify="left" if column in {"variant", "coding"} else "right")
     for coding, reference in bare.items():
         others = [found[f"bare-headers-{coding}", coding], found["ours-uninstrumented", coding], ours[coding]]
         if coding == "identity":

@@ -1,7 +1,7 @@
-"""One departure board, answered in different ways; each is served by a process of its own.
+"""One departure board, served by several variants, each in its own process.
 
-`python -m bench.cached_board NAME DATA_DIR` serves one way, prints its port, and answers every line on its standard
-input with the CPU seconds it has used so far.
+`python -m bench.cached_board NAME DATA_DIR` serves one variant and prints its port. For every line on its standard
+input it prints the CPU seconds it has used so far.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ def service(data_dir: Path, telemetry: TelemetrySettings) -> FastAPI:
     return create_app(settings, registry=CollectorRegistry(), telemetry=telemetry)
 
 
-async def answered(app: FastAPI, *, accept_encoding: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+async def response_of(app: FastAPI, *, accept_encoding: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Return the headers and the body of the board, as they would be sent."""
     messages: list[Message] = []
 
@@ -65,13 +65,13 @@ async def answered(app: FastAPI, *, accept_encoding: str) -> tuple[list[tuple[by
         await app(scope, receive, send)
     start, *parts = messages
     if start["status"] != 200:
-        raise RuntimeError(f"the board is answered with {start['status']}")
+        raise RuntimeError(f"the status of the board is {start['status']}")
     return start["headers"], b"".join(part["body"] for part in parts)
 
 
 def bare(data_dir: Path, accept_encoding: str, *, all_headers: bool = False) -> ASGIApp:
     """Return a Starlette application with one route that sends the very bytes, perhaps under all the headers."""
-    headers, body = asyncio.run(answered(service(data_dir, UNINSTRUMENTED), accept_encoding=accept_encoding))
+    headers, body = asyncio.run(response_of(service(data_dir, UNINSTRUMENTED), accept_encoding=accept_encoding))
     described = {b"content-type", b"content-encoding", b"vary"}
     kept = {
         name.decode(): value.decode()
@@ -87,7 +87,7 @@ def bare(data_dir: Path, accept_encoding: str, *, all_headers: bool = False) -> 
 
 def usual_library(data_dir: Path) -> ASGIApp:
     """Return a FastAPI application that keeps the board with fastapi-cache2, in memory."""
-    _, body = asyncio.run(answered(service(data_dir, UNINSTRUMENTED), accept_encoding="identity"))
+    _, body = asyncio.run(response_of(service(data_dir, UNINSTRUMENTED), accept_encoding="identity"))
     app = FastAPI()
     FastAPICache.init(InMemoryBackend(), prefix="bench")
 
@@ -100,7 +100,7 @@ def usual_library(data_dir: Path) -> ASGIApp:
 
 
 def ways(data_dir: Path) -> dict[str, Callable[[], ASGIApp]]:
-    """Return every way to answer, by name."""
+    """Return every variant, by name."""
     return {
         "bare-identity": lambda: bare(data_dir, "identity"),
         "bare-zstd": lambda: bare(data_dir, "zstd"),

@@ -1,4 +1,4 @@
-"""Workers that each answer in one way, in turn, and what their answers cost them."""
+"""Workers that each serve one variant, measured in alternation, and the cost of their responses."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from bench.load import CONNECTIONS, Client, client
 
 @dataclass
 class CompetitorStats:
-    """What the answers of one entry cost, round by round, and all of the worker's threads with them."""
+    """Cost of the responses of one entry by round, with all threads of the worker."""
 
     title: str
     seconds: list[float] = field(default_factory=list)
@@ -42,11 +42,11 @@ class Competitor:
 
     def round(self) -> None:
         """Send the requests of one round."""
-        answered = self.requests + CONNECTIONS
+        responses = self.requests + CONNECTIONS
         before, started = self._cpu_s(), perf_counter()
         self.client.send(self.requests)
-        self.figures.per_second.append(answered / (perf_counter() - started))
-        self.figures.seconds.append((self._cpu_s() - before) / answered)
+        self.figures.per_second.append(responses / (perf_counter() - started))
+        self.figures.seconds.append((self._cpu_s() - before) / responses)
 
     def _cpu_s(self) -> float:
         if self.worker.stdin is None or self.worker.stdout is None:
@@ -58,7 +58,7 @@ class Competitor:
 
 @dataclass(frozen=True, kw_only=True)
 class CompetitorSpec:
-    """Who is to take part, and how it is asked."""
+    """A competitor, and the requests to it."""
 
     title: str
     command: Sequence[str]
@@ -78,9 +78,9 @@ def measured(entries: Sequence[CompetitorSpec], *, starts: int, rounds: int) -> 
     """
     figures = [CompetitorStats(entry.title) for entry in entries]
     for _ in range(starts):
-        with competitors(entries, figures) as everybody:
-            for number in range(rounds):  # there and back again, so that nobody is always the first
-                for one in everybody if number % 2 == 0 else reversed(everybody):
+        with competitors(entries, figures) as running:
+            for number in range(rounds):  # forwards and backwards, so that none is always the first
+                for one in running if number % 2 == 0 else reversed(running):
                     one.round()
     return figures
 

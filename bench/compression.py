@@ -69,7 +69,7 @@ class Subject:
 
 
 def sending(body: bytes) -> ASGIApp:
-    """Return an application that answers with the body."""
+    """Return an application that responds with the body."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await Response(body, media_type="application/json")(scope, receive, send)
@@ -78,9 +78,9 @@ def sending(body: bytes) -> ASGIApp:
 
 
 def through(app: ASGIApp, coding: str, runner: asyncio.Runner) -> Callable[[int], bytes]:
-    """Return what asks the application so many times and returns the last body that it sends."""
+    """Return a function that sends so many requests to the application and returns the last body."""
 
-    async def asked(times: int) -> bytes:
+    async def request(times: int) -> bytes:
         parts: list[bytes] = []
 
         async def receive() -> Message:
@@ -95,7 +95,7 @@ def through(app: ASGIApp, coding: str, runner: asyncio.Runner) -> Callable[[int]
             await app({"type": "http", "method": "GET", "path": "/", "headers": headers}, receive, send)
         return b"".join(parts)
 
-    return lambda times: runner.run(asked(times))
+    return lambda times: runner.run(request(times))
 
 
 def main(data_dir: Path, console: Console) -> bool:

@@ -101,8 +101,8 @@ def main(data_dir: Path, console: Console) -> bool:
     entries: dict[tuple[str, str, str], CompetitorSpec] = {}
     for way in WAYS:
         for size, directory in sizes.items():
-            asked = pages[size] if way != "all rows, with indexes" else {"no limit": f"/flights?{QUERY}"}
-            for page, path in asked.items():
+            paths = pages[size] if way != "all rows, with indexes" else {"no limit": f"/flights?{QUERY}"}
+            for page, path in paths.items():
                 entries[way, page, size] = CompetitorSpec(
                     title=way,
                     command=[sys.executable, "-m", "bench.list_page", way, str(directory)],

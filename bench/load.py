@@ -16,15 +16,15 @@ class Client:
         self._request = request
 
     def send(self, requests: int) -> None:
-        """Send at least that many requests and read the answers; raise `RuntimeError` at one that is not 200."""
+        """Send at least that many requests and read the responses; raise `RuntimeError` if one is not 200."""
         for connection in self._connections:
             connection.sendall(self._request)
         for _ in range(requests // len(self._connections)):
             for connection in self._connections:
-                _read_answer(connection)
+                _read_response(connection)
                 connection.sendall(self._request)
         for connection in self._connections:
-            _read_answer(connection)
+            _read_response(connection)
 
 
 @contextmanager
@@ -43,18 +43,18 @@ def client(port: int, path: str, *, accept_encoding: str = "gzip") -> Iterator[C
         yield Client(connections, request)
 
 
-def _read_answer(connection: socket.socket) -> None:
-    """Read one answer of a server that sends it whole and with its length."""
-    answer = connection.recv(65536)
+def _read_response(connection: socket.socket) -> None:
+    """Read one response with a Content-Length."""
+    response = connection.recv(65536)
     while True:
-        head, separator, body = answer.partition(b"\r\n\r\n")
+        head, separator, body = response.partition(b"\r\n\r\n")
         if separator:
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             if len(body) >= length:
                 break
         more = connection.recv(65536)
         if not more:
-            raise RuntimeError(f"the server closed the connection after {answer!r}")
-        answer += more
+            raise RuntimeError(f"the server closed the connection after {response!r}")
+        response += more
     if not head.startswith(b"HTTP/1.1 200"):
-        raise RuntimeError(f"the server answered {head.partition(bytes([13]))[0]!r}")
+        raise RuntimeError(f"the server responded {head.partition(bytes([13]))[0]!r}")

@@ -75,7 +75,7 @@ def steps() -> list[Step]:
         one = cycle()
         return lambda: _left(tracing.begin(one, {}))
 
-    def answered(one: RequestCycle) -> None:
+    def respond(one: RequestCycle) -> None:
         one.send(START)
         one.send(BODY)
 
@@ -84,38 +84,38 @@ def steps() -> list[Step]:
         always.finish(finished, handler=HANDLER, status=200, error=None, ended=perf_counter())
 
     plain, timed, finished = cycle(), cycle(b"server-timing"), cycle()
-    answered(finished)
+    respond(finished)
     access = AccessLog(counts=ExportCounts(CollectorRegistry()))
     access_record = AccessRecord(
         1.7e9, "GET", "/items/7", HANDLER, 200, 0.0012, 0, 52, "127.0.0.1", 1 << 127, 1 << 63, ""
     )
     request, encoder = _finished(finished, always), SpanEncoder()
     unsampled, sampled = _fastest(begun(never)), _fastest(begun(always))
-    without, with_header = _fastest(lambda: answered(plain)), _fastest(lambda: answered(timed))
+    without, with_header = _fastest(lambda: respond(plain)), _fastest(lambda: respond(timed))
     counted = _fastest(lambda: metrics.observe(plain, HANDLER, 200, perf_counter()))
     with_trace = _fastest(lambda: metrics.observe(finished, HANDLER, 200, perf_counter()))
     whole_span = _fastest(ended)
     never.stop(timeout_s=1)
     always.stop(timeout_s=1)
     return [
-        Step("a record of the request: in the scope, current, in flight", "cycle", _fastest(in_flight)),
-        Step("its ids, the decision not to sample, a context that carries them", "tracing", unsampled),
-        Step("its response's messages looked at on their way", "cycle", without),
-        Step("`Server-Timing` added", "cycle, server_timing", with_header - without),
-        Step("its route's template", "route_table", _fastest(lambda: routes.template(scope, root_path=""))),
-        Step("its numbers noted, and counted with those of 99 others", "http_metrics, durations", counted),
-        Step("of a sampled one: its trace shown by the numbers", "http_metrics, durations", with_trace - counted),
-        Step("of a sampled one: the span's start", "request_span", sampled - unsampled),
-        Step("of a sampled one: the span's end, and into the queue", "request_span, export", whole_span - sampled),
+        Step("the request's record, in the scope and in flight", "http/request_cycle", _fastest(in_flight)),
+        Step("trace and span ids, the sampling decision, the context", "tracing/tracing", unsampled),
+        Step("response messages observed", "http/request_cycle", without),
+        Step("the `Server-Timing` header", "http/request_cycle, request/server_timing", with_header - without),
+        Step("the route template", "request/route_table", _fastest(lambda: routes.template(scope, root_path=""))),
+        Step("metrics, updated with those of 99 other requests", "http/metrics, metrics/histogram", counted),
+        Step("if sampled: exemplars", "http/metrics, metrics/histogram", with_trace - counted),
+        Step("if sampled: start of the span", "tracing/fast_path", sampled - unsampled),
+        Step("if sampled: end of the span, enqueued for export", "tracing/fast_path", whole_span - sampled),
         Step(
-            "of a sampled one: its span, and its bytes for the collector, on the export thread",
-            "finished_request, otlp",
+            "if sampled: OTLP serialisation, on the export thread",
+            "tracing/fast_path/otlp",
             _fastest(lambda: encoder.request([request.readable() for _ in range(BATCH)]), times=TIMES // BATCH) / BATCH,
         ),
-        Step("its access record noted", "access_log", _fastest(lambda: _noted(access, finished))),
+        Step("the access record, enqueued", "logs/access_log", _fastest(lambda: _noted(access, finished))),
         Step(
-            "its access record as JSON, on the thread that writes",
-            "access_log",
+            "the access record as JSON, on the writing thread",
+            "logs/access_log",
             _fastest(lambda: json_line(access_record)),
         ),
     ]

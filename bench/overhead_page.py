@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 from bench.microbench import Step
@@ -31,73 +32,15 @@ class Row:
     quartiles: tuple[float, float]
     """Of the share, over the rounds."""
     per_second: float
-    """Requests answered in a second."""
+    """Responses per second."""
 
 
-_TEXT: Final = """\
-<!-- Made by `make bench-overhead RECORD=1`; edit bench/overhead_page.py instead. -->
-# What instrumentation costs
-
-You will see here what each signal takes from a small route's throughput, what the usual set of defaults takes, and what
-`instrument()` takes. Repeat it on your machine:
-
-```sh
-make bench-overhead
-```
-
-You should now see the same table for your machine. The command fails if one of our rows keeps five points less of the
-bare throughput than in `bench/overhead.json`, the baseline that was recorded with this page.
-
-## Per signal
-
-A FastAPI route with one path parameter and a model of three fields as its answer, served by one uvicorn worker on a
-processor of its own; the client has another one. Every arm is a process that is started {starts} times, because two
-starts of one program differ by up to two percent; each time they take turns, {rounds} rounds of {requests} requests on
-eight connections, there and back: after a hundred of them a worker's code and data are back in the caches that the
-others had used meanwhile. *CPU* is the median of the process's CPU time per request, with all of its threads.
-*Kept* is the median over the rounds of the bare arm's CPU time divided by the arm's own: the share of the throughput
-that is left, because the worker is what limits it. The range is that of the middle half of the rounds.
-
-{rows}
-
-The last arms are compared with a bare application that has 100 routes, too: its router takes longer, the
-instrumentation does not.
-
-{goals}
-
-## Where our microseconds go
-
-Each step alone, in a loop without a server, at its fastest. What the table above has beyond their sum is colder caches,
-other programs on the same processors, and the coroutine around it all. A request in ten is sampled in the arms above.
-
-{steps}
-
-What a request does not pay for: no span object unless it is sampled, no SDK span unless something is added to it, no
-label is resolved, no line is formatted, no exception is looked at unless there is one. Numbers are counted a
-hundred requests at a time, log lines and the collector's bytes are made on threads of their own; those still
-take CPU time, and it is in the table.
-
-## Where it was measured
-
-{machine}; {packages}.
-
-## Verify
-
-`make bench-overhead` prints no line below its table and exits with 0.
-
-## Troubleshooting
-
-`… keeps 0.71 of the bare throughput; it was 0.84`: something on the path of every request got slower, or other work
-took the processor. Repeat it on a quiet machine; if it stays, `git bisect run make bench-overhead` finds the change.
-
-`not a measurement: … exported nothing`: an arm that should trace did not. Start it by `python -m bench.arms NAME`, with
-the collector's address in `BENCH_COLLECTOR`, and read what it says.
-"""
+TEMPLATE: Final = Path(__file__).parent / "templates" / "overhead.md"
 
 
 def page(rows: Sequence[Row], steps: Sequence[Step], *, starts: int, rounds: int, requests: int) -> str:
     """Return the page in Markdown."""
-    return _TEXT.format(
+    return TEMPLATE.read_text("utf-8").format(
         starts=starts,
         rounds=rounds,
         requests=f"{requests:,}",

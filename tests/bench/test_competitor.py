@@ -22,7 +22,7 @@ def test_the_time_of_a_request_is_the_median_of_the_rounds() -> None:
     assert took(1e-6, 5e-6, 100e-6).microseconds == pytest.approx(5.0)
 
 
-def test_workers_answer_side_by_side_and_what_they_use_is_counted() -> None:
+def test_workers_run_in_parallel_and_their_cpu_time_is_counted() -> None:
     entries = [
         CompetitorSpec(title=name, command=[sys.executable, "-m", "bench.arms", name], path="/items/7", requests=40)
         for name in ("bare", "access-log")
@@ -42,7 +42,7 @@ def test_a_worker_ends_with_its_measurement() -> None:
     assert bare.worker.returncode == 0
 
 
-def test_the_sink_counts_what_came_from_whom() -> None:
+def test_the_collector_stub_counts_spans_by_service() -> None:
     with collector_stub() as stub:
         httpx.post(f"{stub.url('mine')}/v1/traces", content=b"12345").raise_for_status()
         httpx.post(f"{stub.url('mine')}/api/1/envelope/", content=b"123").raise_for_status()
