@@ -163,6 +163,6 @@ def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
             f"at this speed the budget of [{objectives.window}] is gone early."
         ),
         dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
-        drill={"availability": "pool-exhausted", "latency": "slow-answers"}[sli] if burn is BURNS[0] else "",
+        drill={"availability": "pool-exhausted", "latency": "slow-responses"}[sli] if burn is BURNS[0] else "",
         drill_exemption="" if burn is BURNS[0] else "the same rule on a longer window; a drill would last hours",
     )

@@ -1,1 +1,1 @@
-"""Drills: a fault caused on purpose, its alert seen firing and delivered, the fault ended, the alert seen resolved."""
+"""Drills: inject a real fault, require its alert to fire and be delivered, end the fault, require it to resolve."""

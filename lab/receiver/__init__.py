@@ -1,1 +1,1 @@
-"""A local receiver of Alertmanager's notifications: a page of what arrived, and the runbooks to open from it."""
+"""A local receiver of Alertmanager's notifications: a page that lists them, and the runbooks that they link to."""

@@ -1,4 +1,4 @@
-"""The receiver's composition: where notifications arrive, the page that shows them, and the runbooks."""
+"""The receiver's application: its webhook, the page of notifications, and the runbooks."""
 
 import re
 from json import JSONDecodeError
@@ -19,24 +19,24 @@ from lab.receiver.notification import Notification
 RECEIVERS: Final = ("page", "ticket", "drill", "heartbeat")
 MAX_BYTES: Final = 1_000_000
 HEARTBEAT_LATE_S: Final = 300
-_PAGE_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_RUNBOOK_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def create_receiver(inbox: Inbox, *, runbooks: Path) -> Starlette:
-    """Return the application; notifications arrive at `/notifications/{receiver}` and are shown at `/`."""
+    """Return the application; Alertmanager posts to `/notifications/{receiver}`, and `/` shows the notifications."""
     pages = Environment(loader=PackageLoader("lab.receiver"), autoescape=True, undefined=StrictUndefined)
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
     async def receive(request: Request) -> Response:
         receiver = request.path_params["receiver"]
         if receiver not in RECEIVERS:
-            return JSONResponse({"error": f"no receiver {receiver}; there are {', '.join(RECEIVERS)}"}, 404)
+            return JSONResponse({"error": f"unknown receiver {receiver}; known: {', '.join(RECEIVERS)}"}, 404)
         if int(request.headers.get("content-length", MAX_BYTES + 1)) > MAX_BYTES:
-            return JSONResponse({"error": f"a notification has at most {MAX_BYTES} bytes and says how many"}, 413)
+            return JSONResponse({"error": f"a notification needs a Content-Length of at most {MAX_BYTES} bytes"}, 413)
         try:
             notification = Notification.model_validate(await request.json())
         except (ValidationError, JSONDecodeError, UnicodeDecodeError) as error:
-            return JSONResponse({"error": f"no Alertmanager notification, version 4: {error}"}, 400)
+            return JSONResponse({"error": f"not an Alertmanager notification of version 4: {error}"}, 400)
         inbox.receive(receiver, notification)
         return Response(status_code=204)
 
@@ -44,7 +44,7 @@ def create_receiver(inbox: Inbox, *, runbooks: Path) -> Starlette:
         return HTMLResponse(
             pages.get_template("inbox.html").render(
                 firing=inbox.firing(),
-                arrivals=list(reversed(inbox.arrivals)),
+                notifications=list(reversed(inbox.notifications)),
                 heartbeat_age_s=inbox.heartbeat_age_s(),
                 late_s=HEARTBEAT_LATE_S,
             )
@@ -54,9 +54,10 @@ def create_receiver(inbox: Inbox, *, runbooks: Path) -> Starlette:
         return JSONResponse(
             {
                 "heartbeat_age_s": inbox.heartbeat_age_s(),
-                "arrivals": [
-                    {"at": one.at.isoformat(), "receiver": one.receiver, **one.notification.model_dump(mode="json")}
-                    for one in inbox.arrivals
+                "notifications": [
+                    one.notification.model_dump(mode="json")
+                    | {"received_at": one.received_at.isoformat(), "receiver": one.receiver}
+                    for one in inbox.notifications
                 ],
             }
         )
@@ -64,18 +65,18 @@ def create_receiver(inbox: Inbox, *, runbooks: Path) -> Starlette:
     async def runbook(request: Request) -> Response:
         name = request.path_params["name"]
         path = runbooks / f"{name}.md"
-        if not _PAGE_NAME.fullmatch(name) or not path.is_file():
+        if not _RUNBOOK_NAME.fullmatch(name) or not path.is_file():
             return PlainTextResponse(f"no runbook {name}", 404)
         body = markdown.render(path.read_text(encoding="utf-8"))
         return HTMLResponse(pages.get_template("runbook.html").render(name=name, body=body))
 
-    async def alive(_: Request) -> Response:
+    async def livez(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
     return Starlette(
         routes=[
             Route("/", page),
-            Route("/livez", alive),
+            Route("/livez", livez),
             Route("/notifications", listing),
             Route("/notifications/{receiver}", receive, methods=["POST"]),
             Route("/runbooks/{name}", runbook),

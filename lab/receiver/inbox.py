@@ -1,4 +1,4 @@
-"""What arrived: the last notifications, what still fires, and when the heartbeat was heard."""
+"""The last notifications, the alerts that are firing, and the age of the last heartbeat."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,43 +6,41 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from lab.receiver.notification import Notification, ReceivedAlert
+from lab.receiver.notification import Alert, Notification
 
 CAPACITY: Final = 500
-"""Notifications that are kept; a receiver that runs for months does not grow."""
+"""Notifications that are kept, so that the memory of a long-running receiver is bounded."""
 
 HEARTBEAT: Final = "heartbeat"
+"""The Alertmanager receiver of the alert Watchdog, which always fires."""
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A notification and when and where it arrived."""
-
-    at: datetime
+class ReceivedNotification:
+    received_at: datetime
     receiver: str
     notification: Notification
 
 
 class Inbox:
-    """Arrivals in order, oldest dropped first; heartbeats are only remembered by their time."""
+    """Notifications in order, oldest dropped first; of heartbeats only the last time is kept."""
 
     def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
-        self.arrivals: deque[Arrival] = deque(maxlen=CAPACITY)
+        self.notifications: deque[ReceivedNotification] = deque(maxlen=CAPACITY)
         self.heartbeat_at: datetime | None = None
 
     def receive(self, receiver: str, notification: Notification) -> None:
-        """Keep a notification."""
         if receiver == HEARTBEAT:
             self.heartbeat_at = self._now()
             return
-        self.arrivals.append(Arrival(self._now(), receiver, notification))
+        self.notifications.append(ReceivedNotification(self._now(), receiver, notification))
 
-    def firing(self) -> list[ReceivedAlert]:
-        """Return the alerts whose last notification said that they fire, pages first, the newest of each first."""
-        last: dict[str, ReceivedAlert] = {}
-        for arrival in self.arrivals:
-            for alert in arrival.notification.alerts:
+    def firing(self) -> list[Alert]:
+        """Return the alerts whose last notification was firing: pages first, the newest of each severity first."""
+        last: dict[str, Alert] = {}
+        for received in self.notifications:
+            for alert in received.notification.alerts:
                 last.pop(key := alert.fingerprint or str(sorted(alert.labels.items())), None)
                 last[key] = alert
         firing = [alert for alert in reversed(last.values()) if alert.status == "firing"]

@@ -1,4 +1,4 @@
-"""What Alertmanager sends to a webhook, version 4 of its payload, as far as the page needs it."""
+"""Alertmanager's webhook payload, version 4, as far as the page needs it."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
@@ -8,13 +8,13 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 _STILL_FIRING: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def _followable(value: object) -> str:
-    """Return a link that a browser may follow; anything but http and https is no link."""
+def _http_url(value: object) -> str:
+    """Return the URL, or an empty text if its scheme is neither http nor https: `javascript:` would run."""
     text = str(value)
     return text if text.startswith(("http://", "https://")) else ""
 
 
-Link = Annotated[str, BeforeValidator(_followable)]
+Link = Annotated[str, BeforeValidator(_http_url)]
 
 
 class _Payload(BaseModel):
@@ -22,17 +22,13 @@ class _Payload(BaseModel):
 
 
 class Annotations(_Payload):
-    """The texts and links of an alert."""
-
     summary: str = ""
     description: str = ""
     dashboard: Link = ""
     runbook_url: Link = ""
 
 
-class ReceivedAlert(_Payload):
-    """One alert of a notification."""
-
+class Alert(_Payload):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: Annotations = Annotations()
@@ -43,14 +39,13 @@ class ReceivedAlert(_Payload):
 
     @property
     def name(self) -> str:
-        """The alert's name."""
         return self.labels.get("alertname", "")
 
 
 class Notification(_Payload):
-    """One notification: alerts that Alertmanager grouped."""
+    """The alerts of one group."""
 
     status: Literal["firing", "resolved"]
     receiver: str
     group_key: str = Field(alias="groupKey", default="")
-    alerts: tuple[ReceivedAlert, ...] = Field(min_length=1)
+    alerts: tuple[Alert, ...] = Field(min_length=1)

@@ -67,7 +67,7 @@ def task_alerts(objectives: Objectives) -> Group:
                 summary="{{ $labels.task }} is asked for and none finishes",
                 description='{{ $value | printf "%.0f" }} tasks were sent over [15m] and none came to an end.',
                 dashboard=BOARD,
-                drill="worker-astray",
+                drill="worker-wrong-broker",
             ),
         ],
     )

@@ -88,16 +88,16 @@ async def drawn(options: argparse.Namespace) -> list[str]:
     directory = Path(tempfile.mkdtemp(prefix="flightdeck-pictures-"))
     jobs = (*JOBS, BOOKSHOP_JOB, LAB_JOB)
     monitoring = Monitoring(directory, drill="pictures", jobs=jobs, rules=ROOT / "prometheus", scrape_s=SCRAPE_S)
-    monitoring.prepare()
+    monitoring.write_configuration()
     incomplete = []
     async with AsyncExitStack() as stack:
         collector = stack.enter_context(collecting()).endpoint
         shop_url, shop_metrics, shop = bookshop(directory, collector)
-        monitoring.scrape(BOOKSHOP_JOB, [shop_metrics])
+        monitoring.set_targets(BOOKSHOP_JOB, [shop_metrics])
         others = [shop]
         if options.result:
             address, lab = lab_metrics(options.result)
-            monitoring.scrape(LAB_JOB, [address])
+            monitoring.set_targets(LAB_JOB, [address])
             others.append(lab)
         arms = await stack.enter_async_context(
             arms_on_own_databases(monitoring, options.data_dir, *others, collector=collector)

@@ -59,7 +59,7 @@ async def record(data_dir: Path, seconds: float) -> tuple[list[dict[str, Any]], 
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         await asyncio.to_thread(write_rules, directory / "quick")
         monitoring = Monitoring(directory, drill="everyday", jobs=JOBS, rules=directory / "quick")
-        monitoring.prepare()
+        monitoring.write_configuration()
         arms = await stack.enter_async_context(arms_on_own_databases(monitoring, data_dir))
         begun = time.time()
         await send_traffic(arms, seconds)

@@ -161,10 +161,10 @@ def arrived(
         ).raise_for_status()
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            arrivals = httpx.get(f"{receiver}/notifications").json()["arrivals"]
+            arrivals = httpx.get(f"{receiver}/notifications").json()["notifications"]
             if any(one["labels"]["alertname"] == "Sentinel" for arrival in arrivals for one in arrival["alerts"]):
                 time.sleep(0.5)  # what is to be sent waits no longer than the sentinel
-                arrivals = httpx.get(f"{receiver}/notifications").json()["arrivals"]
+                arrivals = httpx.get(f"{receiver}/notifications").json()["notifications"]
                 return [one for one in arrivals if one["alerts"][0]["labels"]["alertname"] != "Sentinel"]
             time.sleep(0.05)
         pytest.fail("the sentinel did not arrive within 20 s")

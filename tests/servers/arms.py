@@ -36,7 +36,7 @@ class Arms:
         self._metrics: dict[str, str] = {}
         (upstream,) = free_ports(1)
         self._weather = f"http://127.0.0.1:{upstream}"
-        announced = {"OBSERVABILITY_METRICS_TARGETS_DIR": str(monitoring.announced("worker"))}
+        announced = {"OBSERVABILITY_METRICS_TARGETS_DIR": str(monitoring.targets_dir("worker"))}
         self._processes = [
             Process(
                 "the upstream",
@@ -53,9 +53,9 @@ class Arms:
 
     async def start(self, *others: Process) -> None:
         """Start them and the others at the same time; Prometheus knows them by the jobs of the compose stack."""
-        self._monitoring.scrape_each("service", {self._metrics[SLO_ARM]: {"arm": SLO_ARM}})
+        self._monitoring.set_labelled_targets("service", {self._metrics[SLO_ARM]: {"arm": SLO_ARM}})
         compared = {address: {"arm": arm} for arm, address in self._metrics.items() if arm != SLO_ARM}
-        self._monitoring.scrape_each("comparison", compared)
+        self._monitoring.set_labelled_targets("comparison", compared)
         self._processes += others
         async with asyncio.TaskGroup() as starting:
             for process in self._processes:

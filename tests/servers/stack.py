@@ -151,9 +151,9 @@ def running_stack(
             collector=collector.endpoint,
         )
         shop_url, shop_metrics, shop = bookshop(data_dir, collector.endpoint)
-        monitoring.prepare()
-        monitoring.scrape(BOOKSHOP_JOB, [shop_metrics])
-        monitoring.scrape(DOWN_JOB, ["127.0.0.1:9"])
+        monitoring.write_configuration()
+        monitoring.set_targets(BOOKSHOP_JOB, [shop_metrics])
+        monitoring.set_targets(DOWN_JOB, ["127.0.0.1:9"])
 
         async def under_traffic() -> Stack:
             await asyncio.gather(monitoring.start(), arms.start(shop))

@@ -1,1 +1,1 @@
-"""Where drills run: embedded, in the compose stack, with PostgreSQL, beside a third-party application."""
+"""Where drills run, embedded or on the compose stack, and the servers that they start."""

@@ -1,40 +1,33 @@
-"""A collector of spans that takes everything and keeps nothing."""
+"""A stub of the OpenTelemetry Collector."""
 
-import asyncio
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 
-class Collector:
-    """Accepts spans over OTLP/HTTP and forgets them."""
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+class CollectorStub:
+    """Accepts OTLP/HTTP requests and discards them; can be stopped and started on the same port."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._server: asyncio.Server | None = None
+        self._server: ThreadingHTTPServer | None = None
 
-    async def start(self) -> None:
-        """Listen."""
-        self._server = await asyncio.start_server(self._answer, "127.0.0.1", self._port)
+    def start(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _Handler)
+        Thread(target=self._server.serve_forever, daemon=True).start()
 
-    async def stop(self) -> None:
-        """Close the port; exporters find nobody."""
+    def stop(self) -> None:
         if self._server is not None:
-            self._server.close()
+            self._server.shutdown()
+            self._server.server_close()
             self._server = None
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(
-                (
-                    int(line.split(b":")[1])
-                    for line in head.split(b"\r\n")
-                    if line.lower().startswith(b"content-length:")
-                ),
-                0,
-            )
-            await reader.readexactly(length)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()

@@ -1,7 +1,7 @@
 """`docker compose` of the running stack, as far as a drill needs it: stop, pause, start again.
 
-Containers are found by Compose and stopped and started by themselves: `docker compose start` would run again what a
-service depends on, such as the loading of the data.
+Compose finds the containers; they are stopped and started individually, because `docker compose start` would also run
+what a service depends on, such as the load of the data.
 """
 
 import asyncio
@@ -9,88 +9,86 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from lab.drills.run.errors import MissingProgram, ProcessFailed, StackNotUp
+from lab.drills.run.drill import ContainerFault
+from lab.drills.run.errors import MissingExecutable, ProcessFailed, StackNotUp
 
-Break = Literal["stop", "pause"]
-REPAIRS: Final[dict[Break, str]] = {"stop": "start", "pause": "unpause"}
+ENDS: Final[dict[ContainerFault, str]] = {"stop": "start", "pause": "unpause"}
+"""The command that ends each fault."""
 RUNNING: Final = "running"
 
 
 class Compose:
-    """The stack of the compose file in this directory, as `docker compose` finds it."""
+    """The stack of the compose file in the current directory."""
 
     def __init__(self) -> None:
         docker = shutil.which("docker")
         if docker is None:
-            raise MissingProgram("docker", "docker.io")
+            raise MissingExecutable("docker", "docker.io")
         self._docker = docker
 
     async def check(self) -> None:
-        """Raise `MissingProgram` where docker knows no `compose`."""
+        """Raise `MissingExecutable` if docker has no `compose`."""
         try:
-            await self._said("compose", "version")
+            await self._run("compose", "version")
         except ProcessFailed as error:
-            raise MissingProgram("docker compose", "docker-compose") from error
+            raise MissingExecutable("docker compose", "docker-compose") from error
 
     async def url(self, service: str, port: int) -> str:
-        """Return where a service's port is published; raise `StackNotUp` where it is not."""
-        address = (await self._said("compose", "port", service, str(port))).strip()
+        """Return the URL of a published port; raise `StackNotUp` if it is not published."""
+        address = (await self._run("compose", "port", service, str(port))).strip()
         if not address or address.endswith(":0"):
             raise StackNotUp(service, "publishes no port")
         return f"http://{address}"
 
     async def state(self, service: str) -> str:
-        """Return whether a service's containers are `running`; else the state of one that is not, or `not there`."""
+        """Return `running`, the state of a container that is not, or `not there`."""
         states = [str(container["State"]) for container in await self._containers(service)]
         return next((state for state in states if state != RUNNING), RUNNING) if states else "not there"
 
-    async def need(self, service: str) -> None:
-        """Raise `StackNotUp` unless the service runs."""
+    async def require_running(self, service: str) -> None:
+        """Raise `StackNotUp` unless the service is running."""
         state = await self.state(service)
         if state != RUNNING:
             raise StackNotUp(service, f"is {state}")
 
     @asynccontextmanager
-    async def broken(self, service: str, how: Break) -> AsyncIterator[None]:
-        """Stop or pause a service for the time of the block; it runs again after it, however the block ends."""
-        await self.need(service)
+    async def fault(self, service: str, fault: ContainerFault) -> AsyncIterator[None]:
+        """Stop or pause a service during the block; it runs again afterwards, also after an error."""
+        await self.require_running(service)
         names = [str(container["Name"]) for container in await self._containers(service)]
         try:
-            await self._said(how, *names)
+            await self._run(fault, *names)
             yield
         finally:
-            await self._said(REPAIRS[how], *names)
+            await self._run(ENDS[fault], *names)
 
     async def _containers(self, service: str) -> list[dict[str, Any]]:
-        return _listed(await self._said("compose", "ps", "--all", "--format", "json", service))
+        """Parse `docker compose ps`: a JSON array in some versions, one line per container in others."""
+        text = (await self._run("compose", "ps", "--all", "--format", "json", service)).strip()
+        if text.startswith("["):
+            containers: list[dict[str, Any]] = json.loads(text)
+            return containers
+        return [json.loads(line) for line in text.splitlines()]
 
-    async def _said(self, *arguments: str) -> str:
+    async def _run(self, *arguments: str) -> str:
+        """Return the standard output of a docker command; raise `ProcessFailed` if it fails."""
         process = await asyncio.create_subprocess_exec(
             self._docker,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the drill, which repairs what it broke
+            start_new_session=True,  # Ctrl-C is for the drill, which then ends its fault
         )
-        ending = asyncio.ensure_future(process.communicate())
+        output = asyncio.ensure_future(process.communicate())
         try:
-            out, err = await asyncio.shield(ending)
+            out, err = await asyncio.shield(output)
         except asyncio.CancelledError:
-            await ending  # a stop that is still under way must not undo the start that follows
+            await output  # a stop that is still running must not undo the start that follows
             raise
         if process.returncode:
             name = f"docker {' '.join(arguments)}"
-            raise ProcessFailed(name, f"ended with code {process.returncode}", err.decode(errors="replace"))
+            raise ProcessFailed(name, f"exited with code {process.returncode}", err.decode(errors="replace"))
         return out.decode()
-
-
-def _listed(text: str) -> list[dict[str, Any]]:
-    """Return what `docker compose ps` lists: an array in one version, a line for each container in another."""
-    text = text.strip()
-    if text.startswith("["):
-        listed: list[dict[str, Any]] = json.loads(text)
-        return listed
-    return [json.loads(line) for line in text.splitlines()]

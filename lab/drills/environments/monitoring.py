@@ -1,4 +1,4 @@
-"""Prometheus, Alertmanager and the receiver of one drill, on accelerated rules and on free ports."""
+"""Prometheus, Alertmanager and the receiver of the embedded drills, with accelerated rules and on free ports."""
 
 import json
 import sys
@@ -10,20 +10,19 @@ import httpx
 import yaml
 
 from lab.arms.process import free_ports
-from lab.drills.run.executables import program
-from lab.drills.run.process import Process
+from lab.drills.run.process import Process, executable_path
 
 REPOSITORY: Final = Path(__file__).parents[3]
 RULES: Final = REPOSITORY / "prometheus" / "accelerated"
 ALERTMANAGER: Final = REPOSITORY / "prometheus" / "alertmanager"
 PUBLISHED_RECEIVER: Final = "http://receiver:9095"
-"""How the committed configuration calls the receiver; here it listens elsewhere."""
+"""The receiver's URL in the committed configuration; here it is replaced."""
 
 SCRAPE_S: Final = 1
 
 
 class Monitoring:
-    """The three processes; targets come and go while they run."""
+    """The three processes; targets can be changed while they run."""
 
     def __init__(
         self,
@@ -46,17 +45,18 @@ class Monitoring:
         self.prometheus_config = directory / "prometheus.yml"
         self.alertmanager_config = directory / "alertmanager" / "alertmanager.yml"
         self.rules = directory / "rules"
-        """More rules, read at the next reload."""
+        """Directory of additional rules, read at the next reload."""
         self._targets = directory / "targets"
         self.receiver = Process(
             "the receiver",
             [sys.executable, "-m", "flightdeck", "receiver", "--port", str(receiver)],
             ready_url=f"{self.receiver_url}/livez",
+            cleanup=directory,
         )
         self.alertmanager = Process(
             "Alertmanager",
             [
-                program("prometheus-alertmanager", package="prometheus-alertmanager"),
+                executable_path("prometheus-alertmanager", package="prometheus-alertmanager"),
                 f"--config.file={self.alertmanager_config}",
                 f"--storage.path={directory / 'alertmanager-data'}",
                 f"--web.listen-address=127.0.0.1:{alertmanager}",
@@ -64,24 +64,26 @@ class Monitoring:
                 "--log.level=warn",
             ],
             ready_url=f"{self.alertmanager_url}/-/ready",
+            cleanup=directory,
         )
         self.prometheus = Process(
             "Prometheus",
             [
-                program("prometheus", package="prometheus"),
+                executable_path("prometheus", package="prometheus"),
                 f"--config.file={self.prometheus_config}",
                 f"--storage.tsdb.path={directory / 'prometheus-data'}",
                 f"--web.listen-address=127.0.0.1:{prometheus}",
                 "--web.enable-lifecycle",
                 "--enable-feature=exemplar-storage",
-                "--rules.alert.resend-delay=1s",  # a minute on accelerated rules
+                "--rules.alert.resend-delay=1s",  # an accelerated minute, which is the default
                 "--log.level=warn",
             ],
             ready_url=f"{self.prometheus_url}/-/ready",
+            cleanup=directory,
         )
 
-    def prepare(self) -> None:
-        """Write the configurations; from here on, targets can be named."""
+    def write_configuration(self) -> None:
+        """Write the configuration files; from now on targets can be set."""
         self._targets.mkdir()
         self.rules.mkdir()
         self.alertmanager_config.parent.mkdir()
@@ -89,38 +91,35 @@ class Monitoring:
         self.prometheus_config.write_text(self._prometheus_yml(), "utf-8")
 
     async def start(self) -> None:
-        """Start all three; each sees to it that the directory does not outlive whoever started them."""
         for process in (self.receiver, self.alertmanager, self.prometheus):
-            await process.start(remove=self.directory)
+            await process.start()
 
     async def stop(self) -> None:
-        """End all three, the last started first."""
         for process in (self.prometheus, self.alertmanager, self.receiver):
             await process.stop()
 
-    def announced(self, job: str) -> Path:
-        """Return the directory in which processes of the job may announce themselves."""
+    def targets_dir(self, job: str) -> Path:
+        """Return the directory in which processes of the job write their own target files."""
         return self._targets / job
 
-    def scrape(self, job: str, addresses: Sequence[str], **labels: str) -> None:
-        """Let Prometheus scrape these addresses, instead of those with this arm, from about a second later on."""
-        self.scrape_each(job, dict.fromkeys(addresses, labels), arm=labels.get("arm", ""))
+    def set_targets(self, job: str, addresses: Sequence[str], **labels: str) -> None:
+        """Replace the targets of the job and the arm; Prometheus reads the change within about a second."""
+        self.set_labelled_targets(job, dict.fromkeys(addresses, labels), arm=labels.get("arm", ""))
 
-    def scrape_each(self, job: str, targets: Mapping[str, Mapping[str, str]], *, arm: str = "") -> None:
-        """Do the same for addresses with labels of their own."""
+    def set_labelled_targets(self, job: str, targets: Mapping[str, Mapping[str, str]], *, arm: str = "") -> None:
+        """Do the same for addresses that have labels of their own."""
         groups = [{"targets": [address], "labels": dict(labels)} for address, labels in targets.items()]
         path = self._targets / f"{job}.{arm}.json"
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(groups), "utf-8")
-        unfinished.replace(path)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(groups), "utf-8")
+        temporary.replace(path)
 
-    def forget(self, arm: str) -> None:
-        """Let Prometheus scrape nothing of this arm any more."""
+    def remove_targets(self, arm: str) -> None:
         for job in self._jobs:
-            self.scrape(job, [], arm=arm)
+            self.set_targets(job, [], arm=arm)
 
     async def reload(self, url: str) -> None:
-        """Ask Prometheus or Alertmanager to read its configuration again, whether or not it can."""
+        """Make Prometheus or Alertmanager reload its configuration; a failed reload is no error here."""
         async with httpx.AsyncClient(timeout=5.0) as client:
             await client.post(f"{url}/-/reload")
 
@@ -129,11 +128,11 @@ class Monitoring:
         return text.replace("templates/*.tmpl", str(ALERTMANAGER / "templates" / "*.tmpl"))
 
     def _prometheus_yml(self) -> str:
-        def own(job: str, url: str) -> dict[str, Any]:
+        def itself(job: str, url: str) -> dict[str, Any]:
             return {"job_name": job, "static_configs": [{"targets": [url.removeprefix("http://")]}]}
 
-        def discovered(job: str) -> Mapping[str, Any]:
-            files = [str(self._targets / f"{job}.*.json"), str(self.announced(job) / "*.json")]
+        def file_sd(job: str) -> Mapping[str, Any]:
+            files = [str(self._targets / f"{job}.*.json"), str(self.targets_dir(job) / "*.json")]
             return {"job_name": job, "file_sd_configs": [{"files": files, "refresh_interval": "1s"}]}
 
         return yaml.safe_dump(
@@ -154,9 +153,9 @@ class Monitoring:
                     ]
                 },
                 "scrape_configs": [
-                    own("prometheus", self.prometheus_url),
-                    own("alertmanager", self.alertmanager_url),
-                    *map(discovered, self._jobs),
+                    itself("prometheus", self.prometheus_url),
+                    itself("alertmanager", self.alertmanager_url),
+                    *map(file_sd, self._jobs),
                 ],
             }
         )

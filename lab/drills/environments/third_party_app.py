@@ -1,6 +1,6 @@
 """A third-party service with one fault: `python -m lab.drills.environments.third_party_app FAULT PORT`.
 
-The flights service has neither fault, and none is built into it for the sake of a drill.
+The flights service has neither fault, and gets none for the sake of a drill.
 """
 
 import asyncio
@@ -19,47 +19,45 @@ from prometheus_client import CollectorRegistry
 from observability import instrument
 from observability.cache.compression import CompressionMetrics
 
-LEAKED_BYTES_PER_S: Final = 400_000
+LEAK_BYTES_PER_S: Final = 400_000
 PHOTO_BYTES: Final = 1_000_000
-SLOWEST: Final = 9
-"""zlib's level: what somebody chose who wanted the best."""
-
-
-@asynccontextmanager
-async def leaking(_: FastAPI) -> AsyncIterator[None]:
-    """Keep everything that was ever seen."""
-    kept: list[bytearray] = []
-
-    async def leak() -> None:
-        while True:
-            kept.append(bytearray(secrets.token_bytes(LEAKED_BYTES_PER_S // 10)))
-            await asyncio.sleep(0.1)
-
-    task = asyncio.create_task(leak())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+BEST_COMPRESSION: Final = 9
+"""zlib's highest level."""
 
 
 def leak() -> FastAPI:
-    """Return an application whose memory only grows."""
-    app = FastAPI(lifespan=leaking)
+    """Return an application with a memory leak."""
+
+    async def allocate() -> None:
+        leaked: list[bytearray] = []
+        while True:
+            leaked.append(bytearray(secrets.token_bytes(LEAK_BYTES_PER_S // 10)))
+            await asyncio.sleep(0.1)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(allocate())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    app = FastAPI(lifespan=lifespan)
     instrument(app)
     return app
 
 
 def incompressible() -> FastAPI:
-    """Return an application that compresses what is compressed already."""
+    """Return an application that compresses a photo, which is compressed already."""
     app, registry = FastAPI(), CollectorRegistry()
     metrics = CompressionMetrics(registry)
-    photo = secrets.token_bytes(PHOTO_BYTES)  # looks like any JPEG to a compressor
+    photo = secrets.token_bytes(PHOTO_BYTES)  # to a compressor the same as a JPEG
 
     @app.get("/photo")
     def get_photo() -> Response:
         started = perf_counter()
-        body = zlib.compress(photo, SLOWEST)
+        body = zlib.compress(photo, BEST_COMPRESSION)
         seconds = perf_counter() - started
         metrics.observe(encoding="deflate", before_bytes=len(photo), after_bytes=len(body), seconds=seconds)
         return Response(body, media_type="image/jpeg", headers={"Content-Encoding": "deflate"})

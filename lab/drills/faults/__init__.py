@@ -1,1 +1,1 @@
-"""The drills, by the part that fails."""
+"""The faults and their drills, by the part that fails."""

@@ -1,4 +1,4 @@
-"""Faults of the caches: the shared one is away, writes empty it, one popular answer expires again and again."""
+"""Faults of the caches: Redis is down, writes invalidate the entries, a popular entry is invalidated repeatedly."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,10 +9,9 @@ from typing import Final
 import httpx
 
 from lab.arms.process import free_ports
-from lab.drills.run.context import Scene
+from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
-from lab.drills.run.executables import program
-from lab.drills.run.process import Process
+from lab.drills.run.process import Process, executable_path
 
 BOARDS: Final = tuple(
     f"/airports/{origin}/departures?date=2013-{month:02}-{day:02}"
@@ -21,43 +20,38 @@ BOARDS: Final = tuple(
     for origin in ("JFK", "EWR", "LGA")
 )
 FLOODED: Final = tuple((origin, f"2013-07-{day}") for day in (10, 11) for origin in ("JFK", "EWR", "LGA"))
-"""The boards that are written to, by airport and day: more than the everyday client reads while they are cached."""
+"""The boards whose flights are updated, by airport and day; the everyday traffic reads fewer of them from the cache."""
 REPORT: Final = "/reports/delays?by=hour&month=2013-07"
 READERS: Final = 30
 
 
 @asynccontextmanager
-async def redis(scene: Scene) -> AsyncIterator[None]:
-    """A Redis of the drill's own, which the service shares its cache through."""
+async def redis(context: DrillContext) -> AsyncIterator[None]:
+    """Start a Redis for the service's shared cache."""
     (port,) = free_ports(1)
-    command = [program("redis-server", package="redis-server"), "--port", str(port), "--bind", "127.0.0.1"]
-    server = scene.helper("Redis", [*command, "--save", "", "--dir", str(scene.directory)])
+    command = [executable_path("redis-server", package="redis-server"), "--port", str(port), "--bind", "127.0.0.1"]
+    server = context.process("Redis", [*command, "--save", "", "--dir", str(context.directory)])
     await server.start()
-    scene.share("redis", server, REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    context.add_dependency("redis", server, REDIS_URL=f"redis://127.0.0.1:{port}/0")
     yield
 
 
 @asynccontextmanager
-async def redis_stopped(scene: Scene) -> AsyncIterator[None]:
-    """Redis is gone until somebody starts it again."""
-    server: Process = scene.shared("redis")
-    async with scene.traffic(BOARDS, clients=4):
-        await server.kill()
-        try:
-            yield
-        finally:
-            await server.start()
+async def redis_stopped(context: DrillContext) -> AsyncIterator[None]:
+    server: Process = context.dependency("redis")
+    async with context.traffic(BOARDS, clients=4), server.killed():
+        yield
 
 
-async def updates(scene: Scene, path: str, *, pause_s: float, read: str = "") -> None:
-    """Update the flights of a list in turn, which invalidates what was cached of them; read a page after each one."""
-    # Who is named in a request gets an answer of their own: only readers without a token ask the caches.
-    async with scene.client() as client, httpx.AsyncClient(base_url=scene.url, timeout=10.0) as reader:
+async def updates(context: DrillContext, path: str, *, pause_s: float, read: str = "") -> None:
+    """Update the flights of a list one by one, which invalidates cached responses; read a page after each update."""
+    # A request with an Authorization header bypasses the caches.
+    async with context.client() as client, httpx.AsyncClient(base_url=context.url, timeout=10.0) as reader:
         flights: list[int] = []
         while not flights:
             with suppress(httpx.HTTPError, ValueError, KeyError):
-                answer = (await client.get(path)).json()
-                flights = [flight["id"] for flight in answer["items"]]
+                page = (await client.get(path)).json()
+                flights = [flight["id"] for flight in page["items"]]
         for flight in cycle(flights):
             with suppress(httpx.HTTPError):
                 await client.patch(f"/flights/{flight}/status", json={"status": "departed", "departure_delay_min": 5})
@@ -67,58 +61,58 @@ async def updates(scene: Scene, path: str, *, pause_s: float, read: str = "") ->
 
 
 @asynccontextmanager
-async def write_flood(scene: Scene) -> AsyncIterator[None]:
+async def write_flood(context: DrillContext) -> AsyncIterator[None]:
     """After each update of a flight, its board is read once.
 
     No such read is a hit, however slow the machine is: the response to the update comes after the invalidation, and of
-    several reads at once the late ones would be hits.
+    several concurrent reads the last ones would be hits.
     """
     flood = (
         updates(
-            scene,
+            context,
             f"/flights?origin={origin}&date_from={day}&date_to={day}&limit=50",
             pause_s=0.0,
             read=f"/airports/{origin}/departures?date={day}",
         )
         for origin, day in FLOODED
     )
-    async with scene.working(*flood):
+    async with context.in_background(*flood):
         yield
 
 
 @asynccontextmanager
-async def stampede(scene: Scene) -> AsyncIterator[None]:
-    """Many readers of one report that is no longer true every half second."""
+async def stampede(context: DrillContext) -> AsyncIterator[None]:
+    """Many clients read one report that is invalidated every half second."""
     flights = "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10&limit=50"
-    crowd = scene.traffic([REPORT], clients=READERS, pause_s=0.0)
-    async with crowd, scene.working(updates(scene, flights, pause_s=0.5)):
+    readers = context.traffic([REPORT], clients=READERS, pause_s=0.0)
+    async with readers, context.in_background(updates(context, flights, pause_s=0.5)):
         yield
 
 
 CACHE_DRILLS: Final = (
     Drill(
         name="redis-stopped",
-        breaks="Redis is killed",
+        description="Redis is killed",
         prepare=redis,
         fault=redis_stopped,
         alerts=("CacheDown",),
     ),
     Drill(
         name="write-flood",
-        breaks="status updates make what is cached untrue as fast as it is computed",
+        description="status updates invalidate cached boards as fast as they are computed",
         fault=write_flood,
         alerts=("CacheHitRatioCollapsed",),
-        settings={"MAX_CONCURRENT_REQUESTS": "0"},  # who is refused looks up nothing
+        settings={"MAX_CONCURRENT_REQUESTS": "0"},  # a rejected request makes no lookup
         writes=True,
-        warm_s=50.0,  # what is usual is known only of the time before the last half minute
-        needs=frozenset({"processor"}),
+        warmup_s=50.0,  # the usual hit ratio is known only of the time before the last half minute
+        exclusive=frozenset({"cpu"}),
     ),
     Drill(
         name="stampede",
-        breaks=f"{READERS} readers ask for one report, and every half second an update makes it untrue",
+        description=f"{READERS} clients request one report, and an update invalidates it every half second",
         fault=stampede,
         alerts=("CacheStampede",),
         writes=True,
-        needs=frozenset({"processor"}),
+        exclusive=frozenset({"cpu"}),
     ),
 )

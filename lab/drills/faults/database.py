@@ -1,61 +1,47 @@
-"""Faults of the database as the service sees it."""
+"""Faults of the connection pool and of the queries."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-from lab.drills.run.context import Scene
+from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill, without
 
 REPORTS: Final = tuple(f"/reports/delays?by=hour&month=2013-{month:02}" for month in range(1, 13))
+READERS: Final = 16
 CACHES: Final = ("response_cache", "local_cache", "http_cache")
+ONE_CONNECTION: Final = {"TECHNIQUES": without(*CACHES), "POOL_SIZE": "1", "POOL_MAX_OVERFLOW": "0"}
 
 
-@asynccontextmanager
-async def crowd(scene: Scene) -> AsyncIterator[None]:
-    """More readers of uncached reports than there are connections."""
-    async with scene.traffic(REPORTS, clients=16, pause_s=0.0):
-        yield
+def report_readers(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    """Read uncached reports with more clients than connections."""
+    return context.traffic(REPORTS, clients=READERS, pause_s=0.0)
 
 
-@asynccontextmanager
-async def lazy_release(scene: Scene) -> AsyncIterator[None]:
-    """A release that loads the flights of a board one relation at a time."""
-    async with scene.released(TECHNIQUES=without(*CACHES, "eager_loading")):
-        yield
+def lazy_loading(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    return context.deployed(TECHNIQUES=without(*CACHES, "eager_loading"))
 
 
 DATABASE_DRILLS: Final = (
     Drill(
         name="pool-exhausted",
-        breaks="sixteen readers ask for reports from a pool of one connection that waits 50 ms",
-        fault=crowd,
+        description=f"{READERS} clients request reports; the pool has one connection and a timeout of 50 ms",
+        fault=report_readers,
         alerts=("PoolExhausted", "AvailabilityBudgetBurn 1h"),
-        settings={
-            "TECHNIQUES": without(*CACHES),
-            "POOL_SIZE": "1",
-            "POOL_MAX_OVERFLOW": "0",
-            "POOL_TIMEOUT_S": "0.05",
-        },
-        needs=frozenset({"processor"}),
+        settings=ONE_CONNECTION | {"POOL_TIMEOUT_S": "0.05"},
+        exclusive=frozenset({"cpu"}),
     ),
     Drill(
         name="pool-wait",
-        breaks="sixteen readers ask for reports from a pool of one connection that waits 30 s",
-        fault=crowd,
+        description=f"{READERS} clients request reports; the pool has one connection and a timeout of 30 s",
+        fault=report_readers,
         alerts=("PoolWaitHigh",),
-        settings={
-            "TECHNIQUES": without(*CACHES),
-            "POOL_SIZE": "1",
-            "POOL_MAX_OVERFLOW": "0",
-            "POOL_TIMEOUT_S": "30",
-        },
-        needs=frozenset({"processor"}),
+        settings=ONE_CONNECTION | {"POOL_TIMEOUT_S": "30"},
+        exclusive=frozenset({"cpu"}),
     ),
     Drill(
         name="n-plus-one",
-        breaks="a release loads the flights of a board one relation at a time",
-        fault=lazy_release,
+        description="a release loads the relations of each flight on a board lazily",
+        fault=lazy_loading,
         alerts=("NPlusOneQueries",),
         settings={"TECHNIQUES": without(*CACHES)},
     ),

@@ -1,18 +1,18 @@
-"""Faults of Prometheus, Alertmanager and the receiver: what makes a quiet pager a lie."""
+"""Faults of Prometheus, Alertmanager and the receiver, which would make other alerts silent."""
 
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from lab.drills.run.context import Scene
+from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 
-BROKEN: Final = "this is no configuration: [\n"
+INVALID_YAML: Final = "no configuration: [\n"
 MANY_TO_MANY: Final = """\
 groups:
   - name: many to many
@@ -20,87 +20,69 @@ groups:
       - record: drill:up:one
         expr: up / on () up
 """
-"""Valid to read; at evaluation it finds several targets where it needs one."""
+"""Loads, and fails at evaluation: several series match where one is needed."""
 
 
 @asynccontextmanager
-async def broken_config(scene: Scene, path: Path, url: str) -> AsyncIterator[None]:
-    """A configuration that cannot be read, reloaded; then the good one again."""
-    good = path.with_suffix(".good")
-    await asyncio.to_thread(shutil.copyfile, path, good)
-    await asyncio.to_thread(path.write_text, BROKEN, "utf-8")
+async def invalid_config(context: DrillContext, path: Path, url: str) -> AsyncIterator[None]:
+    """Reload an invalid configuration during the block."""
+    valid = path.with_suffix(".valid")
+    await asyncio.to_thread(shutil.copyfile, path, valid)
+    await asyncio.to_thread(path.write_text, INVALID_YAML, "utf-8")
     try:
-        await scene.monitoring.reload(url)
+        await context.monitoring.reload(url)
         yield
     finally:
-        await asyncio.to_thread(good.replace, path)
-        await scene.monitoring.reload(url)
+        await asyncio.to_thread(valid.replace, path)
+        await context.monitoring.reload(url)
+
+
+def prometheus_config(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    return invalid_config(context, context.monitoring.prometheus_config, context.monitoring.prometheus_url)
+
+
+def alertmanager_config(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    return invalid_config(context, context.monitoring.alertmanager_config, context.monitoring.alertmanager_url)
 
 
 @asynccontextmanager
-async def prometheus_config(scene: Scene) -> AsyncIterator[None]:
-    """Prometheus reads a broken configuration."""
-    async with broken_config(scene, scene.monitoring.prometheus_config, scene.monitoring.prometheus_url):
-        yield
-
-
-@asynccontextmanager
-async def alertmanager_config(scene: Scene) -> AsyncIterator[None]:
-    """Alertmanager reads a broken configuration."""
-    async with broken_config(scene, scene.monitoring.alertmanager_config, scene.monitoring.alertmanager_url):
-        yield
-
-
-@asynccontextmanager
-async def rule_that_fails(scene: Scene) -> AsyncIterator[None]:
-    """Prometheus gets a rule that it can read and not evaluate."""
-    rule = scene.monitoring.rules / "many-to-many.yml"
+async def failing_rule(context: DrillContext) -> AsyncIterator[None]:
+    rule = context.monitoring.rules / "many-to-many.yml"
     await asyncio.to_thread(rule.write_text, MANY_TO_MANY, "utf-8")
     try:
-        await scene.monitoring.reload(scene.monitoring.prometheus_url)
+        await context.monitoring.reload(context.monitoring.prometheus_url)
         yield
     finally:
         await asyncio.to_thread(rule.unlink)
-        await scene.monitoring.reload(scene.monitoring.prometheus_url)
+        await context.monitoring.reload(context.monitoring.prometheus_url)
 
 
 @asynccontextmanager
-async def no_targets(scene: Scene) -> AsyncIterator[None]:
-    """Discovery finds no process of the service any more."""
-    scene.monitoring.forget(scene.arm)
+async def no_targets(context: DrillContext) -> AsyncIterator[None]:
+    context.monitoring.remove_targets(context.arm)
     try:
         yield
     finally:
-        scene.scraped()
+        context.scrape_service()
+
+
+def alertmanager_killed(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    return context.monitoring.alertmanager.killed()
 
 
 @asynccontextmanager
-async def alertmanager_killed(scene: Scene) -> AsyncIterator[None]:
-    """Alertmanager is gone until somebody starts it again."""
-    await scene.monitoring.alertmanager.kill()
-    try:
+async def receiver_killed(context: DrillContext) -> AsyncIterator[None]:
+    """Kill the receiver, and post a new alert to Alertmanager every second."""
+    async with context.monitoring.receiver.killed(), context.in_background(_post_alerts(context)):
         yield
-    finally:
-        await scene.monitoring.alertmanager.start(remove=scene.monitoring.directory)
 
 
-@asynccontextmanager
-async def receiver_killed(scene: Scene) -> AsyncIterator[None]:
-    """The receiver is gone, and Alertmanager has an alert to deliver every second."""
-    await scene.monitoring.receiver.kill()
-    try:
-        async with scene.working(_alerts(scene)):
-            yield
-    finally:
-        await scene.monitoring.receiver.start(remove=scene.monitoring.directory)
-
-
-async def _alerts(scene: Scene) -> None:
-    async with httpx.AsyncClient(base_url=scene.monitoring.alertmanager_url, timeout=5.0) as client:
+async def _post_alerts(context: DrillContext) -> None:
+    async with httpx.AsyncClient(base_url=context.monitoring.alertmanager_url, timeout=5.0) as client:
         number = 0
         while True:
             number += 1
-            labels = {"alertname": "Undeliverable", "drill": scene.arm, "number": str(number), "severity": "ticket"}
+            labels = {"alertname": "Undeliverable", "drill": context.arm, "number": str(number), "severity": "ticket"}
             with suppress(httpx.HTTPError):
                 await client.post("/api/v2/alerts", json=[{"labels": labels}])
             await asyncio.sleep(1.0)
@@ -109,45 +91,45 @@ async def _alerts(scene: Scene) -> None:
 MONITORING_DRILLS: Final = (
     Drill(
         name="prometheus-config",
-        breaks="Prometheus reloads a broken configuration",
+        description="Prometheus reloads an invalid configuration",
         fault=prometheus_config,
         alerts=("PrometheusConfigReloadFailed",),
-        needs=frozenset({"prometheus"}),
+        exclusive=frozenset({"prometheus"}),
     ),
     Drill(
         name="rule-fails",
-        breaks="Prometheus reloads with a rule that it cannot evaluate",
-        fault=rule_that_fails,
+        description="Prometheus reloads with a rule that fails at evaluation",
+        fault=failing_rule,
         alerts=("PrometheusRuleFailures",),
-        needs=frozenset({"prometheus"}),
+        exclusive=frozenset({"prometheus"}),
     ),
     Drill(
         name="alertmanager-config",
-        breaks="Alertmanager reloads a broken configuration",
+        description="Alertmanager reloads an invalid configuration",
         fault=alertmanager_config,
         alerts=("AlertmanagerConfigReloadFailed",),
     ),
     Drill(
         name="no-targets",
-        breaks="discovery finds no process of the service any more",
+        description="service discovery finds no process of the service",
         fault=no_targets,
         alerts=("ServiceMissing",),
-        is_alone=True,
+        runs_alone=True,
     ),
     Drill(
         name="alertmanager-killed",
-        breaks="Alertmanager is killed; Prometheus says so, and nobody can be told",
+        description="Alertmanager is killed: the alerts fire and cannot be delivered",
         fault=alertmanager_killed,
         alerts=("AlertmanagerMissing", "AlertsNotSent"),
-        is_alone=True,
-        is_heard=False,
+        runs_alone=True,
+        is_delivered=False,
     ),
     Drill(
         name="receiver-killed",
-        breaks="the receiver is killed while there is something to deliver",
+        description="the receiver is killed while Alertmanager has alerts to deliver",
         fault=receiver_killed,
         alerts=("NotificationsFailing",),
-        is_alone=True,
-        is_heard=False,
+        runs_alone=True,
+        is_delivered=False,
     ),
 )

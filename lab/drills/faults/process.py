@@ -1,15 +1,15 @@
-"""Faults of the service's own process."""
+"""Faults of the service's processes."""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 import psutil
 
 from lab.arms.process import free_ports
-from lab.drills.run.context import Scene
+from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill, without
 
 SEARCHES: Final = tuple(
@@ -17,113 +17,107 @@ SEARCHES: Final = tuple(
     for day in range(1, 29)
     for origin, destination in (("BOS", "LAX"), ("ORD", "MIA"), ("SFO", "BOS"))
 )
-SCRAPED_S: Final = 1.5
-"""Longer than from one scrape to the next."""
-HELD: Final = 200
-"""Connections that are opened and not closed."""
+LIFETIME_S: Final = 1.5
+"""Longer than the scrape interval."""
+MAX_NEW_FILES: Final = 200
+"""File descriptors that the process can still open."""
+METRICS_SERVER: Final = """\
+from threading import Event
+from prometheus_client import start_http_server
+start_http_server({port}, "127.0.0.1")
+Event().wait()
+"""
+
+
+def crash(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    return context.service.killed()
 
 
 @asynccontextmanager
-async def crash(scene: Scene) -> AsyncIterator[None]:
-    """The process is gone until somebody starts it again."""
-    await scene.service.kill()
-    try:
-        yield
-    finally:
-        await scene.service.start()
+async def crash_loop(context: DrillContext) -> AsyncIterator[None]:
+    """Kill a second process of the service each time it was scraped.
 
-
-@asynccontextmanager
-async def crash_loop(scene: Scene) -> AsyncIterator[None]:
-    """A process beside the service's is killed each time that it was scraped.
-
-    It starts in an instant, so that even a busy machine restarts it often enough within the alert's half minute.
+    It serves its metrics and nothing else: so it starts fast enough to restart often within the alert's half minute.
     """
     (port,) = free_ports(1)
     address = f"127.0.0.1:{port}"
-    command = [sys.executable, "-m", "lab.drills.environments.short_lived", str(port)]
-    process = scene.helper("the process that crashes", command, ready_url=f"http://{address}/metrics")
-    scene.monitoring.scrape("service", [scene.metrics_address, address], arm=scene.arm)
+    command = [sys.executable, "-c", METRICS_SERVER.format(port=port)]
+    process = context.process("the crashing process", command, ready_url=f"http://{address}/metrics")
 
-    async def again_and_again() -> None:
+    async def crash_repeatedly() -> None:
         while True:
             await process.start()
-            await asyncio.sleep(SCRAPED_S)
+            await asyncio.sleep(LIFETIME_S)
             await process.kill()
 
     try:
-        async with scene.working(again_and_again()):
+        async with context.second_target(address), context.in_background(crash_repeatedly()):
             yield
     finally:
-        scene.scraped()
         await process.stop()
 
 
 @asynccontextmanager
-async def searches_on_the_loop(scene: Scene) -> AsyncIterator[None]:
-    """A release that searches itineraries on the event loop, and people who search."""
-    async with scene.released(TECHNIQUES=without("offload")), scene.traffic(SEARCHES, clients=2, pause_s=0.05):
+async def searches_on_the_loop(context: DrillContext) -> AsyncIterator[None]:
+    async with context.deployed(TECHNIQUES=without("offload")), context.traffic(SEARCHES, clients=2, pause_s=0.05):
         yield
 
 
-@asynccontextmanager
-async def searches(scene: Scene) -> AsyncIterator[None]:
-    """More searches at a time than there are threads for them."""
-    async with scene.traffic(SEARCHES, clients=8, pause_s=0.0):
-        yield
+def searches(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    return context.traffic(SEARCHES, clients=8, pause_s=0.0)
 
 
 @asynccontextmanager
-async def held_connections(scene: Scene) -> AsyncIterator[None]:
-    """Clients that connect and stay, to a process that may open few files."""
-    process = psutil.Process(scene.service.own.pid)
-    allowed = process.rlimit(psutil.RLIMIT_NOFILE)
-    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds() + HELD, allowed[1]))
-    host, port = scene.url.removeprefix("http://").split(":")
+async def held_connections(context: DrillContext) -> AsyncIterator[None]:
+    """Lower the limit of open files, and open almost as many connections."""
+    process = psutil.Process(context.service.own.pid)
+    limit = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds() + MAX_NEW_FILES, limit[1]))
+    host, port = context.url.removeprefix("http://").split(":")
     writers: list[asyncio.StreamWriter] = []
     try:
-        for _ in range(HELD - 10):
+        for _ in range(MAX_NEW_FILES - 10):
             _, writer = await asyncio.open_connection(host, int(port))
             writers.append(writer)
-            writer.write(b"GET /flights HTTP/1.1\r\n")  # a request that never ends keeps its connection
+            writer.write(b"GET /flights HTTP/1.1\r\n")  # an incomplete request keeps its connection open
         yield
     finally:
         for writer in writers:
             writer.close()
-        process.rlimit(psutil.RLIMIT_NOFILE, allowed)
+        process.rlimit(psutil.RLIMIT_NOFILE, limit)
 
 
 PROCESS_DRILLS: Final = (
     Drill(
         name="service-down",
-        breaks="the service's process is killed",
+        description="the service's process is killed",
         fault=crash,
         alerts=("ServiceDown",),
     ),
     Drill(
         name="restart-loop",
-        breaks="a process beside the service's is killed each time that it is ready",
+        description="a second process of the service is killed each time it was scraped",
         fault=crash_loop,
         alerts=("RestartLoop",),
     ),
     Drill(
         name="loop-blocked",
-        breaks="a release searches itineraries on the event loop",
+        description="a release searches itineraries on the event loop",
         fault=searches_on_the_loop,
         alerts=("EventLoopBlocked",),
-        needs=frozenset({"processor"}),
+        exclusive=frozenset({"cpu"}),
     ),
     Drill(
         name="threads-full",
-        breaks="eight people search itineraries at a time, and there is one thread for them",
+        description="eight clients search itineraries, with one thread for the searches",
         fault=searches,
         alerts=("ThreadLimiterFull",),
         settings={"OFFLOAD_THREADS": "1"},
-        needs=frozenset({"processor"}),
+        exclusive=frozenset({"cpu"}),
     ),
     Drill(
         name="descriptors",
-        breaks="clients open connections and keep them, to a process that may open few files",
+        description="clients keep connections open to a process with a low limit of open files",
         fault=held_connections,
         alerts=("FileDescriptorsNearLimit",),
     ),

@@ -1,4 +1,4 @@
-"""Faults of the replica that the service reads from, on a real PostgreSQL."""
+"""Faults of the read replica, on a real PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,25 +6,26 @@ from typing import Final
 
 from lab.drills.environments.postgres import Cluster
 from lab.drills.faults.cache import updates
-from lab.drills.run.context import Scene
+from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 
-WRITTEN: Final = "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10&limit=50"
+UPDATED_FLIGHTS: Final = "/flights?origin=JFK&date_from=2013-07-10&date_to=2013-07-10&limit=50"
 
 
 @asynccontextmanager
-async def replicated(scene: Scene) -> AsyncIterator[None]:
-    """A primary with its replica, which the service writes to and reads from."""
-    cluster = Cluster(scene)
+async def replicated(context: DrillContext) -> AsyncIterator[None]:
+    """Start a primary and its replica for the service."""
+    cluster = Cluster(context)
     await cluster.open()
-    scene.share("postgres", cluster, DATABASE_URL=cluster.url("primary"), DATABASE_REPLICA_URL=cluster.url("replica"))
+    context.add_dependency(
+        "postgres", cluster, DATABASE_URL=cluster.url("primary"), DATABASE_REPLICA_URL=cluster.url("replica")
+    )
     yield
 
 
 @asynccontextmanager
-async def replica_killed(scene: Scene) -> AsyncIterator[None]:
-    """The replica is gone until somebody starts it again."""
-    cluster: Cluster = scene.shared("postgres")
+async def replica_killed(context: DrillContext) -> AsyncIterator[None]:
+    cluster: Cluster = context.dependency("postgres")
     await cluster.replica.kill()
     try:
         yield
@@ -33,28 +34,28 @@ async def replica_killed(scene: Scene) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def replay_paused(scene: Scene) -> AsyncIterator[None]:
-    """The replica receives what is written and does not replay it."""
-    cluster: Cluster = scene.shared("postgres")
-    async with scene.working(updates(scene, WRITTEN, pause_s=0.5)):
-        await cluster.tell_replica("SELECT pg_wal_replay_pause()")
+async def replay_paused(context: DrillContext) -> AsyncIterator[None]:
+    """The replica receives the WAL and does not replay it."""
+    cluster: Cluster = context.dependency("postgres")
+    async with context.in_background(updates(context, UPDATED_FLIGHTS, pause_s=0.5)):
+        await cluster.execute_on_replica("SELECT pg_wal_replay_pause()")
         try:
             yield
         finally:
-            await cluster.tell_replica("SELECT pg_wal_replay_resume()")
+            await cluster.execute_on_replica("SELECT pg_wal_replay_resume()")
 
 
 REPLICA_DRILLS: Final = (
     Drill(
         name="replica-killed",
-        breaks="the replica is killed",
+        description="the replica is killed",
         prepare=replicated,
         fault=replica_killed,
         alerts=("ReplicaDown",),
     ),
     Drill(
         name="replica-lags",
-        breaks="the replica does not replay what is written",
+        description="the replica stops replaying the WAL",
         prepare=replicated,
         fault=replay_paused,
         alerts=("ReplicaLag",),

@@ -9,87 +9,80 @@ from typing import Final
 import httpx
 
 from lab.arms.process import free_ports
-from lab.drills.run.context import Scene
+from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 from lab.drills.run.process import Process
 
+EXPORT_PAUSE_S: Final = 0.5
 EXPORT: Final = {"format": "csv", "origin": "JFK", "date_from": "2013-07-01", "date_to": "2013-07-02"}
-FROZEN_S: Final = 66.0
-"""Longer than a task may wait: the limit is a minute of real waiting on every clock."""
+SUSPENDED_S: Final = 66.0
+"""Longer than the limit of the queue wait, which is a minute with accelerated rules too."""
 
 
 @asynccontextmanager
-async def exports(scene: Scene) -> AsyncIterator[None]:
-    """A worker of the drill's own, and people who ask for exports."""
+async def exports(context: DrillContext) -> AsyncIterator[None]:
+    """Start a worker, and request exports."""
     (port,) = free_ports(1)
-    worker = scene.helper(
+    worker = context.process(
         "the worker",
         [sys.executable, "-m", "flightdeck", "worker", "--metrics-port", str(port)],
         ready_url=f"http://127.0.0.1:{port}/metrics",
-        environment=scene.environment({}),
+        environment=context.environment({}),
     )
-    scene.share("worker", worker)
+    context.add_dependency("worker", worker)
     await worker.start()
-    scene.monitoring.scrape("worker", [f"127.0.0.1:{port}"], arm=scene.arm)
-    async with scene.working(asked(scene, pause_s=0.5)):
+    context.monitoring.set_targets("worker", [f"127.0.0.1:{port}"], arm=context.arm)
+    async with context.in_background(request_exports(context)):
         yield
 
 
-async def asked(scene: Scene, *, pause_s: float) -> None:
-    """Ask for a small export again and again."""
+async def request_exports(context: DrillContext) -> None:
     while True:
-        # The service may be elsewhere after a release.
+        # A new client each time: a deploy changes the URL.
         with suppress(httpx.HTTPError):
-            async with scene.client() as client:
+            async with context.client() as client:
                 await client.post("/exports", json=EXPORT)
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(EXPORT_PAUSE_S)
+
+
+def worker_killed(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    worker: Process = context.dependency("worker")
+    return worker.killed()
 
 
 @asynccontextmanager
-async def worker_killed(scene: Scene) -> AsyncIterator[None]:
-    """The only worker is killed while exports are asked for."""
-    worker: Process = scene.shared("worker")
-    await worker.kill()
-    try:
-        yield
-    finally:
-        await worker.start()
-
-
-@asynccontextmanager
-async def worker_released(scene: Scene, **settings: str) -> AsyncIterator[None]:
-    """The worker is replaced by one with other settings, then by the good one again."""
-    worker: Process = scene.shared("worker")
-    good = worker.environment
-    worker.environment = {**good, **settings}
+async def worker_deployed(context: DrillContext, **settings: str) -> AsyncIterator[None]:
+    """Replace the worker by one with other settings during the block."""
+    worker: Process = context.dependency("worker")
+    environment = worker.environment
+    worker.environment = {**environment, **settings}
     try:
         await worker.start()
         yield
     finally:
-        worker.environment = good
+        worker.environment = environment
         await worker.start()
 
 
-def wrong_database(scene: Scene) -> AbstractAsyncContextManager[None]:
-    """Release a worker that takes tasks, and finds no job in its database."""
-    return worker_released(scene, DATABASE_URL=f"sqlite+aiosqlite:///{scene.directory}/empty.db")
+def wrong_database(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    """Deploy a worker that takes tasks and finds no job in its database."""
+    return worker_deployed(context, DATABASE_URL=f"sqlite+aiosqlite:///{context.directory}/empty.db")
 
 
-def wrong_broker(scene: Scene) -> AbstractAsyncContextManager[None]:
-    """Release a worker that is well and waits where no task arrives."""
-    elsewhere = scene.directory / "elsewhere"
-    elsewhere.mkdir()
-    database = scene.data_dir / "flightdeck.db"
-    return worker_released(scene, DATA_DIR=str(elsewhere), DATABASE_URL=f"sqlite+aiosqlite:///{database}")
+def wrong_broker(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    """Deploy a healthy worker on a broker that gets no tasks."""
+    other_dir = context.directory / "other"
+    other_dir.mkdir()
+    database = context.data_dir / "flightdeck.db"
+    return worker_deployed(context, DATA_DIR=str(other_dir), DATABASE_URL=f"sqlite+aiosqlite:///{database}")
 
 
 @asynccontextmanager
-async def worker_frozen(scene: Scene) -> AsyncIterator[None]:
-    """The only worker stands still for a minute, then works off what has gathered."""
-    worker: Process = scene.shared("worker")
+async def worker_suspended(context: DrillContext) -> AsyncIterator[None]:
+    worker: Process = context.dependency("worker")
     worker.own.suspend()
     try:
-        await asyncio.sleep(FROZEN_S)
+        await asyncio.sleep(SUSPENDED_S)
     finally:
         worker.own.resume()
     yield
@@ -98,38 +91,38 @@ async def worker_frozen(scene: Scene) -> AsyncIterator[None]:
 TASK_DRILLS: Final = (
     Drill(
         name="worker-frozen",
-        breaks=f"the only worker stands still for {FROZEN_S:.0f} s while exports are asked for",
+        description=f"the only worker is suspended for {SUSPENDED_S:.0f} s while exports are requested",
         prepare=exports,
-        fault=worker_frozen,
+        fault=worker_suspended,
         alerts=("TaskQueueWaitHigh",),
         writes=True,
-        needs=frozenset({"tasks"}),
+        exclusive=frozenset({"tasks"}),
     ),
     Drill(
         name="worker-killed",
-        breaks="the only worker is killed while exports are asked for",
+        description="the only worker is killed while exports are requested",
         prepare=exports,
         fault=worker_killed,
         alerts=("WorkersMissing",),
         writes=True,
-        needs=frozenset({"tasks"}),
+        exclusive=frozenset({"tasks"}),
     ),
     Drill(
-        name="worker-astray",
-        breaks="a release of the worker waits at a broker where no task arrives",
+        name="worker-wrong-broker",
+        description="a release of the worker consumes from the wrong broker",
         prepare=exports,
         fault=wrong_broker,
         alerts=("TasksStuck",),
         writes=True,
-        needs=frozenset({"tasks"}),
+        exclusive=frozenset({"tasks"}),
     ),
     Drill(
         name="tasks-failing",
-        breaks="a release of the worker looks for its jobs in an empty database",
+        description="a release of the worker reads its jobs from an empty database",
         prepare=exports,
         fault=wrong_database,
         alerts=("TasksFailing",),
         writes=True,
-        needs=frozenset({"tasks"}),
+        exclusive=frozenset({"tasks"}),
     ),
 )

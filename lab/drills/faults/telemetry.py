@@ -1,94 +1,80 @@
-"""Faults of what the service tells about itself: no target, no metrics, spans that get lost."""
+"""Faults of the service's telemetry: a target down, metrics absent, spans dropped."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from lab.arms.process import free_ports
-from lab.drills.environments.collector import Collector
-from lab.drills.run.context import Scene
+from lab.drills.environments.collector import CollectorStub
+from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 
 
-@asynccontextmanager
-async def not_instrumented(scene: Scene) -> AsyncIterator[None]:
-    """A process joins the service whose metrics are not the instrumentation's: Alertmanager stands in for it."""
-    stranger = scene.monitoring.alertmanager_url.removeprefix("http://")
-    scene.monitoring.scrape("service", [scene.metrics_address, stranger], arm=scene.arm)
-    try:
-        yield
-    finally:
-        scene.scraped()
+def not_instrumented(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    """Scrape Alertmanager as if it were a process of the service: it lacks the instrumentation's metrics."""
+    return context.second_target(context.monitoring.alertmanager_url.removeprefix("http://"))
 
 
-@asynccontextmanager
-async def second_target_down(scene: Scene) -> AsyncIterator[None]:
-    """One process of two is gone: the service still answers."""
+def second_target_down(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    """Add a target on which nothing listens; the service itself is up."""
     (port,) = free_ports(1)
-    scene.monitoring.scrape("service", [scene.metrics_address, f"127.0.0.1:{port}"], arm=scene.arm)
-    try:
-        yield
-    finally:
-        scene.scraped()
+    return context.second_target(f"127.0.0.1:{port}")
 
 
 @asynccontextmanager
-async def collector(scene: Scene) -> AsyncIterator[None]:
-    """A collector of spans of the drill's own."""
+async def collector(context: DrillContext) -> AsyncIterator[None]:
+    """Start a collector for the service's spans."""
     (port,) = free_ports(1)
-    server = Collector(port)
-    await server.start()
-    scene.share(
+    server = CollectorStub(port)
+    server.start()
+    context.add_dependency(
         "collector", server, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_BSP_SCHEDULE_DELAY="500"
     )
     try:
         yield
     finally:
-        await server.stop()
+        await asyncio.to_thread(server.stop)
 
 
 @asynccontextmanager
-async def collector_down(scene: Scene) -> AsyncIterator[None]:
-    """The collector is gone until somebody starts it again."""
-    server: Collector = scene.shared("collector")
-    await server.stop()
+async def collector_down(context: DrillContext) -> AsyncIterator[None]:
+    server: CollectorStub = context.dependency("collector")
+    await asyncio.to_thread(server.stop)
     try:
         yield
     finally:
-        await server.start()
+        server.start()
 
 
-@asynccontextmanager
-async def nowhere_to_announce(scene: Scene) -> AsyncIterator[None]:
-    """A release that is told to announce its metrics in a directory that cannot be."""
-    async with scene.released(OBSERVABILITY_METRICS_TARGETS_DIR="/dev/null/targets"):
-        yield
+def unwritable_targets_dir(context: DrillContext) -> AbstractAsyncContextManager[None]:
+    return context.deployed(OBSERVABILITY_METRICS_TARGETS_DIR="/dev/null/targets")
 
 
 TELEMETRY_DRILLS: Final = (
     Drill(
         name="target-down",
-        breaks="one process of two cannot be scraped",
+        description="one of two processes of the service cannot be scraped",
         fault=second_target_down,
         alerts=("TargetDown",),
     ),
     Drill(
         name="not-instrumented",
-        breaks="a process joins the service that lacks its metrics",
+        description="a process without the instrumentation's metrics is scraped as part of the service",
         fault=not_instrumented,
         alerts=("MetricsAbsent",),
     ),
     Drill(
         name="collector-down",
-        breaks="the collector of spans is stopped",
+        description="the OpenTelemetry Collector is stopped",
         prepare=collector,
         fault=collector_down,
         alerts=("TelemetryDropped",),
     ),
     Drill(
         name="telemetry-fails",
-        breaks="a release is told to announce its metrics in a directory that cannot be",
-        fault=nowhere_to_announce,
+        description="a release cannot write its target file",
+        fault=unwritable_targets_dir,
         alerts=("TelemetryErrors",),
     ),
 )

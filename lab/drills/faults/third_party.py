@@ -1,62 +1,61 @@
-"""Faults that the flights service does not have: somebody else's service joins and brings them."""
+"""Faults that the flights service does not have: a third-party process with them joins the service."""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from lab.arms.process import free_ports
-from lab.drills.run.context import HANDOVER_S, Scene
+from lab.drills.run.context import HANDOVER_S, DrillContext
 from lab.drills.run.drill import Drill
 
 
 @asynccontextmanager
-async def stranger(scene: Scene, fault: str) -> AsyncIterator[str]:
-    """A service with this fault is scraped beside the drill's own for the time of the block; gives its URL."""
+async def third_party_process(context: DrillContext, fault: str) -> AsyncIterator[str]:
+    """Scrape a process with this fault as part of the service during the block; yield its URL."""
     port, metrics_port = free_ports(2)
     url, metrics_address = f"http://127.0.0.1:{port}", f"127.0.0.1:{metrics_port}"
-    process = scene.helper(
-        f"the service with the fault {fault}",
+    process = context.process(
+        f"the third-party process ({fault})",
         [sys.executable, "-m", "lab.drills.environments.third_party_app", fault, str(port)],
         ready_url=f"http://{metrics_address}/metrics",
-        environment=scene.environment({"OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port)}),
+        environment=context.environment({"OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port)}),
     )
     await process.start()
-    scene.monitoring.scrape("service", [scene.metrics_address, metrics_address], arm=scene.arm)
     try:
-        yield url
+        async with context.second_target(metrics_address):
+            yield url
     finally:
-        scene.scraped()
         await asyncio.sleep(HANDOVER_S)
         await process.stop()
 
 
-@asynccontextmanager
-async def leak(scene: Scene) -> AsyncIterator[None]:
-    """A process whose memory grows for as long as it runs."""
-    async with stranger(scene, "leak"):
-        yield
+def leak(context: DrillContext) -> AbstractAsyncContextManager[str]:
+    return third_party_process(context, "leak")
 
 
 @asynccontextmanager
-async def incompressible(scene: Scene) -> AsyncIterator[None]:
-    """A process that compresses photos, and people who look at them."""
-    async with stranger(scene, "incompressible") as url, scene.traffic(["/photo"], of=url, clients=1, pause_s=0.2):
+async def incompressible(context: DrillContext) -> AsyncIterator[None]:
+    """A process that compresses photos, and a client that requests them."""
+    async with (
+        third_party_process(context, "incompressible") as url,
+        context.traffic(["/photo"], url=url, clients=1, pause_s=0.2),
+    ):
         yield
 
 
-STRANGER_DRILLS: Final = (
+THIRD_PARTY_DRILLS: Final = (
     Drill(
         name="leak",
-        breaks="a process joins the service that keeps 0.4 MB more every second; six hours are six minutes here",
+        description="a third-party process leaks 0.4 MB per second; six hours last six minutes here",
         fault=leak,
         alerts=("MemoryGrowth",),
         fires_within_s=600.0,
     ),
     Drill(
         name="incompressible",
-        breaks="a process joins the service that compresses photos as hard as it can",
+        description="a third-party process compresses photos at the highest level",
         fault=incompressible,
         alerts=("CompressionCostsMore",),
     ),

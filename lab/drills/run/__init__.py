@@ -1,1 +1,1 @@
-"""How a drill runs: inject the fault, observe the alert, end the fault, observe its resolution."""
+"""How one drill runs: inject the fault, observe the alerts, end the fault, observe their resolution."""

@@ -1,4 +1,4 @@
-"""The service under a drill: its process, the traffic on it, and how a release replaces it."""
+"""The service under a drill: its processes, its traffic, and its deploys."""
 
 import asyncio
 import secrets
@@ -15,7 +15,7 @@ from lab.arms.process import free_ports
 from lab.drills.environments.monitoring import Monitoring
 from lab.drills.run.errors import DrillError
 from lab.drills.run.process import Process
-from lab.drills.run.traffic import during, traffic
+from lab.drills.run.traffic import in_background, traffic
 
 EVERYDAY: Final = (
     "/flights?origin=JFK&limit=20",
@@ -27,11 +27,11 @@ EVERYDAY: Final = (
     "/reports/routes?origin=EWR&month=2013-07",
     "/flights?origin=LGA&limit=20",
 )
-"""What the drill's own light traffic asks; it begins before the fault and goes on after it."""
+"""The light traffic of every drill, from before the fault until the end."""
 
 EVERYDAY_PAUSE_S: Final = 0.2
 HANDOVER_S: Final = 2.5
-"""Both run until Prometheus has found and scraped the new one."""
+"""How long the old and the new process of a deploy overlap: until Prometheus has discovered and scraped the new one."""
 EMBEDDED: Final = {
     "OBSERVABILITY_ACCESS_LOG": "false",
     "DATABASE_URL": "",
@@ -43,11 +43,11 @@ EMBEDDED: Final = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "",
     "SENTRY_DSN": "",
 }
-"""A drill breaks nothing that the person who runs it uses, whatever the environment says."""
+"""Overrides the environment, so that no drill uses the servers that it names."""
 
 
-class Scene:
-    """One service with its traffic, which the monitoring knows under the name of its arm."""
+class DrillContext:
+    """One service with its traffic and its dependencies; its alerts have the label `arm`."""
 
     def __init__(self, arm: str, data_dir: Path, *, monitoring: Monitoring, settings: Mapping[str, str]) -> None:
         if missing := [name for name in DATABASES if not (data_dir / name).exists()]:
@@ -57,105 +57,113 @@ class Scene:
         self.monitoring = monitoring
         self.token = secrets.token_urlsafe(16)
         self.data_dir = self.directory / "data"
-        self.original = data_dir
+        self.original_data_dir = data_dir
         self._settings = dict(settings)
-        self._shared: dict[str, Any] = {}
+        self._dependencies: dict[str, Any] = {}
         self._processes: list[Process] = []
-        self.service = self._next({})
+        self.url = self.metrics_address = ""
+        self._use(self._service({}))
 
     async def open(self, *, writes: bool) -> None:
-        """Make the scene's directory with data that the service may keep for itself."""
+        """Create the directory, with its own copy of the data if the drill writes."""
         await asyncio.to_thread(self.data_dir.mkdir, parents=True)
-        await asyncio.to_thread(clone_databases, self.original, self.data_dir, written=DATABASES[0] if writes else "")
+        await asyncio.to_thread(
+            clone_databases, self.original_data_dir, self.data_dir, written=DATABASES[0] if writes else ""
+        )
 
     async def start(self) -> None:
         """Start the service, and let Prometheus scrape it."""
         await self.service.start()
-        self.scraped()
+        self.scrape_service()
 
     async def stop(self) -> None:
-        """End every process that this scene started, after telling Prometheus not to miss them."""
-        self.monitoring.forget(self.arm)
+        """Remove the targets from Prometheus, then stop every process that was started here."""
+        self.monitoring.remove_targets(self.arm)
         for process in reversed(self._processes):
             await process.stop()
 
-    def scraped(self) -> None:
-        """Let Prometheus scrape the service that is in use now, and nothing else under its job."""
-        self.monitoring.scrape("service", [self.metrics_address], arm=self.arm)
+    def scrape_service(self) -> None:
+        """Make the current service process the only target of its job."""
+        self.monitoring.set_targets("service", [self.metrics_address], arm=self.arm)
 
-    async def release(self, settings: Mapping[str, str]) -> None:
-        """Replace the service by one with other settings, without a moment in which nobody answers."""
-        old, new = self.service, self._next(settings)
+    @asynccontextmanager
+    async def second_target(self, address: str) -> AsyncIterator[None]:
+        """Let Prometheus scrape another address as a process of the service during the block."""
+        self.monitoring.set_targets("service", [self.metrics_address, address], arm=self.arm)
+        try:
+            yield
+        finally:
+            self.scrape_service()
+
+    async def deploy(self, settings: Mapping[str, str]) -> None:
+        """Replace the service by one with other settings, without downtime."""
+        old, new = self.service, self._service(settings)
         await new.start()
-        self.service = new
-        self._point_at(new)
-        self.scraped()
+        self._use(new)
+        self.scrape_service()
         await asyncio.sleep(HANDOVER_S)
         await old.stop()
 
     @asynccontextmanager
-    async def released(self, **settings: str) -> AsyncIterator[None]:
-        """Release the service with these settings for the time of the block, then the good one again."""
-        await self.release(settings)
+    async def deployed(self, **settings: str) -> AsyncIterator[None]:
+        """Return a block during which the service has these settings."""
+        await self.deploy(settings)
         try:
             yield
         finally:
-            await self.release({})
+            await self.deploy({})
 
-    def helper(
-        self, name: str, arguments: Sequence[str], *, ready_url: str = "", environment: Mapping[str, str] | None = None
+    def process(
+        self, name: str, command: Sequence[str], *, ready_url: str = "", environment: Mapping[str, str] | None = None
     ) -> Process:
-        """Return another process of the drill, not started yet; `stop` ends it too."""
-        process = Process(name, arguments, ready_url=ready_url, environment=environment)
+        """Return another process of the drill, not started yet; `stop` stops it too."""
+        process = Process(name, command, ready_url=ready_url, environment=environment)
         self._processes.append(process)
         return process
 
-    def share(self, name: str, thing: object, **settings: str) -> None:
-        """Keep what the fault will need, and what the service has to know about it."""
-        self._shared[name] = thing
+    def add_dependency(self, name: str, dependency: object, **settings: str) -> None:
+        """Keep a dependency for the fault, and give the service these settings."""
+        self._dependencies[name] = dependency
         self._settings |= settings
         self.service.environment = self.environment({})
 
-    def shared(self, name: str) -> Any:
-        """Return what was kept under the name."""
-        return self._shared[name]
+    def dependency(self, name: str) -> Any:
+        return self._dependencies[name]
 
-    def working(self, *work: Coroutine[None, None, None]) -> AbstractAsyncContextManager[None]:
-        """Return a block during which this work is done."""
-        return during(work)
+    def in_background(self, *coroutines: Coroutine[None, None, None]) -> AbstractAsyncContextManager[None]:
+        """Return a block during which these run."""
+        return in_background(coroutines)
 
     def traffic(
-        self, paths: Iterable[str] = EVERYDAY, *, of: str = "", clients: int = 1, pause_s: float = EVERYDAY_PAUSE_S
+        self, paths: Iterable[str] = EVERYDAY, *, url: str = "", clients: int = 1, pause_s: float = EVERYDAY_PAUSE_S
     ) -> AbstractAsyncContextManager[None]:
-        """Return a block during which clients ask for these paths in turn, of the service or of another URL.
+        """Return a block during which clients request these paths in a cycle, from the service or from another URL.
 
-        What fails is not repeated.
+        Failed requests are not retried.
         """
-        return traffic(lambda: of or self.url, tuple(paths), clients=clients, pause_s=pause_s)
+        return traffic(lambda: url or self.url, tuple(paths), clients=clients, pause_s=pause_s)
 
     def client(self, timeout_s: float = 10.0) -> httpx.AsyncClient:
-        """Return a client of the service that may write; the caller closes it."""
+        """Return a client of the service with the write token; the caller closes it."""
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=timeout_s)
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return what a process of the service reads, with these settings over the drill's."""
+        """Return the environment of a process of the service; these settings override the drill's."""
         own = {"ARM": self.arm, "TECHNIQUES": "all", "DATA_DIR": str(self.data_dir), "WRITE_TOKEN": self.token}
         return own | EMBEDDED | self._settings | dict(settings)
 
-    def _next(self, settings: Mapping[str, str]) -> Process:
+    def _service(self, settings: Mapping[str, str]) -> Process:
         port, metrics_port = free_ports(2)
-        process = self.helper(
+        return self.process(
             "the service",
             [sys.executable, "-m", "flightdeck", "serve", "--port", str(port), "--metrics-port", str(metrics_port)],
             ready_url=f"http://127.0.0.1:{port}/readyz",
             environment=self.environment(settings),
         )
-        if len(self._processes) == 1:
-            self._point_at(process)
-        return process
 
-    def _point_at(self, process: Process) -> None:
-        port, metrics_port = process.command[-3], process.command[-1]
+    def _use(self, service: Process) -> None:
+        self.service = service
+        port, metrics_port = service.command[-3], service.command[-1]
         self.url = f"http://127.0.0.1:{port}"
         self.metrics_address = f"127.0.0.1:{metrics_port}"

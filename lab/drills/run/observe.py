@@ -1,53 +1,51 @@
-"""A fault under observation: all is well, the fault, the alerts, the repair, all is well again."""
+"""Observes one fault: no alert, the fault, its alerts, the end of the fault, no alert again."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
-from lab.drills.run.drill import Expectation
-from lab.drills.run.timeline import Timeline
-from lab.drills.run.watch import Watch
+from lab.drills.run.alert_poller import AlertPoller
+from lab.drills.run.drill import BaseDrill
+from lab.drills.run.timeline import EventKind, Timeline
 
-CALM_WITHIN_S: Final = 120.0
-"""From the beginning until none of the alerts has been active for as long as is asked."""
+INACTIVE_WITHIN_S: Final = 120.0
+"""Until the alerts are inactive and the warm-up begins."""
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 async def observe(
-    expected: Expectation, fault: AbstractAsyncContextManager[None], timeline: Timeline, *, watch: Watch, say: Say
+    drill: BaseDrill, fault: AbstractAsyncContextManager[object], timeline: Timeline, *, poller: AlertPoller, log: Log
 ) -> None:
-    """Enter the fault when all is well, leave it when every alert was seen, return when all is well again.
+    """Inject the fault, wait until every alert is seen, end the fault, and wait until every alert is resolved.
 
-    Raise `NotSeen` where one of these does not come in time; the fault is repaired in every case.
+    Raise `ObservationTimeout` if one of these takes too long; the fault is ended in every case.
     """
-    alerts = " and ".join(expected.alerts)
 
-    async def until(seen: Callable[[], bool], what: str, within_s: float) -> None:
-        await watch.until(seen, what, timeline, within_s=within_s)
+    async def until(is_seen: Callable[[], bool], what: str, within_s: float) -> None:
+        await poller.wait_until(is_seen, what, timeline, within_s=within_s)
 
-    calm_within_s = CALM_WITHIN_S + expected.warm_s
-    await until(
-        lambda: timeline.quiet_for_s() >= expected.warm_s, f"{expected.warm_s:.0f} s without {alerts}", calm_within_s
-    )
-    say(f"all is well; now: {expected.breaks}")
-    timeline.note("fault")
-    begun_s = timeline.now_s()
-    sign = "delivered" if expected.is_heard else "firing"
+    warmup = f"{drill.warmup_s:.0f} s without {' and '.join(drill.alerts)}"
+    await until(lambda: timeline.inactive_for_s() >= drill.warmup_s, warmup, INACTIVE_WITHIN_S + drill.warmup_s)
+    log(f"no alert is active; injecting the fault: {drill.description}")
+    timeline.add("fault injected")
+    injected_s = timeline.now_s()
+    expected: EventKind = "delivered" if drill.is_delivered else "firing"
 
-    def has_come(alert: str) -> Callable[[], bool]:
-        return lambda: timeline.at_s(sign, alert, since_s=begun_s) is not None
+    def is_seen(alert: str) -> Callable[[], bool]:
+        return lambda: timeline.first_s(expected, alert, since_s=injected_s) is not None
 
     async with fault:
-        for alert in expected.alerts:
-            await until(has_come(alert), f"{alert} {sign}", expected.fires_within_s)
-            say(f"{alert} {'arrived' if expected.is_heard else 'fires'}")
-        timeline.note("repair")
-    say("repaired")
+        for alert in drill.alerts:
+            await until(is_seen(alert), f"{alert} {expected}", drill.fires_within_s)
+            log(f"{alert} {expected}")
+        timeline.add("fault ended")
+    log("the fault is ended")
 
-    def is_over(alert: str) -> Callable[[], bool]:
-        return lambda: timeline.is_over(alert) if expected.is_heard else timeline.is_resolved(alert)
+    def is_resolved(alert: str) -> Callable[[], bool]:
+        resolved = timeline.is_resolution_delivered if drill.is_delivered else timeline.is_resolved
+        return lambda: resolved(alert)
 
-    for alert in expected.alerts:
-        await until(is_over(alert), f"the end of {alert}", expected.resolves_within_s)
-        say(f"{alert} is over")
+    for alert in drill.alerts:
+        await until(is_resolved(alert), f"{alert} resolved", drill.resolves_within_s)
+        log(f"{alert} resolved")

@@ -1,4 +1,4 @@
-"""Who runs beside whom: as many drills at a time as are allowed, and never two that need the same thing."""
+"""Runs drills in parallel, but never two that need the same resource."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -8,22 +8,22 @@ from lab.drills.run.drill import Drill
 Run = Callable[[Drill], Coroutine[None, None, None]]
 
 
-async def side_by_side(drills: Sequence[Drill], run: Run, *, at_once: int) -> None:
-    """Run the drills, and afterwards those that want to be alone, one after the other."""
-    # What takes longest begins first, then what has to wait for others of its kind: all would wait for it in the end.
-    beside = [drill for drill in drills if not drill.is_alone]
-    waiting = sorted(beside, key=lambda drill: (-drill.fires_within_s, not drill.needs))
+async def run_parallel(drills: Sequence[Drill], run: Run, *, limit: int) -> None:
+    """Run at most `limit` drills at a time, then one after the other those that run alone."""
+    # The longest first, then those that need a resource: they would determine when the last drill ends.
+    queued = [drill for drill in drills if not drill.runs_alone]
+    queued.sort(key=lambda drill: (-drill.fires_within_s, not drill.exclusive))
     running: dict[asyncio.Task[None], Drill] = {}
     async with asyncio.TaskGroup() as group:
-        while waiting or running:
-            for drill in tuple(waiting):
-                taken = {thing for other in running.values() for thing in other.needs}
-                if len(running) < at_once and not drill.needs & taken:
+        while queued or running:
+            for drill in tuple(queued):
+                in_use = {resource for other in running.values() for resource in other.exclusive}
+                if len(running) < limit and not drill.exclusive & in_use:
                     running[group.create_task(run(drill))] = drill
-                    waiting.remove(drill)
-            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
+                    queued.remove(drill)
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
                 del running[task]
     for drill in drills:
-        if drill.is_alone:
+        if drill.runs_alone:
             await run(drill)

@@ -1,9 +1,10 @@
-"""A server of a drill: a process that can be killed, frozen and started again on the same ports."""
+"""A server of a drill: a process that can be killed, suspended and restarted on the same ports."""
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,15 +12,36 @@ import httpx
 import psutil
 
 from lab.arms.process import SupervisedProcess
-from lab.drills.run.errors import ProcessFailed
+from lab.drills.run.errors import MissingExecutable, ProcessFailed
 
 START_S: Final = 90.0
-"""How long it may take on a busy machine."""
+"""A start's time limit, generous for a busy machine."""
 POLL_S: Final = 0.05
+SYSTEM_DIRECTORIES: Final = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
+"""Debian keeps some servers in directories that are not on the PATH of ordinary users."""
+
+
+def executable_path(name: str, *, package: str, directories: Sequence[str] = ()) -> str:
+    """Return the path of an installed server; raise `MissingExecutable` with its Debian package.
+
+    `directories` are searched too; they may contain wildcards, and the highest version wins.
+    """
+    searched = [
+        str(directory)
+        for pattern in (*SYSTEM_DIRECTORIES, *directories)
+        for directory in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
+    ]
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *searched]))
+    if path is None:
+        raise MissingExecutable(name, package)
+    return path
 
 
 class Process:
-    """A command with its environment and the URL at which it answers when it is ready."""
+    """A command with its environment; it is ready when `ready_url` responds with success.
+
+    `cleanup` is a directory to delete if this program dies without stopping the process.
+    """
 
     def __init__(
         self,
@@ -29,50 +51,62 @@ class Process:
         ready_url: str = "",
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        cleanup: Path | None = None,
     ) -> None:
         self.name = name
         self.command = list(command)
         self.environment = dict(environment or {})
         self._directory = directory
+        self._cleanup = cleanup
         self._ready_url = ready_url
-        self._tethered: SupervisedProcess | None = None
+        self._supervised: SupervisedProcess | None = None
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._tethered is not None and self._tethered.running
+        return self._supervised is not None and self._supervised.running
 
     @property
     def own(self) -> psutil.Process:
-        """The command's own process; raise `ProcessFailed` when it has ended."""
-        own = self._tethered.own if self._tethered is not None else None
+        """The command's process; raise `ProcessFailed` if it has exited."""
+        own = self._supervised.own if self._supervised is not None else None
         if own is None:
-            raise ProcessFailed(self.name, "has ended", self.log())
+            raise ProcessFailed(self.name, "has exited", self.log())
         return own
 
-    async def start(self, *, remove: Path | None = None) -> None:
-        """Start it and wait until it answers; the tether removes the directory when the starter is gone."""
+    async def start(self) -> None:
+        """Start it and wait until it is ready."""
         await self.stop()
-        self._tethered = SupervisedProcess(self.name)
+        self._supervised = SupervisedProcess(self.name)
         environment = {**os.environ, **self.environment}
-        await self._tethered.start(self.command, environment=environment, remove=remove, directory=self._directory)
+        await self._supervised.start(
+            self.command, environment=environment, remove=self._cleanup, directory=self._directory
+        )
         if self._ready_url:
             await self._wait_until_ready()
 
     async def kill(self) -> None:
-        """End it at once, as a crash does."""
-        if self._tethered is not None:
-            await self._tethered.kill()
+        """Kill it with SIGKILL, like a crash."""
+        if self._supervised is not None:
+            await self._supervised.kill()
+
+    @asynccontextmanager
+    async def killed(self) -> AsyncIterator[None]:
+        """Kill it, and start it again at the end of the block."""
+        await self.kill()
+        try:
+            yield
+        finally:
+            await self.start()
 
     async def stop(self) -> None:
-        """End it in order; nothing to do where it never started."""
-        tethered, self._tethered = self._tethered, None
-        if tethered is not None:
-            await tethered.stop()
+        """Stop it gracefully; does nothing if it was never started."""
+        supervised, self._supervised = self._supervised, None
+        if supervised is not None:
+            await supervised.stop()
 
     def log(self) -> str:
-        """Return the end of what it wrote."""
-        return self._tethered.log() if self._tethered is not None else ""
+        """Return the end of its output."""
+        return self._supervised.log() if self._supervised is not None else ""
 
     async def _wait_until_ready(self) -> None:
         async with httpx.AsyncClient(timeout=2.0) as client:
@@ -80,7 +114,7 @@ class Process:
                 async with asyncio.timeout(START_S):
                     while True:
                         if not self.running:
-                            raise ProcessFailed(self.name, "ended at its start", self.log())
+                            raise ProcessFailed(self.name, "exited during its start", self.log())
                         with suppress(httpx.TransportError):
                             if (await client.get(self._ready_url)).is_success:
                                 return

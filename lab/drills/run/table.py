@@ -1,4 +1,4 @@
-"""What a drill showed, for a reader: its timeline, what the notification said, and the table of all drills."""
+"""The outcome of drills, as tables on the terminal and as a Markdown page."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,20 +6,20 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from lab.drills.run.drill import Expectation
+from lab.drills.run.drill import BaseDrill
 from lab.drills.run.outcome import Outcome
 
 WIDTH: Final = 160
-"""Columns where no terminal says how many there are."""
+"""Columns where the output is no terminal."""
 
 
 def show(outcome: Outcome) -> None:
-    """Print the timeline of one drill and what a person would have seen."""
+    """Print the timeline of one drill, and the annotations of its notifications."""
     console = _console()
-    timeline = Table("seconds", "what happened", title=f"Drill {outcome.drill}", title_justify="left")
-    ready = [event for event in outcome.events if event.at_s >= 0]
-    for event in ready or outcome.events:
-        timeline.add_row(f"{event.at_s:.1f}", f"{event.alert} {event.what}".strip())
+    timeline = Table("seconds", "event", title=f"Drill {outcome.drill}", title_justify="left")
+    since_fault = [event for event in outcome.events if event.at_s >= 0]
+    for event in since_fault or outcome.events:
+        timeline.add_row(f"{event.at_s:.1f}", str(event))
     console.print(timeline)
     for alert in outcome.alerts:
         annotations = alert.notification.get("annotations", {})
@@ -32,20 +32,24 @@ def show(outcome: Outcome) -> None:
 
 def show_all(outcomes: Sequence[Outcome]) -> None:
     """Print one row for each alert of each drill."""
-    table = Table("drill", "alert", "pending", "firing", "delivered", "resolved", "said so", "also fired")
+    table = Table("drill", "alert", "pending", "firing", "delivered", "resolved", "resolved notification", "also fired")
     for outcome in outcomes:
         for alert in outcome.alerts:
-            times = (alert.pending_s, alert.firing_s, alert.delivered_s, alert.resolved_s, alert.delivered_resolved_s)
-            shown = [seconds(time) for time in times]
-            table.add_row(outcome.drill, alert.alert, *shown, ", ".join(outcome.also_fired))
+            times = (
+                alert.pending_s,
+                alert.firing_s,
+                alert.delivered_s,
+                alert.resolved_s,
+                alert.resolution_delivered_s,
+            )
+            table.add_row(outcome.drill, alert.alert, *map(_seconds, times), ", ".join(outcome.also_fired))
     _console().print(table)
 
 
-def show_list(drills: Sequence[Expectation]) -> None:
-    """Print what each drill breaks, and which alerts must fire."""
-    table = Table("drill", "what is broken", "alerts that must fire")
+def show_list(drills: Sequence[BaseDrill]) -> None:
+    table = Table("drill", "fault", "alerts that must fire")
     for drill in drills:
-        table.add_row(drill.name, drill.breaks, ", ".join(drill.alerts))
+        table.add_row(drill.name, drill.description, ", ".join(drill.alerts))
     _console().print(table)
 
 
@@ -54,33 +58,32 @@ def _console() -> Console:
     return console if console.is_terminal else Console(width=WIDTH)
 
 
-def seconds(time: float | None) -> str:
-    """Return the time as a reader expects it, or a dash for what was not seen."""
+def _seconds(time: float | None) -> str:
     return "-" if time is None else f"{time:.1f} s"
 
 
-def _with_runbook(alert: str) -> str:
-    """Return the alert with a link to its page: of `PoolExhausted` it is `pool-exhausted.md`."""
+def _runbook_link(alert: str) -> str:
+    """Return the alert as a link to its runbook: `pool-exhausted.md` for `PoolExhausted`."""
     page = "".join(f"-{one.lower()}" if one.isupper() else one for one in alert.split(maxsplit=1)[0]).lstrip("-")
     return f"[{alert}](runbooks/{page}.md)"
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
-    """Return the page that keeps what the drills showed, as Markdown."""
+    """Return docs/drills.md, which keeps the times of one run."""
     lines = [
         "<!-- Written by `make drills DRILLS='--report docs/drills.md'`. -->\n",
         "# Drills\n",
-        "Each fault was caused for real on the embedded stack, with real Prometheus and Alertmanager on the compressed",
-        "clock (an hour lasts a minute). Firing and delivered count from the fault, resolved from the repair. While",
-        "Alertmanager or the receiver is the one that is away, nothing is delivered. [Every alert](alerts.md) says",
-        "when it fires, and which board shows why.\n",
-        "| drill | what was broken | alert | firing | delivered | resolved | said so |",
+        "Each fault was injected on the embedded stack, with a real Prometheus and Alertmanager on accelerated rules",
+        "(an hour lasts a minute). Firing and delivered count from the start of the fault, the others from its end.",
+        "While Alertmanager or the receiver is down, nothing is delivered. [The alerts](alerts.md) say when each fires",
+        "and which board shows why.\n",
+        "| drill | fault | alert | firing | delivered | resolved | resolved notification |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for outcome in outcomes:
         for alert in outcome.alerts:
-            times = (alert.firing_s, alert.delivered_s, alert.resolved_s, alert.delivered_resolved_s)
-            shown = " | ".join(seconds(time) for time in times)
-            lines.append(f"| `{outcome.drill}` | {outcome.breaks} | {_with_runbook(alert.alert)} | {shown} |")
+            times = (alert.firing_s, alert.delivered_s, alert.resolved_s, alert.resolution_delivered_s)
+            shown = " | ".join(map(_seconds, times))
+            lines.append(f"| `{outcome.drill}` | {outcome.description} | {_runbook_link(alert.alert)} | {shown} |")
     failed = [f"- `{outcome.drill}`: {outcome.failure.splitlines()[0]}" for outcome in outcomes if outcome.failure]
-    return "\n".join([*lines, *(["\nNot seen to its end:\n", *failed] if failed else [])]) + "\n"
+    return "\n".join([*lines, *(["\nNot completed:\n", *failed] if failed else [])]) + "\n"

@@ -1,4 +1,4 @@
-"""Clients that ask for the same paths again and again while a drill runs."""
+"""Clients that request the same paths in a cycle while a drill runs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
@@ -11,18 +11,18 @@ import httpx
 def traffic(
     url: Callable[[], str], paths: Sequence[str], *, clients: int, pause_s: float
 ) -> AbstractAsyncContextManager[None]:
-    """Return a block during which clients ask for these paths in turn, each from another one on.
+    """Return a block during which clients request these paths in a cycle, each starting at another path.
 
-    `url` is asked each time: a service may move. What fails is not repeated.
+    `url` is called for each request, because a deploy changes the URL. Failed requests are not retried.
     """
     firsts = [number % len(paths) for number in range(clients)]
-    return during([_client(url, (*paths[first:], *paths[:first]), pause_s) for first in firsts])
+    return in_background([_client(url, (*paths[first:], *paths[:first]), pause_s) for first in firsts])
 
 
 @asynccontextmanager
-async def during(work: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
-    """Return a block during which this work is done."""
-    tasks = [asyncio.create_task(one) for one in work]
+async def in_background(coroutines: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    """Return a block during which these run; they are cancelled at its end."""
+    tasks = [asyncio.create_task(one) for one in coroutines]
     try:
         yield
     finally:

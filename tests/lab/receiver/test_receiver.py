@@ -38,7 +38,7 @@ def notification(status: str = "firing", **changes: Any) -> dict[str, Any]:
         "labels": {"alertname": "PoolExhausted", "severity": "ticket", "arm": "optimized"},
         "annotations": {
             "summary": "No connection became free",
-            "description": "12 requests waited in vain",
+            "description": "12 checkouts timed out",
             "runbook_url": "http://localhost:9095/runbooks/pool-exhausted",
             "dashboard": "http://localhost:3000/d/flightdeck-pooling",
         },
@@ -50,20 +50,20 @@ def notification(status: str = "firing", **changes: Any) -> dict[str, Any]:
     return {"version": "4", "status": status, "receiver": "ticket", "groupKey": "{}", "alerts": [alert | changes]}
 
 
-def test_what_arrived_is_shown_with_its_links(receiver: httpx.Client) -> None:
+def test_a_notification_is_shown_with_its_links(receiver: httpx.Client) -> None:
     assert receiver.post("/notifications/ticket", json=notification()).status_code == 204
     page = receiver.get("/").text
     assert "No connection became free" in page
     assert 'href="http://localhost:9095/runbooks/pool-exhausted"' in page
     assert 'href="http://localhost:3000/d/flightdeck-pooling"' in page
-    assert "Nothing fires." not in page
+    assert "No alert is firing." not in page
 
 
 def test_a_resolved_alert_no_longer_fires(receiver: httpx.Client) -> None:
     receiver.post("/notifications/ticket", json=notification())
     receiver.post("/notifications/ticket", json=notification("resolved", endsAt="2026-01-01T00:05:00Z"))
-    assert "Nothing fires." in receiver.get("/").text
-    statuses = [one["alerts"][0]["status"] for one in receiver.get("/notifications").json()["arrivals"]]
+    assert "No alert is firing." in receiver.get("/").text
+    statuses = [one["alerts"][0]["status"] for one in receiver.get("/notifications").json()["notifications"]]
     assert statuses == ["firing", "resolved"]
 
 
@@ -74,55 +74,55 @@ def test_text_of_an_alert_is_never_markup(receiver: httpx.Client) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_a_link_that_a_browser_would_run_is_no_link(receiver: httpx.Client) -> None:
+def test_a_javascript_url_is_no_link(receiver: httpx.Client) -> None:
     receiver.post("/notifications/page", json=notification(annotations={"runbook_url": "javascript:alert(1)"}))
     assert "javascript:" not in receiver.get("/").text
 
 
-def test_the_heartbeat_is_told_by_its_age(receiver: httpx.Client, clock: Clock) -> None:
+def test_the_page_shows_the_age_of_the_last_heartbeat(receiver: httpx.Client, clock: Clock) -> None:
     assert "No heartbeat yet" in receiver.get("/").text
     receiver.post("/notifications/heartbeat", json=notification())
     clock.now += timedelta(seconds=42)
     assert "last heartbeat 42 s ago" in receiver.get("/").text
     clock.now += timedelta(seconds=300)
-    assert "342 s old: the way from Prometheus to here is broken" in receiver.get("/").text
-    assert receiver.get("/notifications").json()["arrivals"] == []
+    assert "342 s old: Prometheus or Alertmanager no longer delivers" in receiver.get("/").text
+    assert receiver.get("/notifications").json()["notifications"] == []
 
 
 def test_old_notifications_are_dropped(receiver: httpx.Client) -> None:
     for number in range(CAPACITY + 3):
         receiver.post("/notifications/ticket", json=notification(fingerprint=str(number)))
-    arrivals = receiver.get("/notifications").json()["arrivals"]
-    assert len(arrivals) == CAPACITY
-    assert arrivals[0]["alerts"][0]["fingerprint"] == "3"
+    notifications = receiver.get("/notifications").json()["notifications"]
+    assert len(notifications) == CAPACITY
+    assert notifications[0]["alerts"][0]["fingerprint"] == "3"
 
 
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        ("/notifications/nobody", notification(), 404),
+        ("/notifications/unknown", notification(), 404),
         ("/notifications/page", {"alerts": []}, 400),
         ("/notifications/page", "no object", 400),
     ],
     ids=["an unknown receiver", "no alerts", "no object"],
 )
-def test_what_is_no_notification_is_refused(receiver: httpx.Client, path: str, body: object, status: int) -> None:
+def test_an_invalid_notification_is_rejected(receiver: httpx.Client, path: str, body: object, status: int) -> None:
     assert receiver.post(path, json=body).status_code == status
 
 
-def test_what_is_no_json_is_refused(receiver: httpx.Client) -> None:
+def test_a_body_that_is_no_json_is_rejected(receiver: httpx.Client) -> None:
     assert receiver.post("/notifications/page", content=b"\xff{").status_code == 400
 
 
-def test_a_huge_notification_is_refused_unread(receiver: httpx.Client) -> None:
+def test_a_notification_over_the_size_limit_is_rejected(receiver: httpx.Client) -> None:
     assert receiver.post("/notifications/page", content=b" " * 1_000_001).status_code == 413
 
 
 def test_a_runbook_is_a_page(receiver: httpx.Client) -> None:
-    answer = receiver.get("/runbooks/pool-exhausted")
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "<h1>PoolExhausted</h1>" in answer.text
-    assert "<td>1</td>" in answer.text
+    response = receiver.get("/runbooks/pool-exhausted")
+    assert response.headers["content-type"].startswith("text/html")
+    assert "<h1>PoolExhausted</h1>" in response.text
+    assert "<td>1</td>" in response.text
 
 
 @pytest.mark.parametrize("name", ["unknown", "%2e%2e%2fsecret", "a.b", "A"])

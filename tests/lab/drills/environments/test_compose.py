@@ -1,5 +1,5 @@
-"""Drills on a compose stack that is played: a `docker` that keeps the state of services in files, and a Prometheus and
-a receiver that know what it was told. The drill itself, its command line and its waiting are the real ones.
+"""Compose drills against fakes: a `docker` that keeps the state of services in files, and a Prometheus and a receiver
+whose alerts follow from it. The command line and the drill are real.
 """
 
 import json
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from lab.drills.compose_catalogue import COMPOSE_DRILLS
+from lab.drills.catalogue import COMPOSE_DRILLS
 from prometheus.build import ROOT
 from prometheus.catalogue import every_alert
 from prometheus.slo import load
@@ -50,15 +50,14 @@ SERVICES = ("prometheus", "receiver", "redis", "optimized")
 
 
 class Stack:
-    """What is played: services in files, alerts that follow from them."""
+    """The fakes: services in files, and alerts that follow from them."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.notices = True
-        self.waits_s = 1.0
-        self.asked = 0
-        """Requests that met the edge."""
-        self._arrivals: list[dict[str, Any]] = []
+        self.fires = True
+        self.for_s = 1.0
+        self.edge_requests = 0
+        self._notifications: list[dict[str, Any]] = []
         for service in SERVICES:
             (directory / service).write_text("running")
         docker = directory / "bin" / "docker"
@@ -68,7 +67,7 @@ class Stack:
 
     @property
     def calls(self) -> list[str]:
-        """The words of each `docker` that changed something."""
+        """The arguments of each `docker` call that changed something."""
         lines = (self.directory / "calls").read_text().splitlines()
         return [line for line in lines if line.split()[0] not in {"version", "ps", "port"}]
 
@@ -77,27 +76,27 @@ class Stack:
 
     def app(self) -> Starlette:
         async def rules(_: Request) -> JSONResponse:
-            return JSONResponse({"data": {"groups": [{"rules": [{"name": "ServiceDown", "duration": self.waits_s}]}]}})
+            return JSONResponse({"data": {"groups": [{"rules": [{"name": "ServiceDown", "duration": self.for_s}]}]}})
 
         async def alerts(_: Request) -> JSONResponse:
-            return JSONResponse({"data": {"alerts": [{"labels": self._labels, "state": "firing"}] * self._fires}})
+            return JSONResponse({"data": {"alerts": [{"labels": self._labels, "state": "firing"}] * self._is_firing}})
 
         async def notifications(_: Request) -> JSONResponse:
-            said = self._arrivals[-1]["alerts"][0]["status"] if self._arrivals else "resolved"
-            status = "firing" if self._fires else "resolved"
-            if status != said:
-                arrived = {"labels": self._labels, "status": status, "annotations": {"summary": "no cache"}}
-                self._arrivals.append({"at": f"{len(self._arrivals):09}", "alerts": [arrived]})
-            return JSONResponse({"heartbeat_age_s": 1.0, "arrivals": self._arrivals})
+            last = self._notifications[-1]["alerts"][0]["status"] if self._notifications else "resolved"
+            status = "firing" if self._is_firing else "resolved"
+            if status != last:
+                alert = {"labels": self._labels, "status": status, "annotations": {"summary": "no cache"}}
+                self._notifications.append({"received_at": f"{len(self._notifications):09}", "alerts": [alert]})
+            return JSONResponse({"heartbeat_age_s": 1.0, "notifications": self._notifications})
 
-        async def anything(_: Request) -> JSONResponse:
-            self.asked += 1
+        async def edge(_: Request) -> JSONResponse:
+            self.edge_requests += 1
             return JSONResponse([])
 
         return Starlette(
             routes=[
-                Route("/airports/{path:path}", anything),
-                Route("/weather/{path:path}", anything),
+                Route("/airports/{path:path}", edge),
+                Route("/weather/{path:path}", edge),
                 Route("/api/v1/rules", rules),
                 Route("/api/v1/alerts", alerts),
                 Route("/notifications", notifications),
@@ -109,8 +108,8 @@ class Stack:
         return {"alertname": "CacheDown", "arm": "optimized", "cache": "board"}
 
     @property
-    def _fires(self) -> bool:
-        return self.notices and self.state("redis") != "running"
+    def _is_firing(self) -> bool:
+        return self.fires and self.state("redis") != "running"
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def started(stack: Stack, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_service_is_stopped_until_its_alert_arrived_and_started_again(stack: Stack) -> None:
+def test_a_service_is_stopped_until_its_alert_is_delivered_and_then_started(stack: Stack) -> None:
     with started(stack, "redis-stopped", "--json") as process:
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -137,11 +136,11 @@ def test_a_service_is_stopped_until_its_alert_arrived_and_started_again(stack: S
     assert stack.state("redis") == "running"
     assert alert["alert"] == "CacheDown"
     assert alert["delivered_s"] > 0
-    assert alert["delivered_resolved_s"] > 0
+    assert alert["resolution_delivered_s"] > 0
     assert alert["notification"]["annotations"]["summary"] == "no cache"
 
 
-def test_all_leaves_out_what_it_is_told_to(stack: Stack) -> None:
+def test_all_runs_every_drill_but_the_excluded_ones(stack: Stack) -> None:
     others = [part for name in COMPOSE_DRILLS if name != "redis-stopped" for part in ("--without", name)]
     with started(stack, "all", *others, "--json") as process:
         out, err = process.communicate(timeout=60)
@@ -149,20 +148,20 @@ def test_all_leaves_out_what_it_is_told_to(stack: Stack) -> None:
     assert [outcome["drill"] for outcome in json.loads(out)] == ["redis-stopped"]
 
 
-@pytest.mark.parametrize(("waits_s", "brings_traffic"), [(1.0, True), (60.0, False)], ids=["accelerated", "real"])
-def test_where_windows_are_seconds_the_drill_brings_its_own_traffic(
-    stack: Stack, waits_s: float, brings_traffic: bool
+@pytest.mark.parametrize(("for_s", "sends_traffic"), [(1.0, True), (60.0, False)], ids=["accelerated", "real"])
+def test_with_accelerated_rules_the_drill_sends_traffic_of_its_own(
+    stack: Stack, for_s: float, sends_traffic: bool
 ) -> None:
-    stack.waits_s = waits_s
+    stack.for_s = for_s
     with started(stack, "redis-stopped") as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert (stack.asked > 20) is brings_traffic
+    assert (stack.edge_requests > 20) is sends_traffic
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
-def test_a_drill_that_is_stopped_in_the_middle_repairs_what_it_broke(stack: Stack, how: signal.Signals) -> None:
-    stack.notices = False
+def test_a_drill_that_is_cancelled_ends_its_fault(stack: Stack, how: signal.Signals) -> None:
+    stack.fires = False
     with started(stack, "redis-stopped") as process:
         deadline = time.monotonic() + 45
         while stack.state("redis") == "running" and time.monotonic() < deadline:
@@ -170,11 +169,11 @@ def test_a_drill_that_is_stopped_in_the_middle_repairs_what_it_broke(stack: Stac
         process.send_signal(how)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "what was broken is repaired" in err
+    assert "every fault is ended" in err
     assert stack.calls == ["stop redis", "start redis"]
 
 
-def test_a_drill_that_is_stopped_while_a_container_still_stops_leaves_it_running(stack: Stack) -> None:
+def test_a_drill_that_is_cancelled_while_a_container_is_stopping_starts_it_again(stack: Stack) -> None:
     calls = stack.directory / "calls"
     with started(stack, "redis-stopped") as process:
         deadline = time.monotonic() + 45
@@ -188,18 +187,20 @@ def test_a_drill_that_is_stopped_while_a_container_still_stops_leaves_it_running
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [("exited", "redis is exited"), ("paused", "redis is paused")], ids=lambda text: text
+    ("state", "message"), [("exited", "redis is exited"), ("paused", "redis is paused")], ids=lambda text: text
 )
-def test_what_somebody_else_stopped_is_neither_broken_nor_started(stack: Stack, state: str, said: str) -> None:
+def test_a_service_that_is_already_stopped_is_neither_stopped_nor_started(
+    stack: Stack, state: str, message: str
+) -> None:
     (stack.directory / "redis").write_text(state)
     with started(stack, "redis-stopped") as process:
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert f"{said}; start the stack" in " ".join(out.split())
+    assert f"{message}; start the stack" in " ".join(out.split())
     assert stack.calls == []
 
 
-def test_without_a_stack_the_drill_says_how_to_start_one(stack: Stack) -> None:
+def test_without_a_stack_the_error_names_the_command_that_starts_it(stack: Stack) -> None:
     (stack.directory / "prometheus").unlink()
     with started(stack, "redis-stopped") as process:
         _, err = process.communicate(timeout=60)
@@ -209,14 +210,14 @@ def test_without_a_stack_the_drill_says_how_to_start_one(stack: Stack) -> None:
     )
 
 
-def test_a_drill_that_only_the_embedded_stack_knows_is_refused(stack: Stack) -> None:
+def test_a_drill_of_the_embedded_stack_only_is_an_error(stack: Stack) -> None:
     with started(stack, "loop-blocked") as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "no drill loop-blocked; there are service-down" in err
 
 
-def test_each_drill_breaks_a_service_of_the_compose_file_and_waits_for_alerts_that_exist() -> None:
+def test_each_drill_names_a_service_of_the_compose_file_and_alerts_that_exist() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))["services"]
     known = {f"{alert.name} {alert.labels.get('window', '')}".strip() for alert in every_alert(load())}
     for drill in COMPOSE_DRILLS.values():

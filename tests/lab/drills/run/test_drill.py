@@ -1,4 +1,4 @@
-"""A drill as a person runs it, with real servers; `make drills` runs every one of them."""
+"""One drill through the command line, with real servers; `make drills` runs all of them."""
 
 import json
 import os
@@ -21,7 +21,7 @@ PREFIX = "flightdeck-drill-"
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """A directory for temporary files of the command alone, so that leftovers are seen."""
+    """The temporary directory of the command, to find leftovers."""
     for name, package in (("prometheus", "prometheus"), ("prometheus-alertmanager", "prometheus-alertmanager")):
         executable(name, package=package)
     directory = tmp_path / "temporary"
@@ -45,7 +45,7 @@ def started(data_dir: Path, temporary: Path, *options: str) -> subprocess.Popen[
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def left_by(temporary: Path) -> Iterator[str]:
+def leftovers(temporary: Path) -> Iterator[str]:
     for process in psutil.process_iter(["cmdline"]):
         command = " ".join(process.info["cmdline"] or [])
         if str(temporary) in command:
@@ -53,16 +53,16 @@ def left_by(temporary: Path) -> Iterator[str]:
     yield from (str(path) for path in temporary.glob(f"{PREFIX}*"))
 
 
-def nothing_is_left_by(temporary: Path) -> bool:
+def is_clean(temporary: Path) -> bool:
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
-        if not list(left_by(temporary)):
+        if not list(leftovers(temporary)):
             return True
         time.sleep(0.2)
     return False
 
 
-def test_a_drill_sees_its_alert_arrive_and_resolve(few_flights: Path, temporary: Path) -> None:
+def test_a_drill_sees_its_alert_delivered_and_resolved(few_flights: Path, temporary: Path) -> None:
     with started(few_flights, temporary, "--json") as process:
         out, err = process.communicate(timeout=110)
     assert process.returncode == 0, err
@@ -71,36 +71,36 @@ def test_a_drill_sees_its_alert_arrive_and_resolve(few_flights: Path, temporary:
     assert outcome["failure"] == ""
     assert alert["alert"] == "ServiceDown"
     assert 0 < alert["firing_s"] <= alert["delivered_s"]
-    assert 0 < alert["resolved_s"] <= alert["delivered_resolved_s"]
+    assert 0 < alert["resolved_s"] <= alert["resolution_delivered_s"]
     assert alert["notification"]["annotations"]["summary"] == "service-down is down"
     assert alert["notification"]["annotations"]["runbook_url"].endswith("/runbooks/service-down")
-    assert nothing_is_left_by(temporary)
+    assert is_clean(temporary)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
 def test_a_drill_that_is_stopped_leaves_nothing_behind(few_flights: Path, temporary: Path, how: signal.Signals) -> None:
     with started(few_flights, temporary) as process:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not any("--storage.tsdb.path" in one for one in left_by(temporary)):
+        while time.monotonic() < deadline and not any("--storage.tsdb.path" in one for one in leftovers(temporary)):
             time.sleep(0.1)
         process.send_signal(how)
         process.communicate(timeout=30)
     assert process.returncode != 0
-    assert nothing_is_left_by(temporary)
+    assert is_clean(temporary)
 
 
-def test_an_unknown_drill_is_refused_with_the_known_ones(temporary: Path) -> None:
+def test_an_unknown_drill_is_an_error_that_lists_the_known_ones(temporary: Path) -> None:
     command = [sys.executable, "-m", "flightdeck", "drill", "run", "earthquake"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2
     assert "no drill earthquake; there are service-down" in done.stderr
-    assert list(left_by(temporary)) == []
+    assert list(leftovers(temporary)) == []
 
 
 def test_a_missing_server_is_named_with_its_package(
     few_flights: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.drills.run.executables.PLACES", ())
+    monkeypatch.setattr("lab.drills.run.process.SYSTEM_DIRECTORIES", ())
     monkeypatch.setenv("PATH", str(temporary))
     done = CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(few_flights)])
     assert done.exit_code == 1
@@ -109,12 +109,10 @@ def test_a_missing_server_is_named_with_its_package(
     )
 
 
-def test_data_that_is_not_there_is_loaded_first(
-    few_flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_data_is_loaded_first(few_flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[Path] = []
     monkeypatch.setattr("flightdeck.drill.data.load", lambda *, data_dir: loaded.append(data_dir))
-    monkeypatch.setattr("lab.drills.environments.session.collected", lambda *_, **__: {})
+    monkeypatch.setattr("flightdeck.drill._run_until_signal", lambda *_: None)
     for data_dir in (tmp_path / "new", few_flights):
         CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(data_dir)])
     assert loaded == [tmp_path / "new"]

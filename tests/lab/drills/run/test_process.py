@@ -6,9 +6,8 @@ import psutil
 import pytest
 
 from lab.arms.process import free_ports
-from lab.drills.run.errors import MissingProgram, ProcessFailed
-from lab.drills.run.executables import program
-from lab.drills.run.process import Process
+from lab.drills.run.errors import MissingExecutable, ProcessFailed
+from lab.drills.run.process import Process, executable_path
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +19,7 @@ def web(tmp_path: Path) -> Process:
     return Process("web", command, ready_url=f"http://127.0.0.1:{port}/")
 
 
-async def test_a_process_is_ready_when_start_returns_and_gone_when_stop_does(web: Process) -> None:
+async def test_start_returns_when_ready_and_stop_when_the_process_has_exited(web: Process) -> None:
     await web.start()
     own = web.own
     assert own.is_running()
@@ -41,7 +40,7 @@ async def test_a_killed_process_starts_again_on_the_same_port(web: Process) -> N
         await web.stop()
 
 
-async def test_a_frozen_process_can_be_stopped(web: Process) -> None:
+async def test_a_suspended_process_can_be_stopped(web: Process) -> None:
     await web.start()
     own = web.own
     own.suspend()
@@ -49,7 +48,7 @@ async def test_a_frozen_process_can_be_stopped(web: Process) -> None:
     assert not psutil.pid_exists(own.pid)
 
 
-async def test_a_process_that_ends_at_its_start_says_its_last_words() -> None:
+async def test_a_process_that_exits_during_its_start_shows_the_end_of_its_output() -> None:
     (port,) = free_ports(1)
     short = Process(
         "short", [sys.executable, "-c", "raise SystemExit('no thanks')"], ready_url=f"http://127.0.0.1:{port}"
@@ -59,7 +58,7 @@ async def test_a_process_that_ends_at_its_start_says_its_last_words() -> None:
     await short.stop()
 
 
-async def test_a_process_sees_the_settings_it_was_given(tmp_path: Path) -> None:
+async def test_a_process_gets_its_environment(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     write = f"open({str(tmp_path / 'seen')!r}, 'w').write(os.environ['DRILLED'])"
     serve = f"server.test(server.SimpleHTTPRequestHandler, port={port}, bind='127.0.0.1')"
@@ -75,6 +74,8 @@ async def test_a_process_sees_the_settings_it_was_given(tmp_path: Path) -> None:
         await process.stop()
 
 
-def test_a_missing_program_says_what_to_install() -> None:
-    with pytest.raises(MissingProgram, match="no-such-server is not installed; on Debian: apt-get install something"):
-        program("no-such-server", package="something")
+def test_a_missing_executable_names_the_package_to_install() -> None:
+    with pytest.raises(
+        MissingExecutable, match="no-such-server is not installed; on Debian: apt-get install something"
+    ):
+        executable_path("no-such-server", package="something")

@@ -2,14 +2,14 @@ import asyncio
 
 import pytest
 
-from lab.drills.run.timeline import Timeline, key
+from lab.drills.run.timeline import Timeline, alert_key
 
 
 def alert(name: str, state: str, **labels: str) -> dict[str, object]:
     return {"labels": {"alertname": name, "arm": "drilled", **labels}, "state": state}
 
 
-def arrived(name: str, status: str, **labels: str) -> dict[str, object]:
+def notification(name: str, status: str, **labels: str) -> dict[str, object]:
     return {"labels": {"alertname": name, "arm": "drilled", **labels}, "status": status}
 
 
@@ -18,82 +18,82 @@ def timeline() -> Timeline:
     return Timeline(arm="drilled", alerts=("A", "Stuck"))
 
 
-def said(timeline: Timeline) -> list[str]:
-    return [f"{event.alert} {event.what}" for event in timeline.events]
+def events(timeline: Timeline) -> list[str]:
+    return [str(event) for event in timeline.events]
 
 
 def test_an_alert_goes_from_pending_to_firing_to_resolved(timeline: Timeline) -> None:
-    for look in ([alert("A", "pending")], [alert("A", "firing")], [alert("A", "firing")], []):
-        timeline.saw_alerts(look)
-    assert said(timeline) == ["A pending", "A firing", "A resolved"]
+    for poll in ([alert("A", "pending")], [alert("A", "firing")], [alert("A", "firing")], []):
+        timeline.record_alerts(poll)
+    assert events(timeline) == ["A pending", "A firing", "A resolved"]
 
 
-def test_an_alert_that_only_was_pending_did_not_resolve(timeline: Timeline) -> None:
-    timeline.saw_alerts([alert("A", "pending")])
-    timeline.saw_alerts([])
-    assert said(timeline) == ["A pending", "A inactive"]
+def test_an_alert_that_was_only_pending_becomes_inactive_not_resolved(timeline: Timeline) -> None:
+    timeline.record_alerts([alert("A", "pending")])
+    timeline.record_alerts([])
+    assert events(timeline) == ["A pending", "A inactive"]
 
 
-def test_of_several_instances_the_firing_one_counts(timeline: Timeline) -> None:
-    timeline.saw_alerts([alert("A", "firing", pool="one"), alert("A", "pending", pool="two")])
-    assert said(timeline) == ["A firing"]
+def test_an_alert_fires_if_any_instance_does(timeline: Timeline) -> None:
+    timeline.record_alerts([alert("A", "firing", pool="one"), alert("A", "pending", pool="two")])
+    assert events(timeline) == ["A firing"]
 
 
-def test_alerts_of_another_drill_are_not_seen(timeline: Timeline) -> None:
-    timeline.saw_alerts([alert("A", "firing", arm="other")])
-    timeline.saw_notifications([arrived("A", "firing", arm="other")])
-    assert said(timeline) == []
+def test_alerts_of_another_arm_are_ignored(timeline: Timeline) -> None:
+    timeline.record_alerts([alert("A", "firing", arm="other")])
+    timeline.record_notifications([notification("A", "firing", arm="other")])
+    assert events(timeline) == []
 
 
-def test_of_alerts_without_an_arm_those_are_seen_that_the_drill_waits_for(timeline: Timeline) -> None:
+def test_alerts_without_an_arm_are_recorded_if_the_drill_expects_them(timeline: Timeline) -> None:
     for name in ("Stuck", "Watchdog"):
-        timeline.saw_alerts([{"labels": {"alertname": name}, "state": "firing"}])
-    assert said(timeline) == ["Stuck firing", "Stuck resolved"]
+        timeline.record_alerts([{"labels": {"alertname": name}, "state": "firing"}])
+    assert events(timeline) == ["Stuck firing", "Stuck resolved"]
 
 
-def test_a_delivery_is_over_when_each_of_its_instances_is(timeline: Timeline) -> None:
-    timeline.saw_notifications([arrived("A", "firing", pool="one"), arrived("A", "firing", pool="two")])
-    timeline.saw_notifications([arrived("A", "resolved", pool="one")])
-    assert not timeline.is_over("A")
-    timeline.saw_notifications([arrived("A", "resolved", pool="two")])
-    assert timeline.is_over("A")
-    assert said(timeline) == ["A delivered", "A delivered as resolved"]
+def test_a_resolution_is_delivered_when_every_instance_is_resolved(timeline: Timeline) -> None:
+    timeline.record_notifications([notification("A", "firing", pool="one"), notification("A", "firing", pool="two")])
+    timeline.record_notifications([notification("A", "resolved", pool="one")])
+    assert not timeline.is_resolution_delivered("A")
+    timeline.record_notifications([notification("A", "resolved", pool="two")])
+    assert timeline.is_resolution_delivered("A")
+    assert events(timeline) == ["A delivered", "A resolution delivered"]
 
 
-def test_an_alert_that_fires_again_is_not_over(timeline: Timeline) -> None:
-    timeline.saw_notifications([arrived("A", status) for status in ("firing", "resolved", "firing")])
-    assert not timeline.is_over("A")
+def test_an_alert_that_fires_again_is_not_resolved(timeline: Timeline) -> None:
+    timeline.record_notifications([notification("A", status) for status in ("firing", "resolved", "firing")])
+    assert not timeline.is_resolution_delivered("A")
 
 
-def test_what_happened_before_a_moment_does_not_count_after_it(timeline: Timeline) -> None:
-    timeline.saw_notifications([arrived("A", "firing"), arrived("A", "resolved")])
-    assert timeline.at_s("delivered", "A") is not None
-    assert timeline.at_s("delivered", "A", since_s=timeline.now_s()) is None
+def test_events_before_a_moment_do_not_count_after_it(timeline: Timeline) -> None:
+    timeline.record_notifications([notification("A", "firing"), notification("A", "resolved")])
+    assert timeline.first_s("delivered", "A") is not None
+    assert timeline.first_s("delivered", "A", since_s=timeline.now_s()) is None
 
 
-def test_alerts_with_several_windows_are_told_apart() -> None:
-    assert key({"alertname": "AvailabilityBudgetBurn", "window": "1h"}) == "AvailabilityBudgetBurn 1h"
-    assert key({"alertname": "PoolExhausted"}) == "PoolExhausted"
+def test_the_window_is_part_of_the_key_of_an_alert() -> None:
+    assert alert_key({"alertname": "AvailabilityBudgetBurn", "window": "1h"}) == "AvailabilityBudgetBurn 1h"
+    assert alert_key({"alertname": "PoolExhausted"}) == "PoolExhausted"
 
 
 @pytest.mark.anyio
-async def test_quiet_ends_when_one_of_the_alerts_becomes_active(timeline: Timeline) -> None:
+async def test_inactivity_ends_when_one_of_the_alerts_becomes_active(timeline: Timeline) -> None:
     await asyncio.sleep(0.02)
-    timeline.saw_alerts([alert("Another", "firing")])
-    assert timeline.quiet_for_s() > 0
-    timeline.saw_alerts([alert("A", "pending")])
-    assert timeline.quiet_for_s() == 0.0
+    timeline.record_alerts([alert("Another", "firing")])
+    assert timeline.inactive_for_s() > 0
+    timeline.record_alerts([alert("A", "pending")])
+    assert timeline.inactive_for_s() == 0.0
 
 
-def test_an_alert_about_something_else_is_not_the_drill_s() -> None:
-    elsewhere = {"labels": {"alertname": "TargetDown", "job": "spans"}, "state": "firing"}
-    here = {"labels": {"alertname": "TargetDown", "job": "comparison", "arm": "drilled"}, "state": "firing"}
-    of_arm = Timeline(arm="drilled", alerts=("TargetDown",), is_of_arm=True)
-    of_anything = Timeline(arm="drilled", alerts=("TargetDown",))
+def test_alerts_without_an_arm_are_ignored_if_it_is_required() -> None:
+    without_arm = {"labels": {"alertname": "TargetDown", "job": "spans"}, "state": "firing"}
+    with_arm = {"labels": {"alertname": "TargetDown", "job": "comparison", "arm": "drilled"}, "state": "firing"}
+    arm_required = Timeline(arm="drilled", alerts=("TargetDown",), require_arm=True)
+    arm_optional = Timeline(arm="drilled", alerts=("TargetDown",))
 
-    for timeline in (of_arm, of_anything):
-        timeline.saw_alerts([elsewhere])
-    assert [of_arm.is_resolved("TargetDown"), of_anything.is_resolved("TargetDown")] == [True, False]
+    for timeline in (arm_required, arm_optional):
+        timeline.record_alerts([without_arm])
+    assert [arm_required.is_resolved("TargetDown"), arm_optional.is_resolved("TargetDown")] == [True, False]
 
-    of_arm.saw_alerts([elsewhere, here])
-    assert not of_arm.is_resolved("TargetDown")
+    arm_required.record_alerts([without_arm, with_arm])
+    assert not arm_required.is_resolved("TargetDown")
