@@ -14,9 +14,8 @@ def worker(
     """Run an export worker. Use the same settings as the service."""
     from observability import TelemetryConfigurationError, TelemetrySettings
     from observability.celery.worker import instrument_worker
-    from service.exports.broker import worker_app
+    from service.exports.broker import worker_app, worker_arguments
     from service.exports.task import register_export_task
-    from service.exports.worker import worker_arguments
     from service.settings import ConfigurationError, Settings
 
     with failing_on(ConfigurationError, TelemetryConfigurationError):

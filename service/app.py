@@ -101,7 +101,7 @@ def create_app(
     shutdown = app.state.shutdown = ShutdownState()
     watched = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
     upstream_calls = HttpClientMetrics(registry, tracer_provider=watched.tracing.provider)
-    weather = weather_source(settings, registry, watch=partial(upstream_calls.attach, "weather"))
+    weather = weather_source(settings, registry, instrument=partial(upstream_calls.attach, "weather"))
     responses = SparseResponses() if settings.uses("slim_responses") else FullResponses()
     loading = EagerLoading() if settings.uses("eager_loading") else LazyLoading()
     writes = writes_for(

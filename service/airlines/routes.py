@@ -21,10 +21,10 @@ CACHED: Final = {
 
 
 def airlines_router(database: Database, *, responses: Responses) -> APIRouter:
-    """Return the route of all airlines."""
+    """Return the route of airlines."""
     router = APIRouter(tags=["airlines"])
 
-    @router.get("/airlines", summary="All airlines", response_model=AirlineList, responses=problems())
+    @router.get("/airlines", summary="List airlines", response_model=AirlineList, responses=problems())
     async def airlines(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
         tag_response(request, "reference")
         async with database.reading() as session:

@@ -1,4 +1,4 @@
-"""What the airline routes answer."""
+"""The response of the airline route."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,6 @@ class AirlineOut(BaseModel):
 
 
 class AirlineList(BaseModel):
-    """Every carrier, by code."""
+    """Carriers, ordered by code."""
 
     items: list[AirlineOut]

@@ -7,7 +7,7 @@ EARTH_RADIUS_MI = 3958.7613
 
 
 def great_circle_mi(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Return the distance of two places in statute miles, by the haversine formula; angles are in degrees."""
+    """Return the distance in statute miles, by the haversine formula; the angles are in degrees."""
     phi, other_phi = radians(latitude), radians(other_latitude)
     across = sin((other_phi - phi) / 2) ** 2
     along = cos(phi) * cos(other_phi) * sin(radians(other_longitude - longitude) / 2) ** 2

@@ -1,4 +1,4 @@
-"""How a departure board gets the objects that its flights refer to (technique `eager_loading`)."""
+"""Relationship loading of departure boards: lazy or eager (technique `eager_loading`)."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,14 +14,14 @@ class Loading(Protocol):
     """Reads flights with their airline, aircraft and destination."""
 
     async def flights(self, session: AsyncSession, query: Select[Flight]) -> Sequence[Flight]:
-        """Return the flights; their relationships need no further query."""
+        """Return the flights with these relationships loaded."""
 
 
 class LazyLoading:
-    """Each object is read when it is first asked for: one query for the flights and one for every object."""
+    """N+1: one query for the flights and one for every object that is not in the session yet."""
 
     async def flights(self, session: AsyncSession, query: Select[Flight]) -> Sequence[Flight]:
-        """Read the flights, then walk over what they refer to."""
+        """Read the flights, then each of their relationships."""
         flights = (await session.scalars(query)).all()
         for flight in flights:
             await flight.awaitable_attrs.airline
@@ -31,14 +31,14 @@ class LazyLoading:
 
 
 class EagerLoading:
-    """Three queries, whatever the number of flights.
+    """Three queries for any number of flights.
 
-    Airlines are few and narrow and come by a join; aircraft and airports are wide and shared by many flights, so each
-    is read once by its key.
+    The airline is narrow and joined; aircraft and airports are wide and shared by many flights, so `selectinload` reads
+    each of them once.
     """
 
     async def flights(self, session: AsyncSession, query: Select[Flight]) -> Sequence[Flight]:
-        """Read the flights with everything that they refer to."""
+        """Read the flights, then aircraft and airports by their keys."""
         query = query.options(
             joinedload(Flight.airline),
             selectinload(Flight.aircraft),

@@ -1,4 +1,4 @@
-"""The questions asked of the airports table."""
+"""Queries of airports and of their departures."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,11 @@ from service.errors import UnknownAirport
 
 
 async def all_airports(session: AsyncSession) -> Sequence[Airport]:
-    """Return every airport."""
     return (await session.scalars(select(Airport).order_by(Airport.faa))).all()
 
 
 async def airport_by_code(session: AsyncSession, faa: str) -> Airport:
-    """Return the airport; raise `UnknownAirport`, also for text that is no code."""
+    """Return the airport; raise `UnknownAirport`, also for a malformed code."""
     airport = await session.get(Airport, faa) if re.fullmatch("[A-Z0-9]{3}", faa) else None
     if airport is None:
         raise UnknownAirport(faa)
@@ -26,7 +25,7 @@ async def airport_by_code(session: AsyncSession, faa: str) -> Airport:
 
 
 def nearest(airport: Airport, airports: Iterable[Airport], *, limit: int) -> list[tuple[float, Airport]]:
-    """Return the other airports that are nearest, each with its distance in miles; the code breaks ties."""
+    """Return the nearest other airports, each with its distance in miles; ties are ordered by code."""
     distances = [
         (great_circle_mi(airport.latitude, airport.longitude, other.latitude, other.longitude), other)
         for other in airports
@@ -36,6 +35,6 @@ def nearest(airport: Airport, airports: Iterable[Airport], *, limit: int) -> lis
 
 
 def departures(faa: str, day: date) -> Select[Flight]:
-    """Return the flights scheduled to leave the airport on a local day, in the order of the schedule."""
+    """Return the query of the flights scheduled to depart on a local day, in the order of the schedule."""
     board = select(Flight).where(Flight.origin == faa, Flight.date == day)
     return board.order_by(Flight.scheduled_departure, Flight.id)

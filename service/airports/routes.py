@@ -52,14 +52,14 @@ def airports_router(
     """Return the routes of airports and departure boards."""
     router = APIRouter(prefix="/airports", tags=["airports"])
 
-    @router.get("", summary="All airports", response_model=AirportList, responses=problems())
+    @router.get("", summary="List airports", response_model=AirportList, responses=problems())
     async def airports(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
         tag_response(request, "reference")
         async with database.reading() as session:
             found = await queries.all_airports(session)
         return responses.render(AirportList(items=[AirportOut.model_validate(airport) for airport in found]))
 
-    @router.get("/{faa}", summary="One airport", response_model=AirportOut, responses=problems(UnknownAirport))
+    @router.get("/{faa}", summary="Get one airport", response_model=AirportOut, responses=problems(UnknownAirport))
     async def one_airport(request: Request, faa: FaaCode, _: Annotated[NoParameters, Query()]) -> Response:
         tag_response(request, "reference")
         async with database.reading() as session:
@@ -68,7 +68,7 @@ def airports_router(
 
     @router.get(
         "/{faa}/nearest",
-        summary="Airports nearby",
+        summary="List the nearest airports",
         response_model=NearbyAirports,
         responses=problems(UnknownAirport),
     )
@@ -86,12 +86,12 @@ def airports_router(
 
     @router.get(
         "/{faa}/departures",
-        summary="Departure board",
+        summary="Departure board of a day",
         response_model=Board,
         responses=problems(UnknownAirport),
     )
     async def departures(request: Request, faa: FaaCode, query: Annotated[BoardQuery, Query()]) -> Response:
-        """The flights of a day with airline, aircraft and destination, as far as the reference tables know them."""
+        """Return the flights of a day with airline, aircraft and destination, where the reference tables have them."""
         tag_response(request, board_tag(faa, query.date), "reference")
         async with database.reading() as session:
             airport = await queries.airport_by_code(session, faa)

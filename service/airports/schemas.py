@@ -1,4 +1,4 @@
-"""What the airport routes take and answer."""
+"""The requests and responses of the airport routes."""
 
 import datetime as dt
 
@@ -33,30 +33,30 @@ class AirportOut(BaseModel):
     longitude: float
     altitude_ft: int
     utc_offset_h: float
-    dst: str = Field(description="Daylight saving time: A as in the US, N none, U unknown.")
-    timezone: str | None = Field(description="IANA name of the time zone; null where it is unknown.")
+    dst: str = Field(description="Daylight saving time: A for US rules, N for none, U for unknown.")
+    timezone: str | None = Field(description="IANA name of the time zone; null if unknown.")
 
 
 class AirportList(BaseModel):
-    """Airports by code."""
+    """Airports, ordered by code."""
 
     items: list[AirportOut]
 
 
 class NearestQuery(Parameters):
-    """How many neighbours are wanted."""
+    """The number of airports."""
 
-    limit: int = Field(10, ge=1, le=100, description="Airports in the answer.")
+    limit: int = Field(10, ge=1, le=100, description="Maximum number of airports.")
 
 
 class NearbyAirport(AirportOut):
-    """An airport and how far it is."""
+    """An airport and its distance."""
 
     distance_mi: float = Field(description="Great-circle distance in statute miles.")
 
 
 class NearbyAirports(BaseModel):
-    """The airports around one, the nearest first."""
+    """The airports nearest to one, nearest first."""
 
     airport: AirportOut
     items: list[NearbyAirport]
@@ -98,12 +98,12 @@ class BoardFlight(FlightOut):
     )
 
     airline: AirlineOut | None
-    aircraft: AircraftOut | None = Field(description="Null without a tail number, and for aircraft that nobody lists.")
-    destination_airport: AirportOut | None = Field(description="Null for airports that the reference table lacks.")
+    aircraft: AircraftOut | None = Field(description="Null if the reference table does not have it.")
+    destination_airport: AirportOut | None = Field(description="Null if the reference table does not have it.")
 
 
 class Board(BaseModel):
-    """The departures of an airport on a day, in the order of the schedule."""
+    """The departures of an airport on a day, in scheduled order."""
 
     airport: AirportOut
     date: dt.date

@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 from service.errors import Unauthenticated, WritesDisabled
 
+TOKEN_PROBLEMS: Final = (Unauthenticated, WritesDisabled)
+
 OWNER: Final = "flightdeck.owner"
 """Where the owner is in the scope of a request that bears a token."""
 

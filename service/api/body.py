@@ -6,9 +6,11 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from service.api.violations import violations_of
-from service.errors import InvalidRequest, MalformedBody, UnsupportedMediaType
+from service.errors import BodyTooLarge, BodyTooSlow, InvalidRequest, MalformedBody, UnsupportedMediaType
 
 JSON: Final = "application/json"
+
+BODY_PROBLEMS: Final = (MalformedBody, BodyTooLarge, BodyTooSlow, UnsupportedMediaType)
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -187,7 +187,7 @@ class ExportJob(Base):
     request: Mapped[str] = mapped_column(Text)
     """The filter and the format, as JSON."""
     state: Mapped[str] = mapped_column(String(10))
-    """One of `exports.state.State`."""
+    """One of `exports.schemas.State`."""
     lease: Mapped[str | None] = mapped_column(String(32))
     """Whose attempt may write; another one's changes nothing."""
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,1 +1,1 @@
-"""Exports: the flights of a filter as a CSV or Parquet file, made inside the request or by a task queue."""
+"""Exports: the flights of a filter as a CSV or Parquet file, written by the request or by a task-queue worker."""

@@ -1,5 +1,6 @@
-"""The Celery application, on the broker that `CELERY_BROKER_URL` names: RabbitMQ, Redis, or a folder of files."""
+"""The Celery applications of producer and worker; `CELERY_BROKER_URL` is RabbitMQ, Redis or the filesystem."""
 
+import os
 from typing import Any, Final
 
 from celery import Celery
@@ -9,45 +10,59 @@ from service.settings import Settings
 EXPORT_TASK: Final = "flightdeck.export"
 
 CONNECT_TIMEOUT_S: Final = 0.5
-ANSWER_TIMEOUT_S: Final = 1.0
-REDELIVER_AFTER_S: Final = 300
-"""When Redis gives a message that nobody acknowledged to another worker; the job's row is quicker."""
-POLL_EVERY_S: Final = 0.2
+RESPONSE_TIMEOUT_S: Final = 1.0
+VISIBILITY_TIMEOUT_S: Final = 300
+"""After which Redis redelivers an unacknowledged message; maintenance, which reads the job's row, is faster."""
+POLL_INTERVAL_S: Final = 0.2
 
 
 def producer_app(settings: Settings) -> Celery:
-    """Return the application as the service uses it: a broker that is down or silent is an error within seconds."""
+    """Return the application of the service: publishing to a broker that is down or hangs fails within seconds."""
     app = _app(settings)
     url = settings.celery_broker_url
     app.conf.update(
         broker_connection_timeout=CONNECT_TIMEOUT_S,
-        # A pooled connection may be dead since the broker's restart: that is found out, and one new one is tried.
+        # A pooled connection may be dead after a restart of the broker; the retry opens a new one.
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0.0, "interval_step": 0.0, "interval_max": 0.0},
     )
     if url.startswith(("amqp", "pyamqp")):
-        app.conf.broker_transport_options |= {"read_timeout": ANSWER_TIMEOUT_S, "write_timeout": ANSWER_TIMEOUT_S}
+        app.conf.broker_transport_options |= {"read_timeout": RESPONSE_TIMEOUT_S, "write_timeout": RESPONSE_TIMEOUT_S}
     elif url.startswith("redis"):
         app.conf.broker_transport_options |= {
-            "socket_timeout": ANSWER_TIMEOUT_S,
+            "socket_timeout": RESPONSE_TIMEOUT_S,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
         }
     return app
 
 
 def worker_app(settings: Settings) -> Celery:
-    """Return the application as a worker uses it: it waits for a broker that is down."""
+    """Return the application of a worker: it waits for a broker that is down."""
     app = _app(settings)
     app.conf.update(broker_connection_retry_on_startup=True, broker_connection_max_retries=None)
     return app
 
 
-def is_folder(settings: Settings) -> bool:
-    """Return whether the broker is the embedded one."""
+def worker_arguments(settings: Settings, *, concurrency: int) -> list[str]:
+    """Return the command line of `celery worker`."""
+    # Workers on a filesystem broker cannot exchange events; on the others Flower reads them.
+    events = ["--without-gossip", "--without-mingle", "--without-heartbeat"] if uses_filesystem(settings) else []
+    return [
+        "worker",
+        f"--concurrency={concurrency}",
+        f"--queues={queue_name(settings)}",
+        f"--hostname=exports-{os.getpid()}@%h",
+        "--loglevel=INFO",
+        *events,
+    ]
+
+
+def uses_filesystem(settings: Settings) -> bool:
+    """Return whether the broker is a directory."""
     return settings.celery_broker_url.startswith("filesystem:")
 
 
 def queue_name(settings: Settings) -> str:
-    """Return the queue of the database that the settings choose; its jobs are known to no other."""
+    """Return the name of the queue, one per database: a job is a row of one of them."""
     return "exports" if settings.uses("indexes") else "exports-unindexed"
 
 
@@ -61,27 +76,27 @@ def _app(settings: Settings) -> Celery:
         task_reject_on_worker_lost=True,
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
-        worker_send_task_events=not is_folder(settings),
-        task_send_sent_event=not is_folder(settings),
-        worker_enable_remote_control=not is_folder(settings),
+        worker_send_task_events=not uses_filesystem(settings),
+        task_send_sent_event=not uses_filesystem(settings),
+        worker_enable_remote_control=not uses_filesystem(settings),
         worker_hijack_root_logger=False,
         accept_content=["json"],
         enable_utc=True,
     )
-    if is_folder(settings):
+    if uses_filesystem(settings):
         app.conf.broker_transport = "service.exports.filesystem_transport:Transport"
     return app
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
-    if is_folder(settings):
-        folder = settings.data_dir / "broker"
+    if uses_filesystem(settings):
+        directory = settings.data_dir / "broker"
         return {
-            "data_folder_in": str(folder / "messages"),
-            "data_folder_out": str(folder / "messages"),
-            "control_folder": str(folder / "control"),
-            "polling_interval": POLL_EVERY_S,
+            "data_folder_in": str(directory / "messages"),
+            "data_folder_out": str(directory / "messages"),
+            "control_folder": str(directory / "control"),
+            "polling_interval": POLL_INTERVAL_S,
         }
     if settings.celery_broker_url.startswith("redis"):
-        return {"visibility_timeout": REDELIVER_AFTER_S}
+        return {"visibility_timeout": VISIBILITY_TIMEOUT_S}
     return {"confirm_publish": True}

@@ -1,4 +1,4 @@
-"""Who makes an export: the request that asks for it, or a worker (technique `task_queue`)."""
+"""Where an export is written: in its request, or by a worker (technique `task_queue`)."""
 
 import asyncio
 import logging
@@ -15,41 +15,41 @@ from opentelemetry.propagate import extract
 from service.core.models import ExportJob
 from service.errors import BrokerUnavailable, Unavailable
 from service.exports.broker import EXPORT_TASK
-from service.exports.errors import Interrupted
+from service.exports.lease import Interrupted
 
 if TYPE_CHECKING:
-    from service.exports.exporter import Exporter  # at run time it brings pyarrow along
+    from service.exports.exporter import Exporter  # imports pyarrow
 
 logger = logging.getLogger("flightdeck.exports")
 
-SEND_DEADLINE_S: Final = 1.5
-"""Longest wait for a broker that neither takes a message nor refuses it; with the job's row, an answer within 2 s."""
-SENDERS: Final = 4
-"""Threads that wait for the broker at most; Celery's publishing blocks."""
+PUBLISH_TIMEOUT_S: Final = 1.5
+"""Timeout of publishing; with the writes of the job's row the client has a response within 2 s."""
+PUBLISHER_THREADS: Final = 4
+"""Celery publishes with blocking calls."""
 
 
 class Delivery(Protocol):
-    """Hands a job to the one who makes it."""
+    """Delivers a job to what writes its file."""
 
     status: int
-    """The HTTP status of a request whose job was handed over."""
+    """The HTTP status of a request whose job was delivered."""
 
     async def deliver(self, job: ExportJob) -> None:
-        """Hand the job over; raise `Unavailable` if that is impossible, and the job was not begun."""
+        """Deliver the job; raise `Unavailable` if that is impossible and no attempt has started."""
 
 
 class InRequest:
-    """The request makes the file, on the event loop, and answers when it is there."""
+    """The request writes the file, on the event loop, before its response."""
 
     status = 201
 
-    def __init__(self, maker: "Exporter") -> None:
-        self._maker = maker
+    def __init__(self, exporter: "Exporter") -> None:
+        self._exporter = exporter
 
     async def deliver(self, job: ExportJob) -> None:
-        """Make the file."""
+        """Write the file."""
         try:
-            await self._maker.make(job.id, resend_s=0)
+            await self._exporter.run(job.id, resend_s=0)
         except Interrupted as interruption:
             if isinstance(interruption.__cause__, Unavailable):
                 raise interruption.__cause__ from interruption
@@ -57,26 +57,26 @@ class InRequest:
 
 
 class ByTaskQueue:
-    """A worker makes the file; the request is answered as soon as the broker has the message."""
+    """A worker writes the file; the response follows as soon as the broker has accepted the message."""
 
     status = 202
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        self._senders = anyio.CapacityLimiter(SENDERS)
+        self._threads = anyio.CapacityLimiter(PUBLISHER_THREADS)
 
     async def deliver(self, job: ExportJob) -> None:
-        """Send the job to the workers; raise `BrokerUnavailable` within seconds if nobody takes the message."""
+        """Publish the job; raise `BrokerUnavailable` if the broker does not accept it in time."""
         send = partial(self._app.send_task, EXPORT_TASK, args=[job.id], retry=True)
         try:
-            async with asyncio.timeout(SEND_DEADLINE_S):
-                await anyio.to_thread.run_sync(send, limiter=self._senders, abandon_on_cancel=True)
+            async with asyncio.timeout(PUBLISH_TIMEOUT_S):
+                await anyio.to_thread.run_sync(send, limiter=self._threads, abandon_on_cancel=True)
         except (OperationalError, OSError, TimeoutError) as error:
-            logger.warning("the broker took no message: %s: %s", type(error).__name__, error)
+            logger.warning("the broker did not accept the message: %s: %s", type(error).__name__, error)
             raise BrokerUnavailable from error
 
-    async def deliver_again(self, job: ExportJob) -> None:
-        """Send the job once more, in the trace of the request that asked for it."""
+    async def redeliver(self, job: ExportJob) -> None:
+        """Publish the job again, in the trace of the request that created it."""
         token = context.attach(extract({"traceparent": job.traceparent or ""}))
         try:
             await self.deliver(job)

@@ -1,4 +1,4 @@
-"""What makes exports in this process, as the technique `task_queue` chooses."""
+"""How exports are created and written, by the technique `task_queue`."""
 
 from datetime import UTC, datetime
 
@@ -26,7 +26,7 @@ def _now() -> datetime:
 def exports_for(
     settings: Settings, database: Database, *, limiter: RateLimiter, registry: CollectorRegistry
 ) -> tuple[Exports, ExportMaintenance]:
-    """Return the exports of a database and what keeps them going."""
+    """Return the exports of a database and their maintenance."""
     files = ExportFiles(settings.export_path)
     queue = _task_queue(settings, registry) if settings.uses("task_queue") else None
     delivery: Delivery = queue or _in_request(settings, database)
@@ -48,6 +48,6 @@ def _task_queue(settings: Settings, registry: CollectorRegistry) -> ByTaskQueue:
 
 
 def _in_request(settings: Settings, database: Database) -> InRequest:
-    from service.exports.task import exporter_for  # noqa: PLC0415 pyarrow takes 50 MB, here for those who write files
+    from service.exports.task import exporter_for  # noqa: PLC0415 pyarrow takes 50 MB: imported only where files are written
 
     return InRequest(exporter_for(database, settings))

@@ -1,4 +1,4 @@
-"""The files of exports: written under another name, renamed when complete, one per attempt."""
+"""The files of exports, one per attempt: written under a temporary name, renamed when complete."""
 
 import os
 import time
@@ -13,18 +13,18 @@ PARTIAL: Final = ".partial"
 
 
 class ExportFiles:
-    """A directory of exports that the service and its workers share."""
+    """The directory of exports, shared by the service and its workers."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def partial(self, claim: Claim) -> Path:
-        """Return where an attempt writes; the directory exists afterwards."""
+        """Return the path that an attempt writes to; create the directory."""
         self._directory.mkdir(parents=True, exist_ok=True)
         return self._directory / f"{self._name(claim)}{PARTIAL}"
 
     def complete(self, claim: Claim, *, rows: int) -> ExportFile:
-        """Return the attempt's file under its final name, safe from a crash."""
+        """Sync the file to disk, rename it to its final name, and return it."""
         partial = self.partial(claim)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -34,21 +34,20 @@ class ExportFiles:
         return ExportFile(name=name, size_bytes=size_bytes, rows=rows)
 
     def discard(self, claim: Claim) -> None:
-        """Remove whatever the attempt wrote; what can not be removed now is an orphan later."""
+        """Remove the files of the attempt; one that cannot be removed now is removed later as an orphan."""
         for name in (self._name(claim), f"{self._name(claim)}{PARTIAL}"):
             with suppress(OSError):
                 self.remove(name)
 
     def path(self, name: str) -> Path:
-        """Return where a complete file is."""
         return self._directory / name
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         self.path(name).unlink(missing_ok=True)
 
     def remove_orphans(self, kept: Collection[str], *, older_than_s: float) -> int:
-        """Remove files that no job names and nobody has written to for a while; return how many."""
+        """Remove files that no job refers to and that were last written `older_than_s` ago; return how many."""
         removed = 0
         if not self._directory.is_dir():
             return removed

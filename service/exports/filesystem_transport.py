@@ -1,9 +1,8 @@
-"""kombu's filesystem transport with files that appear whole.
+"""kombu's filesystem transport, with atomic writes.
 
-kombu writes a message under its final name, so a worker that looks at the wrong moment takes a part of it, can not read
-it, and stops; the table of an exchange is there empty for a moment, too. Here both are written elsewhere first. What
-kombu does with a message that was taken stays: it is gone at once, acknowledged or not, and a killed worker takes it
-along. The job's row knows, and is sent again.
+kombu writes a message under its final name, so a worker can read an incomplete one, fails to parse it, and stops; the
+table of an exchange exists empty for a moment, too. Here both are written to another name first. As in kombu, a message
+is deleted when it is received, acknowledged or not, so a killed worker loses it; the job's row is then sent again.
 """
 
 import os
@@ -18,34 +17,34 @@ from kombu.utils.json import dumps
 
 
 class Channel(filesystem.Channel):
-    """A channel over folders, which it makes."""
+    """A channel that creates its directories."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for folder in (self.data_folder_in, self.data_folder_out, self.control_folder):
-            Path(folder).mkdir(parents=True, exist_ok=True)
+        for directory in (self.data_folder_in, self.data_folder_out, self.control_folder):
+            Path(directory).mkdir(parents=True, exist_ok=True)
 
-    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # kombu disagrees with itself
-        """Put a message into a queue."""
+    def _put(self, queue: str, payload: Any, **_: Any) -> None:  # type: ignore[override]  # kombu's base class has another signature
+        """Write a message, then move it into the queue's directory."""
         name = f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg"
-        hidden = Path(self.control_folder) / name
-        hidden.write_text(dumps(payload), encoding="utf-8")
-        hidden.rename(Path(self.data_folder_out) / name)
+        temporary = Path(self.control_folder) / name
+        temporary.write_text(dumps(payload), encoding="utf-8")
+        temporary.rename(Path(self.data_folder_out) / name)
 
     def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str | None) -> None:
-        """Add a queue to the table of an exchange."""
-        table = Path(self._exchange_file(exchange))  # type: ignore[attr-defined]  # younger than the types of kombu
+        """Add a queue to the table of an exchange, which is created complete."""
+        table = Path(self._exchange_file(exchange))  # type: ignore[attr-defined]  # missing in the stubs of kombu
         if not table.exists():
             empty = table.with_name(f"{uuid.uuid4()}.empty")
             empty.write_text("[]", encoding="utf-8")
-            with suppress(FileExistsError):  # another process was first, and may have added to it already
+            with suppress(FileExistsError):  # created by another process meanwhile
                 os.link(empty, table)
             empty.unlink()
         super()._queue_bind(exchange, routing_key or "", pattern, queue or "")
 
 
 class Transport(filesystem.Transport):
-    """The transport, for `broker_transport`; each connection has bindings of its own, as each has its own folder."""
+    """For Celery's `broker_transport`; bindings are per connection, because directories are."""
 
     Channel = Channel
 

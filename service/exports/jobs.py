@@ -1,4 +1,4 @@
-"""The exports of an owner: asked for once, found, cancelled."""
+"""The export jobs of an owner: created once per idempotency key, read, cancelled."""
 
 import secrets
 from collections.abc import Callable, Collection, Sequence
@@ -12,39 +12,38 @@ from sqlalchemy.exc import IntegrityError
 from service.core.models import ExportJob
 from service.database import Database
 from service.errors import IdempotencyKeyReused, UnknownExport
-from service.exports.schemas import ExportRequest
-from service.exports.state import UNFINISHED, State
+from service.exports.schemas import UNFINISHED, ExportRequest, State
 
-FIRST_SENDING_DUE_S = 60.0
-"""A message that no worker acts on for this long may be lost; it is sent again."""
+RESEND_AFTER_S = 60.0
+"""A message that starts no attempt within this time may be lost and is sent again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A job, and whether this request made it or an earlier one with the same idempotency key did."""
+class RequestedJob:
+    """A job, and whether this request created it or an earlier one with the same idempotency key."""
 
     job: ExportJob
     is_new: bool
 
 
 class Jobs:
-    """The export jobs as their owners see them."""
+    """The export jobs, each visible to its owner only."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
         self._database = database
         self._clock = clock
 
-    async def ask(self, request: ExportRequest, *, owners: Sequence[str], key: str | None) -> Asked:
-        """Return the job for a request; raise `IdempotencyKeyReused` if the key was given with another one.
+    async def create(self, request: ExportRequest, *, owners: Sequence[str], key: str | None) -> RequestedJob:
+        """Return the job of a request; raise `IdempotencyKeyReused` if the key was used with another request.
 
-        A new job is the first owner's; a key counts for all of them.
+        A new job belongs to the first owner; the key is looked up for all of them.
         """
         try:
-            return await self._asked(request, owners=owners, key=key)
-        except IntegrityError:  # the same key, at the same moment: the other request's row is there now
-            return await self._asked(request, owners=owners, key=key)
+            return await self._find_or_create(request, owners=owners, key=key)
+        except IntegrityError:  # a concurrent request with the same key has inserted its row
+            return await self._find_or_create(request, owners=owners, key=key)
 
-    async def _asked(self, request: ExportRequest, *, owners: Sequence[str], key: str | None) -> Asked:
+    async def _find_or_create(self, request: ExportRequest, *, owners: Sequence[str], key: str | None) -> RequestedJob:
         now = self._clock()
         async with self._database.writing() as session:
             if key is not None:
@@ -54,22 +53,22 @@ class Jobs:
                 if earlier is not None:
                     if earlier.request != request.text():
                         raise IdempotencyKeyReused
-                    return Asked(job=earlier, is_new=False)
+                    return RequestedJob(job=earlier, is_new=False)
             job = ExportJob(
                 id=secrets.token_urlsafe(18),
                 owner=owners[0],
                 idempotency_key=key,
                 request=request.text(),
                 state=State.QUEUED.value,
-                due_at=now + timedelta(seconds=FIRST_SENDING_DUE_S),
+                due_at=now + timedelta(seconds=RESEND_AFTER_S),
                 created_at=now,
                 traceparent=_traceparent(),
             )
             session.add(job)
-        return Asked(job=job, is_new=True)
+        return RequestedJob(job=job, is_new=True)
 
-    async def of(self, owners: Collection[str], job_id: str) -> ExportJob:
-        """Return the owners' job; raise `UnknownExport`, also for somebody else's."""
+    async def get(self, owners: Collection[str], job_id: str) -> ExportJob:
+        """Return a job of the owners; raise `UnknownExport`, also for a job of another owner."""
         async with self._database.reading() as session:
             job = await session.scalar(select(ExportJob).where(ExportJob.id == job_id, ExportJob.owner.in_(owners)))
         if job is None:
@@ -77,7 +76,7 @@ class Jobs:
         return job
 
     async def cancel(self, owners: Collection[str], job_id: str) -> str | None:
-        """Cancel the owners' job, whatever its state; return the name of the file that has to go."""
+        """Cancel a job of the owners; return the name of its file, which the caller deletes."""
         async with self._database.writing() as session:
             job = await session.scalar(
                 select(ExportJob).where(ExportJob.id == job_id, ExportJob.owner.in_(owners)).with_for_update()
@@ -97,8 +96,8 @@ class Jobs:
                 await session.execute(update(ExportJob).where(ExportJob.id == job_id).values(cancelled))
         return file_name
 
-    async def forget(self, job_id: str) -> None:
-        """Remove a job that could not be handed to anyone, so that its idempotency key is free again."""
+    async def discard(self, job_id: str) -> None:
+        """Delete a job that could not be delivered, so that its idempotency key can be used again."""
         async with self._database.writing() as session:
             await session.execute(
                 delete(ExportJob).where(ExportJob.id == job_id, ExportJob.state == State.QUEUED.value)

@@ -1,7 +1,7 @@
-"""The right to work on a job: one attempt has it at a time, for as long as it renews it.
+"""Leases on jobs: one attempt at a time may work on a job, for as long as it renews its lease.
 
-A message may be delivered twice, and a worker may die or stall at any moment. The row decides: an attempt claims the
-job, renews its claim while it writes, and its result counts only while the claim is still its own.
+A message may be delivered twice, and a worker may die or stall at any moment. The job's row decides: an attempt claims
+the job, renews the lease while it writes the file, and its result is accepted only while it holds the lease.
 """
 
 import secrets
@@ -14,17 +14,23 @@ from sqlalchemy import ColumnElement, and_, or_, update
 
 from service.core.models import ExportJob
 from service.database import Database
-from service.exports.errors import LeaseLost
-from service.exports.schemas import ExportRequest
-from service.exports.state import State
+from service.exports.schemas import ExportRequest, State
 
 MAX_ATTEMPTS: Final = 8
-"""An export that has begun this often, and never ended, takes its workers down with it."""
+"""An export that starts this often and never finishes probably crashes its workers."""
+
+
+class Interrupted(Exception):
+    """A transient failure ended the attempt; the job is queued for another one."""
+
+
+class LeaseLost(Exception):
+    """The job was cancelled, or another attempt holds the lease."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One attempt's right to a job."""
+    """A job that an attempt has leased."""
 
     job_id: str
     lease: str
@@ -34,7 +40,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportFile:
-    """A finished file."""
+    """A complete file."""
 
     name: str
     size_bytes: int
@@ -42,7 +48,7 @@ class ExportFile:
 
 
 class Leases:
-    """Claims on jobs, as the ones who make exports use them."""
+    """Claims, renews and ends the leases of attempts."""
 
     def __init__(self, database: Database, *, lease_s: float, expiry_s: float, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -51,7 +57,7 @@ class Leases:
         self._clock = clock
 
     async def claim(self, job_id: str) -> Claim | None:
-        """Return a claim on the job, None if it is finished, gone, or worked on by an attempt that is alive."""
+        """Return a claim on the job, None if it is finished or deleted or another attempt holds an unexpired lease."""
         now = self._clock()
         lease = secrets.token_hex(16)
         abandoned = and_(ExportJob.state == State.RUNNING.value, ExportJob.due_at < now)
@@ -75,12 +81,12 @@ class Leases:
         return Claim(job_id=job_id, lease=lease, attempt=row.attempts, request=request)
 
     async def renew(self, claim: Claim, *, rows_done: int, rows_total: int) -> None:
-        """Keep the claim and tell the progress; raise `LeaseLost` if it is not the claim's any more."""
+        """Renew the lease and store the progress; raise `LeaseLost`."""
         due_at = self._clock() + timedelta(seconds=self._lease_s)
         await self._write(claim, due_at=due_at, rows_done=rows_done, rows_total=rows_total)
 
     async def finish(self, claim: Claim, made: ExportFile) -> None:
-        """Make the file the job's one result; raise `LeaseLost` if the job is not the claim's any more."""
+        """Make the file the result of the job; raise `LeaseLost`."""
         now = self._clock()
         await self._write(
             claim,
@@ -96,12 +102,12 @@ class Leases:
         )
 
     async def release(self, claim: Claim, *, due_s: float) -> None:
-        """Let another attempt begin; if nobody does within `due_s` seconds, the job is sent again."""
+        """Queue the job for another attempt; after `due_s` seconds without one its message is sent again."""
         due_at = self._clock() + timedelta(seconds=due_s)
         await self._write(claim, state=State.QUEUED.value, lease=None, due_at=due_at)
 
     async def fail(self, claim: Claim, error: str) -> None:
-        """End the job without a result."""
+        """Mark the job as failed."""
         now = self._clock()
         await self._write(claim, state=State.FAILED.value, lease=None, due_at=None, error=error[:200], finished_at=now)
 

@@ -8,53 +8,44 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from service.api.authorisation import WriteToken
-from service.api.body import body_documentation, json_body
+from service.api.authorisation import TOKEN_PROBLEMS, WriteToken
+from service.api.body import BODY_PROBLEMS, body_documentation, json_body
 from service.api.openapi import plain_problem_documentation, problems
 from service.api.parameters import NoParameters
 from service.api.rate_limit import RateLimit
 from service.api.responses import json_response
 from service.core.models import ExportJob
 from service.errors import (
-    BodyTooLarge,
-    BodyTooSlow,
     BrokerUnavailable,
     ExportGone,
     ExportNotDone,
     IdempotencyKeyReused,
-    MalformedBody,
     TooManyRequests,
-    Unauthenticated,
     Unavailable,
     UnknownExport,
-    UnsupportedMediaType,
-    WritesDisabled,
 )
 from service.exports.delivery import Delivery
 from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
-from service.exports.schemas import ExportOut, ExportRequest, Format
-from service.exports.state import UNFINISHED, State
+from service.exports.schemas import UNFINISHED, ExportOut, ExportRequest, Format, State
 
 MEDIA_TYPES: Final = {Format.CSV: "text/csv; charset=utf-8", Format.PARQUET: "application/vnd.apache.parquet"}
 
-DENIED: Final = (Unauthenticated, WritesDisabled)
-
-ExportId = Annotated[str, Path(description="The id that `POST /exports` answered with.")]
+ExportId = Annotated[str, Path(description="Id of the export, as returned by `POST /exports`.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
         min_length=1,
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
-        description="Names the request: repeated with the same key and body, it begins nothing and answers the same.",
+        description="A repeated request with the same key and body returns the export of the first one.",
     ),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exports:
-    """How exports are asked for, made and kept."""
+    """The parts of exports."""
 
     token: WriteToken
     rate_limit: RateLimit
@@ -64,7 +55,7 @@ class Exports:
 
 
 def exports_router(exports: Exports) -> APIRouter:
-    """Return the routes of exports; each is for bearers of the token, and for exports asked for with it."""
+    """Return the routes of exports; they need the token, and serve only exports that were created with it."""
     router = APIRouter(prefix="/exports", tags=["exports"], dependencies=[Depends(exports.token)])
     jobs, owners = exports.jobs, exports.token.owners
 
@@ -75,47 +66,41 @@ def exports_router(exports: Exports) -> APIRouter:
         response_model=ExportOut,
         dependencies=[Depends(exports.rate_limit)],
         openapi_extra=body_documentation(ExportRequest),
-        responses=problems(
-            *DENIED,
-            MalformedBody,
-            BodyTooLarge,
-            BodyTooSlow,
-            UnsupportedMediaType,
-            IdempotencyKeyReused,
-            BrokerUnavailable,
-            TooManyRequests,
-        )
+        responses=problems(*TOKEN_PROBLEMS, *BODY_PROBLEMS, IdempotencyKeyReused, BrokerUnavailable, TooManyRequests)
         | {200: {"model": ExportOut, "description": "The export of an earlier request with the same idempotency key."}},
     )
-    async def ask(
+    async def create_export(
         request: Request, _: Annotated[NoParameters, Query()], idempotency_key: IdempotencyKey = None
     ) -> Response:
-        """The address of the export is in `Location`; it tells the progress, and where the file is.
+        """Create an export. `Location` is its URL, which returns its progress and the URL of its file.
 
-        With the technique `task_queue` the answer is 202 and a worker makes the file. Without it the request makes the
-        file itself and answers 201 when it is there.
+        With the technique `task_queue` the status is 202, and a worker writes the file. Without it the request writes
+        the file, and the status is 201.
         """
-        asked = await jobs.ask(await json_body(request, ExportRequest), owners=owners, key=idempotency_key)
-        if not asked.is_new:
-            return _answer(asked.job)
+        requested = await jobs.create(await json_body(request, ExportRequest), owners=owners, key=idempotency_key)
+        if not requested.is_new:
+            return _respond(requested.job)
         try:
-            await exports.delivery.deliver(asked.job)
+            await exports.delivery.deliver(requested.job)
         except Unavailable:
-            await jobs.forget(asked.job.id)
+            await jobs.discard(requested.job.id)
             raise
-        return _answer(await jobs.of(owners, asked.job.id), status=exports.delivery.status)
+        return _respond(await jobs.get(owners, requested.job.id), status=exports.delivery.status)
 
     @router.get(
-        "/{export_id}", summary="One export", response_model=ExportOut, responses=problems(*DENIED, UnknownExport)
+        "/{export_id}",
+        summary="Get one export",
+        response_model=ExportOut,
+        responses=problems(*TOKEN_PROBLEMS, UnknownExport),
     )
     async def one_export(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
-        return _answer(await jobs.of(owners, export_id))
+        return _respond(await jobs.get(owners, export_id))
 
     @router.delete(
-        "/{export_id}", summary="Cancel an export", status_code=204, responses=problems(*DENIED, UnknownExport)
+        "/{export_id}", summary="Cancel an export", status_code=204, responses=problems(*TOKEN_PROBLEMS, UnknownExport)
     )
     async def cancel(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
-        """A worker that makes the file stops within seconds; a file that is there is deleted."""
+        """Delete the file, if it exists; a worker that is writing it stops within seconds."""
         file_name = await jobs.cancel(owners, export_id)
         if file_name is not None:
             exports.files.remove(file_name)
@@ -123,24 +108,24 @@ def exports_router(exports: Exports) -> APIRouter:
 
     @router.get(
         "/{export_id}/file",
-        summary="The file of an export",
+        summary="Download the file of an export",
         response_class=FileResponse,
         responses={
             200: {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}},
-            206: {"description": "The part that was asked for."},
-            **problems(*DENIED, UnknownExport, ExportNotDone, ExportGone),
-            **plain_problem_documentation(HTTPStatus.BAD_REQUEST, "The `Range` can not be read."),
-            **plain_problem_documentation(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file has no such part."),
+            206: {"description": "The requested range."},
+            **problems(*TOKEN_PROBLEMS, UnknownExport, ExportNotDone, ExportGone),
+            **plain_problem_documentation(HTTPStatus.BAD_REQUEST, "The `Range` header is malformed."),
+            **plain_problem_documentation(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file has no such range."),
         },
     )
     async def file(export_id: ExportId, _: Annotated[NoParameters, Query()]) -> Response:
-        """The whole file, or the part that `Range` asks for."""
-        job = await jobs.of(owners, export_id)
+        """Return the file, or the part that `Range` selects."""
+        job = await jobs.get(owners, export_id)
         if job.state in UNFINISHED:
             raise ExportNotDone(job.state)
         path = exports.files.path(job.file_name) if job.file_name is not None else None
         if path is None or not path.is_file():
-            raise ExportGone(job.state if job.state != State.DONE else "done, but its file is gone")
+            raise ExportGone(job.state if job.state != State.DONE else "done, but its file was deleted")
         chosen = ExportRequest.model_validate_json(job.request).format
         response = FileResponse(path, media_type=MEDIA_TYPES[chosen], filename=f"flights-{job.id[:8]}.{chosen}")
         response.headers["Cache-Control"] = "private, no-store"
@@ -149,7 +134,7 @@ def exports_router(exports: Exports) -> APIRouter:
     return router
 
 
-def _answer(job: ExportJob, *, status: int = 200) -> Response:
+def _respond(job: ExportJob, *, status: int = 200) -> Response:
     response = json_response(ExportOut.of(job).model_dump_json().encode(), status=status)
     response.headers["Location"] = f"/exports/{job.id}"
     response.headers["Cache-Control"] = "private, no-store"

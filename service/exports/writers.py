@@ -1,4 +1,4 @@
-"""Writers of the two formats; each takes batches and keeps none."""
+"""Writers of the two file formats, batch by batch."""
 
 import csv
 from collections.abc import Sequence
@@ -10,9 +10,11 @@ from typing import Any, Final, Protocol, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from service.exports.rows import Row
 from service.exports.schemas import Format
 from service.flights.schemas import FIELDS
+
+Row = Sequence[Any]
+"""The values of `FIELDS` of a flight."""
 
 
 class Writer(Protocol):
@@ -27,11 +29,11 @@ class Writer(Protocol):
         """Complete and close the file."""
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Append rows of `FIELDS`."""
+        """Append rows."""
 
 
 class CsvWriter:
-    """Comma-separated values in UTF-8 with a header; nulls are empty, moments are ISO 8601 in UTC."""
+    """Comma-separated values in UTF-8 with a header; nulls are empty, times are ISO 8601 in UTC."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
@@ -47,7 +49,6 @@ class CsvWriter:
         self._file.close()
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Append rows."""
         self._csv.writerows([_text(value) for value in row] for row in rows)
 
 
@@ -73,7 +74,7 @@ TYPES: Final[dict[str, pa.DataType]] = {
     "status": pa.string(),
     "version": pa.int32(),
 }
-"""The columns of a Parquet export: `FIELDS`, with types."""
+"""The column types of a Parquet export, by name in `FIELDS`."""
 
 SCHEMA: Final = pa.schema(list(TYPES.items()))
 
@@ -93,7 +94,6 @@ class ParquetWriter:
         self._parquet.close()
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Append rows as a row group."""
         columns = [
             pa.array(column, type=field.type) for column, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)
         ]

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from sqlalchemy.orm.interfaces import ORMOption
 from starlette.responses import Response
 
-from service.api.authorisation import WriteToken
-from service.api.body import body_documentation, json_body
+from service.api.authorisation import TOKEN_PROBLEMS, WriteToken
+from service.api.body import BODY_PROBLEMS, body_documentation, json_body
 from service.api.openapi import problems
 from service.api.parameters import NoParameters
 from service.api.rate_limit import RateLimit
@@ -17,16 +17,10 @@ from service.api.responses import Responses
 from service.database import Database
 from service.errors import (
     BadCursor,
-    BodyTooLarge,
-    BodyTooSlow,
     ConcurrentUpdate,
-    MalformedBody,
     TooManyRequests,
-    Unauthenticated,
     UnknownFlight,
-    UnsupportedMediaType,
     VersionMismatch,
-    WritesDisabled,
 )
 from service.flights.background import Timing
 from service.flights.etag import flight_etag
@@ -49,19 +43,6 @@ class FlightWrites:
     relay: OutboxRelay
     timing: Timing
 
-
-WRITE_PROBLEMS = (
-    MalformedBody,
-    Unauthenticated,
-    WritesDisabled,
-    UnknownFlight,
-    ConcurrentUpdate,
-    VersionMismatch,
-    BodyTooLarge,
-    BodyTooSlow,
-    UnsupportedMediaType,
-    TooManyRequests,
-)
 
 IfMatch = Annotated[
     list[str] | None,
@@ -103,7 +84,9 @@ def flights_router(
         "/flights/{flight_id}/status",
         summary="Update the status of a flight",
         response_model=FlightDetail,
-        responses=problems(*WRITE_PROBLEMS),
+        responses=problems(
+            *TOKEN_PROBLEMS, *BODY_PROBLEMS, UnknownFlight, ConcurrentUpdate, VersionMismatch, TooManyRequests
+        ),
         dependencies=[Depends(writes.token), Depends(writes.rate_limit)],
         openapi_extra=body_documentation(StatusUpdate),
     )

@@ -1,1 +1,1 @@
-"""Itineraries between two airports on a day: which flights connect, found by a search that takes real CPU time."""
+"""Itineraries between two airports on a day: connecting flights, found by a CPU-bound search."""

@@ -1,4 +1,4 @@
-"""Where CPU work runs: on the event loop, or on worker threads of its own (technique `offload`)."""
+"""Where CPU-bound work runs: on the event loop, or on its own worker threads (technique `offload`)."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 class CpuWork(Protocol):
-    """Runs a function that takes CPU time."""
+    """Runs CPU-bound functions."""
 
     async def result(self, function: Callable[[], Result]) -> Result:
         """Return what the function returns."""
@@ -18,7 +18,7 @@ class CpuWork(Protocol):
 
 
 class OnTheEventLoop:
-    """Every other request waits until the function is done."""
+    """Every other request waits until the function returns."""
 
     async def result(self, function: Callable[[], Result]) -> Result:
         """Return what the function returns."""
@@ -26,22 +26,22 @@ class OnTheEventLoop:
 
 
 class OnWorkerThreads:
-    """A few threads with a limiter of their own: other requests go on, and a crowd of searches waits its turn.
+    """A few threads with their own limiter: other requests are served meanwhile, and further searches queue.
 
-    The hidden limiter of `def` endpoints has 40 threads, which is right for waiting and too many for computing: 40
-    threads that compute share one interpreter lock with the event loop.
+    The default limiter of `def` endpoints has 40 threads, which suits blocking I/O and not computation: the threads
+    share one interpreter lock with the event loop.
     """
 
     def __init__(self, threads: InstrumentedThreadPool) -> None:
         self._threads = threads
 
     async def result(self, function: Callable[[], Result]) -> Result:
-        """Return what the function returns; wait for a free thread first."""
+        """Return what the function returns, once a thread is free."""
         return await self._threads.run(function)
 
 
 def cpu_work(settings: Settings, threads: ThreadMetrics) -> CpuWork:
-    """Return what the technique `offload` chooses; its threads are shown and timed as `offload`."""
+    """Return where CPU-bound work runs; in metrics its threads have the name `offload`."""
     if settings.uses("offload"):
         return OnWorkerThreads(threads.thread_pool("offload", threads=settings.offload_threads))
     return OnTheEventLoop()

@@ -1,4 +1,4 @@
-"""The questions that an itinerary search asks of the database."""
+"""The database queries of an itinerary search."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -10,13 +10,13 @@ from service.core.models import Airport, Flight
 from service.errors import UnknownAirport
 from service.flights.schemas import Status
 from service.itineraries.timetable import ScheduledFlight
-from service.itineraries.zones import ZONES_NOT_LISTED
+from service.itineraries.zones import UNLISTED_ZONES
 
 
 async def time_zones(session: AsyncSession, *required: str) -> Mapping[str, str]:
-    """Return the zone of every airport that has one; raise `UnknownAirport` for a required airport without."""
+    """Return the time zones of airports; raise `UnknownAirport` for a required airport without one."""
     listed = await session.execute(select(Airport.faa, Airport.timezone).where(Airport.timezone.is_not(None)))
-    zones = ZONES_NOT_LISTED | {faa: zone for faa, zone in listed if zone is not None}
+    zones = UNLISTED_ZONES | {faa: zone for faa, zone in listed if zone is not None}
     for faa in required:
         if faa not in zones:
             raise UnknownAirport(faa)
@@ -24,7 +24,7 @@ async def time_zones(session: AsyncSession, *required: str) -> Mapping[str, str]
 
 
 async def flights_around(session: AsyncSession, day: date) -> Sequence[ScheduledFlight]:
-    """Return the flights that left from the day before to two days after: what connects, and what came back."""
+    """Return the flights from the day before to two days after: connections, and the departures that bound returns."""
     flights = await session.execute(
         select(
             Flight.id,

@@ -21,7 +21,7 @@ from service.itineraries.zones import local_day_start
 
 
 def itineraries_router(database: Database, *, work: CpuWork, responses: Responses) -> APIRouter:
-    """Return the itinerary route, with the search done where `work` does it."""
+    """Return the itinerary route, whose search runs in `work`."""
     router = APIRouter(tags=["itineraries"])
 
     @router.get(
@@ -31,21 +31,21 @@ def itineraries_router(database: Database, *, work: CpuWork, responses: Response
         responses=problems(UnknownAirport),
     )
     async def itineraries(query: Annotated[ItineraryQuery, Query()]) -> Response:
-        """Those that no other one beats: none leaves later, arrives sooner and changes less often.
+        """Return the Pareto-optimal itineraries by departure, arrival and number of legs.
 
-        At most three flights; 45 minutes to change, 150 to 210 between two airports of New York. Cancelled flights
-        are left out. Flights towards New York are inferred: see `inferred`.
+        An itinerary has at most three legs. The minimum connection time is 45 minutes at one airport and 150 to 210
+        between two airports of New York. Cancelled flights are left out; flights to New York are inferred (`inferred`).
         """
         async with database.reading() as session:
             zones = await time_zones(session, query.origin, query.destination)
             flights = await flights_around(session, query.date)
-        return responses.render(await work.result(partial(found, query, flights, zones)))
+        return responses.render(await work.result(partial(search, query, flights, zones)))
 
     return router
 
 
-def found(query: ItineraryQuery, flights: Sequence[ScheduledFlight], zones: Mapping[str, str]) -> Itineraries:
-    """Return the answer to a query over the flights around its day."""
+def search(query: ItineraryQuery, flights: Sequence[ScheduledFlight], zones: Mapping[str, str]) -> Itineraries:
+    """Return the itineraries among the flights around the day of the query."""
     zone = zones[query.origin]
     journey = Journey(
         origin=query.origin,

@@ -1,4 +1,4 @@
-"""What the itinerary search is asked and answers."""
+"""The request and response of the itinerary route."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from service.itineraries.zones import local_time
 
 
 class ItineraryQuery(Parameters):
-    """From where to where, and when."""
+    """The airports and the day."""
 
-    origin: AirportCode = Field(description="FAA code of the airport to leave from.", examples=["BOS"])
-    destination: AirportCode = Field(description="FAA code of the airport to get to.", examples=["LAX"])
+    origin: AirportCode = Field(description="FAA code of the departure airport.", examples=["BOS"])
+    destination: AirportCode = Field(description="FAA code of the destination.", examples=["LAX"])
     date: Day = Field(
         ge=dt.date(2000, 1, 1),
         le=dt.date(2099, 12, 31),
@@ -27,7 +27,7 @@ class ItineraryQuery(Parameters):
     )
 
     @model_validator(mode="after")
-    def _somewhere_else(self) -> Self:
+    def _different_airports(self) -> Self:
         if self.origin == self.destination:
             raise PydanticCustomError(
                 "same_airport", "origin and destination are the same", {"allowed": "two different airports"}
@@ -36,7 +36,7 @@ class ItineraryQuery(Parameters):
 
 
 class LegOut(BaseModel):
-    """One flight of an itinerary, at its scheduled times, in the local time of each airport."""
+    """One flight of an itinerary, with its scheduled times in the local time of each airport."""
 
     origin: str
     destination: str
@@ -44,15 +44,14 @@ class LegOut(BaseModel):
     arrival: dt.datetime
     carrier: str
     number: int | None = Field(description="Flight number; null for an inferred return.")
-    flight_id: int = Field(description="The flight; of an inferred return, the flight out that the aircraft came from.")
+    flight_id: int = Field(description="Id of the flight; for an inferred return, of the outbound flight.")
     inferred: bool = Field(
-        description="The data has departures from New York only. This leg is a return that the same aircraft must "
-        "have flown between two of them; its times are the latest that were possible."
+        description="Whether the leg is an inferred return: the data has departures from New York only, and the "
+        "same aircraft must have returned between two of them; its times are the latest possible ones."
     )
 
     @classmethod
     def of(cls, leg: Leg, zones: Mapping[str, str]) -> Self:
-        """Return the leg in local times."""
         return cls(
             origin=leg.origin,
             destination=leg.destination,
@@ -66,17 +65,16 @@ class LegOut(BaseModel):
 
 
 class ItineraryOut(BaseModel):
-    """Flights one after the other, with enough time in between."""
+    """Connecting flights."""
 
     departure: dt.datetime
     arrival: dt.datetime
     duration_min: int
-    waits_min: list[int] = Field(description="Minutes between the legs, the way to another airport included.")
+    waits_min: list[int] = Field(description="Minutes between the legs, including a transfer to another airport.")
     legs: list[LegOut]
 
     @classmethod
     def of(cls, itinerary: Itinerary, zones: Mapping[str, str]) -> Self:
-        """Return the itinerary in local times."""
         legs = [LegOut.of(leg, zones) for leg in itinerary]
         return cls(
             departure=legs[0].departure,
@@ -88,7 +86,7 @@ class ItineraryOut(BaseModel):
 
 
 class Itineraries(BaseModel):
-    """The itineraries of a day that no other one beats, in order of departure."""
+    """The Pareto-optimal itineraries of a day, in order of departure."""
 
     origin: str
     destination: str

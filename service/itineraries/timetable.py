@@ -1,10 +1,10 @@
-"""The timetable of some days: the published flights out of New York, and the returns that must have been flown.
+"""The timetable of some days: the flights from New York, and inferred returns.
 
-The data has departures from New York only. But an aircraft that leaves New York twice has come back in between. Where
-the time between two departures of one tail number is enough for a turnaround, the way back and another turnaround, and
-leaves too little for anything else, it came straight back. Such a return is taken at its latest: it arrives one
-turnaround before the aircraft leaves again, and takes as long as the scheduled way out. A connection that this makes
-possible was possible; some that were are missing.
+The data has departures from New York only, but an aircraft that departs there twice has returned in between. If the
+time between two departures of one tail number suffices for a turnaround, the return and another turnaround, and leaves
+no time for anything else, the aircraft returned directly. The return gets the latest possible times: it arrives one
+turnaround before the next departure, and takes as long as the outbound flight is scheduled. Every connection to such a
+return was possible; others that were possible are missing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,14 +16,14 @@ from service.itineraries.leg import Leg
 from service.itineraries.zones import next_wall_clock
 
 TURNAROUND_MIN: Final = 30
-"""The shortest time on the ground between two flights of an aircraft."""
+"""Minimum time on the ground between two flights of an aircraft."""
 
-LONGEST_IDLE_MIN: Final = 180
-"""More than this beyond two turnarounds and the way back, and the aircraft may have been elsewhere."""
+MAX_IDLE_MIN: Final = 180
+"""With more time than this beyond the return and two turnarounds, the aircraft may have flown elsewhere."""
 
 
 class ScheduledFlight(NamedTuple):
-    """What the timetable needs of a flight that left."""
+    """The columns of a flight that the timetable reads."""
 
     id: int
     carrier: str
@@ -38,17 +38,17 @@ class ScheduledFlight(NamedTuple):
 
 
 class Departure(NamedTuple):
-    """An aircraft leaves New York; in order of time."""
+    """A departure of an aircraft from New York, sortable by time."""
 
     departure_min: int
     flight_id: int
     origin: str
     leg: Leg | None
-    """None where the flight's arrival is not known, for want of a time zone."""
+    """None if the arrival is unknown, because the destination has no time zone."""
 
 
 def timetable(flights: Iterable[ScheduledFlight], zones: Mapping[str, str]) -> list[Leg]:
-    """Return the flights as legs, and the returns between them; a flight to an airport of unknown zone is left out."""
+    """Return the legs of the flights and of the inferred returns, without flights to an airport of unknown zone."""
     legs = []
     by_aircraft: dict[str, list[Departure]] = {}
     for flight in flights:
@@ -61,7 +61,9 @@ def timetable(flights: Iterable[ScheduledFlight], zones: Mapping[str, str]) -> l
             by_aircraft.setdefault(flight.tail_number, []).append(departure)
     for rotation in by_aircraft.values():
         rotation.sort(key=lambda departure: departure[:2])
-        legs += (back for out, again in pairwise(rotation) if (back := _return(out.leg, again)) is not None)
+        legs += (
+            leg for one, following in pairwise(rotation) if (leg := _inferred_return(one.leg, following)) is not None
+        )
     return legs
 
 
@@ -80,21 +82,21 @@ def _leg(flight: ScheduledFlight, departure_min: int, zones: Mapping[str, str]) 
     )
 
 
-def _return(out: Leg | None, again: Departure) -> Leg | None:
-    """Return the leg that brought the aircraft back between two departures, or None where that is not certain."""
-    if out is None:
+def _inferred_return(outbound: Leg | None, next_departure: Departure) -> Leg | None:
+    """Return the inferred return between two departures, None if it is not certain."""
+    if outbound is None:
         return None
-    arrival_min = again.departure_min - TURNAROUND_MIN
-    departure_min = arrival_min - (out.arrival_min - out.departure_min)
-    idle_min = departure_min - (out.arrival_min + TURNAROUND_MIN)
-    if not 0 <= idle_min <= LONGEST_IDLE_MIN:
+    arrival_min = next_departure.departure_min - TURNAROUND_MIN
+    departure_min = arrival_min - (outbound.arrival_min - outbound.departure_min)
+    idle_min = departure_min - (outbound.arrival_min + TURNAROUND_MIN)
+    if not 0 <= idle_min <= MAX_IDLE_MIN:
         return None
     return Leg(
-        origin=out.destination,
-        destination=again.origin,
+        origin=outbound.destination,
+        destination=next_departure.origin,
         departure_min=departure_min,
         arrival_min=arrival_min,
-        carrier=out.carrier,
-        flight_id=out.flight_id,
+        carrier=outbound.carrier,
+        flight_id=outbound.flight_id,
         number=None,
     )

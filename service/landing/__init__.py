@@ -1,1 +1,1 @@
-"""The landing page: what this process is, and where to go from here."""
+"""The landing page: the configuration of this process, example requests and links."""

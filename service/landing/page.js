@@ -52,7 +52,7 @@ async function run(path, method = "GET") {
     response = await fetch(path, { method, headers: { Accept: "application/json" } });
     body = await response.text();
   } catch (error) {
-    result.replaceChildren(element("p", { class: "hint" }, `No answer: ${error.message}`));
+    result.replaceChildren(element("p", { class: "hint" }, `No response: ${error.message}`));
     return;
   }
   const took = performance.now() - started;
@@ -63,15 +63,15 @@ async function run(path, method = "GET") {
   const history = [...(runs.get(path) || []), took].slice(-6);
   runs.set(path, history);
 
-  const again = element("button", { type: "button" }, "Ask again");
+  const again = element("button", { type: "button" }, "Send again");
   again.addEventListener("click", () => run(path, method));
-  const open = element("a", { href: path }, "Open the answer");
+  const open = element("a", { href: path }, "Open the response");
   const named = shownHeaders.filter((name) => response.headers.has(name) && name !== "Server-Timing");
   let text = body;
   try {
     text = JSON.stringify(JSON.parse(body), null, 2);
   } catch {
-    // not JSON: shown as it is
+    // not JSON: shown unchanged
   }
   result.replaceChildren(
     element("dl", { class: "figures" },
@@ -79,24 +79,24 @@ async function run(path, method = "GET") {
       figure("until complete", milliseconds(took)),
       figure("on the wire", fromBrowser ? "0 B" : bytes(wire)),
       figure("uncompressed", bytes(plain))),
-    element("p", { class: "caption" }, "Where the server spent it"),
+    element("p", { class: "caption" }, "Time on the server"),
     bars("stages mono", stages(response.headers.get("Server-Timing"))),
-    element("p", { class: "caption" }, history.length > 1 ? "The last times you asked" : "Ask again to see what a cache does"),
+    element("p", { class: "caption" }, history.length > 1 ? "Times of the last requests" : "Send again to see the effect of a cache"),
     bars("runs mono", history.map((duration, index) => ({ name: `${index + 1}`, duration }))),
     element("p", { class: "caption" }, "Headers"),
-    element("pre", {}, named.map((name) => `${name}: ${response.headers.get(name)}`).join("\n") || "none of those below"),
+    element("pre", {}, named.map((name) => `${name}: ${response.headers.get(name)}`).join("\n") || "none of the headers below"),
     element("p", { class: "caption" }, "Body"),
     element("pre", {}, text.length > 4000 ? `${text.slice(0, 4000)}\n…` : text),
     element("div", { class: "again" }, again, method === "GET" ? open : ""));
 }
 
 function choose(link) {
-  for (const other of document.querySelectorAll(".tries a[aria-current]")) other.removeAttribute("aria-current");
+  for (const other of document.querySelectorAll(".examples a[aria-current]")) other.removeAttribute("aria-current");
   link.setAttribute("aria-current", "true");
   run(link.getAttribute("href"));
 }
 
-for (const link of document.querySelectorAll(".tries a")) {
+for (const link of document.querySelectorAll(".examples a")) {
   link.addEventListener("click", (event) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
@@ -108,4 +108,4 @@ document.getElementById("raise").addEventListener("click", () => {
   run("/error", "POST");
   result.scrollIntoView({ behavior: "smooth", block: "nearest" });
 });
-choose(document.querySelector(".tries a"));
+choose(document.querySelector(".examples a"));

@@ -1,4 +1,4 @@
-"""The HTML of the landing page: one file with its style and script inside."""
+"""The HTML of the landing page, with inline style and script."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from service.landing.contents import HEADERS, TRIES, Place
+from service.landing.contents import EXAMPLES, HEADERS, Link
 from service.settings import Settings
 from service.techniques import CATALOGUE
 
-HERE: Final = files("service.landing")
+RESOURCES: Final = files("service.landing")
 
 
 class Page:
@@ -23,33 +23,33 @@ class Page:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        environment.filters["marked"] = _marked
-        self._template = environment.from_string((HERE / "page.html.j2").read_text("utf-8"))
-        self._css = (HERE / "page.css").read_text("utf-8")
-        self._js = (HERE / "page.js").read_text("utf-8")
+        environment.filters["with_code"] = _with_code
+        self._template = environment.from_string((RESOURCES / "page.html.j2").read_text("utf-8"))
+        self._css = (RESOURCES / "page.css").read_text("utf-8")
+        self._js = (RESOURCES / "page.js").read_text("utf-8")
 
     @property
     def content_security_policy(self) -> str:
-        """The policy that lets exactly this page's own style and script run."""
+        """The policy that allows only the style and the script of this page, by their hashes."""
         return (
             f"default-src 'none'; style-src '{_digest(self._css)}'; script-src '{_digest(self._js)}'; "
             "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
-    def render(self, *, base_url: str, places: Sequence[Place]) -> str:
-        """Return the page, with links to these places."""
+    def render(self, *, base_url: str, links: Sequence[Link]) -> str:
+        """Return the page with these links."""
         settings = self._settings
         techniques = [(technique, settings.uses(technique.name)) for technique in CATALOGUE]
         return self._template.render(
             arm=settings.arm,
             on=sum(is_on for _, is_on in techniques),
             techniques=techniques,
-            tries=TRIES,
+            examples=EXAMPLES,
             headers=[(header, header.technique is None or settings.uses(header.technique)) for header in HEADERS],
             header_names=[header.name for header in HEADERS],
             writes=bool(settings.write_token.get_secret_value()),
-            settings_links=bool(settings.grafana_url),
-            places=places,
+            has_links=bool(settings.grafana_url),
+            links=links,
             base_url=base_url,
             version=version("flightdeck"),
             css=self._css,
@@ -61,7 +61,7 @@ def _digest(text: str) -> str:
     return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
 
 
-def _marked(text: str) -> Markup:
-    """Return the text with what stands between backticks as code."""
+def _with_code(text: str) -> Markup:
+    """Return the text with its parts between backticks as `<code>` elements."""
     parts = enumerate(text.split("`"))
     return Markup("").join(Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in parts)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service.api.openapi import problems
 from service.api.parameters import NoParameters
 from service.api.responses import json_response
-from service.landing.contents import TRIES, places
+from service.landing.contents import EXAMPLES, links
 from service.landing.page import Page
 from service.settings import Settings
 from service.techniques import CATALOGUE
@@ -20,61 +20,61 @@ HTML, JSON = "text/html", "application/json"
 
 
 class Landing(BaseModel):
-    """What this process is and where to go from here."""
+    """The configuration of this process, example requests and links."""
 
     arm: str
     techniques: dict[str, bool]
-    requests: list[str] = Field(description="Some that show something.")
+    requests: list[str] = Field(description="Example requests.")
     places: dict[str, str]
 
 
-class RaisedOnPurpose(RuntimeError):
-    """Somebody asked for an error."""
+class IntentionalError(RuntimeError):
+    """A client has requested an unhandled error."""
 
 
 def landing_router(settings: Settings, *, metrics_port: Callable[[], int | None]) -> APIRouter:
-    """Return the landing page, and the route that fails on purpose."""
+    """Return the landing page and the route that raises an error."""
     router = APIRouter(tags=["landing"])
     page = Page(settings)
 
     @router.get(
         "/",
-        summary="What this process is",
+        summary="Landing page",
         response_model=Landing,
         responses={200: {"content": {HTML: {"schema": {"type": "string"}}}}, **problems()},
     )
-    async def landing(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
-        """A page for people; JSON for those who ask for it in `Accept`."""
+    async def landing_page(request: Request, _: Annotated[NoParameters, Query()]) -> Response:
+        """Return an HTML page, or JSON if the `Accept` header prefers it."""
         port = metrics_port()
         metrics_url = f"http://{request.url.hostname}:{port}/metrics" if port else None
-        found = places(settings, metrics_url=metrics_url)
+        found = links(settings, metrics_url=metrics_url)
         if prefers_json(request.headers.get("accept", "")):
-            answer = Landing(
+            content = Landing(
                 arm=settings.arm,
                 techniques={technique.name: settings.uses(technique.name) for technique in CATALOGUE},
-                requests=[one.path for one in TRIES],
-                places={place.name: place.url for place in found},
+                requests=[example.path for example in EXAMPLES],
+                places={link.name: link.url for link in found},
             )
-            response = json_response(answer.model_dump_json().encode())
+            response = json_response(content.model_dump_json().encode())
         else:
             base_url = str(request.base_url).rstrip("/")
             response = HTMLResponse(
-                page.render(base_url=base_url, places=found),
+                page.render(base_url=base_url, links=found),
                 headers={"Content-Security-Policy": page.content_security_policy},
             )
         response.headers["Vary"] = "Accept"
         return response
 
-    @router.post("/error", summary="Fail on purpose", response_model=None, responses=problems())
+    @router.post("/error", summary="Raise an unhandled error", response_model=None, responses=problems())
     async def error(_: Annotated[NoParameters, Query()]) -> NoReturn:
-        """Raise an unhandled error, to see where it shows up."""
-        raise RaisedOnPurpose("somebody pressed the button on the landing page")
+        """Raise an unhandled error, to see it in logs, traces and the error server."""
+        raise IntentionalError("requested with POST /error")
 
     return router
 
 
 def prefers_json(accept: str) -> bool:
-    """Return whether an `Accept` header names JSON, with at least the weight of HTML."""
+    """Return whether an `Accept` header accepts JSON with at least the weight of HTML."""
     weights = {HTML: 0.0, JSON: 0.0}
     for part in accept.split(","):
         media_type, *parameters = (word.strip().lower() for word in part.split(";"))

@@ -29,12 +29,12 @@ CACHED: Final = {"/reports/delays": _REPORT, "/reports/routes": _REPORT}
 
 
 def reports_router(database: Database, *, responses: Responses) -> APIRouter:
-    """Return the routes of the delay report and of the ranking of routes."""
+    """Return the routes of the two reports."""
     router = APIRouter(prefix="/reports", tags=["reports"])
 
-    @router.get("/delays", summary="Delays by group", response_model=DelayReport, responses=problems())
+    @router.get("/delays", summary="Delay report by group", response_model=DelayReport, responses=problems())
     async def delays(request: Request, query: Annotated[DelayQuery, Query()]) -> Response:
-        """How flights kept to their schedule, by carrier, month, local hour or destination."""
+        """Return the punctuality of flights by carrier, month, local hour or destination."""
         tag_response(request, report_tag(query.origin, query.month))
         async with database.reading() as session:
             groups = await queries.delays(session, query.by, query)
@@ -50,9 +50,9 @@ def reports_router(database: Database, *, responses: Responses) -> APIRouter:
             )
         )
 
-    @router.get("/routes", summary="Routes by punctuality", response_model=RouteReport, responses=problems())
+    @router.get("/routes", summary="Rank routes by punctuality", response_model=RouteReport, responses=problems())
     async def routes(request: Request, query: Annotated[RouteQuery, Query()]) -> Response:
-        """The routes with the largest share of departures on time."""
+        """Return the routes with the largest share of on-time departures."""
         tag_response(request, report_tag(query.origin, query.month))
         async with database.reading() as session:
             ranked = await queries.ranked_routes(session, query)

@@ -1,4 +1,4 @@
-"""What the report routes take and answer."""
+"""The requests and responses of the report routes."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ from pydantic.config import JsonDict
 from service.api.parameters import AirportCode, Month, Parameters
 
 ON_TIME_MIN = 15
-"""A flight is on time if it left less than this many minutes late, as the US Department of Transportation counts."""
+"""On time is a departure delay below this, as the US Department of Transportation defines it."""
 
 MINIMUM_FLIGHTS = 30
-"""A route with fewer flights is not ranked: a share of so few says little."""
+"""A route with fewer flights is not ranked: its share would be too uncertain."""
 
 LONG_DELAY_MIN = 60
 
@@ -49,46 +49,46 @@ Grouping = Literal["carrier", "month", "hour", "destination"]
 
 
 class ReportFilters(Parameters):
-    """What the flights of a report have in common."""
+    """Filters of the flights of a report."""
 
-    origin: AirportCode | None = Field(None, description="Only flights that left from here.", examples=["JFK"])
-    month: Month | None = Field(None, description="Only flights of this month, YYYY-MM.", examples=["2013-07"])
+    origin: AirportCode | None = Field(None, description="FAA code of the departure airport.", examples=["JFK"])
+    month: Month | None = Field(None, description="Month of the scheduled departure, YYYY-MM.", examples=["2013-07"])
 
 
 class DelayQuery(ReportFilters):
     """Grouping and filters of the delay report."""
 
-    by: Grouping = Field(description="What a row of the report stands for.")
+    by: Grouping = Field(description="What to group flights by.")
 
 
 class RouteQuery(ReportFilters):
-    """Filters and length of the ranking of routes."""
+    """Filters and length of the ranking."""
 
-    limit: int = Field(20, ge=1, le=500, description="Routes in the answer.")
+    limit: int = Field(20, ge=1, le=500, description="Maximum number of routes.")
 
 
 class Punctuality(BaseModel):
-    """How a group of flights kept to its schedule. Delays are those of departures."""
+    """The punctuality of a group of flights. Delays are departure delays."""
 
-    flights: int = Field(description="Everything that was scheduled.")
+    flights: int = Field(description="Scheduled flights.")
     cancelled: int
     diverted: int
     departed: int = Field(description="Flights whose departure delay is known.")
-    on_time: int = Field(description=f"Of these, flights that left less than {ON_TIME_MIN} minutes late.")
-    long_delays: int = Field(description=f"Of these, flights that left {LONG_DELAY_MIN} minutes late or more.")
-    on_time_share: float | None = Field(description="`on_time` by `departed`; null without departures.")
-    mean_delay_min: float | None = Field(description="Mean departure delay in minutes; early departures count below 0.")
+    on_time: int = Field(description=f"Departed flights with a delay below {ON_TIME_MIN} minutes.")
+    long_delays: int = Field(description=f"Departed flights with a delay of {LONG_DELAY_MIN} minutes or more.")
+    on_time_share: float | None = Field(description="`on_time` divided by `departed`; null without departures.")
+    mean_delay_min: float | None = Field(description="Mean departure delay in minutes; early departures are negative.")
 
 
 class DelayRow(Punctuality):
     """One row of the delay report."""
 
     key: str = Field(description="Carrier code, YYYY-MM, local hour 00 to 23, or FAA code.")
-    name: str | None = Field(description="Name of the carrier or airport; null where no reference table has it.")
+    name: str | None = Field(description="Name of the carrier or airport; null if there is none.")
 
 
 class DelayReport(BaseModel):
-    """How flights kept to their schedule, by group and in total."""
+    """The punctuality of flights, by group and in total."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [DELAY_EXAMPLE]})
 
@@ -96,7 +96,7 @@ class DelayReport(BaseModel):
     origin: str | None
     month: str | None
     total: Punctuality
-    items: list[DelayRow] = Field(description="In the order of their keys.")
+    items: list[DelayRow] = Field(description="Ordered by key.")
 
 
 class RouteRow(Punctuality):
@@ -108,9 +108,9 @@ class RouteRow(Punctuality):
 
 
 class RouteReport(BaseModel):
-    """Routes by their share of departures on time, best first; more flights win a tie."""
+    """Routes by their share of on-time departures, best first; of equal routes the one with more flights first."""
 
     origin: str | None
     month: str | None
-    minimum_flights: int = Field(description="Routes with fewer flights are left out.")
+    minimum_flights: int = Field(description="Routes with fewer flights are not ranked.")
     items: list[RouteRow]

@@ -1,1 +1,1 @@
-"""The upstream weather API: a second small app with the real hourly weather and honest, adjustable latency."""
+"""A fake weather API with the real hourly readings, configurable latency and faults."""

@@ -1,4 +1,4 @@
-"""The upstream's composition: real weather, made slow, failing or silent on purpose."""
+"""The application of the weather API, whose faults are injected over HTTP."""
 
 import asyncio
 from ipaddress import ip_address
@@ -23,7 +23,7 @@ def create_upstream(
         behaviour = faults.current
         await asyncio.sleep(behaviour.latency_s(random))
         if behaviour.fails(random):
-            raise HTTPException(503, "a failure was asked for: failure_rate is above 0")
+            raise HTTPException(503, "an injected failure: failure_rate is above 0")
         reading = readings.at(origin, at)
         if reading is None:
             raise HTTPException(404, f"no reading for {origin} at {at.isoformat()}")
@@ -55,7 +55,7 @@ def create_upstream(
 
 
 def _from_loopback(request: Request) -> None:
-    """Refuse administration from another machine."""
+    """Reject administration from another machine."""
     client = request.client
     if client is None or not ip_address(client.host).is_loopback:
-        raise HTTPException(403, "the behaviour is changed from this machine only")
+        raise HTTPException(403, "administration is for loopback clients only")

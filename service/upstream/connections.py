@@ -1,4 +1,4 @@
-"""Connections that clients open to the upstream: a client that reuses its own opens few."""
+"""Counts of the connections to the upstream, which show whether clients reuse theirs."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 @dataclass
 class Connections:
-    """How many TCP connections were accepted since the start, and how many are open."""
+    """TCP connections accepted since the start, and open now."""
 
     accepted: int = 0
     open: int = 0
@@ -18,7 +18,7 @@ def counting_protocol(connections: Connections) -> type[HttpToolsProtocol]:
     """Return uvicorn's HTTP protocol that also counts into `connections`; pass it as `http=`."""
 
     class CountingProtocol(HttpToolsProtocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn has it so
             connections.accepted += 1
             connections.open += 1
             super().connection_made(transport)

@@ -1,4 +1,4 @@
-"""Every weather reading of the database, held in memory: the upstream's latency is the one it is told to have."""
+"""Every weather reading of the database, in memory, so that the configured latency is the only one."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,12 +20,12 @@ class Readings:
         return len(self._by_hour)
 
     def at(self, origin: str, moment: datetime) -> Reading | None:
-        """Return the reading of the hour that an aware moment is in, or None where the station has a gap."""
+        """Return the reading of the hour of an aware time, None where the station has a gap."""
         return self._by_hour.get((origin, hour_of(moment)))
 
 
 async def load_readings(database: Database) -> Readings:
-    """Return the database's readings; raise `NotReady`, saying how to load them, if it has none."""
+    """Return the readings of the database; raise `NotReady` if it has none."""
     await database.check()
     columns = [getattr(Weather, name) for name in Reading.model_fields]
     async with database.reading() as session:

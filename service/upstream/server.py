@@ -1,4 +1,4 @@
-"""The upstream as a process: readings from the database, a port, and a stop that does not wait for a hang."""
+"""The upstream as a server, which stops within a second even during a hang."""
 
 from random import Random
 
@@ -12,7 +12,7 @@ from service.upstream.readings import load_readings
 
 
 async def serve(database: Database, behaviour: Behaviour, *, host: str, port: int, random: Random) -> None:
-    """Serve until interrupted; raise `NotReady` when the database holds no weather."""
+    """Serve until interrupted; raise `NotReady` if the database has no weather."""
     readings = await load_readings(database)
     await database.close()
     connections = Connections()
@@ -24,7 +24,7 @@ async def serve(database: Database, behaviour: Behaviour, *, host: str, port: in
         http=counting_protocol(connections),
         access_log=False,
         proxy_headers=False,  # a forwarded address could claim to be loopback
-        timeout_keep_alive=60,  # longer than the client keeps idle connections, so that the client closes first
+        timeout_keep_alive=60,  # longer than the keep-alive of the clients, so that they close first
         timeout_graceful_shutdown=1,
     )
     await uvicorn.Server(config).serve()

@@ -1,1 +1,1 @@
-"""The weather at an airport and hour, asked of an upstream HTTP API."""
+"""Weather: hourly readings from the upstream API."""

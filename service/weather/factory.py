@@ -1,19 +1,20 @@
-"""Which client and which policy the techniques ask for."""
+"""The weather source, by the techniques `async_io`, `connection_reuse` and `timeouts`."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import httpx
 from prometheus_client import CollectorRegistry
 
 from service.settings import Settings
-from service.weather.breaker import Breaker
+from service.weather.circuit_breaker import CircuitBreaker
 from service.weather.clients import (
-    AsyncClientPerCall,
     AsyncUpstreamClient,
-    BlockingClient,
-    BlockingClientPerCall,
+    BlockingUpstreamClient,
     ClientOptions,
+    ClientPerCall,
     UpstreamClient,
 )
 from service.weather.metrics import UpstreamMetrics
@@ -21,50 +22,36 @@ from service.weather.source import DirectSource, ResiliencePolicy, ResilientSour
 
 UPSTREAM: Final = "weather"
 
-Watch = Callable[[httpx.Client | httpx.AsyncClient], None]
-
-# By `async_io` and `connection_reuse`.
-CLIENTS: Final[
-    dict[tuple[bool, bool], type[AsyncUpstreamClient | AsyncClientPerCall | BlockingClient | BlockingClientPerCall]]
-] = {
-    (True, True): AsyncUpstreamClient,
-    (True, False): AsyncClientPerCall,
-    (False, True): BlockingClient,
-    (False, False): BlockingClientPerCall,
-}
+Instrument = Callable[[httpx.Client | httpx.AsyncClient], None]
 
 
-def weather_source(settings: Settings, registry: CollectorRegistry, *, watch: Watch) -> WeatherSource:
-    """Return the source that `async_io`, `connection_reuse` and `timeouts` choose; the caller closes it.
-
-    `watch` makes every client that is made observable.
-    """
+def weather_source(settings: Settings, registry: CollectorRegistry, *, instrument: Instrument) -> WeatherSource:
+    """Return the source, which the caller closes; `instrument` is called with every new HTTP client."""
     metrics = UpstreamMetrics(registry, upstream=UPSTREAM)
-    client = _client(settings, metrics, watch)
+    source = DirectSource(_client(settings, metrics, instrument), metrics)
     if not settings.uses("timeouts"):
-        return DirectSource(client, metrics)
-    breaker = Breaker(
+        return source
+    breaker = CircuitBreaker(
         UPSTREAM,
         threshold=settings.weather_breaker_failures,
         reset_s=settings.weather_breaker_reset_s,
-        on_change=metrics.circuit,
+        on_change=metrics.set_circuit_state,
     )
     policy = ResiliencePolicy(deadline_s=settings.weather_deadline_s, stale_s=settings.weather_stale_s)
-    return ResilientSource(DirectSource(client, metrics), breaker=breaker, policy=policy, metrics=metrics)
+    return ResilientSource(source, breaker=breaker, policy=policy, metrics=metrics)
 
 
-def _client(settings: Settings, metrics: UpstreamMetrics, watch: Watch) -> UpstreamClient:
-    without_timeouts = ClientOptions(
-        base_url=settings.weather_url, max_connections=settings.weather_max_connections, watch=watch
+def _client(settings: Settings, metrics: UpstreamMetrics, instrument: Instrument) -> UpstreamClient:
+    options = ClientOptions(
+        base_url=settings.weather_url, max_connections=settings.weather_max_connections, instrument=instrument
     )
-    deadline_s = settings.weather_deadline_s
-    with_timeouts = ClientOptions(
-        base_url=without_timeouts.base_url,
-        max_connections=without_timeouts.max_connections,
-        # A connection within the machine room takes milliseconds; what is left of the deadline is for the answer.
-        timeout=httpx.Timeout(deadline_s, connect=deadline_s / 2),
-        retries=2,
-        watch=watch,
-    )
-    make = CLIENTS[settings.uses("async_io"), settings.uses("connection_reuse")]
-    return make(with_timeouts if settings.uses("timeouts") else without_timeouts, metrics)
+    if settings.uses("timeouts"):
+        options = with_timeouts(options, deadline_s=settings.weather_deadline_s)
+    client_type = AsyncUpstreamClient if settings.uses("async_io") else BlockingUpstreamClient
+    create: Callable[[], UpstreamClient] = partial(client_type, options, metrics)
+    return create() if settings.uses("connection_reuse") else ClientPerCall(create)
+
+
+def with_timeouts(options: ClientOptions, *, deadline_s: float) -> ClientOptions:
+    """Return the options with timeouts and retries that leave time for a response within the deadline."""
+    return replace(options, timeout=httpx.Timeout(deadline_s, connect=deadline_s / 2), retries=2)

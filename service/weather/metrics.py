@@ -1,4 +1,4 @@
-"""What becomes of upstream calls: how they ended, and the connections they opened."""
+"""Metrics of upstream calls: their outcomes, new connections, the circuit breaker."""
 
 from typing import Final
 
@@ -16,14 +16,14 @@ class UpstreamMetrics:
     def __init__(self, registry: CollectorRegistry, *, upstream: str) -> None:
         self._upstream = upstream
         self._requests = Counter(
-            "upstream_requests_total", "Upstream calls by how they ended.", ("upstream", "outcome"), registry=registry
+            "upstream_requests_total", "Upstream calls by outcome.", ("upstream", "outcome"), registry=registry
         )
         self._connects = Counter(
             "upstream_connects_total", "TCP connections opened to the upstream.", ("upstream",), registry=registry
         ).labels(upstream)
         self._stale = Counter(
             "upstream_stale_responses_total",
-            "Requests answered with an earlier answer because the upstream gave none.",
+            "Requests served with a stale upstream response because the upstream call failed.",
             ("upstream",),
             registry=registry,
         ).labels(upstream)
@@ -35,21 +35,22 @@ class UpstreamMetrics:
         )
         for outcome in OUTCOMES:
             self._requests.labels(upstream, outcome)
-        self.circuit("closed")
+        self.set_circuit_state("closed")
 
-    def ended(self, outcome: str) -> None:
-        """Count one call that ended with one of `OUTCOMES`."""
+    def count_request(self, outcome: str) -> None:
+        """Count one call by its outcome, one of `OUTCOMES`."""
         self._requests.labels(self._upstream, outcome).inc()
 
-    def connected(self) -> None:
-        """Count a TCP connection that was opened."""
-        self._connects.inc()
+    def count_connect(self, step: str) -> None:
+        """Count a TCP connection if this step of httpcore's trace opened one."""
+        if step == "connection.connect_tcp.complete":
+            self._connects.inc()
 
-    def answered_stale(self) -> None:
-        """Count an answer that was kept from before."""
+    def count_stale_response(self) -> None:
+        """Count a request that was served with a stale response."""
         self._stale.inc()
 
-    def circuit(self, state: str) -> None:
+    def set_circuit_state(self, state: str) -> None:
         """Set the circuit's state, one of `CIRCUIT_STATES`."""
         for name in CIRCUIT_STATES:
             self._circuit.labels(self._upstream, name).set(name == state)

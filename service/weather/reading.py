@@ -1,4 +1,4 @@
-"""One hour of weather at an airport, as the upstream publishes it and the service answers it."""
+"""One hour of weather at an airport, in the responses of the upstream and of the service."""
 
 import re
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ STATIONS = ("EWR", "JFK", "LGA")
 
 
 def _moment(value: object) -> object:
-    """Let only ISO text with a zone and a year that every zone can express pass: pydantic also reads timestamps."""
+    """Accept only ISO 8601 with a time zone, from 1900 to 2099: pydantic alone would also accept timestamps."""
     if isinstance(value, str):
         if re.fullmatch(r"(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}(:[0-9]{2}){1,2}(Z|[+-][0-9]{2}:[0-9]{2})", value):
             try:
@@ -20,16 +20,16 @@ def _moment(value: object) -> object:
             except ValueError:
                 pass
         allowed = "YYYY-MM-DDTHH:MM and a zone, such as 2013-07-04T15:00Z; in a URL a + is written %2B"
-        raise PydanticCustomError("moment", "is not a moment with a time zone", {"allowed": allowed})
+        raise PydanticCustomError("moment", "is not a time with a time zone", {"allowed": allowed})
     return value
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
-"""An ISO 8601 moment with its time zone."""
+"""An ISO 8601 time with its time zone."""
 
 
 class Reading(BaseModel):
-    """An hour of weather; null where the station reported nothing."""
+    """One hour of weather; a value is null where the station reported none."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -65,5 +65,5 @@ class Reading(BaseModel):
 
 
 def hour_of(moment: datetime) -> datetime:
-    """Return the start of the hour, UTC, that an aware moment is in."""
+    """Return the start of the hour of an aware time, in UTC."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

@@ -1,4 +1,4 @@
-"""The weather route, asked of the upstream."""
+"""The weather route, which calls the upstream."""
 
 import math
 from typing import Annotated
@@ -12,16 +12,17 @@ from service.api.parameters import Parameters
 from service.api.responses import Responses
 from service.errors import NoReading, UpstreamUnavailable
 from service.weather.reading import STATIONS, Moment, Reading, hour_of
-from service.weather.source import Answer, WeatherSource
+from service.weather.source import SourcedReading, WeatherSource
 
-StationCode = Annotated[str, Path(description="EWR, JFK or LGA.", examples=["JFK"])]
+StationCode = Annotated[str, Path(description="FAA code of the airport: EWR, JFK or LGA.", examples=["JFK"])]
 
 
 class WeatherQuery(Parameters):
-    """The moment that is asked about."""
+    """The hour of the reading."""
 
     at: Moment = Field(
-        description="A moment with its time zone; its whole hour is answered.", examples=["2013-02-08T20:00Z"]
+        description="A time with its time zone; the response is for its hour.",
+        examples=["2013-02-08T20:00Z"],
     )
 
 
@@ -31,34 +32,34 @@ def weather_router(source: WeatherSource, *, responses: Responses) -> APIRouter:
 
     @router.get(
         "/weather/{faa}",
-        summary="The weather at an airport in an hour",
+        summary="Weather at an airport in an hour",
         response_model=Reading,
         responses=problems(NoReading, UpstreamUnavailable),
     )
     async def weather(faa: StationCode, query: Annotated[WeatherQuery, Query()]) -> Response:
-        """The reading of the hour that `at` is in.
+        """Return the reading of the hour that contains `at`.
 
-        While the upstream does not answer, an earlier answer to the same question stands in where there is one. It
-        carries `Age` and a `Cache-Status` with a negative `ttl` and the reason.
+        If the upstream fails, an earlier response to the same request is served stale, if there is one, with `Age` and
+        a `Cache-Status` that has a negative `ttl` and the reason.
         """
         hour = hour_of(query.at)
-        answer = await source.at(faa, hour) if faa in STATIONS else None
-        if answer is None:
+        found = await source.at(faa, hour) if faa in STATIONS else None
+        if found is None:
             raise NoReading(faa, hour)
-        response = responses.render(answer.reading)
-        response.headers.update(_provenance(answer))
+        response = responses.render(found.reading)
+        response.headers.update(_staleness(found))
         return response
 
     return router
 
 
-def _provenance(answer: Answer) -> dict[str, str]:
-    """Return the headers that mark an answer kept from before (RFC 9211: a negative ttl is staleness)."""
-    if answer.stale_because is None:
+def _staleness(found: SourcedReading) -> dict[str, str]:
+    """Return the headers of a stale response (RFC 9211: a negative ttl is staleness)."""
+    if found.stale_reason is None:
         return {}
-    age_s = max(1, math.ceil(answer.age_s))
+    age_s = max(1, math.ceil(found.age_s))
     return {
         "Age": str(age_s),
         "Cache-Control": "no-store",
-        "Cache-Status": f'Flightdeck-Upstream; hit; ttl=-{age_s}; detail="{answer.stale_because}"',
+        "Cache-Status": f'Flightdeck-Upstream; hit; ttl=-{age_s}; detail="{found.stale_reason}"',
     }

@@ -1,4 +1,4 @@
-"""Where readings come from: the upstream as it is, or the upstream with a deadline, a breaker and a memory."""
+"""Sources of readings: the upstream itself, or the upstream with a deadline, a circuit breaker and stale responses."""
 
 import asyncio
 import time
@@ -12,49 +12,49 @@ from cachetools import TTLCache
 from pydantic import ValidationError
 
 from service.errors import UpstreamUnavailable
-from service.weather.breaker import Breaker, CircuitOpen
+from service.weather.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.weather.clients import UpstreamClient
 from service.weather.metrics import UpstreamMetrics
 from service.weather.reading import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A reading, and where it comes from."""
+class SourcedReading:
+    """A reading, and whether it is stale."""
 
     reading: Reading
     age_s: float = 0.0
-    """Seconds since the upstream gave it."""
-    stale_because: str | None = None
-    """Why the upstream's present answer is not used; None when it is."""
+    """Seconds since the upstream sent it."""
+    stale_reason: str | None = None
+    """Why the upstream call failed; None if the reading is fresh."""
 
 
 class WeatherSource(Protocol):
-    """What answers with the weather of an airport and hour."""
+    """Looks up the weather of an airport and hour."""
 
-    async def at(self, faa: str, hour: datetime) -> Answer | None:
-        """Return the weather, None where the station has none; raise `UpstreamUnavailable`."""
+    async def at(self, faa: str, hour: datetime) -> SourcedReading | None:
+        """Return the reading, None if the station has none; raise `UpstreamUnavailable`."""
         ...
 
     async def aclose(self) -> None:
-        """Close what is kept open."""
+        """Close the connections."""
         ...
 
 
 class DirectSource:
-    """The upstream as it is: its slowness and its failures are the client's."""
+    """The upstream itself: its latency and its failures reach the caller."""
 
     def __init__(self, client: UpstreamClient, metrics: UpstreamMetrics) -> None:
         self._client = client
         self._metrics = metrics
 
-    async def at(self, faa: str, hour: datetime) -> Answer | None:
-        """Return the weather, however long it takes."""
-        outcome = "timeout"  # of a call that is cancelled: its deadline passed
+    async def at(self, faa: str, hour: datetime) -> SourcedReading | None:
+        """Return the reading, however long the call takes."""
+        outcome = "timeout"  # also of a call that is cancelled at its deadline
         try:
             response = await self._client.get(f"/weather/{faa}", {"at": hour.isoformat()})
-            answer = _answer(response)
-            outcome = "success" if answer else "not_found"
+            found = _reading(response)
+            outcome = "success" if found else "not_found"
         except httpx.TimeoutException as error:
             raise UpstreamUnavailable(type(error).__name__) from error
         except httpx.HTTPError as error:
@@ -64,8 +64,8 @@ class DirectSource:
             outcome = "failed"
             raise
         finally:
-            self._metrics.ended(outcome)
-        return answer
+            self._metrics.count_request(outcome)
+        return found
 
     async def aclose(self) -> None:
         """Close the client."""
@@ -74,21 +74,21 @@ class DirectSource:
 
 @dataclass(frozen=True, kw_only=True)
 class ResiliencePolicy:
-    """How long the upstream is waited for, and how long its answers stay useful without it."""
+    """The deadline of a call, and how long its response may be served stale."""
 
     deadline_s: float
     stale_s: float
-    kept_answers: int = 10_000
+    max_stale_readings: int = 10_000
 
 
 class ResilientSource:
-    """The upstream within a deadline, left alone while it fails, replaced by its last answer where there is one."""
+    """A source with a deadline and a circuit breaker; when it fails, a stale reading is served if there is one."""
 
     def __init__(
         self,
         upstream: WeatherSource,
         *,
-        breaker: Breaker,
+        breaker: CircuitBreaker,
         policy: ResiliencePolicy,
         metrics: UpstreamMetrics,
         clock: Callable[[], float] = time.monotonic,
@@ -98,52 +98,50 @@ class ResilientSource:
         self._deadline_s = policy.deadline_s
         self._metrics = metrics
         self._clock = clock
-        self._kept: TTLCache[tuple[str, datetime], tuple[Reading, float]] = TTLCache(
-            policy.kept_answers, policy.stale_s, timer=clock
+        self._stale: TTLCache[tuple[str, datetime], tuple[Reading, float]] = TTLCache(
+            policy.max_stale_readings, policy.stale_s, timer=clock
         )
 
-    async def at(self, faa: str, hour: datetime) -> Answer | None:
-        """Return the weather within the deadline, kept from before if need be."""
+    async def at(self, faa: str, hour: datetime) -> SourcedReading | None:
+        """Return the reading within the deadline, stale if the upstream fails."""
         try:
-            answer = await self._asked(faa, hour)
+            found = await self._fresh(faa, hour)
         except UpstreamUnavailable as unavailable:
-            kept = self._kept.get((faa, hour))
-            if kept is None:
+            stale = self._stale.get((faa, hour))
+            if stale is None:
                 raise
-            self._metrics.answered_stale()
-            reading, since = kept
-            return Answer(reading=reading, age_s=self._clock() - since, stale_because=unavailable.reason)
-        if answer is not None:
-            self._kept[faa, hour] = (answer.reading, self._clock())
-        return answer
+            self._metrics.count_stale_response()
+            reading, received_at = stale
+            age_s = self._clock() - received_at
+            return SourcedReading(reading=reading, age_s=age_s, stale_reason=unavailable.reason)
+        if found is not None:
+            self._stale[faa, hour] = (found.reading, self._clock())
+        return found
 
-    async def _asked(self, faa: str, hour: datetime) -> Answer | None:
+    async def _fresh(self, faa: str, hour: datetime) -> SourcedReading | None:
         try:
             with self._breaker.attempt((UpstreamUnavailable,)):
-                return await self._in_time(faa, hour)
-        except CircuitOpen as refusal:
-            self._metrics.ended("circuit_open")
-            raise UpstreamUnavailable("circuit open", retry_after_s=refusal.retry_after_s) from refusal
-
-    async def _in_time(self, faa: str, hour: datetime) -> Answer | None:
-        try:
-            async with asyncio.timeout(self._deadline_s):
-                return await self._upstream.at(faa, hour)
-        except TimeoutError as error:
-            raise UpstreamUnavailable("deadline") from error
+                try:
+                    async with asyncio.timeout(self._deadline_s):
+                        return await self._upstream.at(faa, hour)
+                except TimeoutError as error:
+                    raise UpstreamUnavailable("deadline") from error
+        except CircuitOpen as rejection:
+            self._metrics.count_request("circuit_open")
+            raise UpstreamUnavailable("circuit open", retry_after_s=rejection.retry_after_s) from rejection
 
     async def aclose(self) -> None:
         """Close the upstream."""
         await self._upstream.aclose()
 
 
-def _answer(response: httpx.Response) -> Answer | None:
-    """Return the reading, None for a gap; raise `UpstreamUnavailable` for any other response."""
+def _reading(response: httpx.Response) -> SourcedReading | None:
+    """Return the reading, None for a 404; raise `UpstreamUnavailable` for any other response."""
     if response.status_code == 404:
         return None
     if response.status_code != 200:
         raise UpstreamUnavailable(f"status {response.status_code}")
     try:
-        return Answer(reading=Reading.model_validate_json(response.content))
+        return SourcedReading(reading=Reading.model_validate_json(response.content))
     except ValidationError as error:
-        raise UpstreamUnavailable("an answer that is not a reading") from error
+        raise UpstreamUnavailable("the response is not a reading") from error

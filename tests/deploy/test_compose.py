@@ -223,7 +223,7 @@ def test_an_error_reaches_bugsink_with_its_trace_id(stack: Stack) -> None:
 
     with api:
         found = eventually(event)
-    assert found["exception"]["values"][-1]["type"] == "RaisedOnPurpose"
+    assert found["exception"]["values"][-1]["type"] == "IntentionalError"
     assert found["environment"] == "compose"
 
 

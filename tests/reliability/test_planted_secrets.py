@@ -234,7 +234,7 @@ def test_no_secret_that_was_planted_is_found_in_anything_that_comes_out(
     assert len(errors.events) > 0
     assert "POST /error" in outputs.written["spans"]
     assert "/flights" in outputs.written["metrics"]
-    assert "RaisedOnPurpose" in outputs.written["log"]
+    assert "IntentionalError" in outputs.written["log"]
     assert outputs.found() == set()
     effort.record(
         "planted secrets",

@@ -30,12 +30,12 @@ def many_flights(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def inline(data_dir: Path) -> Iterator[Arm]:
-    """An arm that makes exports inside the request."""
+    """An arm that writes exports in the request."""
     with running_arm(arm_settings(frozenset({"timeouts", "pooling", "indexes", "compression"}), data_dir)) as arm:
         yield arm
 
 
-def ask(arm: Arm, key: str | None = None, **body: Any) -> Any:
+def create_export(arm: Arm, key: str | None = None, **body: Any) -> Any:
     """Return the response to a request for an export."""
     headers = BEARER | ({"Idempotency-Key": key} if key else {})
     return arm.client.post("/exports", json=body, headers=headers)

@@ -1,4 +1,4 @@
-"""Making a file, on each kind of database."""
+"""An attempt writes the file of its job, on every database."""
 
 import csv
 from datetime import UTC, datetime
@@ -8,9 +8,9 @@ import pytest
 
 from service.core.models import ExportJob
 from service.database import Database
-from service.exports.errors import Interrupted
+from service.exports.exporter import count
 from service.exports.jobs import Jobs
-from service.exports.rows import count
+from service.exports.lease import Interrupted
 from service.exports.schemas import ExportRequest, Format
 from service.exports.task import attempt
 from service.flights.schemas import FIELDS, FlightFilter
@@ -23,26 +23,26 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def settings_of(database_url: str, folder: Path) -> Settings:
-    return Settings(database_url=database_url, export_dir=folder)
+def settings_of(database_url: str, directory: Path) -> Settings:
+    return Settings(database_url=database_url, export_dir=directory)
 
 
-async def asked(database: Database, chosen: Format) -> ExportJob:
-    return (await Jobs(database, clock=now).ask(ExportRequest(format=chosen), owners=[OWNER], key=None)).job
+async def queued_job(database: Database, chosen: Format) -> ExportJob:
+    return (await Jobs(database, clock=now).create(ExportRequest(format=chosen), owners=[OWNER], key=None)).job
 
 
 @pytest.mark.parametrize("chosen", list(Format))
 async def test_every_flight_is_in_the_file_once_and_in_order(database_url: str, tmp_path: Path, chosen: Format) -> None:
-    folder = tmp_path / "files"
+    directory = tmp_path / "files"
     async with opened(database_url) as database:
-        job = await asked(database, chosen)
-        made = await attempt(settings_of(database_url, folder), job.id, resend_s=0)
-        found = await Jobs(database, clock=now).of({OWNER}, job.id)
+        job = await queued_job(database, chosen)
+        is_written = await attempt(settings_of(database_url, directory), job.id, resend_s=0)
+        found = await Jobs(database, clock=now).get({OWNER}, job.id)
         async with database.reading() as session:
             flights = await count(session, FlightFilter())
 
-    assert made
-    (file,) = folder.iterdir()
+    assert is_written
+    (file,) = directory.iterdir()
     assert (found.file_name, found.size_bytes, found.rows_total) == (file.name, file.stat().st_size, flights)
     if chosen is Format.CSV:
         rows = list(csv.DictReader(file.read_text().splitlines()))
@@ -52,24 +52,24 @@ async def test_every_flight_is_in_the_file_once_and_in_order(database_url: str, 
         assert len(order) == flights > 3_000
 
 
-async def test_a_second_attempt_at_a_finished_job_makes_nothing(database_url: str, tmp_path: Path) -> None:
-    folder = tmp_path / "files"
+async def test_a_second_attempt_at_a_finished_job_does_nothing(database_url: str, tmp_path: Path) -> None:
+    directory = tmp_path / "files"
     async with opened(database_url) as database:
-        job = await asked(database, Format.CSV)
-        settings = settings_of(database_url, folder)
+        job = await queued_job(database, Format.CSV)
+        settings = settings_of(database_url, directory)
         outcomes = [await attempt(settings, job.id, resend_s=0) for _ in range(2)]
 
     assert outcomes == [True, False]
-    assert len(list(folder.iterdir())) == 1
+    assert len(list(directory.iterdir())) == 1
 
 
-async def test_a_disk_that_takes_nothing_leaves_the_job_to_the_next_attempt(database_url: str, tmp_path: Path) -> None:
-    folder = tmp_path / "files"
-    folder.write_text("not a directory")
+async def test_a_disk_error_leaves_the_job_to_the_next_attempt(database_url: str, tmp_path: Path) -> None:
+    directory = tmp_path / "files"
+    directory.write_text("not a directory")
     async with opened(database_url) as database:
-        job = await asked(database, Format.CSV)
+        job = await queued_job(database, Format.CSV)
         with pytest.raises(Interrupted):
-            await attempt(settings_of(database_url, folder), job.id, resend_s=0)
-        state = (await Jobs(database, clock=now).of({OWNER}, job.id)).state
+            await attempt(settings_of(database_url, directory), job.id, resend_s=0)
+        state = (await Jobs(database, clock=now).get({OWNER}, job.id)).state
 
     assert state == "queued"

@@ -1,4 +1,4 @@
-"""Messages in a folder appear whole, under any number of readers and writers."""
+"""The filesystem transport writes atomically, with any number of readers and writers."""
 
 import os
 import threading
@@ -20,8 +20,8 @@ def connection(data_dir: Path) -> Any:
     return worker_app(arm_settings("all", data_dir)).connection()
 
 
-def test_no_reader_takes_a_part_of_a_message(tmp_path: Path) -> None:
-    taken: list[int] = []
+def test_no_reader_receives_an_incomplete_message(tmp_path: Path) -> None:
+    received: list[int] = []
     failures: list[Exception] = []
     complete = threading.Event()
 
@@ -40,10 +40,10 @@ def test_no_reader_takes_a_part_of_a_message(tmp_path: Path) -> None:
                 except Empty:
                     if was_complete:
                         return
-                except Exception as error:  # noqa: BLE001 whatever a part of a message causes
+                except Exception as error:  # noqa: BLE001 whatever an incomplete message causes
                     failures.append(error)
                 else:
-                    taken.append(message.payload["number"])
+                    received.append(message.payload["number"])
                     message.ack()
 
     threads = [threading.Thread(target=work) for work in (write, read, read)]
@@ -53,24 +53,24 @@ def test_no_reader_takes_a_part_of_a_message(tmp_path: Path) -> None:
         thread.join(60)
 
     assert failures == []
-    assert sorted(taken) == list(range(MESSAGES))
+    assert sorted(received) == list(range(MESSAGES))
 
 
-def test_nobody_finds_the_table_of_an_exchange_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_of_an_exchange_is_never_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     lock = filesystem.lock
 
-    def noted(file: Any, flags: int) -> None:
+    def recorded_lock(file: Any, flags: int) -> None:
         sizes.append(os.fstat(file.fileno()).st_size)
         lock(file, flags)
 
-    monkeypatch.setattr(filesystem, "lock", noted)
+    monkeypatch.setattr(filesystem, "lock", recorded_lock)
     for name in ("numbers", "letters"):
         with connection(tmp_path) as broker, broker.SimpleQueue(name):
             pass
 
     assert sizes
-    assert min(sizes) > 0, "whoever opened it a moment earlier would have read nothing"
+    assert min(sizes) > 0, "a reader could have found it empty"
 
 
 def test_the_broker_of_a_data_directory_is_inside_it(tmp_path: Path) -> None:

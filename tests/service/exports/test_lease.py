@@ -1,4 +1,4 @@
-"""Claims: one attempt at a time may work, and only its result counts; on SQLite and on PostgreSQL."""
+"""One attempt at a time holds the lease of a job, and only its result is accepted; on SQLite and PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,9 +8,8 @@ import pytest
 
 from service.core.models import ExportJob
 from service.database import Database
-from service.exports.errors import LeaseLost
 from service.exports.jobs import Jobs
-from service.exports.lease import Claim, ExportFile, Leases
+from service.exports.lease import Claim, ExportFile, LeaseLost, Leases
 from service.exports.schemas import ExportRequest
 from service.settings import Settings
 
@@ -51,8 +50,8 @@ def jobs(database: Database, clock: Clock) -> Jobs:
     return Jobs(database, clock=clock)
 
 
-async def asked(jobs: Jobs) -> ExportJob:
-    return (await jobs.ask(ExportRequest(carrier="UA"), owners=[OWNER], key=None)).job
+async def queued_job(jobs: Jobs) -> ExportJob:
+    return (await jobs.create(ExportRequest(carrier="UA"), owners=[OWNER], key=None)).job
 
 
 async def claimed(leases: Leases, job: ExportJob) -> Claim:
@@ -61,18 +60,18 @@ async def claimed(leases: Leases, job: ExportJob) -> Claim:
     return claim
 
 
-async def test_one_of_many_attempts_at_once_gets_the_job(jobs: Jobs, leases: Leases) -> None:
-    job = await asked(jobs)
+async def test_one_of_many_concurrent_attempts_claims_the_job(jobs: Jobs, leases: Leases) -> None:
+    job = await queued_job(jobs)
 
     claims = await asyncio.gather(*(leases.claim(job.id) for _ in range(8)))
 
     assert len([claim for claim in claims if claim is not None]) == 1
 
 
-async def test_a_claim_that_is_renewed_is_kept_and_one_that_is_not_goes_to_the_next(
+async def test_a_renewed_lease_is_kept_and_an_expired_one_can_be_claimed(
     jobs: Jobs, leases: Leases, clock: Clock
 ) -> None:
-    job = await asked(jobs)
+    job = await queued_job(jobs)
     first = await claimed(leases, job)
     for _ in range(3):
         clock.passes(9)
@@ -86,10 +85,10 @@ async def test_a_claim_that_is_renewed_is_kept_and_one_that_is_not_goes_to_the_n
         await leases.renew(first, rows_done=2, rows_total=2)
 
 
-async def test_the_result_of_an_attempt_that_lost_its_claim_does_not_count(
+async def test_the_result_of_an_attempt_that_lost_its_lease_is_rejected(
     jobs: Jobs, leases: Leases, clock: Clock
 ) -> None:
-    job = await asked(jobs)
+    job = await queued_job(jobs)
     slow = await claimed(leases, job)
     clock.passes(11)
     quick = await claimed(leases, job)
@@ -99,7 +98,7 @@ async def test_the_result_of_an_attempt_that_lost_its_claim_does_not_count(
         await leases.finish(slow, ExportFile(name="late.csv", size_bytes=1, rows=1))
     with pytest.raises(LeaseLost):
         await leases.fail(slow, "late")
-    found = await jobs.of({OWNER}, job.id)
+    found = await jobs.get({OWNER}, job.id)
     assert (found.state, found.file_name, found.expires_at) == (
         "done",
         "flights.csv",
@@ -107,16 +106,16 @@ async def test_the_result_of_an_attempt_that_lost_its_claim_does_not_count(
     )
 
 
-async def test_a_finished_job_is_not_begun_again(jobs: Jobs, leases: Leases, clock: Clock) -> None:
-    job = await asked(jobs)
+async def test_a_finished_job_cannot_be_claimed(jobs: Jobs, leases: Leases, clock: Clock) -> None:
+    job = await queued_job(jobs)
     await leases.finish(await claimed(leases, job), FILE)
     clock.passes(3600)
 
     assert await leases.claim(job.id) is None
 
 
-async def test_a_cancelled_job_takes_the_claim_away_and_is_not_begun_again(jobs: Jobs, leases: Leases) -> None:
-    job = await asked(jobs)
+async def test_cancelling_a_job_ends_its_lease_and_it_cannot_be_claimed(jobs: Jobs, leases: Leases) -> None:
+    job = await queued_job(jobs)
     claim = await claimed(leases, job)
     await jobs.cancel({OWNER}, job.id)
 
@@ -125,8 +124,8 @@ async def test_a_cancelled_job_takes_the_claim_away_and_is_not_begun_again(jobs:
     assert await leases.claim(job.id) is None
 
 
-async def test_a_job_that_was_given_back_can_be_begun_at_once(jobs: Jobs, leases: Leases) -> None:
-    job = await asked(jobs)
+async def test_a_released_job_can_be_claimed_at_once(jobs: Jobs, leases: Leases) -> None:
+    job = await queued_job(jobs)
     await leases.release(await claimed(leases, job), due_s=60)
 
     assert (await claimed(leases, job)).attempt == 2

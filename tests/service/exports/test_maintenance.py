@@ -24,8 +24,8 @@ from tests.service.exports.test_lease import OWNER, Clock
 DAY_S = 86_400
 
 
-class Outbox(ByTaskQueue):
-    """A task queue that keeps what it is given, or takes nothing."""
+class RecordingQueue(ByTaskQueue):
+    """A task queue that records the jobs, or is down."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -37,27 +37,27 @@ class Outbox(ByTaskQueue):
         self.sent.append(job.id)
 
 
-class World:
-    """Jobs of a database, their upkeep, and a clock."""
+class Scenario:
+    """The jobs of a database, their maintenance, and a clock."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
+    def __init__(self, database: Database, directory: Path) -> None:
         self.database = database
-        self.folder = folder
+        self.directory = directory
         self.clock = Clock()
-        self.outbox = Outbox()
-        self.files = ExportFiles(folder)
+        self.queue = RecordingQueue()
+        self.files = ExportFiles(directory)
         self.jobs = Jobs(database, clock=self.clock)
         self.leases = Leases(database, lease_s=10, expiry_s=DAY_S, clock=self.clock)
-        self.upkeep = ExportMaintenance(database, queue=self.outbox, files=self.files, clock=self.clock)
+        self.maintenance = ExportMaintenance(database, queue=self.queue, files=self.files, clock=self.clock)
 
-    async def asked(self) -> ExportJob:
-        return (await self.jobs.ask(ExportRequest(carrier="UA"), owners=[OWNER], key=None)).job
+    async def queued_job(self) -> ExportJob:
+        return (await self.jobs.create(ExportRequest(carrier="UA"), owners=[OWNER], key=None)).job
 
     async def state(self, job: ExportJob) -> str:
-        return (await self.jobs.of({OWNER}, job.id)).state
+        return (await self.jobs.get({OWNER}, job.id)).state
 
     async def done(self) -> tuple[ExportJob, Path]:
-        job = await self.asked()
+        job = await self.queued_job()
         claim = await self.leases.claim(job.id)
         assert claim is not None
         self.files.partial(claim).write_text("id\r\n")
@@ -67,116 +67,116 @@ class World:
 
 
 @pytest.fixture
-async def world(data_dir: Path) -> AsyncIterator[World]:
+async def scenario(data_dir: Path) -> AsyncIterator[Scenario]:
     database = Database(Settings(data_dir=data_dir))
-    yield World(database, data_dir / "exports")
+    yield Scenario(database, data_dir / "exports")
     await database.close()
 
 
-async def test_a_job_whose_message_is_lost_is_sent_again_and_not_before(world: World) -> None:
-    job = await world.asked()
-    world.clock.passes(59)
-    await world.upkeep.round()
-    assert world.outbox.sent == []
-    world.clock.passes(2)
-    await world.upkeep.round()
+async def test_a_job_whose_message_was_lost_is_sent_again_after_a_minute(scenario: Scenario) -> None:
+    job = await scenario.queued_job()
+    scenario.clock.passes(59)
+    await scenario.maintenance.run_once()
+    assert scenario.queue.sent == []
+    scenario.clock.passes(2)
+    await scenario.maintenance.run_once()
 
-    assert world.outbox.sent == [job.id]
-
-
-async def test_the_job_of_a_worker_that_died_is_sent_again_as_soon_as_its_lease_is_over(world: World) -> None:
-    job = await world.asked()
-    await world.leases.claim(job.id)
-    world.clock.passes(9)
-    await world.upkeep.round()
-    assert world.outbox.sent == []
-    world.clock.passes(2)
-    await world.upkeep.round()
-
-    assert world.outbox.sent == [job.id]
-    assert await world.state(job) == "queued"
+    assert scenario.queue.sent == [job.id]
 
 
-async def test_many_processes_send_a_job_once(world: World) -> None:
-    job = await world.asked()
-    world.clock.passes(61)
+async def test_the_job_of_a_dead_worker_is_sent_again_when_its_lease_expires(scenario: Scenario) -> None:
+    job = await scenario.queued_job()
+    await scenario.leases.claim(job.id)
+    scenario.clock.passes(9)
+    await scenario.maintenance.run_once()
+    assert scenario.queue.sent == []
+    scenario.clock.passes(2)
+    await scenario.maintenance.run_once()
 
-    await asyncio.gather(*(world.upkeep.round() for _ in range(5)))
+    assert scenario.queue.sent == [job.id]
+    assert await scenario.state(job) == "queued"
 
-    assert world.outbox.sent == [job.id]
+
+async def test_of_many_processes_one_sends_the_job_again(scenario: Scenario) -> None:
+    job = await scenario.queued_job()
+    scenario.clock.passes(61)
+
+    await asyncio.gather(*(scenario.maintenance.run_once() for _ in range(5)))
+
+    assert scenario.queue.sent == [job.id]
 
 
-async def test_a_job_that_nobody_takes_is_sent_ever_more_rarely(world: World) -> None:
-    await world.asked()
+async def test_a_job_that_no_worker_claims_is_sent_ever_more_rarely(scenario: Scenario) -> None:
+    await scenario.queued_job()
     for _ in range(DAY_S // 300):
-        world.clock.passes(300)
-        await world.upkeep.round()
+        scenario.clock.passes(300)
+        await scenario.maintenance.run_once()
 
-    assert 20 <= len(world.outbox.sent) <= 32
+    assert 20 <= len(scenario.queue.sent) <= 32
 
 
-async def test_a_broker_that_is_away_is_tried_again(world: World) -> None:
-    job = await world.asked()
-    world.outbox.is_down = True
-    world.clock.passes(61)
+async def test_a_job_that_the_broker_did_not_accept_is_sent_by_the_next_run(scenario: Scenario) -> None:
+    job = await scenario.queued_job()
+    scenario.queue.is_down = True
+    scenario.clock.passes(61)
     with pytest.raises(BrokerUnavailable):
-        await world.upkeep.round()
-    world.outbox.is_down = False
-    world.clock.passes(1)
-    await world.upkeep.round()
+        await scenario.maintenance.run_once()
+    scenario.queue.is_down = False
+    scenario.clock.passes(1)
+    await scenario.maintenance.run_once()
 
-    assert world.outbox.sent == [job.id]
-
-
-async def test_a_finished_job_is_never_sent_again(world: World) -> None:
-    await world.done()
-    world.clock.passes(3600)
-    await world.upkeep.round()
-
-    assert world.outbox.sent == []
+    assert scenario.queue.sent == [job.id]
 
 
-async def test_a_file_is_kept_until_it_expires_and_its_row_for_a_week(world: World) -> None:
-    job, file = await world.done()
-    world.clock.passes(DAY_S - 1)
-    await world.upkeep.round()
+async def test_a_finished_job_is_never_sent_again(scenario: Scenario) -> None:
+    await scenario.done()
+    scenario.clock.passes(3600)
+    await scenario.maintenance.run_once()
+
+    assert scenario.queue.sent == []
+
+
+async def test_a_file_is_kept_until_it_expires_and_its_row_for_a_week(scenario: Scenario) -> None:
+    job, file = await scenario.done()
+    scenario.clock.passes(DAY_S - 1)
+    await scenario.maintenance.run_once()
     assert file.exists()
-    world.clock.passes(2)
-    await world.upkeep.round()
+    scenario.clock.passes(2)
+    await scenario.maintenance.run_once()
     assert not file.exists()
-    assert await world.state(job) == "expired"
-    world.clock.passes(7 * DAY_S)
-    await world.upkeep.round()
+    assert await scenario.state(job) == "expired"
+    scenario.clock.passes(7 * DAY_S)
+    await scenario.maintenance.run_once()
     with pytest.raises(UnknownExport):
-        await world.state(job)
+        await scenario.state(job)
 
 
-async def test_files_of_dead_attempts_go_when_nobody_writes_to_them_any_more(world: World) -> None:
-    _, kept = await world.done()
-    dead, alive = world.folder / "a.csv.partial", world.folder / "b.csv.partial"
+async def test_files_of_dead_attempts_are_deleted_an_hour_after_their_last_write(scenario: Scenario) -> None:
+    _, kept = await scenario.done()
+    dead, alive = scenario.directory / "a.csv.partial", scenario.directory / "b.csv.partial"
     for file in (kept, dead, alive):
         file.touch()
     for file in (kept, dead):
         os.utime(file, (time.time() - 7200, time.time() - 7200))
-    await world.upkeep.round()
+    await scenario.maintenance.run_once()
 
-    assert set(world.folder.iterdir()) == {kept, alive}
+    assert set(scenario.directory.iterdir()) == {kept, alive}
 
 
-async def test_a_process_without_a_task_queue_sends_nothing_and_still_expires(world: World) -> None:
-    job, file = await world.done()
-    waiting = await world.asked()
-    world.clock.passes(DAY_S + 1)
-    await ExportMaintenance(world.database, queue=None, files=world.files, clock=world.clock).round()
+async def test_a_process_without_a_task_queue_sends_nothing_and_still_expires(scenario: Scenario) -> None:
+    job, file = await scenario.done()
+    queued = await scenario.queued_job()
+    scenario.clock.passes(DAY_S + 1)
+    await ExportMaintenance(scenario.database, queue=None, files=scenario.files, clock=scenario.clock).run_once()
 
     assert not file.exists()
-    assert await world.state(job) == "expired"
-    assert await world.state(waiting) == "queued"
+    assert await scenario.state(job) == "expired"
+    assert await scenario.state(queued) == "queued"
 
 
-async def test_a_round_without_anything_due_changes_nothing(world: World) -> None:
-    await world.asked()
-    await world.upkeep.round()
+async def test_a_run_with_nothing_due_changes_nothing(scenario: Scenario) -> None:
+    await scenario.queued_job()
+    await scenario.maintenance.run_once()
 
-    async with world.database.reading() as session:
+    async with scenario.database.reading() as session:
         assert await session.scalar(select(func.count()).select_from(ExportJob)) == 1

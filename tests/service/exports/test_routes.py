@@ -1,4 +1,4 @@
-"""Exports made inside the request: what can be asked for, by whom, and what the file holds."""
+"""Exports written in the request: their filters, their owners and the contents of their files."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ import pytest
 
 from service.flights.schemas import FIELDS
 from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
-from tests.service.exports.conftest import ask, export_of
+from tests.service.exports.conftest import create_export, export_of
 
 
 def listed(arm: Arm, query: str) -> list[dict[str, Any]]:
@@ -30,11 +30,11 @@ def file_of(arm: Arm, address: str, **headers: str) -> Any:
     return arm.client.get(f"{address}/file", headers=BEARER | headers)
 
 
-def test_a_csv_holds_the_flights_of_the_same_filter_in_the_lists_order(inline: Arm) -> None:
-    asked = ask(inline, format="csv", origin="LGA", date_from="2013-01-01", date_to="2013-02-01")
-    assert asked.status_code == 201
+def test_a_csv_file_has_the_flights_of_the_filter_by_departure(inline: Arm) -> None:
+    created = create_export(inline, format="csv", origin="LGA", date_from="2013-01-01", date_to="2013-02-01")
+    assert created.status_code == 201
     flights = listed(inline, "origin=LGA&date_from=2013-01-01&date_to=2013-02-01")
-    response = file_of(inline, asked.headers["Location"])
+    response = file_of(inline, created.headers["Location"])
     rows = list(csv.DictReader(io.StringIO(response.text)))
 
     assert len(rows) > 500, "more than a page of the list"
@@ -45,32 +45,32 @@ def test_a_csv_holds_the_flights_of_the_same_filter_in_the_lists_order(inline: A
     assert "attachment" in response.headers["Content-Disposition"]
 
 
-def test_a_parquet_holds_the_same_flights_with_types(inline: Arm, tmp_path: Path) -> None:
-    asked = ask(inline, format="parquet", carrier="B6", min_delay_min=60)
+def test_a_parquet_file_has_the_same_flights_with_types(inline: Arm, tmp_path: Path) -> None:
+    created = create_export(inline, format="parquet", carrier="B6", min_delay_min=60)
     file = tmp_path / "flights.parquet"
-    file.write_bytes(file_of(inline, asked.headers["Location"]).content)
+    file.write_bytes(file_of(inline, created.headers["Location"]).content)
     flights = listed(inline, "carrier=B6&min_delay_min=60")
     rows = pq.read_table(file).to_pylist()
 
     assert len(rows) > 20
     for row, flight in zip(rows, flights, strict=True):
-        told = row | {
+        as_listed = row | {
             "date": row["date"].isoformat(),
             "scheduled_departure": row["scheduled_departure"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        assert told == flight
+        assert as_listed == flight
 
 
 def test_an_export_without_flights_is_a_file_with_a_header_only(inline: Arm) -> None:
-    asked = ask(inline, format="csv", carrier="ZZ")
+    created = create_export(inline, format="csv", carrier="ZZ")
 
-    assert asked.json()["rows"] == 0
-    assert asked.json()["progress_percent"] == 100
-    assert file_of(inline, asked.headers["Location"]).text == ",".join(FIELDS) + "\r\n"
+    assert created.json()["rows"] == 0
+    assert created.json()["progress_percent"] == 100
+    assert file_of(inline, created.headers["Location"]).text == ",".join(FIELDS) + "\r\n"
 
 
-def test_a_part_of_the_file_can_be_asked_for_and_nothing_compresses_it(inline: Arm) -> None:
-    address = ask(inline, format="csv", origin="JFK").headers["Location"]
+def test_a_range_of_the_file_is_sent_uncompressed(inline: Arm) -> None:
+    address = create_export(inline, format="csv", origin="JFK").headers["Location"]
     whole = file_of(inline, address, **{"Accept-Encoding": "identity"})
     part = file_of(inline, address, Range="bytes=100-199", **{"Accept-Encoding": "gzip, zstd"})
     rest = file_of(inline, address, Range=f"bytes={len(whole.content) - 10}-", **{"If-Range": whole.headers["ETag"]})
@@ -85,8 +85,8 @@ def test_a_part_of_the_file_can_be_asked_for_and_nothing_compresses_it(inline: A
     assert (changed.status_code, changed.content) == (200, whole.content)
 
 
-def test_a_whole_file_may_come_compressed_and_is_the_same(inline: Arm) -> None:
-    address = ask(inline, format="csv", origin="JFK").headers["Location"]
+def test_the_whole_file_can_be_sent_compressed(inline: Arm) -> None:
+    address = create_export(inline, format="csv", origin="JFK").headers["Location"]
 
     plain = file_of(inline, address, **{"Accept-Encoding": "identity"})
     packed = file_of(inline, address, **{"Accept-Encoding": "gzip"})
@@ -96,11 +96,11 @@ def test_a_whole_file_may_come_compressed_and_is_the_same(inline: Arm) -> None:
     assert packed.headers["Cache-Control"] == "private, no-store"
 
 
-def test_the_same_idempotency_key_begins_nothing_new(inline: Arm) -> None:
-    first = ask(inline, key="mine", format="csv", carrier="UA")
-    again = ask(inline, key="mine", format="csv", carrier="UA")
-    other_body = ask(inline, key="mine", format="csv", carrier="AA")
-    other_key = ask(inline, key="yours", format="csv", carrier="UA")
+def test_a_repeated_idempotency_key_returns_the_first_export(inline: Arm) -> None:
+    first = create_export(inline, key="mine", format="csv", carrier="UA")
+    again = create_export(inline, key="mine", format="csv", carrier="UA")
+    other_body = create_export(inline, key="mine", format="csv", carrier="AA")
+    other_key = create_export(inline, key="yours", format="csv", carrier="UA")
 
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json() == first.json()
@@ -110,17 +110,17 @@ def test_the_same_idempotency_key_begins_nothing_new(inline: Arm) -> None:
     assert other_key.json()["id"] != first.json()["id"]
 
 
-def test_one_key_at_the_same_moment_makes_one_export(inline: Arm) -> None:
+def test_concurrent_requests_with_one_key_create_one_export(inline: Arm) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: ask(inline, key="at-once", format="csv", carrier="UA"), range(8)))
+        responses = list(pool.map(lambda _: create_export(inline, key="at-once", format="csv", carrier="UA"), range(8)))
 
-    assert {answer.status_code for answer in answers} <= {200, 201}
-    assert len({answer.json()["id"] for answer in answers}) == 1
-    assert [answer.status_code for answer in answers].count(201) == 1
+    assert {response.status_code for response in responses} <= {200, 201}
+    assert len({response.json()["id"] for response in responses}) == 1
+    assert [response.status_code for response in responses].count(201) == 1
 
 
 def test_a_deleted_export_has_no_file_and_says_so(inline: Arm, data_dir: Path) -> None:
-    address = ask(inline, format="csv", carrier="UA").headers["Location"]
+    address = create_export(inline, format="csv", carrier="UA").headers["Location"]
 
     assert inline.client.delete(address, headers=BEARER).status_code == 204
     assert inline.client.delete(address, headers=BEARER).status_code == 204
@@ -129,8 +129,8 @@ def test_a_deleted_export_has_no_file_and_says_so(inline: Arm, data_dir: Path) -
     assert list((data_dir / "exports").iterdir()) == []
 
 
-def test_a_file_that_somebody_removed_is_gone_not_an_error(inline: Arm, data_dir: Path) -> None:
-    address = ask(inline, format="csv", carrier="UA").headers["Location"]
+def test_a_deleted_file_is_a_410(inline: Arm, data_dir: Path) -> None:
+    address = create_export(inline, format="csv", carrier="UA").headers["Location"]
     for file in (data_dir / "exports").iterdir():
         file.unlink()
 
@@ -138,8 +138,8 @@ def test_a_file_that_somebody_removed_is_gone_not_an_error(inline: Arm, data_dir
 
 
 @pytest.mark.parametrize("path", ["", "/file"])
-def test_an_export_is_for_the_bearer_of_the_token_that_asked_for_it(inline: Arm, data_dir: Path, path: str) -> None:
-    address = ask(inline, format="csv", carrier="UA").headers["Location"] + path
+def test_an_export_is_visible_only_with_the_token_that_created_it(inline: Arm, data_dir: Path, path: str) -> None:
+    address = create_export(inline, format="csv", carrier="UA").headers["Location"] + path
 
     assert inline.client.get(address).status_code == 401
     assert inline.client.get(address, headers={"Authorization": "Bearer another"}).status_code == 401
@@ -149,8 +149,8 @@ def test_an_export_is_for_the_bearer_of_the_token_that_asked_for_it(inline: Arm,
         assert closed.client.get(address, headers=BEARER).status_code == 403
 
 
-def test_ids_can_not_be_guessed(inline: Arm) -> None:
-    ids = {ask(inline, format="csv", carrier="ZZ").json()["id"] for _ in range(5)}
+def test_ids_are_long_random_texts(inline: Arm) -> None:
+    ids = {create_export(inline, format="csv", carrier="ZZ").json()["id"] for _ in range(5)}
 
     assert len(ids) == 5
     assert all(len(one) == 24 for one in ids)
@@ -168,32 +168,32 @@ def test_ids_can_not_be_guessed(inline: Arm) -> None:
         ({"format": "csv", "status": "late"}, "status"),
     ],
 )
-def test_an_export_that_makes_no_sense_is_refused_and_begins_nothing(
+def test_an_invalid_export_is_rejected_and_writes_nothing(
     inline: Arm, data_dir: Path, body: dict[str, Any], text: str
 ) -> None:
-    refused = ask(inline, **body)
+    rejected = create_export(inline, **body)
 
-    assert refused.status_code == 422
-    assert text in refused.text
+    assert rejected.status_code == 422
+    assert text in rejected.text
     assert not (data_dir / "exports").exists()
 
 
-def test_a_body_that_is_no_json_is_refused(inline: Arm) -> None:
+def test_a_body_that_is_not_json_is_rejected(inline: Arm) -> None:
     assert inline.client.post("/exports", content=b"{", headers=BEARER).status_code == 415
     malformed = inline.client.post("/exports", content=b"{", headers=BEARER | {"Content-Type": "application/json"})
     assert malformed.status_code == 400
 
 
-def test_a_key_that_is_none_is_refused(inline: Arm) -> None:
-    assert ask(inline, key="a b", format="csv").status_code == 422
-    assert ask(inline, key="x" * 201, format="csv").status_code == 422
+def test_a_malformed_idempotency_key_is_rejected(inline: Arm) -> None:
+    assert create_export(inline, key="a b", format="csv").status_code == 422
+    assert create_export(inline, key="x" * 201, format="csv").status_code == 422
 
 
-def test_the_disk_that_is_full_is_a_503_and_the_key_is_free_again(inline: Arm, data_dir: Path) -> None:
+def test_a_disk_error_is_a_503_and_the_key_can_be_used_again(inline: Arm, data_dir: Path) -> None:
     (data_dir / "exports").write_text("a file where the directory should be")
-    refused = ask(inline, key="mine", format="csv")
+    rejected = create_export(inline, key="mine", format="csv")
     (data_dir / "exports").unlink()
 
-    assert refused.status_code == 503
-    assert int(refused.headers["Retry-After"]) >= 1
-    assert ask(inline, key="mine", format="csv").status_code == 201
+    assert rejected.status_code == 503
+    assert int(rejected.headers["Retry-After"]) >= 1
+    assert create_export(inline, key="mine", format="csv").status_code == 201

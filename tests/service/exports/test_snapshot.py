@@ -1,4 +1,4 @@
-"""An export is of one moment: what is written while it is made is in all of it or in none; on every database."""
+"""An export is a snapshot: a concurrent write is in all of it or in none of it, on every database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from service.core.models import Flight
 from service.database import Database
-from service.exports import rows
+from service.exports import exporter as exporter_module
 from service.exports.exporter import Exporter
 from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
@@ -33,7 +33,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def test_reads_of_a_snapshot_fit_together_whatever_is_written_between_them(database: Database) -> None:
+async def test_the_reads_of_a_snapshot_are_consistent_despite_writes_between_them(database: Database) -> None:
     counted = select(func.count()).where(Flight.status == "boarding")
     async with database.snapshot() as session:
         before = await session.scalar(counted)
@@ -46,14 +46,14 @@ async def test_reads_of_a_snapshot_fit_together_whatever_is_written_between_them
     assert (before, during, after) == (0, 0, 50)
 
 
-async def test_rows_that_are_written_while_an_export_reads_never_tear_it(
+async def test_an_export_is_consistent_despite_concurrent_writes(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "BATCH_ROWS", 100)  # many batches, many renewals between them
+    monkeypatch.setattr(exporter_module, "BATCH_ROWS", 100)  # many batches, with a renewal after each
     files = ExportFiles(tmp_path / "exports")
     leases = Leases(database, lease_s=60, expiry_s=60, clock=now)
     jobs = Jobs(database, clock=now)
-    maker = Exporter(database, leases=leases, files=files)
+    exporter = Exporter(database, leases=leases, files=files)
     is_over = asyncio.Event()
     rounds = 0
 
@@ -72,12 +72,12 @@ async def test_rows_that_are_written_while_an_export_reads_never_tear_it(
     writer = asyncio.create_task(write())
     found = []
     try:
-        while rounds < 2:  # noqa: ASYNC110 the writer tells no event
+        while rounds < 2:  # noqa: ASYNC110 the writer sets no event
             await asyncio.sleep(0.01)
         for _ in range(2):
-            job = (await jobs.ask(ExportRequest(format=Format.PARQUET), owners=[OWNER], key=None)).job
-            assert await maker.make(job.id, resend_s=0)
-            done = await jobs.of([OWNER], job.id)
+            job = (await jobs.create(ExportRequest(format=Format.PARQUET), owners=[OWNER], key=None)).job
+            assert await exporter.run(job.id, resend_s=0)
+            done = await jobs.get([OWNER], job.id)
             table = await asyncio.to_thread(pq.read_table, files.path(str(done.file_name)))
             found.append((done.rows_total, table))
     finally:

@@ -1,4 +1,4 @@
-"""An export is one story: the trace goes on in the worker, also when the job is sent again, and its times are told."""
+"""The trace of an export continues in the worker, also when the job is sent again; its wait is measured."""
 
 import json
 from datetime import UTC, datetime
@@ -17,12 +17,12 @@ from tests.servers.arm import arm_settings, running_arm
 from tests.servers.executable import free_port
 from tests.servers.export_worker import running_worker
 from tests.servers.otlp import collecting
-from tests.service.exports.conftest import ask, is_done, wait_until
+from tests.service.exports.conftest import create_export, is_done, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def test_the_workers_span_belongs_to_the_trace_of_the_request_and_its_metrics_tell_the_wait(
+def test_the_span_of_the_worker_is_in_the_trace_of_the_request_and_the_wait_is_measured(
     data_dir: Path, tmp_path: Path
 ) -> None:
     with (
@@ -38,13 +38,13 @@ def test_the_workers_span_belongs_to_the_trace_of_the_request_and_its_metrics_te
             OBSERVABILITY_METRICS_TARGETS_DIR=str(tmp_path / "targets"),
         ),
     ):
-        asked = ask(arm, format="csv", carrier="UA")
-        wait_until(arm, asked.headers["Location"], is_done)
+        created = create_export(arm, format="csv", carrier="UA")
+        wait_until(arm, created.headers["Location"], is_done)
         (run,) = collector.wait_for("run/flightdeck.export", seconds=30)
         metrics = worker_metrics(tmp_path / "targets")
         published = arm.registry.get_sample_value("tasks_published_total", {"task": "flightdeck.export"})
 
-    assert run.trace_id == asked.headers["X-Trace-Id"]
+    assert run.trace_id == created.headers["X-Trace-Id"]
     assert published == 1
     assert 'task_queue_wait_seconds_count{task="flightdeck.export"} 1.0' in metrics
     assert 'task_run_seconds_count{task="flightdeck.export"} 1.0' in metrics
@@ -76,7 +76,7 @@ async def test_a_job_that_is_sent_again_stays_in_the_trace_of_its_request(tmp_pa
     job = ExportJob(id="a-job", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01", created_at=datetime.now(UTC))
     instrument_celery()
     try:
-        await ByTaskQueue(producer_app(arm_settings("all", tmp_path))).deliver_again(job)
+        await ByTaskQueue(producer_app(arm_settings("all", tmp_path))).redeliver(job)
     finally:
         uninstrument_celery()
     (message,) = (tmp_path / "broker" / "messages").iterdir()
@@ -87,18 +87,18 @@ async def test_a_job_that_is_sent_again_stays_in_the_trace_of_its_request(tmp_pa
 
 
 @pytest.mark.parametrize("fault", ["the disk", "the database"])
-def test_what_passes_is_waited_out_by_retries(data_dir: Path, tmp_path: Path, fault: str) -> None:
+def test_an_export_is_retried_until_a_transient_failure_ends(data_dir: Path, tmp_path: Path, fault: str) -> None:
     obstacle = data_dir / ("exports" if fault == "the disk" else "flightdeck.db")
     hidden = tmp_path / "hidden"
     settings = arm_settings("all", data_dir, export_lease_s=2)
     with running_arm(settings) as arm, running_worker(data_dir, log=tmp_path / "worker.log", EXPORT_LEASE_S="2"):
         if fault == "the disk":
             obstacle.write_text("a file where the directory should be")
-            address = ask(arm, format="csv", carrier="UA").headers["Location"]
+            address = create_export(arm, format="csv", carrier="UA").headers["Location"]
             wait_until(arm, address, lambda export: export["attempts"] >= 2)
             obstacle.unlink()
         else:
-            address = ask(arm, format="csv", carrier="UA").headers["Location"]
+            address = create_export(arm, format="csv", carrier="UA").headers["Location"]
             obstacle.rename(hidden)
             sleep(1)
             hidden.rename(obstacle)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.itineraries.connection import ACROSS_TOWN_MIN, SAME_AIRPORT_MIN
+from service.itineraries.leg import ACROSS_TOWN_MIN, SAME_AIRPORT_MIN
 from service.techniques import NAMES
 from tests.servers.arm import Arm, arm_settings, running_arm
 

@@ -3,8 +3,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.itineraries.connection import ACROSS_TOWN_MIN, SAME_AIRPORT_MIN, onward
-from service.itineraries.leg import Leg
+from service.itineraries.leg import ACROSS_TOWN_MIN, SAME_AIRPORT_MIN, Leg, onward
 from service.itineraries.search import Itinerary, Journey, best_itineraries
 
 seeds = st.integers(0, 2**32)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.itineraries.leg import Leg
-from service.itineraries.timetable import LONGEST_IDLE_MIN, TURNAROUND_MIN, ScheduledFlight, timetable
+from service.itineraries.timetable import MAX_IDLE_MIN, TURNAROUND_MIN, ScheduledFlight, timetable
 
 MORNING = datetime(2013, 7, 10, 12, 0, tzinfo=UTC)  # 8:00 in New York
 ZONES = {"BOS": "America/New_York", "DEN": "America/Denver"}
@@ -41,7 +41,7 @@ def test_an_aircraft_that_leaves_again_soon_came_straight_back() -> None:
 
 def test_the_shortest_and_the_longest_stay_that_make_a_return_are_exact() -> None:
     shortest = 60 + TURNAROUND_MIN + 60 + TURNAROUND_MIN
-    longest = shortest + LONGEST_IDLE_MIN
+    longest = shortest + MAX_IDLE_MIN
 
     for leaves_again, count in ((shortest - 1, 0), (shortest, 1), (longest, 1), (longest + 1, 0)):
         assert len(returns(flight(1, 0, "09:00"), flight(2, leaves_again, "18:00"))) == count

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from service.core.models import Airport, Flight
-from service.itineraries.zones import DAY_MIN, ZONES_NOT_LISTED, local_day_start, local_time, next_wall_clock
+from service.itineraries.zones import DAY_MIN, UNLISTED_ZONES, local_day_start, local_time, next_wall_clock
 
 ZONES = ("America/New_York", "America/Phoenix", "Pacific/Honolulu", "America/Anchorage", "America/Puerto_Rico")
 JANUARY = int(datetime(2013, 1, 1, tzinfo=UTC).timestamp()) // 60
@@ -47,7 +47,7 @@ def test_a_local_day_begins_at_local_midnight_and_may_have_23_hours() -> None:
     assert end - begin == 23 * 60
 
 
-@pytest.mark.parametrize("faa", sorted(ZONES_NOT_LISTED))
+@pytest.mark.parametrize("faa", sorted(UNLISTED_ZONES))
 def test_the_zones_that_the_airport_table_lacks_fit_the_times_of_the_flights(few_flights: Path, faa: str) -> None:
     engine = create_engine(f"sqlite:///{few_flights / 'flightdeck.db'}")
     with Session(engine) as session:
@@ -65,7 +65,7 @@ def test_the_zones_that_the_airport_table_lacks_fit_the_times_of_the_flights(few
         assert air_time is not None
         assert arrival_clock is not None
         left = int(scheduled.timestamp()) // 60 + delay
-        on_the_ground.append(next_wall_clock(ZONES_NOT_LISTED[faa], left, arrival_clock) - left - air_time)
+        on_the_ground.append(next_wall_clock(UNLISTED_ZONES[faa], left, arrival_clock) - left - air_time)
 
     assert flights
     assert 10 < median(on_the_ground) < 40, "what is left of the trip is taxiing; an hour more or less would show"

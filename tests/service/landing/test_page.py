@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import compile_path
 
-from service.landing.contents import HEADERS, TRIES, places
+from service.landing.contents import EXAMPLES, HEADERS, links
 from service.landing.routes import prefers_json
 from service.settings import Settings
 from service.techniques import CATALOGUE, NAMES
@@ -24,7 +24,7 @@ def arm(few_flights: Path) -> Iterator[Arm]:
         arm="nearly-all",
         grafana_url="http://grafana.test/",
         alerts_url="http://alerts.test/",
-        weather_url="http://127.0.0.1:9",  # nobody serves there: the discard port
+        weather_url="http://127.0.0.1:9",  # nothing listens on the discard port
     )
     with running_arm(settings) as running:
         yield running
@@ -36,7 +36,7 @@ def page(arm: Arm) -> str:
     return response.text
 
 
-def test_the_page_tells_which_arm_this_is_and_what_is_on(arm: Arm) -> None:
+def test_the_page_shows_the_arm_and_its_techniques(arm: Arm) -> None:
     text = page(arm)
 
     assert "<title>nearly-all · Flightdeck</title>" in text
@@ -49,16 +49,16 @@ def test_the_page_tells_which_arm_this_is_and_what_is_on(arm: Arm) -> None:
         assert technique.title in text
 
 
-def test_every_request_that_the_page_suggests_does_what_it_says(arm: Arm) -> None:
+def test_every_example_request_has_the_described_response(arm: Arm) -> None:
     text = page(arm)
-    for one in TRIES:
+    for one in EXAMPLES:
         assert f'href="{one.path.replace("&", "&amp;")}"' in text
-        wanted = 422 if "refused" in one.what else 503 if "upstream" in one.what else 200
+        wanted = 422 if "rejected" in one.description else 503 if "upstream" in one.description else 200
         assert arm.client.get(one.path).status_code == wanted, one.path
 
 
-def test_every_route_that_reads_can_be_reached_from_the_page(arm: Arm) -> None:
-    links = set(re.findall(r'href="(/[^"?]*)', page(arm)))
+def test_every_get_route_is_linked_from_the_page(arm: Arm) -> None:
+    hrefs = set(re.findall(r'href="(/[^"?]*)', page(arm)))
 
     paths = [
         str(context.path)
@@ -67,18 +67,18 @@ def test_every_route_that_reads_can_be_reached_from_the_page(arm: Arm) -> None:
     ]
     assert len(paths) > 10
     for path in paths:
-        if path not in {"/", "/livez"} and not path.startswith("/exports/"):  # an export is first asked for
-            assert any(compile_path(path)[0].match(link) for link in links), path
+        if path not in {"/", "/livez"} and not path.startswith("/exports/"):  # an export is first created
+            assert any(compile_path(path)[0].match(link) for link in hrefs), path
 
 
-def test_every_header_that_the_page_explains_is_sent_by_an_arm_that_says_so(arm: Arm) -> None:
-    response = arm.client.get(TRIES[0].path)
+def test_every_header_of_the_page_is_sent_if_its_technique_is_on(arm: Arm) -> None:
+    response = arm.client.get(EXAMPLES[0].path)
 
     for header in HEADERS:
         assert (header.name in response.headers) is (header.technique not in {"compression", "pooling"}), header
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_may_run_only_its_own_script(arm: Arm) -> None:
+def test_the_page_loads_nothing_external_and_allows_only_its_own_script(arm: Arm) -> None:
     text = page(arm)
     policy = arm.client.get("/").headers["Content-Security-Policy"]
 
@@ -101,13 +101,13 @@ def test_the_page_links_to_what_is_configured(arm: Arm) -> None:
         assert arm.client.get(address).status_code == 200
 
 
-def test_programs_get_the_same_as_json(arm: Arm) -> None:
+def test_the_page_is_also_available_as_json(arm: Arm) -> None:
     response = arm.client.get("/", headers={"Accept": "application/json"})
 
-    answer = response.json()
-    assert answer["arm"] == "nearly-all"
-    assert answer["techniques"] == {name: name not in {"compression", "pooling"} for name in NAMES}
-    assert answer["places"]["Grafana"] == "http://grafana.test/"
+    content = response.json()
+    assert content["arm"] == "nearly-all"
+    assert content["techniques"] == {name: name not in {"compression", "pooling"} for name in NAMES}
+    assert content["places"]["Grafana"] == "http://grafana.test/"
     assert "Accept" in response.headers["Vary"]
 
 
@@ -126,11 +126,11 @@ def test_programs_get_the_same_as_json(arm: Arm) -> None:
         (";;,,", False),
     ],
 )
-def test_json_is_for_those_who_ask_for_it(accept: str, is_json: bool) -> None:
+def test_the_accept_header_chooses_between_html_and_json(accept: str, is_json: bool) -> None:
     assert prefers_json(accept) is is_json
 
 
-def test_a_long_arm_name_and_markup_in_it_do_no_harm(few_flights: Path) -> None:
+def test_a_long_arm_name_is_shown_as_text(few_flights: Path) -> None:
     with running_arm(arm_settings({"pooling", "compression", "indexes"}, few_flights)) as arm:
         text = page(arm)
 
@@ -138,7 +138,7 @@ def test_a_long_arm_name_and_markup_in_it_do_no_harm(few_flights: Path) -> None:
 
 
 @pytest.mark.parametrize(("prometheus_url", "named"), [("", {"Metrics"}), ("http://prometheus.test", {"Prometheus"})])
-def test_metrics_are_linked_where_no_prometheus_is(prometheus_url: str, named: set[str]) -> None:
+def test_metrics_are_linked_unless_prometheus_is(prometheus_url: str, named: set[str]) -> None:
     settings = Settings(prometheus_url=prometheus_url)
-    found = {place.name for place in places(settings, metrics_url="http://127.0.0.1:9464/metrics")}
+    found = {link.name for link in links(settings, metrics_url="http://127.0.0.1:9464/metrics")}
     assert found & {"Metrics", "Prometheus"} == named

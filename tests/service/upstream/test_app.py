@@ -40,7 +40,7 @@ def base_url(connections: Connections) -> Iterator[str]:
         yield url
 
 
-def test_any_moment_of_an_hour_gets_the_reading_of_the_hour_in_any_zone(base_url: str) -> None:
+def test_any_time_of_an_hour_in_any_zone_returns_the_reading_of_the_hour(base_url: str) -> None:
     for at in ("2013-02-08T20:00Z", "2013-02-08T20:59:59Z", "2013-02-08T15:30-05:00", "2013-02-09T02:00+05:30"):
         response = httpx.get(f"{base_url}/weather/JFK", params={"at": at})
 
@@ -56,11 +56,11 @@ def test_a_gap_in_the_readings_is_not_found(base_url: str) -> None:
 @pytest.mark.parametrize(
     "at", ["yesterday", "2013-02-08T20:00", "1360353600", "0001-01-01T00:00+14:00", "2013-02-30T20:00Z"]
 )
-def test_a_moment_that_is_not_one_is_refused(base_url: str, at: str) -> None:
+def test_a_malformed_time_is_rejected(base_url: str, at: str) -> None:
     assert httpx.get(f"{base_url}/weather/JFK", params={"at": at}).status_code == 422
 
 
-def test_failures_and_a_hang_can_be_turned_on_and_off_while_it_runs(base_url: str) -> None:
+def test_failures_and_a_hang_can_be_injected_and_ended_while_it_runs(base_url: str) -> None:
     weather = f"{base_url}/weather/JFK?at=2013-02-08T20:00Z"
     behaviour = f"{base_url}/admin/behaviour"
 
@@ -75,22 +75,22 @@ def test_failures_and_a_hang_can_be_turned_on_and_off_while_it_runs(base_url: st
     assert httpx.get(weather).status_code == 200
 
 
-def test_a_behaviour_that_makes_no_sense_changes_nothing(base_url: str) -> None:
+def test_an_invalid_behaviour_is_rejected_and_changes_nothing(base_url: str) -> None:
     for behaviour in ({"failure_rate": 2}, {"hang_s": -1}, {"median_ms": 10, "p99_ms": 1}, {"fail": True}):
         assert httpx.put(f"{base_url}/admin/behaviour", json=behaviour).status_code == 422
     assert httpx.get(f"{base_url}/admin/behaviour").json() == QUICK.model_dump()
 
 
-async def test_another_machine_may_not_change_the_behaviour() -> None:
+async def test_administration_is_for_loopback_clients_only() -> None:
     app = create_upstream(Readings([BLIZZARD]), FaultController(QUICK), connections=Connections(), random=Random(1))
-    elsewhere = httpx.ASGITransport(app, client=("192.0.2.7", 1000))
-    async with httpx.AsyncClient(transport=elsewhere, base_url="http://upstream") as client:
+    remote = httpx.ASGITransport(app, client=("192.0.2.7", 1000))
+    async with httpx.AsyncClient(transport=remote, base_url="http://upstream") as client:
         assert (await client.put("/admin/behaviour", json={"hang_s": 60})).status_code == 403
         assert (await client.get("/admin/connections")).status_code == 403
         assert (await client.get("/weather/JFK?at=2013-02-08T20:00Z")).status_code == 200
 
 
-def test_a_client_that_keeps_its_connection_is_accepted_once(base_url: str, connections: Connections) -> None:
+def test_a_reused_connection_is_counted_once(base_url: str, connections: Connections) -> None:
     with httpx.Client(base_url=base_url) as client:
         for _ in range(5):
             client.get("/livez")

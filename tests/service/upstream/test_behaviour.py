@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from service.upstream.behaviour import Behaviour
 
 
-def test_latencies_have_the_median_and_the_99th_percentile_that_were_asked_for() -> None:
+def test_latencies_have_the_median_and_the_99th_percentile_of_the_behaviour() -> None:
     behaviour = Behaviour(median_ms=20, p99_ms=100)
     random = Random(7)
 
@@ -29,17 +29,17 @@ def test_a_median_of_zero_is_no_latency_at_all() -> None:
     assert Behaviour(median_ms=0, p99_ms=0).latency_s(Random(1)) == 0
 
 
-def test_a_hang_comes_before_every_answer() -> None:
+def test_a_hang_comes_before_every_response() -> None:
     assert Behaviour(hang_s=60).latency_s(Random(1)) > 60
 
 
-def test_the_share_of_failures_is_the_one_that_was_asked_for() -> None:
+def test_the_share_of_failures_is_the_failure_rate() -> None:
     random = Random(3)
     behaviour = Behaviour(failure_rate=0.2)
 
     assert sum(behaviour.fails(random) for _ in range(20_000)) == pytest.approx(4000, rel=0.05)
 
 
-def test_a_99th_percentile_below_the_median_is_refused() -> None:
+def test_a_99th_percentile_below_the_median_is_rejected() -> None:
     with pytest.raises(ValidationError, match="p99_ms 5 is below median_ms 10"):
         Behaviour(median_ms=10, p99_ms=5)

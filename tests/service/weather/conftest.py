@@ -22,7 +22,7 @@ class Upstream:
     faults: FaultController
     connections: Connections
     traces: list[str]
-    """The trace id of each weather request, as its headers told it."""
+    """The trace id of each weather request, from its `traceparent`."""
 
 
 def reading(origin: str = "JFK", hour: int = 20) -> Reading:
@@ -60,7 +60,7 @@ def running_upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def upstream(running_upstream: Upstream) -> Upstream:
-    """Return a real upstream that answers at once until a test injects a fault."""
+    """A real upstream without latency, until the test injects a fault."""
     running_upstream.faults.set(running_upstream.faults.initial)
     running_upstream.connections.accepted = 0
     return running_upstream

@@ -16,12 +16,12 @@ from tests.servers.asgi import serving
 from tests.service.weather.conftest import Upstream, reading
 
 STORM = "/weather/JFK?at=2013-02-08T20:17Z"
-SILENT = Behaviour(hang_s=60)
+HANGING = Behaviour(hang_s=60)
 
 
 @contextmanager
 def service(upstream: Upstream, techniques: frozenset[str] = frozenset(NAMES)) -> Iterator[httpx.Client]:
-    """Yield a client of the service on a real server; it has no database, and the weather needs none."""
+    """Yield a client of the service on a real server, without a database, which the weather does not use."""
     settings = Settings(
         techniques=techniques,
         data_dir=Path("missing"),
@@ -34,7 +34,7 @@ def service(upstream: Upstream, techniques: frozenset[str] = frozenset(NAMES)) -
         yield client
 
 
-def test_the_weather_of_the_whole_hour_is_answered(upstream: Upstream) -> None:
+def test_a_time_within_an_hour_returns_the_reading_of_the_hour(upstream: Upstream) -> None:
     with service(upstream) as client:
         response = client.get(STORM)
 
@@ -43,10 +43,10 @@ def test_the_weather_of_the_whole_hour_is_answered(upstream: Upstream) -> None:
     assert "Age" not in response.headers
 
 
-def test_a_stale_answer_is_the_same_body_and_marked(upstream: Upstream) -> None:
+def test_a_stale_response_has_the_same_body_and_its_age(upstream: Upstream) -> None:
     with service(upstream) as client:
         fresh = client.get(STORM)
-        upstream.faults.set(SILENT)
+        upstream.faults.set(HANGING)
         stale = client.get(STORM)
 
     assert stale.status_code == 200
@@ -57,8 +57,8 @@ def test_a_stale_answer_is_the_same_body_and_marked(upstream: Upstream) -> None:
     assert stale.headers["Cache-Control"] == "no-store"
 
 
-def test_without_an_earlier_answer_the_client_is_told_when_to_try_again(upstream: Upstream) -> None:
-    upstream.faults.set(SILENT)
+def test_without_a_stale_response_the_client_gets_a_503_with_retry_after(upstream: Upstream) -> None:
+    upstream.faults.set(HANGING)
     with service(upstream) as client:
         response = client.get(STORM)
 
@@ -80,7 +80,7 @@ def test_without_an_earlier_answer_the_client_is_told_when_to_try_again(upstream
         ("/weather/JFK?at=2014-02-08T20:00Z", 404, "2013"),
     ],
 )
-def test_a_request_that_can_not_be_answered_says_what_can(
+def test_an_invalid_request_gets_a_problem_that_says_what_is_allowed(
     upstream: Upstream, path: str, status: int, text: str
 ) -> None:
     with service(upstream) as client:
@@ -91,21 +91,21 @@ def test_a_request_that_can_not_be_answered_says_what_can(
 
 
 def slowest_during_a_hang(upstream: Upstream, techniques: frozenset[str]) -> float:
-    """Return the 99th percentile, in seconds, of another route while weather requests wait for a silent upstream."""
+    """Return the 99th percentile, in seconds, of another route while weather requests wait for a hanging upstream."""
     upstream.faults.set(upstream.faults.initial)
     with service(upstream, techniques) as client:
         client.get("/livez")
-        upstream.faults.set(SILENT)
+        upstream.faults.set(HANGING)
         stop = threading.Event()
 
-        def ask_for_weather() -> None:
+        def request_weather() -> None:
             with httpx.Client(base_url=client.base_url, timeout=30) as own:
                 while not stop.is_set():
                     own.get(STORM)
 
-        askers = [threading.Thread(target=ask_for_weather, daemon=True) for _ in range(8)]
-        for asker in askers:
-            asker.start()
+        clients = [threading.Thread(target=request_weather, daemon=True) for _ in range(8)]
+        for thread in clients:
+            thread.start()
         latencies = []
         until = time.perf_counter() + 1.5
         while time.perf_counter() < until:
@@ -114,24 +114,25 @@ def slowest_during_a_hang(upstream: Upstream, techniques: frozenset[str]) -> flo
             latencies.append(time.perf_counter() - started)
             time.sleep(0.002)
         stop.set()
-        for asker in askers:
-            asker.join(timeout=10)
+        for thread in clients:
+            thread.join(timeout=10)
     return sorted(latencies)[int(len(latencies) * 0.99)]
 
 
-def test_a_silent_upstream_does_not_slow_other_routes(upstream: Upstream) -> None:
+def test_a_hanging_upstream_does_not_slow_other_routes(upstream: Upstream) -> None:
     # A busy machine spoils a window now and then; a blocked event loop would spoil all of them.
     windows = (slowest_during_a_hang(upstream, frozenset(NAMES)) for _ in range(4))
 
     assert any(slowest < 0.1 for slowest in windows)
 
 
-def test_a_blocking_client_makes_every_route_wait_for_a_silent_upstream(upstream: Upstream) -> None:
+def test_with_a_blocking_client_every_route_waits_for_a_hanging_upstream(upstream: Upstream) -> None:
     assert slowest_during_a_hang(upstream, frozenset(NAMES) - {"async_io"}) > 0.25
 
 
-def test_a_call_is_timed_and_carries_the_trace_to_the_upstream(upstream: Upstream) -> None:
-    with service(upstream) as client:
+@pytest.mark.parametrize("techniques", [frozenset(NAMES), frozenset[str]()], ids=["async", "blocking, per call"])
+def test_a_call_is_timed_and_propagates_the_trace(upstream: Upstream, techniques: frozenset[str]) -> None:
+    with service(upstream, techniques) as client:
         response = client.get(STORM)
 
     assert "upstream;dur=" in response.headers["Server-Timing"]

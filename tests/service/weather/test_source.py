@@ -12,14 +12,14 @@ from service.errors import UpstreamUnavailable
 from service.settings import Settings
 from service.upstream.behaviour import Behaviour
 from service.weather.factory import weather_source
-from service.weather.source import Answer, WeatherSource
+from service.weather.source import SourcedReading, WeatherSource
 from tests.servers.executable import free_port
 from tests.service.weather.conftest import Upstream, reading
 
 HOUR = datetime(2013, 2, 8, 20, tzinfo=UTC)
 NEVER = HOUR.replace(year=2014)
 QUICK = Behaviour(median_ms=0, p99_ms=0)
-SILENT = Behaviour(hang_s=60)
+HANGING = Behaviour(hang_s=60)
 FAILING = Behaviour(median_ms=0, p99_ms=0, failure_rate=1)
 ALL = ("async_io", "connection_reuse", "timeouts")
 VARIANTS = [frozenset(name for bit, name in enumerate(ALL) if number >> bit & 1) for number in range(8)]
@@ -34,7 +34,7 @@ def registry() -> CollectorRegistry:
 
 @pytest.fixture
 def opened(registry: CollectorRegistry) -> Open:
-    """Return what opens a source with some techniques and settings, and closes it."""
+    """Return a context manager of a source with these techniques and settings."""
 
     @asynccontextmanager
     async def opened(
@@ -42,7 +42,7 @@ def opened(registry: CollectorRegistry) -> Open:
     ) -> AsyncIterator[WeatherSource]:
         chosen = {"weather_deadline_s": 0.3, "weather_breaker_failures": 1000, **settings}
         source = weather_source(
-            Settings(techniques=techniques, weather_url=url, **chosen), registry, watch=lambda _: None
+            Settings(techniques=techniques, weather_url=url, **chosen), registry, instrument=lambda _: None
         )
         try:
             yield source
@@ -52,7 +52,7 @@ def opened(registry: CollectorRegistry) -> Open:
     return opened
 
 
-async def seconds_to_fail(call: Coroutine[Any, Any, Answer | None]) -> float:
+async def seconds_to_fail(call: Coroutine[Any, Any, SourcedReading | None]) -> float:
     started = perf_counter()
     with pytest.raises(UpstreamUnavailable):
         await call
@@ -60,17 +60,17 @@ async def seconds_to_fail(call: Coroutine[Any, Any, Answer | None]) -> float:
 
 
 @pytest.mark.parametrize("techniques", VARIANTS, ids=lambda techniques: "+".join(sorted(techniques)) or "none")
-async def test_every_combination_of_techniques_gives_the_same_answers(
+async def test_every_combination_of_techniques_returns_the_same_readings(
     upstream: Upstream, opened: Open, registry: CollectorRegistry, techniques: frozenset[str]
 ) -> None:
     async with opened(upstream.url, techniques) as source:
-        answer = await source.at("JFK", HOUR)
+        found = await source.at("JFK", HOUR)
         gap = await source.at("JFK", NEVER)
         upstream.faults.set(FAILING)
         with pytest.raises(UpstreamUnavailable, match="status 503"):
             await source.at("LGA", HOUR)
 
-    assert answer == Answer(reading=reading("JFK", 20))
+    assert found == SourcedReading(reading=reading("JFK", 20))
     assert gap is None
     for outcome in ("success", "not_found", "failed"):
         assert registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": outcome}) == 1
@@ -97,34 +97,34 @@ async def test_concurrent_calls_share_at_most_the_allowed_connections(upstream: 
     assert upstream.connections.accepted <= 4
 
 
-async def test_a_silent_upstream_is_given_up_at_the_deadline(upstream: Upstream, opened: Open) -> None:
-    upstream.faults.set(SILENT)
+async def test_a_hanging_upstream_fails_at_the_deadline(upstream: Upstream, opened: Open) -> None:
+    upstream.faults.set(HANGING)
     async with opened(upstream.url) as source:
         assert await seconds_to_fail(source.at("JFK", HOUR)) == pytest.approx(0.3, abs=0.15)
 
 
-async def test_a_silent_upstream_is_not_asked_again_for_the_same_request(upstream: Upstream, opened: Open) -> None:
-    upstream.faults.set(SILENT)
+async def test_a_call_to_a_hanging_upstream_is_not_retried(upstream: Upstream, opened: Open) -> None:
+    upstream.faults.set(HANGING)
     async with opened(upstream.url) as source:
         await seconds_to_fail(source.at("JFK", HOUR))
 
     assert upstream.connections.accepted == 1
 
 
-async def test_without_timeouts_a_silent_upstream_is_waited_for(upstream: Upstream, opened: Open) -> None:
-    upstream.faults.set(SILENT)
+async def test_without_timeouts_a_call_waits_for_a_hanging_upstream(upstream: Upstream, opened: Open) -> None:
+    upstream.faults.set(HANGING)
     async with opened(upstream.url, frozenset({"async_io", "connection_reuse"})) as source:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(source.at("JFK", HOUR), timeout=1)
 
 
-async def test_a_refused_call_is_sent_again_until_the_upstream_answers(upstream: Upstream, opened: Open) -> None:
+async def test_a_call_that_gets_a_503_is_retried(upstream: Upstream, opened: Open) -> None:
     upstream.faults.set(Behaviour(median_ms=0, p99_ms=0, failure_rate=0.4))
     async with opened(upstream.url, weather_deadline_s=5) as source:
         outcomes = await asyncio.gather(*(source.at("JFK", HOUR) for _ in range(200)), return_exceptions=True)
 
     failed = sum(isinstance(outcome, UpstreamUnavailable) for outcome in outcomes)
-    assert failed < 30, "three tries at 40 % leave about 6 % failures"
+    assert failed < 30, "three attempts at 40 % leave about 6 % failures"
 
 
 async def test_an_upstream_that_is_down_fails_quickly(opened: Open) -> None:
@@ -133,16 +133,16 @@ async def test_an_upstream_that_is_down_fails_quickly(opened: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trouble", "deadline_s", "reason"),
-    [(SILENT, 0.3, "deadline"), (FAILING, 5, "status 503")],
-    ids=["silent", "failing"],
+    ("fault", "deadline_s", "reason"),
+    [(HANGING, 0.3, "deadline"), (FAILING, 5, "status 503")],
+    ids=["hanging", "failing"],
 )
-async def test_an_earlier_answer_stands_in_and_says_so(
-    upstream: Upstream, opened: Open, registry: CollectorRegistry, trouble: Behaviour, deadline_s: float, reason: str
+async def test_an_earlier_reading_is_served_stale_with_the_reason(
+    upstream: Upstream, opened: Open, registry: CollectorRegistry, fault: Behaviour, deadline_s: float, reason: str
 ) -> None:
     async with opened(upstream.url, weather_deadline_s=deadline_s) as source:
         fresh = await source.at("JFK", HOUR)
-        upstream.faults.set(trouble)
+        upstream.faults.set(fault)
         stale = await source.at("JFK", HOUR)
         upstream.faults.set(QUICK)
         again = await source.at("JFK", HOUR)
@@ -150,13 +150,13 @@ async def test_an_earlier_answer_stands_in_and_says_so(
     assert fresh is not None
     assert stale is not None
     assert stale.reading == fresh.reading
-    assert stale.stale_because == reason
+    assert stale.stale_reason == reason
     assert 0 < stale.age_s < 5
     assert again == fresh
     assert registry.get_sample_value("upstream_stale_responses_total", {"upstream": "weather"}) == 1
 
 
-async def test_an_answer_that_is_too_old_does_not_stand_in(upstream: Upstream, opened: Open) -> None:
+async def test_a_reading_older_than_the_limit_is_not_served_stale(upstream: Upstream, opened: Open) -> None:
     async with opened(upstream.url, weather_stale_s=1) as source:
         await source.at("JFK", HOUR)
         upstream.faults.set(FAILING)
@@ -165,14 +165,14 @@ async def test_an_answer_that_is_too_old_does_not_stand_in(upstream: Upstream, o
         await seconds_to_fail(source.at("JFK", HOUR))
 
 
-async def test_an_open_circuit_leaves_the_upstream_alone_and_closes_after_a_trial(
+async def test_an_open_circuit_makes_no_call_and_closes_after_a_trial(
     upstream: Upstream, opened: Open, registry: CollectorRegistry
 ) -> None:
-    upstream.faults.set(SILENT)
+    upstream.faults.set(HANGING)
     async with opened(upstream.url, weather_breaker_failures=3, weather_breaker_reset_s=0.5) as source:
         for _ in range(3):
             await seconds_to_fail(source.at("JFK", HOUR))
-        assert await seconds_to_fail(source.at("JFK", HOUR)) < 0.05, "no deadline is waited for"
+        assert await seconds_to_fail(source.at("JFK", HOUR)) < 0.05, "the call was not made"
         assert registry.get_sample_value("upstream_circuit_state", {"upstream": "weather", "state": "opened"}) == 1
         assert (
             registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": "circuit_open"})

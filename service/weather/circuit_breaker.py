@@ -1,4 +1,4 @@
-"""A circuit breaker for an awaited call: purgatory's states, one trial at a time, blind to cancelled requests."""
+"""A circuit breaker for async calls: purgatory's state machine, with one trial at a time."""
 
 import math
 import time
@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from purgatory.domain.messages.events import ContextChanged
-from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, Context, OpenedState
+from purgatory.domain.model import HALF_OPENED, OPENED, Context, OpenedState
 
 
 class CircuitOpen(Exception):
-    """The circuit is open: the upstream failed so often that it is left alone for a while."""
+    """The circuit is open after repeated failures of the upstream, so no call is made."""
 
     def __init__(self, name: str, *, retry_after_s: int) -> None:
-        super().__init__(f"the circuit of {name} is open; a trial follows in {retry_after_s} s")
+        super().__init__(f"the circuit of {name} is open; the next trial is in {retry_after_s} s")
         self.retry_after_s = retry_after_s
 
 
-class Breaker:
-    """Let calls through until `threshold` fail in a row; then none for `reset_s` seconds; then one as a trial.
+class CircuitBreaker:
+    """Open after `threshold` consecutive failures; after `reset_s` seconds let one call through as a trial.
 
-    purgatory's own context manager takes a cancelled request for a failure, lets every waiting request through as a
-    trial, and needs a message bus to tell its state. Its state machine underneath is what is kept here.
+    Only purgatory's state machine is used: its context manager counts a cancelled call as a failure, lets every
+    concurrent call through as a trial, and reports its state through a message bus.
     """
 
     def __init__(self, name: str, *, threshold: int, reset_s: float, on_change: Callable[[str], None]) -> None:
@@ -29,11 +29,11 @@ class Breaker:
         self._reset_s = reset_s
         self._context = Context(name, threshold, reset_s)
         self._on_change = on_change
-        self._trial_runs = False
+        self._trial_in_progress = False
 
     @property
     def state(self) -> str:
-        """Return `closed`, `opened` or `half-opened`."""
+        """`closed`, `opened` or `half-opened`."""
         return self._context.state
 
     def retry_after_s(self) -> int:
@@ -45,8 +45,8 @@ class Breaker:
 
     @contextmanager
     def attempt(self, failures: tuple[type[Exception], ...]) -> Iterator[None]:
-        """Run a block as one call; raise `CircuitOpen` instead when none may be made. Only `failures` count as such."""
-        if self._trial_runs:
+        """Run the block as one call, or raise `CircuitOpen`; only exceptions of the types in `failures` count."""
+        if self._trial_in_progress:
             raise CircuitOpen(self._name, retry_after_s=1)
         try:
             self._context.handle_new_request()
@@ -54,7 +54,7 @@ class Breaker:
             raise CircuitOpen(self._name, retry_after_s=self.retry_after_s()) from None
         self._report()
         trial = self.state == HALF_OPENED
-        self._trial_runs = trial
+        self._trial_in_progress = trial
         try:
             yield
         except failures as error:
@@ -64,7 +64,7 @@ class Breaker:
             self._context.handle_end_request()
         finally:
             if trial:
-                self._trial_runs = False
+                self._trial_in_progress = False
             self._report()
 
     def _report(self) -> None:
@@ -72,6 +72,3 @@ class Breaker:
         for message in messages:
             if isinstance(message, ContextChanged):
                 self._on_change(message.state)
-
-
-__all__ = ["CLOSED", "HALF_OPENED", "OPENED", "Breaker", "CircuitOpen"]

@@ -3,20 +3,20 @@ import time
 
 import pytest
 
-from service.weather.breaker import Breaker, CircuitOpen
+from service.weather.circuit_breaker import CircuitBreaker, CircuitOpen
 
 
-class UpstreamDied(Exception):
+class CallFailed(Exception):
     pass
 
 
-def failing(breaker: Breaker) -> None:
-    with pytest.raises(UpstreamDied), breaker.attempt((UpstreamDied,)):
-        raise UpstreamDied
+def failing(breaker: CircuitBreaker) -> None:
+    with pytest.raises(CallFailed), breaker.attempt((CallFailed,)):
+        raise CallFailed
 
 
-def opened_breaker(*, reset_s: float = 60, changes: list[str] | None = None) -> Breaker:
-    breaker = Breaker(
+def opened_breaker(*, reset_s: float = 60, changes: list[str] | None = None) -> CircuitBreaker:
+    breaker = CircuitBreaker(
         "weather", threshold=3, reset_s=reset_s, on_change=(changes if changes is not None else []).append
     )
     for _ in range(3):
@@ -24,21 +24,21 @@ def opened_breaker(*, reset_s: float = 60, changes: list[str] | None = None) -> 
     return breaker
 
 
-def test_failures_in_a_row_open_the_circuit_and_no_call_is_made() -> None:
+def test_consecutive_failures_open_the_circuit_and_no_call_is_made() -> None:
     breaker = opened_breaker(reset_s=30)
 
-    with pytest.raises(CircuitOpen) as refusal, breaker.attempt((UpstreamDied,)):
+    with pytest.raises(CircuitOpen) as rejection, breaker.attempt((CallFailed,)):
         pytest.fail("the call was made")
 
-    assert 29 <= refusal.value.retry_after_s <= 30
+    assert 29 <= rejection.value.retry_after_s <= 30
 
 
-def test_an_answer_in_between_keeps_the_circuit_closed() -> None:
-    breaker = Breaker("weather", threshold=3, reset_s=60, on_change=lambda _: None)
+def test_a_success_in_between_keeps_the_circuit_closed() -> None:
+    breaker = CircuitBreaker("weather", threshold=3, reset_s=60, on_change=lambda _: None)
     for _ in range(5):
         failing(breaker)
         failing(breaker)
-        with breaker.attempt((UpstreamDied,)):
+        with breaker.attempt((CallFailed,)):
             pass
 
     assert breaker.state == "closed"
@@ -52,7 +52,7 @@ def test_a_trial_that_succeeds_closes_the_circuit_and_one_that_fails_opens_it_ag
     failing(breaker)
     assert breaker.state == "opened"
     time.sleep(0.06)
-    with breaker.attempt((UpstreamDied,)):
+    with breaker.attempt((CallFailed,)):
         pass
 
     assert breaker.state == "closed"
@@ -66,7 +66,7 @@ async def test_only_one_call_at_a_time_is_a_trial() -> None:
 
     async def call() -> None:
         nonlocal made
-        with breaker.attempt((UpstreamDied,)):
+        with breaker.attempt((CallFailed,)):
             made += 1
             await asyncio.sleep(0.02)
 
@@ -81,7 +81,7 @@ async def test_a_cancelled_call_is_neither_a_failure_nor_a_success() -> None:
     await asyncio.sleep(0.06)
 
     async def call() -> None:
-        with breaker.attempt((UpstreamDied,)):
+        with breaker.attempt((CallFailed,)):
             await asyncio.sleep(60)
 
     trial = asyncio.create_task(call())
@@ -90,6 +90,6 @@ async def test_a_cancelled_call_is_neither_a_failure_nor_a_success() -> None:
     await asyncio.gather(trial, return_exceptions=True)
 
     assert breaker.state == "half-opened"
-    with breaker.attempt((UpstreamDied,)):
+    with breaker.attempt((CallFailed,)):
         pass
     assert breaker.state == "closed"
