@@ -2,7 +2,7 @@
 # Makes every password, token and key of the stack, and the addresses that contain one. What is there is kept, so that
 # the databases that were made with it go on. One that is wanted can be given: NAME in capitals in the environment.
 set -eu
-umask 0222 # each container runs as another user: all may read, nobody may change
+umask 0222 # each container runs as another user: all may read, none may change
 cd "${SECRETS_DIR:-/run/flightdeck}"
 
 random() { # BYTES, in hexadecimal digits

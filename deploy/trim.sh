@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes out of a virtual environment what no process of ours runs, and compiles the rest: containers can not write it.
+# Removes unused files from a virtual environment and compiles the rest, because containers cannot write to it.
 set -eu
 cd "$1"/lib/python3*/site-packages
 

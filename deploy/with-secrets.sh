@@ -7,7 +7,7 @@ place=${SECRETS_DIR:-/run/flightdeck}
 for name in $(env | sed -n "s|^\([A-Z][A-Z0-9_]*\)_FILE=$place/.*|\1|p"); do
   eval "file=\$${name}_FILE"
   if [ ! -r "$file" ]; then
-    echo "${name}_FILE names $file, which can not be read" >&2
+    echo "${name}_FILE names $file, which cannot be read" >&2
     exit 1
   fi
   export "$name=$(cat "$file")"

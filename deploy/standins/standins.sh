@@ -9,7 +9,7 @@
 #
 # Idempotent: an image is rebuilt only when its recipe or the base changed
 # (FORCE=1 rebuilds). Every stand-in carries the label standin.recipe, so that
-# `docker images --filter label=standin.recipe` tells them from real images,
+# `docker images --filter label=standin.recipe` distinguishes them from real images,
 # and a real image of the same name is never overwritten.
 #
 # Environment: JOBS (parallel builds, 2), FORCE, NICE (19), DOCKER (docker),
@@ -82,7 +82,7 @@ Acquire::Languages "none";
 Acquire::Retries "3";
 APT::AutoRemove::SuggestsImportant "false";
 X
-  # this machine's mirror may lag behind its own validity dates: keep what apt is told here
+  # this machine's mirror may lag behind its own validity dates: keep the apt options
   apt-config dump 2>/dev/null | grep -E '^Acquire::(Check-Valid-Until|Check-Date|http::Proxy|https::Proxy) ' >"$root/etc/apt/apt.conf.d/host-settings" || true
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"; chmod 755 "$root/usr/sbin/policy-rc.d"
   printf 'deb %s %s main\ndeb %s %s-updates main\ndeb %s-security %s-security main\n' \
@@ -161,7 +161,7 @@ main() {
     *) wanted=("$@") ;;
   esac
   [[ $MIRROR ]] || die "no Debian mirror found in apt's sources: set MIRROR"
-  "$DOCKER" version -f '{{.Server.Version}}' >/dev/null 2>&1 || die 'no Docker engine answers'
+  "$DOCKER" version -f '{{.Server.Version}}' >/dev/null 2>&1 || die 'no Docker engine responds'
   mkdir -p "$CACHE"
   build_base
   local known=()

@@ -1,4 +1,4 @@
-# The edge: keeps what the service allows shared caches to keep, and forgets it by surrogate key.
+# The edge: caches what the service allows shared caches to store, and purges it by surrogate key.
 #
 # `backend.vcl`, found on the VCL path, names the service. Start varnishd with
 #   -p http_gzip_support=off    the service compresses, in better codings than gzip; the edge only keeps the variants
@@ -86,7 +86,7 @@ sub vcl_backend_response {
 }
 
 sub vcl_deliver {
-    # RFC 9211: the cache nearest to the client comes last. On a hit the service was not asked, so it says nothing.
+    # RFC 9211: the cache nearest to the client comes last. On a hit the service got no request, so it adds nothing.
     if (obj.hits > 0) {
         set resp.http.Cache-Status = "edge; hit; ttl=" + regsub("" + obj.ttl, "\..*", "");
     } elsif (obj.uncacheable) {
@@ -127,6 +127,6 @@ sub vcl_backend_error {
     set beresp.http.Retry-After = "2";
     set beresp.ttl = 0s;
     set beresp.uncacheable = true;
-    set beresp.body = {"{"type": "about:blank", "title": "The service does not answer", "status": 503}"};
+    set beresp.body = {"{"type": "about:blank", "title": "The service does not respond", "status": 503}"};
     return (deliver);
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The edge's main process: Varnish in front of every replica that DNS names, asked again every two seconds.
+# The edge's main process: Varnish in front of every replica that DNS names, resolved again every two seconds.
 #
 #   edge.sh HOST PORT     the service's name, and the port of each of its replicas
 #

@@ -221,7 +221,7 @@ def answers_without_the_service(edge_url: str) -> None:
     unknown = httpx.get(f"{edge_url}/boards/LGA")
     assert unknown.status_code == 503
     assert unknown.headers["content-type"] == "application/problem+json"
-    assert unknown.json()["title"] == "The service does not answer"
+    assert unknown.json()["title"] == "The service does not respond"
 
 
 @pytest.mark.parametrize(
