@@ -1,1 +1,1 @@
-"""Finished answers, kept in the process and in a store that processes share, until what they say changes."""
+"""The response cache: finished responses in the process and in a shared store, until they expire or are invalidated."""

@@ -1,153 +1,160 @@
-"""The edge in front of the service: told by surrogate key what writes make stale."""
+"""What writes invalidate: the cache, the processes that share a Redis, and the edge in front of the service."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from time import monotonic, perf_counter
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, Self
 
 import httpx
 
-from service.cache.meter import CacheMeter
+from service.cache.lru import CacheMeter
 from service.cache.store import Store
+from service.core.task_set import TaskSet, run_in_background
 from service.http.cache_model.tags import canonical
 from service.network.resolving_transport import ResolvingTransport
 
+logger = logging.getLogger(__name__)
+
 
 class Invalidator(Protocol):
-    """What the write path knows of caches."""
+    """An async context manager that is entered while the service runs."""
 
     async def invalidate(self, tags: Iterable[str]) -> None:
         """Return when no response with one of the tags can be served any more."""
 
+    async def __aenter__(self) -> Self: ...
 
-class RedisInvalidator:
-    """A cache whose invalidations reach the processes that share a store, though it keeps nothing there itself."""
+    async def __aexit__(self, *exc: object) -> None: ...
 
-    def __init__(self, inner: Invalidator, store: Store) -> None:
-        self._inner = inner
-        self._store = store
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> "RedisInvalidator":
+class Invalidators:
+    """Several invalidators, called in order; without any, nothing is cached and nothing can be stale."""
+
+    def __init__(self, *invalidators: Invalidator) -> None:
+        self.all = invalidators
+        self._tasks = TaskSet()
+        self._entered = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for invalidator in self.all:
+            await self._entered.enter_async_context(invalidator)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.wait()
+        await self._entered.aclose()
+
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Invalidate every response with one of the tags; completes even if the caller is cancelled."""
+        await asyncio.shield(self._tasks.start(self._invalidate(frozenset(map(canonical, tags)))))
+
+    async def _invalidate(self, tags: frozenset[str]) -> None:
+        for invalidator in self.all:
+            await invalidator.invalidate(tags)
+
+
+class RedisInvalidator:
+    """Publishes invalidations from a process that stores nothing in Redis to those that do.
+
+    While Redis is down, they are published later: writes do not wait for it.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
         await self._store.close()
 
     async def invalidate(self, tags: Iterable[str]) -> None:
-        """Make every answer with one of the tags unusable, here and in the store, even if the caller is cancelled.
+        await self._store.invalidate(frozenset(map(canonical, tags)))
 
-        While the store does not answer, it is told later: the write does not wait for it.
-        """
-        names = frozenset(map(canonical, tags))
-        await self._inner.invalidate(names)
-        task = asyncio.create_task(self._store.invalidate(names))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(task)
-
-
-logger = logging.getLogger(__name__)
 
 LEVEL: Final = "edge"
 
-PURGE_S: Final = 0.5
-"""Longest wait of a write for the edge."""
+PURGE_TIMEOUT_S: Final = 0.5
+"""The longest that a write waits for the edge."""
 
-AGAIN_S: Final = (1.0, 10.0)
-"""When the same is purged once more: answers that were computed before the write may reach the edge after it."""
+REPEAT_AFTER_S: Final = (1.0, 10.0)
+"""When a purge is repeated: responses computed before the write may reach the edge after the first purge."""
 
 TICK_S: Final = 0.5
 
-MOST_TAGS: Final = 200
-"""Tags in one purge: a header line has a limit, and beyond it everything is purged."""
+MAX_TAGS: Final = 200
+"""Tags in one purge, because header lines are limited; with more, everything is purged."""
 
 EVERYTHING: Final = "*"
 
 
 class EdgePurger:
-    """A cache whose invalidations reach the edge too, as soon as the edge can be reached."""
+    """Purges the edge by surrogate key.
+
+    While the edge is down, purges are kept and repeated until it is up: writes do not wait for it.
+    """
 
     def __init__(
         self,
-        inner: Invalidator,
         *,
         url: str,
         meter: CacheMeter,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._inner = inner
         transport = transport or ResolvingTransport(httpx.AsyncHTTPTransport())
-        self._client = httpx.AsyncClient(base_url=url, timeout=PURGE_S, transport=transport)
+        self._client = httpx.AsyncClient(base_url=url, timeout=PURGE_TIMEOUT_S, transport=transport)
         self._meter = meter
         self._clock = clock
-        self._missed: dict[str, float] = {}
-        self._again: list[tuple[float, frozenset[str]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_reached = True
+        self._failed: dict[str, float] = {}
+        self._repeats: list[tuple[float, frozenset[str]]] = []
+        self._entered = AsyncExitStack()
+        self._is_up = True
 
-    async def __aenter__(self) -> "EdgePurger":
-        self._hold(self._repeated())
+    async def __aenter__(self) -> Self:
+        await self._entered.enter_async_context(self._client)
+        await self._entered.enter_async_context(run_in_background(self._repeat))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._client.aclose()
+        await self._entered.aclose()
 
     async def invalidate(self, tags: Iterable[str]) -> None:
-        """Make every answer with one of the tags unusable, here and at the edge, even if the caller is cancelled.
-
-        An edge that does not answer in time is told later: the write does not wait for it.
-        """
-        names = tuple(tags)
-        await self._inner.invalidate(names)
-        await asyncio.shield(self._hold(self._told(frozenset(map(canonical, names)))))
-
-    async def _told(self, tags: frozenset[str]) -> None:
+        names = frozenset(map(canonical, tags))
         now = self._clock()
-        self._again.extend((now + delay_s, tags) for delay_s in AGAIN_S)
-        await self._purged(tags)
+        self._repeats.extend((now + delay_s, names) for delay_s in REPEAT_AFTER_S)
+        await self._purge(names)
 
-    async def _repeated(self) -> None:
-        """Purge again what is due, and what the edge has missed."""
+    async def _repeat(self) -> None:
+        """Repeat due and failed purges."""
         while True:
             await asyncio.sleep(TICK_S)
             now = self._clock()
-            due = set(self._missed).union(*(tags for at, tags in self._again if at <= now))
-            self._again = [(at, tags) for at, tags in self._again if at > now]
+            due = set(self._failed).union(*(tags for at, tags in self._repeats if at <= now))
+            self._repeats = [(at, tags) for at, tags in self._repeats if at > now]
             if due:
-                await self._purged(frozenset(due))
+                await self._purge(frozenset(due))
 
-    async def _purged(self, tags: frozenset[str]) -> None:
-        """Purge the tags now; remember them if that fails."""
-        began = self._clock()
+    async def _purge(self, tags: frozenset[str]) -> None:
+        """Purge the tags; keep them if that fails."""
+        started_at = self._clock()
         started = perf_counter()
-        keys = " ".join(sorted(tags)) if len(tags) <= MOST_TAGS else EVERYTHING
+        keys = " ".join(sorted(tags)) if len(tags) <= MAX_TAGS else EVERYTHING
         try:
             response = await self._client.request("PURGE", "/", headers={"Surrogate-Key": keys})
             response.raise_for_status()
         except httpx.HTTPError as error:
-            self._missed.update(dict.fromkeys(tags, self._clock()))
+            self._failed.update(dict.fromkeys(tags, self._clock()))
             self._meter.observe(LEVEL, level=LEVEL, result="error", seconds=perf_counter() - started)
-            if self._is_reached:
-                self._is_reached = False
-                logger.warning("the edge could not be purged; it is tried again: %r", error)
+            if self._is_up:
+                self._is_up = False
+                logger.warning("the edge could not be purged; purges are repeated until it is up: %r", error)
             return
-        self._is_reached = True
-        # What was missed while this purge was under way is still missing.
-        self._missed = {tag: at for tag, at in self._missed.items() if tag not in tags or at > began}
+        self._is_up = True
+        # Keep what failed while this purge was in progress.
+        self._failed = {tag: at for tag, at in self._failed.items() if tag not in tags or at > started_at}
         purged = response.headers.get("X-Purged", "")
         if purged.isdigit():
             self._meter.count_invalidations(LEVEL, level=LEVEL, entries=int(purged))
-
-    def _hold(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

@@ -1,16 +1,29 @@
-"""A bounded set of entries in this process: the least recently used leave first, invalidated ones at once."""
+"""A bounded in-process LRU of entries that can be invalidated by tag."""
 
 from collections import Counter
 from functools import partial
+from typing import Protocol
 
 from cachetools import LRUCache
 
-from service.cache.meter import CacheMeter
 from service.http.cache_model.entry import Entry
 
 
+class CacheMeter(Protocol):
+    """Records lookups, sizes and invalidations, as `observability.cache.cache.CacheMetrics` does."""
+
+    def observe(self, cache: str, *, level: str, result: str, seconds: float) -> None:
+        """Record one lookup with its result: hit, stale, miss, coalesced or error."""
+
+    def set_size(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
+        """Set the size of a level."""
+
+    def count_invalidations(self, cache: str, *, level: str, entries: int = 1) -> None:
+        """Count invalidated entries."""
+
+
 class EntryLru(LRUCache[bytes, Entry]):
-    """Entries by key, bounded by their bytes, found again by their tags."""
+    """Entries by key, bounded by their size in bytes."""
 
     def __init__(self, *, level: str, max_bytes: int, meter: CacheMeter) -> None:
         super().__init__(max_bytes, getsizeof=_size_bytes)
@@ -31,7 +44,7 @@ class EntryLru(LRUCache[bytes, Entry]):
         self._sizes[key] = (entry, size_bytes)
         for tag in entry.tags:
             self._keys_by_tag.setdefault(tag, set()).add(key)
-        entry.holders[self.level] = partial(self._regrown, key)
+        entry.on_variant[self.level] = partial(self._update_size, key)
         self._account(entry.cache, entries=1, size_bytes=size_bytes)
 
     def __delitem__(self, key: bytes) -> None:
@@ -42,15 +55,14 @@ class EntryLru(LRUCache[bytes, Entry]):
             keys.discard(key)
             if not keys:
                 del self._keys_by_tag[tag]
-        entry.holders.pop(self.level, None)
+        entry.on_variant.pop(self.level, None)
         self._account(entry.cache, entries=-1, size_bytes=-size_bytes)
 
     def get(self, key: bytes, default: Entry | None = None) -> Entry | None:  # type: ignore[override]  # no overloads
-        """Return the entry, which is the most recently used one then; `LRUCache.get` looks for it three times."""
+        """Return the entry and mark it as most recently used, with one lookup where `LRUCache.get` does three."""
         return self[key] if key in self._sizes else default
 
     def invalidate(self, tags: frozenset[str]) -> None:
-        """Drop every entry with one of the tags."""
         dropped: Counter[str] = Counter()
         for key in {key for tag in tags for key in self._keys_by_tag.get(tag, ())}:
             dropped[self._sizes[key][0].cache] += 1
@@ -59,12 +71,10 @@ class EntryLru(LRUCache[bytes, Entry]):
             self._meter.count_invalidations(cache, level=self.level, entries=entries)
 
     def clear(self) -> None:
-        """Drop everything."""
         for key in list(self):
             del self[key]
 
-    def _regrown(self, key: bytes, entry: Entry, encoding: str) -> None:  # noqa: ARG002 every holder is told which
-        """Count the entry's bytes again, now with one more variant."""
+    def _update_size(self, key: bytes, entry: Entry, encoding: str) -> None:  # noqa: ARG002 the signature of callbacks
         self[key] = entry
 
     def _account(self, cache: str, *, entries: int, size_bytes: int) -> None:

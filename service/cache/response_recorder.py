@@ -1,4 +1,4 @@
-"""The application's answer, captured whole if it may be kept or shared, else passed on as it comes."""
+"""Records the application's response if it may be cached or shared, else passes it on unbuffered."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,21 +9,21 @@ from service.http.cache_model.entry import Entry, Headers
 from service.http.cache_model.tags import tags_of
 
 SHARED_STATUSES = frozenset({200, 400, 404, 422, 500, 502, 503, 504})
-"""What does not depend on who asks: these are given to all who wait; of them only 200 and 404 are kept."""
+"""Statuses that do not depend on the client. Followers receive them too; only 200 and 404 are cached."""
 
 UNSHARED_HEADERS = frozenset({b"set-cookie", b"content-range", b"www-authenticate"})
 UNSHARED_DIRECTIVES = (b"private", b"no-store", b"no-cache")
 
 
 class Discarded(Exception):
-    """A refresh ended at once: its answer may be neither kept nor sent to anybody."""
+    """Ends a refresh whose response may not be cached."""
 
     def __init__(self, template: str) -> None:
-        super().__init__(f"the answer of {template} is not one that may be kept")
+        super().__init__(f"the response of {template} may not be cached")
 
 
-class Capture:
-    """One run of the application, by a task that may outlive the request that started it."""
+class ResponseRecorder:
+    """Runs the application in a task that may outlive the request that started it."""
 
     def __init__(self, app: ASGIApp, *, template: str, max_bytes: int) -> None:
         self._app = app
@@ -37,24 +37,24 @@ class Capture:
         send: Send | None,
         deliver: Callable[[Entry | None], Awaitable[None]],
     ) -> None:
-        """Run the application; deliver its answer, or None and pass it to `send` (None: discard it)."""
+        """Deliver the response as an entry, or deliver None and pass it to `send` (None: raise `Discarded`)."""
         start: Message | None = None
         chunks: list[bytes] = []
-        passed = asyncio.Event()
-        asked = False
+        passes_on = asyncio.Event()
+        has_received = False
 
         async def pass_on(*messages: Message) -> None:
-            if not passed.is_set():
-                passed.set()
+            if not passes_on.is_set():
+                passes_on.set()
                 await deliver(None)
             if send is None:
                 raise Discarded(self._template)
             for message in messages:
                 await send(message)
 
-        async def collect(message: Message) -> None:
+        async def record(message: Message) -> None:
             nonlocal start
-            if passed.is_set():
+            if passes_on.is_set():
                 await pass_on(message)
             elif message["type"] == "http.response.start":
                 start = message
@@ -72,18 +72,18 @@ class Capture:
                 )
 
         async def receive_detached() -> Message:
-            # The answer is for all who wait: the first asker's disconnect counts only once it is for nobody else.
-            nonlocal asked
-            if not asked:
-                asked = True
+            # The leader's disconnect must not end a computation that has followers, only one that is passed on.
+            nonlocal has_received
+            if not has_received:
+                has_received = True
                 return {"type": "http.request", "body": b"", "more_body": False}
-            await passed.wait()
+            await passes_on.wait()
             return await receive()
 
-        await self._app(scope, receive_detached, collect)
+        await self._app(scope, receive_detached, record)
 
     def _is_shared(self, start: Message) -> bool:
-        """Return whether the answer is the same for everyone, complete, and not too large."""
+        """Return whether the response is the same for every client, complete, and not too large."""
         length = -1
         for name, value in start.get("headers", ()):
             match name.lower():

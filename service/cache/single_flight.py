@@ -1,116 +1,102 @@
-"""Single flight in this process: whoever asks for what is already being computed waits for it."""
+"""Single flight: concurrent requests for one key share one computation in this process."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from typing import Any
 
+from service.core.task_set import TaskSet
 from service.http.cache_model.entry import Entry
 
 logger = logging.getLogger(__name__)
 
 
-class Flight:
-    """One computation that several requests may wait for."""
+class PendingCall:
+    """A computation with one leader, the request that started it, and any number of followers."""
 
-    def __init__(self, began: float) -> None:
-        self.began = began
-        self.answer: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
-        """The answer; None when it went to the first asker alone and is nobody else's."""
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.result: asyncio.Future[Entry | None] = asyncio.get_running_loop().create_future()
+        """The entry, or None if the response went to the leader only and may not be shared."""
         self.task: asyncio.Task[None] | None = None
-        """Runs the computation, and what the application does after its answer."""
-        self.is_watched = True
-        """Whether the first asker is still there to be told of a failure."""
+        """Runs the computation, and what the application does after its response."""
+        self.has_leader = True
+        """Whether the leader still waits, and receives a failure."""
 
 
-class Flights:
-    """The computations under way, by key. They belong to no request: a client that leaves ends none of them."""
+class SingleFlight:
+    """The pending calls by key. They run in their own tasks: a client that disconnects cancels none of them."""
 
-    def __init__(self, *, patience_s: float, clock: Callable[[], float]) -> None:
-        self._patience_s = patience_s
+    def __init__(self, *, timeout_s: float, clock: Callable[[], float]) -> None:
+        self.tasks = TaskSet()
+        self._timeout_s = timeout_s
         self._clock = clock
-        self._flights: dict[bytes, Flight] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: dict[bytes, PendingCall] = {}
 
-    def joinable(self, key: bytes) -> Flight | None:
-        """Return the flight to wait for, or None if there is none or it has taken too long."""
-        flight = self._flights.get(key)
-        if flight is None or self._clock() - flight.began >= self._patience_s:
+    def find(self, key: bytes) -> PendingCall | None:
+        """Return the call to follow, or None if there is none or it has taken too long."""
+        call = self._calls.get(key)
+        if call is None or self._clock() - call.started_at >= self._timeout_s:
             return None
-        return flight
+        return call
 
-    def depart(self, key: bytes, computation: Callable[[Flight], Coroutine[Any, Any, None]]) -> Flight:
-        """Start a computation that later askers for the key join."""
-        flight = self._flights[key] = Flight(self._clock())
-        flight.task = self.hold(self._flown(key, flight, computation(flight)))
-        return flight
+    def start(self, key: bytes, computation: Callable[[PendingCall], Coroutine[Any, Any, None]]) -> PendingCall:
+        """Start a computation that later requests for the key follow."""
+        call = self._calls[key] = PendingCall(self._clock())
+        call.task = self.tasks.start(self._run(key, call, computation(call)))
+        return call
 
-    def land(self, key: bytes, flight: Flight, answer: Entry | None) -> None:
-        """Give the answer to all who wait; who asks from now on starts again."""
-        self._leave(key, flight)
-        if not flight.answer.done():
-            flight.answer.set_result(answer)
+    def resolve(self, key: bytes, call: PendingCall, entry: Entry | None) -> None:
+        """Give the result to the leader and all followers; the next request for the key starts a new call."""
+        self._remove(key, call)
+        if not call.result.done():
+            call.result.set_result(entry)
 
-    async def led(self, flight: Flight) -> bool:
-        """Wait for the answer as the first asker; return False if the computation was aborted."""
+    async def wait_leader(self, call: PendingCall) -> bool:
+        """Wait for the result as the leader; return False if the computation was cancelled."""
         try:
-            await asyncio.wait({flight.answer})
+            await asyncio.wait({call.result})
         except asyncio.CancelledError:
-            flight.is_watched = False
+            call.has_leader = False
             raise
-        return not flight.answer.cancelled()
+        return not call.result.cancelled()
 
-    async def ended(self, flight: Flight) -> None:
-        """Wait until the application is done; raise what it raised after its answer."""
-        if flight.task is None:
+    async def wait_follower(self, call: PendingCall) -> bool:
+        """Wait for the result as a follower; return False after the timeout or if the computation was cancelled."""
+        remaining_s = self._timeout_s - (self._clock() - call.started_at)
+        done, _ = await asyncio.wait({call.result}, timeout=remaining_s)
+        return bool(done) and not call.result.cancelled()
+
+    async def wait_done(self, call: PendingCall) -> None:
+        """Wait until the application is done; raise what it raised after its response."""
+        if call.task is None:
             return
         try:
-            await asyncio.wait({flight.task})
+            await asyncio.wait({call.task})
         except asyncio.CancelledError:
-            flight.is_watched = False
-            if flight.answer.done() and not flight.answer.cancelled() and flight.answer.result() is None:
-                flight.task.cancel()  # what it still sends is for nobody else
+            call.has_leader = False
+            if call.result.done() and not call.result.cancelled() and call.result.result() is None:
+                call.task.cancel()  # the rest of the response is for this client only
             raise
-        if not flight.task.cancelled():
-            flight.task.result()
+        if not call.task.cancelled():
+            call.task.result()
 
-    async def joined(self, flight: Flight) -> bool:
-        """Wait for the flight's answer; return False if it takes too long or was aborted."""
-        left_s = self._patience_s - (self._clock() - flight.began)
-        done, _ = await asyncio.wait({flight.answer}, timeout=left_s)
-        return bool(done) and not flight.answer.cancelled()
-
-    def hold(self, work: Coroutine[Any, Any, None], *, context: Context | None = None) -> asyncio.Task[None]:
-        """Run work beside the requests until it ends or `close` ends it."""
-        task = asyncio.get_running_loop().create_task(work, context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def close(self) -> None:
-        """Cancel everything that still runs and wait for its end."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _flown(self, key: bytes, flight: Flight, computation: Coroutine[Any, Any, None]) -> None:
+    async def _run(self, key: bytes, call: PendingCall, computation: Coroutine[Any, Any, None]) -> None:
         try:
             await computation
         except Exception as error:
-            self._leave(key, flight)
-            if not flight.is_watched:
-                logger.exception("a computation failed after the client that asked first had left")
-            elif flight.answer.done():
+            self._remove(key, call)
+            if not call.has_leader:
+                logger.exception("a computation failed after its client had disconnected")
+            elif call.result.done():
                 raise
-            if not flight.answer.done():
-                flight.answer.set_exception(error)
-                flight.answer.exception()  # retrieved, also when nobody waits
+            if not call.result.done():
+                call.result.set_exception(error)
+                call.result.exception()  # marks it as retrieved: there may be no follower
         finally:
-            self._leave(key, flight)
-            flight.answer.cancel()
+            self._remove(key, call)
+            call.result.cancel()
 
-    def _leave(self, key: bytes, flight: Flight) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _remove(self, key: bytes, call: PendingCall) -> None:
+        if self._calls.get(key) is call:
+            del self._calls[key]

@@ -1,4 +1,9 @@
-"""The seam to what keeps entries for this process or for several."""
+"""The interface of a store of entries, in this process or shared by several.
+
+CacheError          the base of what can go wrong with a cache; clients never see one, the response is computed instead
+├── StoreDown       the shared store is down
+└── Unreadable      a stored record is damaged or of another version
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,65 +12,75 @@ from service.cache.lru import EntryLru
 from service.http.cache_model.entry import Entry
 
 
+class CacheError(Exception):
+    pass
+
+
+class StoreDown(CacheError):
+    pass
+
+
+class Unreadable(CacheError):
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to compute an entry, unless somebody else has it."""
+    """The right to compute an entry; one process holds it at a time."""
 
     token: bytes
-    born: float
-    """The store's time before the computation; what is invalidated from then on makes the result dead."""
+    created_at: float
+    """The store's time before the computation; an invalidation from then on invalidates the result."""
     is_granted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a store has for a key: a fresh entry, or a stale one or none, then with a lease that may be granted."""
+    """What a store has for a key. Unless the entry is fresh, a lease comes with it, which may be granted."""
 
     entry: Entry | None
     lease: Lease | None
-    found_dead: bool = False
-    """Whether there was an entry that an invalidation has made unusable, counted here for the first time."""
+    was_invalidated: bool = False
+    """Whether the store had an invalidated entry, which this fetch removed."""
 
 
-class Listener(Protocol):
-    """What holds answers in this process."""
+class InvalidationListener(Protocol):
+    """The entries of this process, as far as invalidations concern them."""
 
     def drop(self, tags: frozenset[str]) -> None:
-        """Forget the answers with one of the tags."""
+        """Invalidate the entries with one of the tags."""
 
     def drop_all(self) -> None:
-        """Forget every answer: what was invalidated elsewhere may have been missed."""
+        """Invalidate every entry, because invalidations may have been missed."""
 
 
 class Store(Protocol):
-    """Keeps entries, hands out leases, remembers invalidations. `fetch`, `put` and `release` may raise `StoreDown`."""
+    """Stores entries, grants leases, remembers invalidations. `fetch`, `put` and `release` may raise `StoreDown`."""
 
     @property
     def level(self) -> str:
-        """The level's name in metrics: `local` or `shared`."""
+        """The level in metrics: `local` or `shared`."""
 
     @property
-    def front(self) -> EntryLru | None:
-        """The entries themselves where a lookup needs no waiting, else None."""
+    def in_process(self) -> EntryLru | None:
+        """The entries themselves if they are in this process, else None."""
 
     @property
-    def trusted_s(self) -> float:
-        """How long a process may send its own copy of an entry: short while it would not hear of invalidations."""
+    def max_local_age_s(self) -> float:
+        """How long a process may serve its own copy of an entry: short while it receives no invalidations."""
 
-    async def open(self, listener: Listener) -> None:
-        """Start what the store needs beside requests; tell the listener what other processes invalidate."""
+    async def open(self, listener: InvalidationListener) -> None:
+        """Start background work; from then on the listener receives the invalidations of other processes."""
 
-    async def close(self) -> None:
-        """End it."""
+    async def close(self) -> None: ...
 
-    async def fetch(self, key: bytes) -> Fetched:
-        """Return the entry, and unless it is fresh a lease that may be granted."""
+    async def fetch(self, key: bytes) -> Fetched: ...
 
     async def put(self, key: bytes, entry: Entry, lease: Lease) -> bool:
-        """Keep the entry and end the lease; return False if the entry is dead and was not kept."""
+        """Store the entry and release the lease; return False if the entry was invalidated meanwhile."""
 
     async def release(self, key: bytes, lease: Lease, *, hold_s: float = 0.0) -> None:
-        """End the lease without a result; nobody else gets one for `hold_s`."""
+        """Release the lease without a result; no other is granted for `hold_s`."""
 
     async def invalidate(self, tags: frozenset[str]) -> None:
-        """Make every entry with one of the tags dead, kept or still being computed."""
+        """Invalidate every entry with one of the tags, stored or still being computed."""

@@ -1,24 +1,24 @@
-"""When each tag was last invalidated, for as long as a computation that began earlier may still end."""
+"""The time of the last invalidation of each tag, to reject computations that began before it."""
 
 from collections.abc import Iterable
 
 
-class Stamps:
-    """The time of the last invalidation by tag, bounded in number."""
+class TagInvalidations:
+    """The last invalidation by tag, bounded in number."""
 
-    def __init__(self, *, most: int = 10_000) -> None:
-        self._most = most
+    def __init__(self, *, max_tags: int = 10_000) -> None:
+        self._max_tags = max_tags
         self._at: dict[str, float] = {}
         self._floor = float("-inf")
 
-    def stamp(self, tags: Iterable[str], at: float) -> None:
-        """Remember that the tags were invalidated at this time, or that everything was when there are too many."""
+    def record(self, tags: Iterable[str], at: float) -> None:
+        """Record an invalidation of the tags; beyond `max_tags` it becomes one of every tag."""
         self._at.update(dict.fromkeys(tags, at))
-        if len(self._at) > self._most:
-            self.stamp_all(max(self._at.values()))
+        if len(self._at) > self._max_tags:
+            self.record_all(max(self._at.values()))
 
-    def stamp_all(self, at: float) -> None:
-        """Remember that everything was invalidated at this time."""
+    def record_all(self, at: float) -> None:
+        """Record an invalidation of every tag."""
         self._floor = max(self._floor, at)
         self._at.clear()
 

@@ -1,1 +1,1 @@
-"""Smaller response bodies: negotiated, made off the event loop when large, made once when kept."""
+"""Response compression: zstd, br and gzip."""

@@ -1,7 +1,7 @@
-"""The content codings: one call for a whole body, an object for a stream. All release the interpreter lock.
+"""The content codings: a function for a whole body, an object for a stream. All of them release the GIL.
 
-The levels come from the cost curve of `python -m bench.compression`: of those that take at most 12 % more bytes than
-zlib's level 9, which Starlette uses, the ones that take the least time. A step further costs more than it saves.
+The levels come from `python -m bench.compression`: the fastest whose output is at most 12 % larger than that of zlib's
+level 9, which Starlette uses. The next level costs more time than its bytes save.
 """
 
 import threading
@@ -18,14 +18,14 @@ BROTLI_QUALITY: Final = 3
 GZIP_LEVEL: Final = 5
 
 _GZIP_WINDOW_BITS: Final = 31
-_OF_THIS_THREAD: Final = threading.local()
+_THREAD_LOCAL: Final = threading.local()
 
 
 class Stream(Protocol):
-    """Compresses a body that comes in parts."""
+    """Compresses a body in parts."""
 
     def part(self, data: bytes, *, is_last: bool) -> bytes:
-        """Return everything that is known so far, so that the client can read it now."""
+        """Return all output for the data so far, so that the client can decompress it now."""
 
 
 class ZstdStream:
@@ -35,7 +35,6 @@ class ZstdStream:
         self._compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
 
     def part(self, data: bytes, *, is_last: bool) -> bytes:
-        """Return everything that is known so far."""
         end = zstandard.COMPRESSOBJ_FLUSH_FINISH if is_last else zstandard.COMPRESSOBJ_FLUSH_BLOCK
         return self._compressor.compress(data) + self._compressor.flush(end)
 
@@ -47,7 +46,6 @@ class BrotliStream:
         self._compressor = brotli.Compressor(quality=BROTLI_QUALITY)
 
     def part(self, data: bytes, *, is_last: bool) -> bytes:
-        """Return everything that is known so far."""
         done: bytes = self._compressor.process(data)
         end: bytes = self._compressor.finish() if is_last else self._compressor.flush()
         return done + end
@@ -60,38 +58,35 @@ class GzipStream:
         self._compressor = zlib_ng.compressobj(GZIP_LEVEL, zlib_ng.DEFLATED, _GZIP_WINDOW_BITS)
 
     def part(self, data: bytes, *, is_last: bool) -> bytes:
-        """Return everything that is known so far."""
         end = zlib_ng.Z_FINISH if is_last else zlib_ng.Z_SYNC_FLUSH
         return self._compressor.compress(data) + self._compressor.flush(end)
 
 
 def zstd(body: bytes, level: int = ZSTD_LEVEL) -> bytes:
-    """Return the body as one zstd frame."""
-    compressors: dict[int, zstandard.ZstdCompressor] = _OF_THIS_THREAD.__dict__.setdefault("zstd", {})
-    if level not in compressors:  # making one takes as long as compressing 10 kB, and threads can not share it
+    compressors: dict[int, zstandard.ZstdCompressor] = _THREAD_LOCAL.__dict__.setdefault("zstd", {})
+    if level not in compressors:  # creating one costs as much as compressing 10 kB, and it is not thread-safe
         compressors[level] = zstandard.ZstdCompressor(level=level)
     return compressors[level].compress(body)
 
 
 def br(body: bytes, level: int = BROTLI_QUALITY) -> bytes:
-    """Return the body in brotli."""
     compressed: bytes = brotli.compress(body, quality=level)
     return compressed
 
 
 def gzip(body: bytes, level: int = GZIP_LEVEL) -> bytes:
-    """Return the body in gzip, without a time, so that every process makes the same bytes."""
+    """Return the body without a timestamp, so that every process produces the same bytes."""
     return zlib_ng.compress(body, level, _GZIP_WINDOW_BITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How one content coding is made, and what it takes."""
+    """The functions of one content coding, and its cost."""
 
     whole: Callable[[bytes], bytes]
     stream: Callable[[], Stream]
     s_per_mb: float
-    """CPU seconds for a megabyte of JSON, from the cost curve; other machines differ, the codings' order hardly."""
+    """CPU seconds per megabyte of JSON, from `bench.compression`; the order is the same on most machines."""
 
 
 BY_NAME: Final = {

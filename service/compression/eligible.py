@@ -1,4 +1,4 @@
-"""Which responses are worth compressing, and may be."""
+"""Which responses may be compressed, and which are worth it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ _TYPES: Final = frozenset(
         "image/svg+xml",
     }
 )
-_PART_OR_NONE: Final = frozenset({204, 205, 206, 304})
-_AS_THEY_ARE: Final = frozenset({b"content-encoding", b"content-range", b"content-digest", b"content-md5"})
+_PARTIAL_OR_EMPTY: Final = frozenset({204, 205, 206, 304})
+_UNCHANGEABLE: Final = frozenset({b"content-encoding", b"content-range", b"content-digest", b"content-md5"})
 
 
 @lru_cache(maxsize=256)
 def is_compressible(content_type: bytes) -> bool:
-    """Return whether bodies of this type get smaller; event streams are left alone, their readers buffer nothing."""
+    """Return whether bodies of this type get smaller; event streams are excluded because their clients do not buffer."""
     media = content_type.decode("latin-1").partition(";")[0].strip().lower()
     if media.startswith("text/"):
         return media != "text/event-stream"
@@ -30,19 +30,18 @@ def is_compressible(content_type: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What a response's start says that decides whether and how it is compressed."""
+class Eligibility:
+    """What the start of a response says about compressing it."""
 
     may_change: bool
-    """Whether there is a whole body in no coding that intermediaries may transform."""
+    """Whether the body is complete, not encoded yet, and may be transformed."""
     is_compressible: bool
     size_bytes: int | None
-    """None while the length is unknown: the body comes as it is made."""
+    """None without a Content-Length: the body is streamed."""
 
 
-def facts_of(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Facts:
-    """Return what a response's start says."""
-    may_change = status >= 200 and status not in _PART_OR_NONE
+def eligibility(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Eligibility:
+    may_change = status >= 200 and status not in _PARTIAL_OR_EMPTY
     compressible = False
     size_bytes: int | None = None
     for name, value in headers:
@@ -50,6 +49,6 @@ def facts_of(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Facts:
             size_bytes = int(value) if value.isdigit() else None
         elif name == b"content-type":
             compressible = is_compressible(value)
-        elif name in _AS_THEY_ARE or (name == b"cache-control" and b"no-transform" in value.lower()):
+        elif name in _UNCHANGEABLE or (name == b"cache-control" and b"no-transform" in value.lower()):
             may_change = False
-    return Facts(may_change, compressible, size_bytes)
+    return Eligibility(may_change, compressible, size_bytes)

@@ -1,10 +1,10 @@
-"""The headers of a response that was, or could have been, compressed."""
+"""The headers of a response that was compressed, or would be for another client."""
 
 from service.compression.etag import suffixed
 from service.http.cache_model.entry import Headers
 
 
-def varied(headers: Headers) -> Headers:
+def with_vary(headers: Headers) -> Headers:
     """Return the headers with `Accept-Encoding` in `Vary`."""
     vary = [value for name, value in headers if name == b"vary"]
     listed = {member.strip().lower() for value in vary for member in value.split(b",")}
@@ -14,8 +14,8 @@ def varied(headers: Headers) -> Headers:
     return [*others, (b"vary", b", ".join([*vary, b"Accept-Encoding"]))]
 
 
-def encoded(headers: Headers, coding: str, size_bytes: int | None) -> Headers:
-    """Return the headers for the body in this coding; without a size its length is not announced."""
+def with_encoding(headers: Headers, coding: str, size_bytes: int | None) -> Headers:
+    """Return the headers for the body in this coding, without Content-Length if the size is None."""
     changed = [
         (name, suffixed(value, coding) if name == b"etag" else value)
         for name, value in headers
@@ -24,4 +24,4 @@ def encoded(headers: Headers, coding: str, size_bytes: int | None) -> Headers:
     changed.append((b"content-encoding", coding.encode()))
     if size_bytes is not None:
         changed.append((b"content-length", b"%d" % size_bytes))
-    return varied(changed)
+    return with_vary(changed)

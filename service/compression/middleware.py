@@ -1,4 +1,4 @@
-"""Compression as ASGI middleware: zstd, br or gzip, as the client likes."""
+"""Compression as ASGI middleware: zstd, br or gzip, negotiated with the client."""
 
 from functools import partial
 
@@ -7,16 +7,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.request.server_timing import add_timing
 from service.compression.codings import BY_NAME, Stream
 from service.compression.compressor import Compressor
-from service.compression.counted import count_as
-from service.compression.eligible import Facts, facts_of
-from service.compression.headers import encoded, varied
-from service.compression.meter import CompressionMeter
+from service.compression.eligible import Eligibility, eligibility
+from service.compression.headers import with_encoding, with_vary
+from service.compression.metrics import CompressionMeter, count_as
 from service.http.cache_model.entry import entry_of
 from service.http.negotiation import IDENTITY, Acceptance, accept_encoding_of, acceptance
 
 
 class CompressionMiddleware:
-    """Compresses response bodies of at least `minimum_bytes`, and of unknown length as they come."""
+    """Compresses response bodies of at least `minimum_bytes`, and streamed ones part by part."""
 
     def __init__(self, app: ASGIApp, *, meter: CompressionMeter, minimum_bytes: int = 1000) -> None:
         self.app = app
@@ -25,7 +24,6 @@ class CompressionMiddleware:
         self._compressor = Compressor(meter=meter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request in the coding that its client prefers."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -35,8 +33,6 @@ class CompressionMiddleware:
 
 
 class _Response:
-    """One response on its way to the client."""
-
     def __init__(
         self,
         scope: Scope,
@@ -58,11 +54,10 @@ class _Response:
         self._seconds = 0.0
 
     async def send(self, message: Message) -> None:
-        """Pass a message of the application on, compressed if it should be."""
         if message["type"] == "http.response.start":
-            await self._started(message)
+            await self._send_start(message)
         elif message["type"] == "http.response.body" and self._stream is not None:
-            await self._streamed(self._stream, message)
+            await self._send_part(self._stream, message)
         elif self._held is None:
             await self._send(message)
         elif message["type"] != "http.response.body":
@@ -71,65 +66,65 @@ class _Response:
             await self._send(message)
         elif message.get("more_body", False):
             held, self._held = self._held, None
-            await self._streamed(await self._opened(held), message)
+            await self._send_part(await self._open_stream(held), message)
         else:
             held, self._held = self._held, None
-            await self._whole(held, message)
+            await self._send_whole(held, message)
 
-    async def _started(self, message: Message) -> None:
+    async def _send_start(self, message: Message) -> None:
         headers = [(name.lower(), value) for name, value in message.get("headers", ())]
-        facts = facts_of(message["status"], headers)
+        eligible = eligibility(message["status"], headers)
         message = {**message, "headers": headers}
         if message["status"] == 304:
-            await self._send({**message, "headers": varied(headers)})
-        elif not facts.may_change:
+            await self._send({**message, "headers": with_vary(headers)})
+        elif not eligible.may_change:
             await self._send(message)
-        elif not self._is_wanted(facts):
-            if facts.is_compressible:
-                message["headers"] = varied(headers)
+        elif not self._compresses(eligible):
+            if eligible.is_compressible:
+                message["headers"] = with_vary(headers)
             await self._send(message)
         elif self._scope["method"] == "HEAD":
-            await self._send({**message, "headers": encoded(headers, self._accepted.preferred, None)})
-        elif facts.size_bytes is None:
-            await self._opened(message)
+            await self._send({**message, "headers": with_encoding(headers, self._accepted.preferred, None)})
+        elif eligible.size_bytes is None:
+            await self._open_stream(message)
         else:
-            # Announced with its length, the body comes next: nobody waits longer because the start waits for it.
+            # The whole body follows at once, so holding the start back delays no client.
             self._held = message
 
-    def _is_wanted(self, facts: Facts) -> bool:
+    def _compresses(self, eligible: Eligibility) -> bool:
         if self._accepted.preferred == IDENTITY:
-            if facts.is_compressible and facts.size_bytes is not None and facts.size_bytes >= self._minimum_bytes:
-                size = facts.size_bytes
+            if eligible.is_compressible and eligible.size_bytes is not None and eligible.size_bytes >= self._minimum_bytes:
+                size = eligible.size_bytes
                 self._meter.observe(encoding=IDENTITY, before_bytes=size, after_bytes=size, seconds=0.0)
                 count_as(self._scope, IDENTITY)
             return False
         if not self._accepted.identity:
             return True
-        return facts.is_compressible and (facts.size_bytes is None or facts.size_bytes >= self._minimum_bytes)
+        return eligible.is_compressible and (eligible.size_bytes is None or eligible.size_bytes >= self._minimum_bytes)
 
-    async def _whole(self, start: Message, message: Message) -> None:
+    async def _send_whole(self, start: Message, message: Message) -> None:
         body: bytes = message.get("body", b"")
         coding = self._accepted.preferred
         entry = entry_of(self._scope)
         if entry is not None and body is entry.body:
-            made = await self._compressor.variant(entry, coding)
+            compressed = await self._compressor.variant(entry, coding)
         else:
-            made = await self._compressor.whole(body, coding)
-        count_as(self._scope, IDENTITY if made is body else coding)
-        if made is body:
-            await self._send({**start, "headers": varied(start["headers"])})
+            compressed = await self._compressor.compress(body, coding)
+        count_as(self._scope, IDENTITY if compressed is body else coding)
+        if compressed is body:
+            await self._send({**start, "headers": with_vary(start["headers"])})
             await self._send(message)
             return
-        await self._send({**start, "headers": encoded(start["headers"], coding, len(made))})
-        await self._send({"type": "http.response.body", "body": made})
+        await self._send({**start, "headers": with_encoding(start["headers"], coding, len(compressed))})
+        await self._send({"type": "http.response.body", "body": compressed})
 
-    async def _opened(self, start: Message) -> Stream:
+    async def _open_stream(self, start: Message) -> Stream:
         coding = self._accepted.preferred
         self._stream = BY_NAME[coding].stream()
-        await self._send({**start, "headers": encoded(start["headers"], coding, None)})
+        await self._send({**start, "headers": with_encoding(start["headers"], coding, None)})
         return self._stream
 
-    async def _streamed(self, stream: Stream, message: Message) -> None:
+    async def _send_part(self, stream: Stream, message: Message) -> None:
         body: bytes = message.get("body", b"")
         is_last = not message.get("more_body", False)
         if not body and not is_last:

@@ -1,1 +1,1 @@
-"""What every room of the service builds on: tables, database URLs, periodic work."""
+"""What every other room of the service builds on: tables, database URLs, quotas, background work."""

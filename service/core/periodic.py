@@ -1,25 +1,25 @@
-"""Work that is done again and again beside the requests."""
+"""Work that is repeated in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-LAST_ROUND_S: Final = 1.0
-"""How long a round that is under way when the service stops may take to its end."""
+LAST_RUN_TIMEOUT_S: Final = 1.0
+"""How long a run in progress may take after the cancellation."""
 
 
 async def run_periodically(work: Callable[[], Awaitable[None]], *, every_s: float) -> None:
-    """Do the work after each pause until cancelled; a round that is under way then is brought to its end.
+    """Repeat the work after each pause until cancelled; a run in progress then completes first.
 
-    A statement that is cancelled costs its connection, and one whose outcome nobody hears may be done twice.
+    Cancelling a statement costs its connection, and a run whose outcome is unknown may be repeated.
     """
     while True:
         await asyncio.sleep(every_s)
-        round_ = asyncio.ensure_future(work())
+        run = asyncio.ensure_future(work())
         try:
-            await asyncio.shield(round_)
+            await asyncio.shield(run)
         except asyncio.CancelledError:
-            await asyncio.wait([round_], timeout=LAST_ROUND_S)
-            round_.cancel()
-            await asyncio.gather(round_, return_exceptions=True)
+            await asyncio.wait([run], timeout=LAST_RUN_TIMEOUT_S)
+            run.cancel()
+            await asyncio.gather(run, return_exceptions=True)
             raise

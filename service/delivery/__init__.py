@@ -1,1 +1,1 @@
-"""Cached responses on their way to the client: conditional requests, and hits that skip the rest of the stack."""
+"""What clients and edges may reuse: validators, freshness, and complete responses served again."""

@@ -1,18 +1,18 @@
-"""Validators and freshness for clients and edges: `ETag`, 304, `Cache-Control`, `Surrogate-Key`."""
+"""HTTP caching by clients and edges: `ETag`, 304, `Cache-Control`, `Surrogate-Key`."""
 
 from functools import lru_cache
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.compression.etag import unchanged
+from service.compression.etag import matching_etag
 from service.http.cache_model.entry import Entry, Headers, body_digest, entry_of
 from service.http.cache_model.policy import CachePolicy, PolicyTable, application_path
 from service.http.cache_model.tags import open_tags, surrogate_key, tags_of
 from service.http.negotiation import accept_encoding_of, acceptance
 
 REVALIDATE: Final = b"no-cache"
-"""Of answers without a policy: a client may keep them but asks every time."""
+"""For responses without a policy: clients may store them and must revalidate every time."""
 
 PRIVATE: Final = b"private, no-store"
 NO_STORE: Final = b"no-store"
@@ -24,7 +24,7 @@ _DESCRIBES_BODY: Final = frozenset(
 
 @lru_cache(maxsize=64)
 def cache_control(policy: CachePolicy) -> bytes:
-    """Return how long clients and edges may reuse an answer with this policy."""
+    """Return the `Cache-Control` of responses with this policy."""
     text = f"public, max-age={policy.browser_s:.0f}, s-maxage={policy.ttl_s:.0f}"
     if policy.stale_s:
         text += f", stale-while-revalidate={policy.stale_s:.0f}"
@@ -32,7 +32,7 @@ def cache_control(policy: CachePolicy) -> bytes:
 
 
 class HttpCacheMiddleware:
-    """Adds validators and freshness to GET and HEAD answers, and answers 304 to clients that are up to date."""
+    """Adds validators and freshness to responses of GET and HEAD, and sends 304 if the client's copy is current."""
 
     def __init__(self, app: ASGIApp, *, policies: PolicyTable, max_body_bytes: int = 2_000_000) -> None:
         self.app = app
@@ -40,7 +40,6 @@ class HttpCacheMiddleware:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, with 304 if the client's copy is current."""
         if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
             await self.app(scope, receive, send)
             return
@@ -50,21 +49,18 @@ class HttpCacheMiddleware:
 
 
 class _Response:
-    """One response on its way to the client."""
-
     def __init__(self, scope: Scope, send: Send, policies: PolicyTable, max_body_bytes: int) -> None:
         self._scope = scope
         self._send = send
         self._policies = policies
         self._max_body_bytes = max_body_bytes
         self._held: Message | None = None
-        self._is_swallowed = False
+        self._is_304 = False
 
     async def send(self, message: Message) -> None:
-        """Pass a message of the application on."""
         if message["type"] == "http.response.start":
-            await self._started(message)
-        elif self._is_swallowed:
+            await self._send_start(message)
+        elif self._is_304:
             return
         elif self._held is None:
             await self._send(message)
@@ -72,11 +68,11 @@ class _Response:
             held, self._held = self._held, None
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 held["headers"].append((b"etag", f'"{body_digest(message.get("body", b""))}"'.encode()))
-            await self._validated(held)
-            if not self._is_swallowed:
+            await self._send_or_304(held)
+            if not self._is_304:
                 await self._send(message)
 
-    async def _started(self, message: Message) -> None:
+    async def _send_start(self, message: Message) -> None:
         headers: Headers = [(name.lower(), value) for name, value in message.get("headers", ())]
         named = dict(headers)
         message = {**message, "headers": headers}
@@ -87,16 +83,16 @@ class _Response:
         elif b"set-cookie" in named or self._header(b"authorization") is not None:
             if b"cache-control" not in named:
                 headers.append((b"cache-control", PRIVATE))
-        elif entry is not None and entry.is_dead:
+        elif entry is not None and entry.is_invalidated:
             headers.append((b"cache-control", NO_STORE))
         elif b"no-store" not in named.get(b"cache-control", b"").lower():
             self._add_freshness(headers, named, entry)
             if entry is not None and b"etag" not in named:
                 headers.append((b"etag", entry.etag))
-            elif b"etag" not in named and self._is_held(named):
+            elif b"etag" not in named and self._waits_for_body(named):
                 self._held = message
                 return
-            await self._validated(message)
+            await self._send_or_304(message)
             return
         await self._send(message)
 
@@ -109,21 +105,21 @@ class _Response:
         if keys:
             headers.append((b"surrogate-key", keys))
 
-    def _is_held(self, named: dict[bytes, bytes]) -> bool:
-        """Return whether the body comes whole and is small enough to wait for its digest."""
+    def _waits_for_body(self, named: dict[bytes, bytes]) -> bool:
+        """Return whether the body is complete and small enough to compute its digest first."""
         length = named.get(b"content-length", b"")
         return self._scope["method"] == "GET" and length.isdigit() and int(length) <= self._max_body_bytes
 
-    async def _validated(self, message: Message) -> None:
-        """Send the start of the answer, or a whole 304 if the client has it already."""
+    async def _send_or_304(self, message: Message) -> None:
+        """Send the start of the response, or a complete 304 if the client's copy is current."""
         headers: Headers = message["headers"]
         if_none_match = self._header(b"if-none-match")
         etag = dict(headers).get(b"etag")
         if if_none_match is not None and etag is not None:
             accepted = acceptance(accept_encoding_of(self._scope["headers"]))
-            current = unchanged(if_none_match, etag, accepted)
+            current = matching_etag(if_none_match, etag, accepted)
             if current is not None:
-                self._is_swallowed = True
+                self._is_304 = True
                 kept = [pair for pair in headers if pair[0] not in _DESCRIBES_BODY and pair[0] != b"etag"]
                 await self._send({**message, "status": 304, "headers": [*kept, (b"etag", current)]})
                 await self._send({"type": "http.response.body", "body": b""})
@@ -131,6 +127,6 @@ class _Response:
         await self._send(message)
 
     def _header(self, wanted: bytes) -> bytes | None:
-        """Return a request header, several lines joined, or None."""
+        """Return a request header, repeated lines joined, or None."""
         values = [value for name, value in self._scope["headers"] if name == wanted]
         return b",".join(values) if values else None

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from service.cache.invalidators import EdgePurger
-from service.cache.null import NullCache
+from service.cache.invalidators import Invalidators
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
@@ -254,7 +254,7 @@ async def test_a_write_reaches_the_edge_and_an_answer_under_way_does_not_outlive
     stack: Stack, service: Service, lookups: Lookups
 ) -> None:
     async with (
-        EdgePurger(NullCache(), url=stack.edge_url, meter=lookups) as cache,
+        EdgePurger(url=stack.edge_url, meter=lookups) as cache,
         httpx.AsyncClient(base_url=stack.edge_url) as client,
     ):
         await client.get("/boards/JFK")

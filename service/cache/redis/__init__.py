@@ -1,1 +1,1 @@
-"""The store that processes share: entries, leases and invalidations in Redis, one round trip for each question."""
+"""The shared store in Redis."""

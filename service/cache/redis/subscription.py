@@ -1,4 +1,4 @@
-"""Invalidations of other processes, as they happen."""
+"""The subscription to the invalidations of other processes."""
 
 import asyncio
 import logging
@@ -10,22 +10,23 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from service.cache.store import Listener
+from service.cache.store import InvalidationListener
+from service.core.task_set import TaskSet
 from service.network.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 0.4
-"""How long nothing may be heard before Redis is asked for a sign of life, and how long that may take."""
+"""The silence after which Redis is pinged, and the timeout of the ping."""
 
 RECONNECT_S = 0.2
 
 
 class Subscription:
-    """Tells a listener what other processes invalidate, or that it may have missed something."""
+    """Passes invalidations to a listener, and drops everything there when some may have been missed."""
 
     def __init__(self, url: str, *, channel: str, origin: str, lost: Callable[[], None]) -> None:
-        # No retry: a connection that is restored behind our back would hide what was missed meanwhile.
+        # No retry: a reconnect inside redis-py would hide that invalidations were missed.
         self._client = Redis.from_pool(
             redis_pool(
                 url,
@@ -38,59 +39,54 @@ class Subscription:
         self._channel = channel
         self._origin = origin
         self._lost = lost
-        self._task: asyncio.Task[None] | None = None
-        self.is_heard = False
-        """Whether invalidations arrive now."""
+        self._tasks = TaskSet()
+        self.is_connected = False
 
-    def open(self, listener: Listener) -> None:
-        """Start listening."""
-        self._task = asyncio.create_task(self._listening(listener))
+    def open(self, listener: InvalidationListener) -> None:
+        self._tasks.start(self._listen(listener))
 
     async def close(self) -> None:
-        """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
         await self._client.aclose()
 
-    async def _listening(self, listener: Listener) -> None:
+    async def _listen(self, listener: InvalidationListener) -> None:
         while True:
             try:
-                await self._heard(listener)
-            except Exception as error:  # noqa: BLE001 whatever it is, a process that stops listening sends stale answers
-                if self.is_heard:
-                    self.is_heard = False
-                    logger.warning("invalidations of other processes are not heard: %r", error)
+                await self._receive(listener)
+            except Exception as error:  # noqa: BLE001 whatever it is: without invalidations, entries would be stale
+                if self.is_connected:
+                    self.is_connected = False
+                    logger.warning("the subscription to invalidations is lost: %r", error)
                     listener.drop_all()
                     self._lost()
             await asyncio.sleep(RECONNECT_S)
 
-    async def _heard(self, listener: Listener) -> None:
-        """Pass on what is heard until the connection is lost."""
+    async def _receive(self, listener: InvalidationListener) -> None:
+        """Pass invalidations on until the connection is lost."""
         subscription = self._client.pubsub()
         try:
             await subscription.subscribe(self._channel)
-            is_asked = False
+            is_pinged = False
             while True:
                 message = await subscription.get_message(timeout=HEARTBEAT_S)
                 if message is None:
-                    if is_asked:
-                        raise TimeoutError(f"no sign of life for {2 * HEARTBEAT_S:.1f} s")
-                    is_asked = True
+                    if is_pinged:
+                        raise TimeoutError(f"no message for {2 * HEARTBEAT_S:.1f} s")
+                    is_pinged = True
                     await subscription.ping()
                     continue
-                is_asked = False
+                is_pinged = False
                 if message["type"] == "subscribe":
-                    # What was invalidated before is unknown here.
+                    # Invalidations before the subscription were missed.
                     listener.drop_all()
-                    self.is_heard = True
+                    self.is_connected = True
                 elif message["type"] == "message":
-                    self._tell(listener, message["data"])
+                    self._invalidate(listener, message["data"])
         finally:
             with suppress(RedisError, OSError):
                 await subscription.aclose()  # type: ignore[no-untyped-call]  # redis-py forgot to annotate it
 
-    def _tell(self, listener: Listener, data: bytes) -> None:
+    def _invalidate(self, listener: InvalidationListener, data: bytes) -> None:
         origin, *tags = data.decode().split("\n")
         if " all" in tags:
             listener.drop_all()

@@ -1,1 +1,1 @@
-"""What a cached response is: its entry, key, tags and policy."""
+"""The model of a cached response: entry, key, tags and policy."""

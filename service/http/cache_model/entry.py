@@ -1,4 +1,4 @@
-"""A finished answer: status, headers, body, what it depends on, and its compressed variants."""
+"""A cached response: status, headers, body, tags and compressed variants."""
 
 from asyncio import Task
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ Headers = list[tuple[bytes, bytes]]
 
 _ENTRY = "service.http.cache_model.entry"
 
-# What a dictionary, the objects and the key take beside the bytes, measured with tracemalloc.
+# Memory of the dictionary, the objects and the key beside the bytes, measured with tracemalloc.
 OVERHEAD_BYTES = 1500
 
 
@@ -24,40 +24,40 @@ def body_digest(body: bytes) -> str:
 
 
 @dataclass(slots=True)
-class Finished:
-    """An answer as it was sent to a client, but for what differs from answer to answer."""
+class WireVariant:
+    """A complete response as sent for one `Accept-Encoding`, without the headers that change with time."""
 
     headers: Headers
     body: bytes
     encoding: str
-    """What its body was counted as by compression, or nothing."""
+    """The encoding that compression counted the body under; empty if it was not counted."""
     dated: Headers = field(default_factory=list)
-    """The headers with what was true of the last answer, and is until `dated_until`, by the clock of the levels."""
+    """The headers with `Age` and `Cache-Status`, valid until `dated_until` on the clock of the levels."""
     dated_until: float = -inf
 
 
 class Entry:
-    """One answer that may be sent to anyone who asks the same."""
+    """One response that is the same for every client that sends the same request."""
 
     __slots__ = (
         "body",
-        "born",
         "cache",
+        "created_at",
         "digest",
         "etag",
-        "finished",
         "fresh_until",
         "headers",
-        "holders",
-        "is_dead",
-        "made_at",
-        "making",
+        "is_invalidated",
+        "on_variant",
+        "pending_variants",
         "stale_until",
+        "started_at",
         "status",
         "surrogate_key",
         "tags",
         "template",
         "variants",
+        "wire_variants",
     )
 
     def __init__(
@@ -76,53 +76,52 @@ class Entry:
         self.template = template
         self.tags = frozenset(tags)
         self.cache = ""
-        """The cache in metrics that holds it; empty while none does."""
+        """The name of its cache in metrics; empty while it is in none."""
         self.digest = body_digest(body) if digest is None else digest
         self.etag = f'"{self.digest}"'.encode()
         self.surrogate_key = surrogate_key(self.tags)
         self.variants: dict[str, bytes] = {}
         """Compressed bodies by content coding, each made once."""
-        self.finished: dict[bytes, Finished] = {}
-        """By the request's `Accept-Encoding`, what came out of all middleware; see `replay`."""
-        self.making: dict[str, Task[bytes]] = {}
-        """Variants that somebody is making now."""
-        self.holders: dict[str, Callable[[Entry, str], None]] = {}
-        """By level, who is told of every new variant: to count its bytes or to pass it on."""
-        self.born: float = 0.0
-        """The store's time when the computation began; what was invalidated at or after it makes the entry dead."""
-        self.made_at = 0.0
+        self.wire_variants: dict[bytes, WireVariant] = {}
+        """Complete responses by the request's `Accept-Encoding`; see `delivery.hot_responses`."""
+        self.pending_variants: dict[str, Task[bytes]] = {}
+        """Compressions in progress, by content coding."""
+        self.on_variant: dict[str, Callable[[Entry, str], None]] = {}
+        """By level, a callback for every new variant: counts its bytes or stores it."""
+        self.created_at: float = 0.0
+        """The store's time when the computation began; an invalidation at or after it invalidates the entry."""
+        self.started_at = 0.0
         """Monotonic seconds when the computation began."""
         self.fresh_until = 0.0
         self.stale_until = 0.0
-        self.is_dead = False
-        """Whether something it depends on was invalidated while it was computed."""
+        self.is_invalidated = False
+        """Whether one of its tags was invalidated while it was computed."""
 
     @property
     def size_bytes(self) -> int:
-        """What the entry takes in memory, with its variants."""
+        """Memory of the entry with its variants."""
         headers = sum(len(name) + len(value) for name, value in self.headers)
         variants = sum(map(len, self.variants.values()))
         return OVERHEAD_BYTES + headers + len(self.body) + variants
 
-    def live(self, *, now: float, age_s: float, fresh_s: float, stale_s: float) -> None:
-        """Set the times: `age_s` since the computation began, `fresh_s` and `stale_s` still to come."""
-        self.made_at = now - age_s
+    def set_lifetime(self, *, now: float, age_s: float, fresh_s: float, stale_s: float) -> None:
+        """Set the times from the age and the remaining fresh and stale seconds."""
+        self.started_at = now - age_s
         self.fresh_until = now + fresh_s
         self.stale_until = now + fresh_s + stale_s
 
-    def keep(self, encoding: str, body: bytes) -> None:
-        """Add a compressed variant and tell the holders."""
+    def add_variant(self, encoding: str, body: bytes) -> None:
         self.variants[encoding] = body
-        for holder in list(self.holders.values()):
-            holder(self, encoding)
+        for callback in list(self.on_variant.values()):
+            callback(self, encoding)
 
 
 def entry_of(scope: Scope) -> Entry | None:
-    """Return the entry that answers this request, or None if it is answered some other way."""
+    """Return the entry that this request is served from, if any."""
     entry = scope.get(_ENTRY)
     return entry if isinstance(entry, Entry) else None
 
 
-def answer_with(scope: Scope, entry: Entry) -> None:
-    """Say that this request is answered with the entry."""
+def set_entry(scope: Scope, entry: Entry) -> None:
+    """Record that this request is served from the entry."""
     scope[_ENTRY] = entry

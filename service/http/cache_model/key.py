@@ -1,7 +1,7 @@
-"""What an entry is found by: path and query string of the request, the query in one order.
+"""Cache keys: the path and the query string of the request, with the parameters sorted.
 
-Two requests share a key only if no application could tell their parsed queries apart. So nothing is decoded, empty
-values and repeated names stay, and names that decode to the same text keep their order.
+Requests share a key only if no application could distinguish their parsed queries. So nothing is decoded, empty values
+and repeated names are kept, and names that decode to the same text keep their order.
 """
 
 from functools import lru_cache
@@ -25,7 +25,7 @@ def _name(pair: bytes) -> str:
 
 
 def request_key(scope: Scope) -> bytes:
-    """Return the key of a request: its path as it came, and its normalised query."""
+    """Return the raw path and the normalised query."""
     path: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope["query_string"]
     return path + b"?" + normalised(query) if query else path

@@ -1,4 +1,4 @@
-"""Which routes' answers are kept, and for how long."""
+"""Cache policies: which routes are cached, and for how long."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,40 +8,39 @@ from typing import Self
 from starlette.routing import compile_path
 from starlette.types import Scope
 
-LONGEST_S = 86_400.0
-"""No entry outlives a day, so the memory of what was invalidated need not be longer."""
+MAX_LIFETIME_S = 86_400.0
+"""The longest lifetime of an entry, and so the time for which invalidations have to be remembered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CachePolicy:
-    """How the answers of one route are kept."""
+    """How the responses of one route are cached."""
 
     cache: str
-    """The name in metrics; one of a few that the code knows."""
+    """The name in metrics."""
     technique: str
     """The technique that switches this on: `response_cache` or `local_cache`."""
     ttl_s: float
-    """How long an answer is fresh, at most; jitter shortens it."""
+    """Time to live; jitter shortens it."""
     stale_s: float = 0.0
-    """How long after that it is still sent while one request refreshes it."""
+    """How long after that a stale response is served while it is refreshed in the background."""
     negative_ttl_s: float = 0.0
-    """How long a 404 is fresh; 0 keeps none."""
+    """Time to live of a 404; 0 caches none."""
     jitter: float = 0.1
-    """The share of the time to live by which answers differ, so that they do not expire together."""
+    """The largest share taken off a time to live at random, so that entries do not expire together."""
     browser_s: float = 0.0
-    """How long a client may reuse the answer without asking: no invalidation reaches it."""
+    """`max-age` of clients, which no invalidation reaches."""
 
     def __post_init__(self) -> None:
-        """Refuse what can not be meant."""
         if min(self.ttl_s, self.stale_s, self.negative_ttl_s, self.browser_s) < 0:
             raise ValueError(f"times of the cache {self.cache} must not be negative")
-        if self.ttl_s + self.stale_s > LONGEST_S or self.negative_ttl_s > LONGEST_S:
-            raise ValueError(f"an entry of the cache {self.cache} would live longer than {LONGEST_S:.0f} s")
+        if self.ttl_s + self.stale_s > MAX_LIFETIME_S or self.negative_ttl_s > MAX_LIFETIME_S:
+            raise ValueError(f"an entry of the cache {self.cache} would live longer than {MAX_LIFETIME_S:.0f} s")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"the jitter of the cache {self.cache} must be at least 0 and below 1")
 
-    def lasting(self, ttl_s: float) -> Self:
-        """Return the policy with this time to live: staleness in proportion, other times at most as long."""
+    def with_ttl(self, ttl_s: float) -> Self:
+        """Return the policy with this time to live: staleness scaled in proportion, other times capped."""
         return replace(
             self,
             ttl_s=ttl_s,
@@ -57,7 +56,7 @@ class CachePolicy:
 
 
 class PolicyTable:
-    """The policies by path template, found by a request's path before any routing."""
+    """The policies by path template, matched by a request's path before routing."""
 
     def __init__(self, policies: Mapping[str, CachePolicy]) -> None:
         self._by_template = dict(policies)
@@ -70,11 +69,10 @@ class PolicyTable:
         return self._by_template[template]
 
     def get(self, template: str) -> CachePolicy | None:
-        """Return the policy of a template, or None."""
         return self._by_template.get(template)
 
     def match(self, path: str) -> str | None:
-        """Return the template that the path belongs to, or None when its answers are not kept."""
+        """Return the template that the path matches, or None if it is not cached."""
         for pattern, template in self._patterns:
             if pattern.match(path):
                 return template
@@ -82,7 +80,7 @@ class PolicyTable:
 
 
 def application_path(scope: Scope) -> str:
-    """Return the path as the application's own routes see it, without the prefix it is mounted under."""
+    """Return the path without `root_path`, as the application's routes see it."""
     path: str = scope["path"]
     rest = path.removeprefix(scope.get("root_path", ""))
     return rest if rest.startswith("/") else path

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from service.cache import invalidators as edge
 from service.cache.invalidators import EdgePurger
-from service.cache.null import NullCache
+from service.cache.invalidators import Invalidators
 from tests.service.conftest import Clock, Lookups
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ def there() -> Edge:
 @pytest.fixture
 def purging(there: Edge, lookups: Lookups, clock: Clock) -> EdgePurger:
     transport = httpx.ASGITransport(app=there)
-    return EdgePurger(NullCache(), url="http://edge", meter=lookups, transport=transport, clock=clock)
+    return EdgePurger(url="http://edge", meter=lookups, transport=transport, clock=clock)
 
 
 @pytest.fixture(autouse=True)

@@ -24,16 +24,16 @@ def test_a_new_variant_counts_and_may_push_others_out(lru: EntryLru, lookups: Lo
     lru[b"old"] = entry_with(bytes(40_000))
     entry = lru[b"new"] = entry_with(bytes(40_000))
     before = lookups.sizes["board", "local"]
-    entry.keep("gzip", bytes(10_000))
+    entry.add_variant("gzip", bytes(10_000))
     assert lookups.sizes["board", "local"] == (2, before[1] + 10_000)
-    entry.keep("zstd", bytes(20_000))
+    entry.add_variant("zstd", bytes(20_000))
     assert set(lru) == {b"new"}
 
 
 def test_a_variant_of_an_entry_that_left_does_not_bring_it_back(lru: EntryLru) -> None:
     entry = lru[b"a"] = entry_with()
     del lru[b"a"]
-    entry.keep("gzip", b"x")
+    entry.add_variant("gzip", b"x")
     assert not lru
 
 

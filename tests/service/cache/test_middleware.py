@@ -196,8 +196,8 @@ async def test_a_refresh_under_way_is_cancelled_when_the_service_stops(
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.06)
     assert boards.runs == 2
-    assert cache.levels.front is not None
-    assert b'"run":1' in cache.levels.front[b"/boards/JFK"].body
+    assert cache.levels.in_process is not None
+    assert b'"run":1' in cache.levels.in_process[b"/boards/JFK"].body
 
 
 async def test_a_404_is_kept_briefly(app: ASGIApp, boards: Boards, clock: Clock) -> None:
@@ -213,8 +213,8 @@ async def test_what_may_not_be_kept_is_not(app: ASGIApp, boards: Boards, cache: 
     first, second = [await get(app, f"/answers/{kind}") for _ in range(2)]
     assert boards.runs == 2
     assert first.headers["cache-status"] == second.headers["cache-status"] == "flightdeck; fwd=uri-miss"
-    assert cache.levels.front is not None
-    assert not cache.levels.front
+    assert cache.levels.in_process is not None
+    assert not cache.levels.in_process
 
 
 async def test_nobody_gets_the_cookie_of_somebody_else_by_waiting(app: ASGIApp) -> None:

@@ -42,12 +42,12 @@ class Application:
 def cache(lookups: Lookups) -> LayeredCache:
     local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups)
     shared = EntryLru(level="shared", max_bytes=1_000_000, meter=lookups)
-    return LayeredCache(Levels(MemoryStore(shared), local=local, meter=lookups), patience_s=0.5)
+    return LayeredCache(Levels(MemoryStore(shared), local=local, meter=lookups), timeout_s=0.5)
 
 
 async def asked(cache: LayeredCache, application: Application) -> bytes | None:
-    answer = await cache.answer(KEY, POLICY, application, application)
-    await cache.ended(answer)
+    answer = await cache.get(KEY, POLICY, application, application)
+    await cache.wait_done(answer)
     return None if answer.entry is None else answer.entry.body
 
 
@@ -167,13 +167,13 @@ async def test_who_asks_after_a_write_never_gets_what_was_computed_before_it(cac
 
 async def test_what_was_overtaken_by_a_write_is_dead_and_kept_nowhere(cache: LayeredCache) -> None:
     application = Application()
-    answering = asyncio.create_task(cache.answer(KEY, POLICY, application, application))
+    answering = asyncio.create_task(cache.get(KEY, POLICY, application, application))
     await asyncio.sleep(0.01)
     await cache.invalidate(["t"])
     application.go_on.set()
     answer = await answering
     assert answer.entry is not None
-    assert answer.entry.is_dead
+    assert answer.entry.is_invalidated
     assert cache.levels.fresh(KEY) is None
 
 

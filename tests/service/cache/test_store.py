@@ -8,7 +8,7 @@ import pytest
 
 from service.cache.lru import EntryLru
 from service.cache.memory import MemoryStore
-from service.cache.redis.store import RedisStore, Sharing
+from service.cache.redis.store import RedisStore, RedisStoreOptions
 from service.cache.store import Lease, Store
 from service.http.cache_model.entry import Entry
 from tests.servers.redis import RedisServer
@@ -60,7 +60,7 @@ async def store(kind: str, lookups: Lookups, clock: Clock, request: pytest.Fixtu
         store = MemoryStore(entries, lease_s=0.5, clock=clock)
     else:
         server: RedisServer = request.getfixturevalue("shared_redis")
-        store = RedisStore(server.url, Sharing(namespace=token_hex(4), lease_s=0.5), clock=clock)
+        store = RedisStore(server.url, RedisStoreOptions(namespace=token_hex(4), lease_s=0.5), clock=clock)
     await store.open(Unheard())
     yield store
     await store.close()
@@ -75,7 +75,7 @@ async def leased(store: Store, key: bytes = KEY) -> Lease:
 
 def living(clock: Clock, *, fresh_s: float = 60.0, stale_s: float = 0.0, tags: tuple[str, ...] = ("t",)) -> Entry:
     entry = entry_with(b'{"flights": []}', tags=tags)
-    entry.live(now=clock(), age_s=0.0, fresh_s=fresh_s, stale_s=stale_s)
+    entry.set_lifetime(now=clock(), age_s=0.0, fresh_s=fresh_s, stale_s=stale_s)
     return entry
 
 
@@ -89,7 +89,7 @@ async def test_an_entry_comes_back_as_it_was_put(store: Store, clock: Clock) -> 
     fetched = await store.fetch(KEY)
     found = fetched.entry
     assert found is not None
-    assert found.holders, "who made a variant of it tells the store"
+    assert found.on_variant, "who made a variant of it tells the store"
     assert fetched.lease is None
     assert (found.status, found.headers, found.body) == (entry.status, entry.headers, entry.body)
     assert (found.tags, found.digest, found.template, found.cache) == (
@@ -222,5 +222,5 @@ async def test_a_variant_of_an_older_entry_is_not_kept_with_the_newer_one(store:
 async def test_an_entry_that_was_found_dead_is_reported_once(store: Store, clock: Clock, lookups: Lookups) -> None:
     await kept(store, living(clock))
     await store.invalidate(frozenset({"t"}))
-    found = [(await store.fetch(KEY)).found_dead for _ in range(3)]
+    found = [(await store.fetch(KEY)).was_invalidated for _ in range(3)]
     assert sum(found) + lookups.invalidations["board", "shared"] == 1

@@ -1,27 +1,27 @@
-from service.cache.tag_invalidations import Stamps
+from service.cache.tag_invalidations import TagInvalidations
 
 
 def test_what_was_invalidated_since_is_not_allowed_and_a_tie_counts() -> None:
-    stamps = Stamps()
-    stamps.stamp({"a"}, 10.0)
-    assert not stamps.allow({"a", "b"}, since=9.0)
-    assert not stamps.allow({"a"}, since=10.0)
-    assert stamps.allow({"a"}, since=10.1)
-    assert stamps.allow({"b"}, since=9.0)
+    invalidations = TagInvalidations()
+    invalidations.record({"a"}, 10.0)
+    assert not invalidations.allow({"a", "b"}, since=9.0)
+    assert not invalidations.allow({"a"}, since=10.0)
+    assert invalidations.allow({"a"}, since=10.1)
+    assert invalidations.allow({"b"}, since=9.0)
 
 
 def test_too_many_tags_become_one_stamp_for_everything() -> None:
-    stamps = Stamps(most=3)
-    stamps.stamp({"a", "b", "c"}, 5.0)
-    assert stamps.allow({"z"}, since=1.0)
-    stamps.stamp({"d"}, 6.0)
-    assert not stamps.allow({"z"}, since=6.0)
-    assert stamps.allow({"z"}, since=6.1)
+    invalidations = TagInvalidations(max_tags=3)
+    invalidations.record({"a", "b", "c"}, 5.0)
+    assert invalidations.allow({"z"}, since=1.0)
+    invalidations.record({"d"}, 6.0)
+    assert not invalidations.allow({"z"}, since=6.0)
+    assert invalidations.allow({"z"}, since=6.1)
 
 
 def test_everything_can_be_invalidated_and_never_earlier_than_it_was() -> None:
-    stamps = Stamps()
-    stamps.stamp_all(5.0)
-    stamps.stamp_all(4.0)
-    assert not stamps.allow((), since=5.0)
-    assert stamps.allow((), since=5.1)
+    invalidations = TagInvalidations()
+    invalidations.stamp_all(5.0)
+    invalidations.stamp_all(4.0)
+    assert not invalidations.allow((), since=5.0)
+    assert invalidations.allow((), since=5.1)

@@ -13,7 +13,7 @@ from service.http.negotiation import CODINGS
 BODY = b'{"flight": "UA 1545", "origin": "EWR"}' * 1000
 
 
-def unpacked(coding: str) -> Callable[[bytes], bytes]:
+def unpack(coding: str) -> Callable[[bytes], bytes]:
     """Return a decoder that takes a body in parts and gives what it can read so far."""
     if coding == "zstd":
         return zstandard.ZstdDecompressor().decompressobj().decompress
@@ -30,14 +30,14 @@ def test_every_coding_that_is_negotiated_can_be_made() -> None:
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_whole_body_comes_back_and_is_always_the_same(coding: str) -> None:
     made = BY_NAME[coding].whole(BODY)
-    assert unpacked(coding)(made) == BODY
+    assert unpack(coding)(made) == BODY
     assert len(made) < len(BODY) / 20
     assert BY_NAME[coding].whole(BODY) == made
 
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_every_part_of_a_stream_can_be_read_when_it_arrives(coding: str) -> None:
-    stream, reader = BY_NAME[coding].stream(), unpacked(coding)
+    stream, reader = BY_NAME[coding].stream(), unpack(coding)
     random = Random(1)
     for number in range(20):
         part = random.randbytes(random.randrange(500)) + b"part %d" % number
@@ -47,8 +47,8 @@ def test_every_part_of_a_stream_can_be_read_when_it_arrives(coding: str) -> None
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_an_empty_body_and_an_empty_stream_are_complete(coding: str) -> None:
-    assert unpacked(coding)(BY_NAME[coding].whole(b"")) == b""
-    assert unpacked(coding)(BY_NAME[coding].stream().part(b"", is_last=True)) == b""
+    assert unpack(coding)(BY_NAME[coding].whole(b"")) == b""
+    assert unpack(coding)(BY_NAME[coding].stream().part(b"", is_last=True)) == b""
 
 
 def test_the_standard_library_reads_our_gzip_stream_to_its_end() -> None:

@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from service.compression.codings import BY_NAME
-from service.compression.compressor import LONGEST_IN_PLACE_S, Compressor
+from service.compression.compressor import MAX_LOOP_S, Compressor
 from tests.service.conftest import Bodies, entry_with
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ def thread_of(_: bytes) -> bytes:
 async def test_small_bodies_are_compressed_in_place_and_large_ones_on_threads(bodies: Bodies, coding: str) -> None:
     compressor = Compressor(meter=bodies)
     here = threading.current_thread().name.encode()
-    limit_bytes = int(LONGEST_IN_PLACE_S / BY_NAME[coding].s_per_mb * 1e6)
+    limit_bytes = int(MAX_LOOP_S / BY_NAME[coding].s_per_mb * 1e6)
     assert 50_000 < limit_bytes < 500_000
     small, _ = await compressor.timed(thread_of, bytes(limit_bytes), coding)
     large, _ = await compressor.timed(thread_of, bytes(limit_bytes + 1), coding)
@@ -64,7 +64,7 @@ async def test_one_who_leaves_does_not_end_the_making_for_others(bodies: Bodies)
     await asyncio.sleep(0)
     first.cancel()
     assert len(await second) < len(LARGE)
-    assert entry.making == {}
+    assert entry.pending_variants == {}
 
 
 async def test_a_body_that_does_not_get_smaller_stays_and_is_not_tried_again(bodies: Bodies) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from service.compression.eligible import facts_of, is_compressible
+from service.compression.eligible import eligibility, is_compressible
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_text_gets_smaller_and_packed_data_does_not(content_type: bytes, *, expe
     ],
 )
 def test_what_must_stay_as_it_is(status: int, header: tuple[bytes, bytes] | None) -> None:
-    assert not facts_of(status, [header] if header else []).may_change
+    assert not eligibility(status, [header] if header else []).may_change
 
 
 def test_a_length_that_is_no_number_is_no_length() -> None:
-    assert facts_of(200, [(b"content-length", b"12")]).size_bytes == 12
-    assert facts_of(200, [(b"content-length", b"many")]).size_bytes is None
-    assert facts_of(200, []).size_bytes is None
+    assert eligibility(200, [(b"content-length", b"12")]).size_bytes == 12
+    assert eligibility(200, [(b"content-length", b"many")]).size_bytes is None
+    assert eligibility(200, []).size_bytes is None

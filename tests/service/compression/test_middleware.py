@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.compression.middleware import CompressionMiddleware
-from service.http.cache_model.entry import answer_with
+from service.http.cache_model.entry import set_entry
 from tests.service.compression.test_codings import unpacked
 from tests.service.conftest import Bodies, entry_with, get
 
@@ -27,7 +27,7 @@ def compressed(app: ASGIApp, bodies: Bodies) -> ASGIApp:
 async def test_a_body_is_sent_in_the_coding_that_the_client_prefers(bodies: Bodies, coding: str) -> None:
     app = compressed(PlainTextResponse(TEXT, headers={"etag": '"v1"'}), bodies)
     got = await get(app, "/", {"accept-encoding": coding})
-    assert unpacked(coding)(got.body) == TEXT.encode()
+    assert unpack(coding)(got.body) == TEXT.encode()
     assert got.headers["content-encoding"] == coding
     assert got.headers["content-length"] == str(len(got.body))
     assert got.headers["vary"] == "Accept-Encoding"
@@ -128,7 +128,7 @@ async def test_a_stream_is_compressed_part_by_part_and_none_is_withheld(bodies: 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"accept-encoding", b"zstd")]}
     running = asyncio.create_task(_run(compressed(response, bodies), scope, receive, send))
     await asyncio.sleep(0.02)
-    reader = unpacked("zstd")
+    reader = unpack("zstd")
     assert dict(messages[0]["headers"])[b"content-encoding"] == b"zstd"
     assert b"content-length" not in dict(messages[0]["headers"])
     assert reader(messages[1]["body"]) == b"first" * 500
@@ -167,7 +167,7 @@ async def test_the_body_of_an_entry_is_compressed_once(bodies: Bodies) -> None:
     entry = entry_with(TEXT.encode())
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
-        answer_with(scope, entry)
+        set_entry(scope, entry)
         await send({"type": "http.response.start", "status": 200, "headers": entry.headers})
         await send({"type": "http.response.body", "body": entry.body})
 
@@ -181,11 +181,11 @@ async def test_a_body_that_only_looks_like_the_entrys_is_not_sent_as_its_variant
     entry.variants["zstd"] = b"variant of the old body"
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        answer_with(scope, entry)
+        set_entry(scope, entry)
         await PlainTextResponse("new" * 1000)(scope, receive, send)
 
     got = await get(compressed(app, bodies), "/", ZSTD)
-    assert unpacked("zstd")(got.body) == b"new" * 1000
+    assert unpack("zstd")(got.body) == b"new" * 1000
 
 
 async def test_a_message_that_replaces_the_body_is_passed_on_after_the_start(bodies: Bodies) -> None:

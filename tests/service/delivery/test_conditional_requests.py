@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
-from service.http.cache_model.entry import answer_with, body_digest
+from service.http.cache_model.entry import set_entry, body_digest
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
 from tests.service.conftest import Bodies, Got, entry_with, get
@@ -161,10 +161,10 @@ async def test_a_body_that_comes_in_parts_is_passed_on_as_it_comes() -> None:
 def answering(entry_is_dead: bool) -> ASGIApp:
     entry = entry_with(b"[]", tags=("flights",))
     entry.template = "/boards/{name}"
-    entry.is_dead = entry_is_dead
+    entry.is_invalidated = entry_is_dead
 
     async def routed(scope: Scope, _: Receive, send: Send) -> None:
-        answer_with(scope, entry)
+        set_entry(scope, entry)
         await send({"type": "http.response.start", "status": 200, "headers": entry.headers})
         await send({"type": "http.response.body", "body": entry.body})
 

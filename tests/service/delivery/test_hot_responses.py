@@ -17,7 +17,7 @@ from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.status import hit_headers
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
-from service.delivery.hot_responses import MOST_SPELLINGS, HotResponseMiddleware
+from service.delivery.hot_responses import MAX_VARIANTS, HotResponseMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
 from tests.service.conftest import Bodies, Clock, Lookups, get
@@ -134,11 +134,11 @@ async def test_an_answer_that_depends_on_who_asks_is_not_repeated(whole: Whole, 
 
 
 async def test_endless_spellings_of_accept_encoding_take_no_endless_memory(whole: Whole) -> None:
-    for number in range(3 * MOST_SPELLINGS):
+    for number in range(3 * MAX_VARIANTS):
         await get(whole.app, "/boards/JFK", {"accept-encoding": f"zstd, x-{number}"})
     entry = whole.cache.levels.fresh(b"/boards/JFK")
     assert entry is not None
-    assert len(entry.finished) == MOST_SPELLINGS
+    assert len(entry.finished) == MAX_VARIANTS
 
 
 async def test_a_repeated_answer_is_named_by_its_template(whole: Whole) -> None:

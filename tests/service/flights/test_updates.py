@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
-from service.cache.null import NullCache
+from service.cache.invalidators import Invalidators
 from service.database import Database
 from service.errors import ConcurrentUpdate
 from service.flights.schemas import Status, StatusUpdate
@@ -202,7 +202,7 @@ class AnyoneCommits(Database):
 async def test_an_update_that_others_overtake_is_made_on_top_of_theirs(data_dir: Path) -> None:
     database = AnyoneCommits(data_dir, overtaken=2)
     try:
-        updated = await StatusUpdates(database, cache=NullCache()).apply(1, StatusUpdate(status=Status.BOARDING))
+        updated = await StatusUpdates(database, cache=Invalidators()).apply(1, StatusUpdate(status=Status.BOARDING))
     finally:
         await database.close()
 
@@ -216,7 +216,7 @@ async def test_an_update_that_is_overtaken_every_time_is_given_up_and_said(data_
     database = AnyoneCommits(data_dir, overtaken=ATTEMPTS)
     try:
         with pytest.raises(ConcurrentUpdate, match="nothing was written"):
-            await StatusUpdates(database, cache=NullCache()).apply(1, StatusUpdate(status=Status.BOARDING))
+            await StatusUpdates(database, cache=Invalidators()).apply(1, StatusUpdate(status=Status.BOARDING))
     finally:
         await database.close()
 

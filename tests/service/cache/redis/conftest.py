@@ -8,7 +8,7 @@ import pytest
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lru import EntryLru
-from service.cache.redis.store import RedisStore, Sharing
+from service.cache.redis.store import RedisStore, RedisStoreOptions
 from tests.servers.redis import RedisServer
 from tests.service.conftest import Lookups
 
@@ -26,9 +26,9 @@ async def process(namespace: str, lookups: Lookups) -> AsyncIterator[Process]:
     async with AsyncExitStack() as running:
 
         async def process(server: RedisServer, *, has_local: bool = True, variant: str = "") -> LayeredCache:
-            store = RedisStore(server.url, Sharing(namespace=namespace, variant=variant, lease_s=2.0))
+            store = RedisStore(server.url, RedisStoreOptions(namespace=namespace, variant=variant, lease_s=2.0))
             local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups) if has_local else None
-            cache = LayeredCache(Levels(store, local=local, meter=lookups), patience_s=2.0)
+            cache = LayeredCache(Levels(store, local=local, meter=lookups), timeout_s=2.0)
             return await running.enter_async_context(cache)
 
         yield process
@@ -47,4 +47,4 @@ async def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
 
 async def heard(cache: LayeredCache) -> None:
     """Return when the process hears of invalidations."""
-    await eventually(lambda: cache.levels.store.trusted_s > 1, within_s=5)
+    await eventually(lambda: cache.levels.store.max_local_age_s > 1, within_s=5)

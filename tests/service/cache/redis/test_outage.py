@@ -38,8 +38,8 @@ async def asked(cache: LayeredCache, database: Database, key: bytes = b"/boards/
     fresh = cache.levels.fresh(key)
     if fresh is not None:
         return int(fresh.body)
-    answer = await cache.answer(key, POLICY, database.answer, database.answer)
-    await cache.ended(answer)
+    answer = await cache.get(key, POLICY, database.answer, database.answer)
+    await cache.wait_done(answer)
     assert answer.entry is not None
     return int(answer.entry.body)
 
@@ -139,7 +139,7 @@ async def test_a_write_of_a_process_that_alone_does_not_reach_redis_is_told_when
         await heard(cache)
         assert await asked(cache, database) == 1
     assert isinstance(writer.levels.store, RedisStore)
-    writer.levels.store._link.go_down()
+    writer.levels.store._client.go_down()
     await database.write(writer)
     assert await asked(writer, database) == 2
     assert await asked(reader, database) == 1, "nobody could tell it"
@@ -175,7 +175,7 @@ async def test_a_computation_across_an_outage_with_a_write_is_not_kept(
         await gate.wait()
         await deliver(entry_with(b"%d" % read, tags=("t",), cache=""))
 
-    computing = asyncio.create_task(cache.answer(b"/boards/JFK", POLICY, slow, slow))
+    computing = asyncio.create_task(cache.get(b"/boards/JFK", POLICY, slow, slow))
     await asyncio.sleep(0.05)
     own_redis.stop()
     await database.write(cache)
@@ -205,7 +205,7 @@ async def test_what_was_not_heard_during_an_interruption_is_not_sent_afterwards(
 async def test_more_invalidations_than_can_be_remembered_invalidate_everything(
     process: Process, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.cache.redis.store.MOST_PENDING", 3)
+    monkeypatch.setattr("service.cache.redis.store.MAX_PENDING", 3)
     database = Database()
     cache, other = [await process(own_redis) for _ in range(2)]
     for one in (cache, other):
@@ -234,4 +234,4 @@ async def test_an_outage_is_logged_once_and_its_end_too(
     lines = [record.getMessage() for record in caplog.records if record.name == "service.cache.redis.client"]
     assert len(lines) == 2
     assert lines[0].startswith("the shared cache is down")
-    assert lines[1] == "the shared cache is back"
+    assert lines[1] == "the shared cache is up"

@@ -8,7 +8,7 @@ from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lookup import Deliver
 from service.cache.lru import EntryLru
-from service.cache.redis.store import RedisStore, Sharing
+from service.cache.redis.store import RedisStore, RedisStoreOptions
 from service.http.cache_model.policy import CachePolicy
 from tests.servers.redis import RedisServer
 from tests.service.cache.redis.conftest import Process, eventually, heard
@@ -38,8 +38,8 @@ async def asked(cache: LayeredCache, application: Application) -> bytes:
     fresh = cache.levels.fresh(KEY)
     if fresh is not None:
         return fresh.body
-    answer = await cache.answer(KEY, POLICY, application, application)
-    await cache.ended(answer)
+    answer = await cache.get(KEY, POLICY, application, application)
+    await cache.wait_done(answer)
     assert answer.entry is not None
     return answer.entry.body
 
@@ -97,7 +97,7 @@ async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared
     caches = [await process(shared_redis, has_local=False) for _ in range(4)]
 
     async def once(cache: LayeredCache) -> bytes:
-        answer = await cache.answer(KEY, brief, application, application)
+        answer = await cache.get(KEY, brief, application, application)
         assert answer.entry is not None
         return answer.entry.body
 
@@ -111,7 +111,7 @@ async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared
 async def test_a_process_that_does_not_hear_keeps_its_copies_for_a_second(
     shared_redis: RedisServer, namespace: str, lookups: Lookups
 ) -> None:
-    store = RedisStore(shared_redis.url, Sharing(namespace=namespace))
+    store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace))
     local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups)
     deaf = LayeredCache(Levels(store, local=local, meter=lookups))
     assert await asked(deaf, Application()) == b"1"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cache.redis.record import Unreadable, packed, unpacked
+from service.cache.redis.record import Unreadable, pack, unpack
 from service.http.cache_model.entry import Entry
 from tests.service.conftest import entry_with
 
@@ -20,35 +20,35 @@ def test_an_entry_comes_back_from_its_record(
 ) -> None:
     entry = Entry(status=status, headers=headers, body=body, template=template, tags={"a"})
     entry.cache = "board"
-    found = unpacked(packed(entry), body=body, tags=entry.tags)
+    found = unpack(pack(entry), body=body, tags=entry.tags)
     for name in ("status", "headers", "body", "template", "tags", "cache", "digest", "etag", "surrogate_key"):
         assert getattr(found, name) == getattr(entry, name)
 
 
 def test_a_record_that_lost_or_got_bytes_is_refused_and_never_misread() -> None:
     entry = entry_with(b"body")
-    record = packed(entry)
+    record = pack(entry)
     for size in range(len(record)):
         with pytest.raises(Unreadable):
-            unpacked(record[:size], body=b"body", tags=frozenset())
+            unpack(record[:size], body=b"body", tags=frozenset())
     for damaged in (record + b"x", b"XX" + record[2:], record[:2] + b"\x02" + record[3:], b"[1, 2, 3]"):
         with pytest.raises(Unreadable):
-            unpacked(damaged, body=b"body", tags=frozenset())
+            unpack(damaged, body=b"body", tags=frozenset())
 
 
 def test_a_body_of_another_size_is_refused() -> None:
     with pytest.raises(Unreadable, match="4 bytes came with 5"):
-        unpacked(packed(entry_with(b"body")), body=b"body!", tags=frozenset())
+        unpack(pack(entry_with(b"body")), body=b"body!", tags=frozenset())
 
 
 @given(st.binary(max_size=300))
 def test_whatever_is_in_the_store_it_is_refused_not_misread(record: bytes) -> None:
     with pytest.raises(Unreadable):
-        unpacked(record, body=b"", tags=frozenset())
+        unpack(record, body=b"", tags=frozenset())
 
 
 @pytest.mark.parametrize("headers", [[(b"x", b"y" * 70_000)], [(b"x", b"y")] * 300])
 def test_headers_that_do_not_fit_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
     entry = Entry(status=200, headers=headers, body=b"", template="/")
     with pytest.raises(ValueError, match="do not fit"):
-        packed(entry)
+        pack(entry)

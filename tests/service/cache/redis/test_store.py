@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from service.cache.redis.store import RedisStore, Sharing
+from service.cache.redis.store import RedisStore, RedisStoreOptions
 from tests.servers.redis import RedisServer
 from tests.service.conftest import entry_with
 
@@ -24,7 +24,7 @@ async def redis(shared_redis: RedisServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def store(shared_redis: RedisServer, namespace: str) -> AsyncIterator[RedisStore]:
-    store = RedisStore(shared_redis.url, Sharing(namespace=namespace))
+    store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace))
     yield store
     await store.close()
 
@@ -33,7 +33,7 @@ async def kept(store: RedisStore, *, tags: tuple[str, ...] = ("t",), key: bytes 
     lease = (await store.fetch(key)).lease
     assert lease is not None
     entry = entry_with(b"[]", tags=tags)
-    entry.live(now=asyncio.get_running_loop().time(), age_s=0, fresh_s=60, stale_s=60)
+    entry.set_lifetime(now=asyncio.get_running_loop().time(), age_s=0, fresh_s=60, stale_s=60)
     assert await store.put(key, entry, lease)
 
 
@@ -52,13 +52,13 @@ async def test_an_entry_that_can_not_be_read_is_dropped_and_computed_again(
     assert fetched.entry is None
     assert fetched.lease is not None
     assert fetched.lease.is_granted
-    assert "another kind or version" in caplog.text
+    assert "another version" in caplog.text
 
 
 async def test_lost_stamps_make_everything_dead(store: RedisStore, redis: Redis, namespace: str) -> None:
     await kept(store)
-    await redis.delete(f"{{{namespace}}}:stamps")
-    assert (await store.fetch(KEY)).found_dead
+    await redis.delete(f"{{{namespace}}}:invalidated")
+    assert (await store.fetch(KEY)).was_invalidated
 
 
 async def test_a_computation_under_way_when_the_stamps_were_lost_is_not_kept(
@@ -66,31 +66,31 @@ async def test_a_computation_under_way_when_the_stamps_were_lost_is_not_kept(
 ) -> None:
     lease = (await store.fetch(KEY)).lease
     assert lease is not None
-    await redis.delete(f"{{{namespace}}}:stamps")
+    await redis.delete(f"{{{namespace}}}:invalidated")
     entry = entry_with(b"[]")
-    entry.live(now=0, age_s=0, fresh_s=60, stale_s=0)
+    entry.set_lifetime(now=0, age_s=0, fresh_s=60, stale_s=0)
     assert not await store.put(KEY, entry, lease)
 
 
 async def test_old_stamps_leave_and_with_them_every_entry_that_is_older(
     shared_redis: RedisServer, redis: Redis, namespace: str
 ) -> None:
-    store = RedisStore(shared_redis.url, Sharing(namespace=namespace, retention_s=0.1))
+    store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace, retention_s=0.1))
     await kept(store)
     await store.invalidate(frozenset({"old"}))
     await asyncio.sleep(0.15)
     await store.invalidate(frozenset({"new"}))
-    stamps = await redis.zrange(f"{{{namespace}}}:stamps", 0, -1)
+    stamps = await redis.zrange(f"{{{namespace}}}:invalidated", 0, -1)
     assert set(stamps) == {b" floor", b" clock", b"new"}
-    assert (await store.fetch(KEY)).found_dead
+    assert (await store.fetch(KEY)).was_invalidated
     await store.close()
 
 
 async def test_a_clock_that_is_set_back_revives_nothing(store: RedisStore, redis: Redis, namespace: str) -> None:
     lease = (await store.fetch(KEY)).lease
     assert lease is not None
-    ahead = int(lease.born) + 3_600_000_000
-    await redis.zadd(f"{{{namespace}}}:stamps", {" clock": ahead})
+    ahead = int(lease.created_at) + 3_600_000_000
+    await redis.zadd(f"{{{namespace}}}:invalidated", {" clock": ahead})
     await kept(store, key=b"/boards/LGA")
     await store.invalidate(frozenset({"t"}))
     assert (await store.fetch(b"/boards/LGA")).entry is None
@@ -99,23 +99,23 @@ async def test_a_clock_that_is_set_back_revives_nothing(store: RedisStore, redis
 async def test_processes_with_different_answers_share_invalidations_but_no_entries(
     store: RedisStore, shared_redis: RedisServer, namespace: str
 ) -> None:
-    slim = RedisStore(shared_redis.url, Sharing(namespace=namespace, variant="slim"))
+    slim = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace, variant="slim"))
     await kept(store)
     assert (await slim.fetch(KEY)).entry is None
     await slim.invalidate(frozenset({"t"}))
-    assert (await store.fetch(KEY)).found_dead
+    assert (await store.fetch(KEY)).was_invalidated
     await slim.close()
 
 
 async def test_answers_computed_just_after_a_write_are_not_kept_while_a_replica_may_lag(
     shared_redis: RedisServer, namespace: str
 ) -> None:
-    store = RedisStore(shared_redis.url, Sharing(namespace=namespace, settle_s=0.2))
+    store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace, replica_lag_grace_s=0.2))
     await store.invalidate(frozenset({"t"}))
     lease = (await store.fetch(KEY)).lease
     assert lease is not None
     entry = entry_with(b"[]", tags=("t",))
-    entry.live(now=0, age_s=0, fresh_s=60, stale_s=0)
+    entry.set_lifetime(now=0, age_s=0, fresh_s=60, stale_s=0)
     assert not await store.put(KEY, entry, lease)
     await asyncio.sleep(0.25)
     await kept(store)

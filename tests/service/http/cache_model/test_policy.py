@@ -56,8 +56,8 @@ def test_the_prefix_that_the_application_is_mounted_under_is_not_its_path(
 
 
 def test_another_time_to_live_keeps_staleness_in_proportion_and_nothing_longer_than_itself() -> None:
-    short = policy(stale_s=30.0, negative_ttl_s=30.0, browser_s=10.0).lasting(5.0)
+    short = policy(stale_s=30.0, negative_ttl_s=30.0, browser_s=10.0).with_ttl(5.0)
     assert (short.ttl_s, short.stale_s, short.negative_ttl_s, short.browser_s) == (5.0, 2.5, 5.0, 5.0)
     assert (short.cache, short.technique) == ("board", "response_cache")
-    long = policy(stale_s=30.0, negative_ttl_s=30.0, browser_s=10.0).lasting(600.0)
+    long = policy(stale_s=30.0, negative_ttl_s=30.0, browser_s=10.0).with_ttl(600.0)
     assert (long.ttl_s, long.stale_s, long.negative_ttl_s, long.browser_s) == (600.0, 300.0, 30.0, 10.0)
