@@ -20,7 +20,7 @@ def worker(
 
     with failing_on(ConfigurationError, TelemetryConfigurationError):
         settings = Settings.from_environ(**({"data_dir": data_dir} if data_dir else {}))
-        telemetry = settings.naming(TelemetrySettings.from_environ())
+        telemetry = settings.with_arm(TelemetrySettings.from_environ())
     if metrics_port is not None:
         telemetry = telemetry.model_copy(update={"metrics_port": metrics_port})
     app = worker_app(settings)

@@ -1,9 +1,9 @@
-"""The middleware of the service, and which answers it keeps."""
+"""The middleware of the service in its order, and the cache policies of its routes."""
 
 from typing import Final
 
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from starlette.middleware import Middleware
 
 from observability.cache.compression import CompressionMetrics
 from service.airlines import routes as airlines
@@ -11,11 +11,12 @@ from service.airports import routes as airports
 from service.api.problem_middleware import ProblemMiddleware
 from service.api.rate_limit import RateLimitHeadersMiddleware
 from service.api.shutdown import ShutdownState
-from service.cache.factory import lasting, policies_in_use
+from service.cache.factory import enabled_policies, policies_with_ttl
 from service.cache.layered import LayeredCache
 from service.cache.middleware import ResponseCacheMiddleware
-from service.cache.null import NullCache
 from service.compression.middleware import CompressionMiddleware
+from service.database import Database
+from service.database.read_your_writes import ReadYourWritesMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.delivery.hot_responses import HotResponseMiddleware
 from service.http.admission.concurrency_limiter import Bounds, ConcurrencyLimiter
@@ -29,39 +30,42 @@ from service.reports import routes as reports
 from service.settings import Settings
 
 POLICIES: Final[dict[str, CachePolicy]] = {**airlines.CACHED, **airports.CACHED, **reports.CACHED}
-"""Which answers are kept where a technique asks for it, by path template."""
+"""The cache policies by path template; each applies while its technique is on."""
 
 
-def add_middleware(
-    app: FastAPI,
+def middleware_stack(
     settings: Settings,
     *,
-    cache: LayeredCache | NullCache,
+    cache: LayeredCache | None,
+    database: Database,
     shutdown: ShutdownState,
     registry: CollectorRegistry,
-) -> None:
-    """Add the middleware from the inside out: the last one added is the outermost."""
+) -> list[Middleware]:
+    """Return the middleware, outermost first."""
     compression = CompressionMetrics(registry)
-    kept = lasting(settings, POLICIES)
-    app.add_middleware(ProblemMiddleware)
-    app.add_middleware(RateLimitHeadersMiddleware)
-    if isinstance(cache, LayeredCache):
-        policies = policies_in_use(settings, kept)
-        app.add_middleware(ResponseCacheMiddleware, cache=cache, policies=policies)
-    if settings.uses("http_cache"):
-        app.add_middleware(HttpCacheMiddleware, policies=PolicyTable(kept))
-    if settings.uses("compression"):
-        app.add_middleware(CompressionMiddleware, meter=compression)
-    app.add_middleware(BodyLimitMiddleware, limit_bytes=settings.max_body_bytes, limit_s=settings.body_timeout_s)
-    app.add_middleware(HeadMiddleware)
+    policies = policies_with_ttl(settings, POLICIES)
+    stack: list[Middleware] = []
+    if cache is not None:
+        stack.append(Middleware(HotResponseMiddleware, levels=cache.levels, compression=compression, shutdown=shutdown))
+    stack.append(Middleware(DefaultHeadersMiddleware, shutdown=shutdown))
     if settings.max_concurrent_requests:
-        app.add_middleware(AdmissionMiddleware, limiter=_limiter(settings, registry))
-    app.add_middleware(DefaultHeadersMiddleware, shutdown=shutdown)
-    if isinstance(cache, LayeredCache):
-        app.add_middleware(HotResponseMiddleware, levels=cache.levels, compression=compression, shutdown=shutdown)
+        stack.append(Middleware(AdmissionMiddleware, limiter=_concurrency_limiter(settings, registry)))
+    stack.append(Middleware(HeadMiddleware))
+    stack.append(Middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s))
+    if settings.uses("compression"):
+        stack.append(Middleware(CompressionMiddleware, meter=compression))
+    if settings.uses("http_cache"):
+        stack.append(Middleware(HttpCacheMiddleware, policies=PolicyTable(policies)))
+    if cache is not None:
+        stack.append(Middleware(ResponseCacheMiddleware, cache=cache, policies=enabled_policies(settings, policies)))
+    stack.append(Middleware(RateLimitHeadersMiddleware))
+    stack.append(Middleware(ProblemMiddleware))
+    if database.has_replica:
+        stack.append(Middleware(ReadYourWritesMiddleware))
+    return stack
 
 
-def _limiter(settings: Settings, registry: CollectorRegistry) -> ConcurrencyLimiter:
+def _concurrency_limiter(settings: Settings, registry: CollectorRegistry) -> ConcurrencyLimiter:
     bounds = Bounds(
         slots=settings.max_concurrent_requests,
         queue=settings.max_queued_requests,

@@ -222,7 +222,7 @@ class Settings(BaseSettings):
             ]
             raise ConfigurationError("\n".join(lines)) from error
 
-    def naming(self, telemetry: TelemetrySettings) -> TelemetrySettings:
+    def with_arm(self, telemetry: TelemetrySettings) -> TelemetrySettings:
         """Return telemetry settings by which every span and log names the arm, as every metric does."""
         return telemetry.model_copy(
             update={"resource_attributes": {"flightdeck.arm": self.arm, **telemetry.resource_attributes}}

@@ -86,7 +86,7 @@ class RateLimiter:
                 logger.warning("Redis is down; rate limits are counted in this process: %r", error)
         return await self._hit(self._local, "local", quota, owner)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         if self._pool is not None:
             await self._pool.disconnect()
 

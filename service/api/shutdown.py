@@ -1,19 +1,18 @@
-"""Stopping in order: readiness goes first, requests go on, and only then does the process listen no more."""
+"""Graceful shutdown: readiness fails first, requests are still served, then the socket closes."""
 
 from service.errors import NotReady
 
 
 class ShutdownState:
-    """Whether the process was told to stop."""
+    """Whether the process is draining."""
 
     def __init__(self) -> None:
         self.is_draining = False
 
     def begin(self) -> None:
-        """Say from now on that no further traffic is wanted."""
         self.is_draining = True
 
     async def check(self) -> None:
-        """Raise `NotReady` once the process was told to stop."""
+        """Raise `NotReady` while the process is draining."""
         if self.is_draining:
-            raise NotReady({"process": "was told to stop, and serves what still comes"})
+            raise NotReady({"process": "shutting down: draining remaining requests"})

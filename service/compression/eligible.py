@@ -22,7 +22,7 @@ _UNCHANGEABLE: Final = frozenset({b"content-encoding", b"content-range", b"conte
 
 @lru_cache(maxsize=256)
 def is_compressible(content_type: bytes) -> bool:
-    """Return whether bodies of this type get smaller; event streams are excluded because their clients do not buffer."""
+    """Return whether bodies of this type get smaller; event streams are not compressed: clients do not buffer them."""
     media = content_type.decode("latin-1").partition(";")[0].strip().lower()
     if media.startswith("text/"):
         return media != "text/event-stream"

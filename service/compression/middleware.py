@@ -93,7 +93,11 @@ class _Response:
 
     def _compresses(self, eligible: Eligibility) -> bool:
         if self._accepted.preferred == IDENTITY:
-            if eligible.is_compressible and eligible.size_bytes is not None and eligible.size_bytes >= self._minimum_bytes:
+            if (
+                eligible.is_compressible
+                and eligible.size_bytes is not None
+                and eligible.size_bytes >= self._minimum_bytes
+            ):
                 size = eligible.size_bytes
                 self._meter.observe(encoding=IDENTITY, before_bytes=size, after_bytes=size, seconds=0.0)
                 count_as(self._scope, IDENTITY)

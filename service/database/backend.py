@@ -1,4 +1,4 @@
-"""What differs between the kinds of database that the service runs on."""
+"""What differs between the database servers that the service supports."""
 
 from typing import Protocol
 
@@ -11,10 +11,10 @@ from service.settings import Settings
 
 
 class Backend(Protocol):
-    """One kind of database, at one address."""
+    """One database, at one URL."""
 
     def engine(self, settings: Settings) -> AsyncEngine:
-        """Return an engine that has not connected yet."""
+        """Return an engine, which connects lazily."""
 
     async def begin_writing(self, session: AsyncSession) -> None:
         """Begin a transaction that writes."""
@@ -23,14 +23,14 @@ class Backend(Protocol):
         """Begin a transaction in which every read sees the same rows, those of its first."""
 
     async def schema_is_current(self, session: AsyncSession) -> bool:
-        """Return whether the tables are those of this version."""
+        """Return whether the schema is that of this version."""
 
     @property
-    def absence(self) -> str:
-        """What to say, and to advise, while the database does not answer."""
+    def unreachable_message(self) -> str:
+        """The message while the database is unreachable, with what to do about it."""
 
 
 def backend(url: str, *, indexed: bool) -> Backend:
-    """Return the kind of database that the URL names; `indexed` says which of the twins it is."""
+    """Return the backend for the URL; `indexed` says whether the database has the secondary indexes."""
     address = parsed(url)
     return Sqlite(address) if is_embedded(address) else Postgres(address, indexed=indexed)

@@ -1,4 +1,4 @@
-"""The one place where the database's failures become the service's errors."""
+"""Translation of database errors into the service's errors."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from service.errors import (
     StatementTimeout,
 )
 
-Translation = Callable[[], AbstractContextManager[None]]
-"""Makes a block whose database failures are the service's errors."""
+ErrorTranslation = Callable[[], AbstractContextManager[None]]
+"""A context manager that translates database errors in its block."""
 
 NOT_LOADED = "the flights are not loaded; run `flightdeck data load`"
 
@@ -27,7 +27,7 @@ _SQLITE_UNREACHABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQ
 _BUSY = {
     "55P03",  # lock not available
     "40P01",  # deadlock
-    "40001",  # on a replica: the read stood in the way of the primary's writes
+    "40001",  # on a replica: the read conflicted with recovery
 }
 _QUERY_CANCELED = "57014"
 _UNDEFINED_TABLE = "42P01"
@@ -37,13 +37,13 @@ _UNREACHABLE = (
     "3D",  # no such database
     "53300",  # too many connections
     "57P",  # shutting down, crashed, starting up
-    "25006",  # a standby, where a primary was
+    "25006",  # read-only transaction: the server became a standby
 )
 
 
 @contextmanager
-def translated(*, pool_size: int, pool_overflow: int, pool_timeout_s: float) -> Iterator[None]:
-    """Raise the service's errors instead of the pool's and the driver's; others pass."""
+def translate_errors(*, pool_size: int, pool_overflow: int, pool_timeout_s: float) -> Iterator[None]:
+    """Raise the service's errors instead of those of SQLAlchemy's pool and the driver; others pass."""
     try:
         yield
     except exc.TimeoutError as error:
@@ -53,10 +53,7 @@ def translated(*, pool_size: int, pool_overflow: int, pool_timeout_s: float) -> 
         if known is None:
             raise
         raise known from error
-    except (
-        ConnectionError,
-        TimeoutError,
-    ) as error:  # the driver's own: lost, or silent for longer than the server waits
+    except (ConnectionError, TimeoutError) as error:  # of the driver: connection lost, or `command_timeout` passed
         raise DatabaseUnreachable from error
 
 

@@ -1,4 +1,4 @@
-"""How connections are kept: the technique `pooling`."""
+"""Options of the connection pool: the technique `pooling`."""
 
 from typing import Any
 
@@ -7,16 +7,15 @@ from sqlalchemy import AsyncAdaptedQueuePool, NullPool
 from service.settings import Settings
 
 DEFAULT_TIMEOUT_S = 30.0
-"""What SQLAlchemy's pool waits when nobody gave it a timeout."""
+"""The default of SQLAlchemy's pool."""
 
 
 def pool_timeout_s(settings: Settings) -> float:
-    """Return the longest wait for a pooled connection, in seconds."""
     return settings.pool_timeout_s if settings.uses("timeouts") else DEFAULT_TIMEOUT_S
 
 
 def pool_options(settings: Settings) -> dict[str, Any]:
-    """Return what an engine is told about its pool: sized and checked, or a connection per session."""
+    """Return the engine's options for a sized pool with pre-ping, or for a connection per session."""
     if not settings.uses("pooling"):
         return {"poolclass": NullPool}
     return {

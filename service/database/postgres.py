@@ -11,52 +11,49 @@ from service.migrations import CURRENT, INDEXES, TABLES
 from service.settings import Settings
 
 CLIENT_GRACE_S = 1.0
-"""How much later than the server the client gives up on a statement: only when the server is silent."""
+"""How much later than the server the client times a statement out: only when the server does not respond."""
 
-WATCH_TIMEOUT_S = 1.0
-"""How long a server may be silent before its watch counts it as down."""
+MONITOR_TIMEOUT_S = 1.0
+"""The timeout of a poll, after which the server counts as down."""
 
 
 class Postgres:
-    """A database of a server, with the secondary indexes or without them."""
+    """A PostgreSQL database, with or without the secondary indexes."""
 
     def __init__(self, address: URL, *, indexed: bool) -> None:
         self._address = address
         self._expected = CURRENT[(TABLES, INDEXES) if indexed else (TABLES,)]
 
     def engine(self, settings: Settings) -> AsyncEngine:
-        """Return an engine that has not connected yet."""
         engine = create_async_engine(self._address, connect_args=_connect_args(settings), **pool_options(settings))
-        event.listen(engine.sync_engine, "do_connect", _connected)
+        event.listen(engine.sync_engine, "do_connect", _connect)
         return engine
 
-    def watching_engine(self) -> AsyncEngine:
-        """Return an engine with one connection of its own, for questions that must not wait for the pool."""
+    def monitoring_engine(self) -> AsyncEngine:
+        """Return an engine with its own single connection, so that polls do not wait for the pool."""
         options = {
-            "server_settings": {"application_name": "flightdeck watch"},
-            "timeout": WATCH_TIMEOUT_S,
-            "command_timeout": WATCH_TIMEOUT_S,
+            "server_settings": {"application_name": "flightdeck monitor"},
+            "timeout": MONITOR_TIMEOUT_S,
+            "command_timeout": MONITOR_TIMEOUT_S,
         }
         return create_async_engine(
             self._address, connect_args=options, pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT"
         )
 
     async def begin_writing(self, session: AsyncSession) -> None:
-        """Nothing to do: rows are locked as they are changed, or read `with_for_update`."""
+        """Do nothing: writers lock the rows they change or read `with_for_update`."""
 
     async def begin_snapshot(self, session: AsyncSession) -> None:
         """Begin a transaction that sees what was committed before its first read, and nothing later."""
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
     async def schema_is_current(self, session: AsyncSession) -> bool:
-        """Return whether the migrations of this version have run."""
         found = await session.scalars(text("SELECT version_num FROM alembic_version"))
         return frozenset(found) == self._expected
 
     @property
-    def absence(self) -> str:
-        """What to say while the server does not answer."""
-        return f"{self._address} can not be reached"
+    def unreachable_message(self) -> str:
+        return f"{self._address} is unreachable"
 
 
 def _connect_args(settings: Settings) -> dict[str, Any]:
@@ -71,8 +68,8 @@ def _connect_args(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _connected(dialect: Dialect, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
-    """Return a connection; a host that is unknown, refuses or is silent is an `OSError` in the driver."""
+def _connect(dialect: Dialect, _record: object, arguments: list[Any], options: dict[str, Any]) -> Any:
+    """Return a connection; asyncpg raises `OSError` when the host is unknown, refuses or times out."""
     try:
         return dialect.connect(*arguments, **options)
     except OSError as error:

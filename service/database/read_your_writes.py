@@ -1,6 +1,6 @@
-"""Read your writes: a client's write is in what it reads next, whichever process and server answers.
+"""Read your writes: a client's reads see its last write, whichever process and server handles them.
 
-The answer to a write carries the position of the primary's log after it, in a cookie; a read that carries it goes to
+The response to a write sets a cookie with the position of the primary's log after it. A read with the cookie goes to
 the replica only if the replica has replayed the log up to there.
 """
 
@@ -10,42 +10,41 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.database.consistency import Consistency, current_consistency
+from service.database.reads import Consistency, current_consistency
 
 COOKIE: Final = "flightdeck_position"
 MAX_AGE_S: Final = 60
-"""How long a client's reads may ask for its last write; a replica that is further behind is not used anyway."""
+"""The lifetime of the cookie; a replica that lags further behind is not used anyway."""
 RETRIED: Final = frozenset({"GET", "HEAD"})
 
 
-class ReadYourWrites:
-    """Gives every request its place in the primary's log, and repeats on the primary what failed on the replica."""
+class ReadYourWritesMiddleware:
+    """Sets the consistency of each request, and retries a read on the primary if the replica failed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, a second time on the primary if the replica fails during the first."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request = Consistency(after=_position(Headers(scope=scope).get("cookie", "")))
         may_retry = scope["method"] in RETRIED
-        withheld = False
+        will_retry = False
 
         async def send_unless_retried(message: Message) -> None:
-            nonlocal withheld
+            nonlocal will_retry
             if message["type"] == "http.response.start":
-                withheld = may_retry and request.replica_failed and message["status"] == 503
+                will_retry = may_retry and request.replica_failed and message["status"] == 503
                 if request.wrote:
                     MutableHeaders(scope=message).append("Set-Cookie", _cookie(request.wrote, scope["scheme"]))
-            if not withheld:
+            if not will_retry:
                 await send(message)
 
         token = current_consistency.set(request)
         try:
             await self.app(scope, receive, send_unless_retried)
-            if withheld:
+            if will_retry:
                 request.on_primary, may_retry = True, False
                 await self.app(scope, receive, send_unless_retried)
         finally:
@@ -53,7 +52,7 @@ class ReadYourWrites:
 
 
 def _position(cookies: str) -> int:
-    """Return the position that a request's cookies ask for; without a valid one zero, which every replica has."""
+    """Return the position in the request's cookies; 0, which every replica has, without a valid one."""
     value = cookie_parser(cookies).get(COOKIE, "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
 

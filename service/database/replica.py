@@ -1,4 +1,4 @@
-"""A streaming replica, watched: whether it may answer a read now, and if not, why."""
+"""A monitored streaming replica: whether a read may use it now, and if not, why."""
 
 import asyncio
 import logging
@@ -8,23 +8,23 @@ from enum import StrEnum
 from time import monotonic
 from typing import Final
 
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from observability.core.internal_errors import suppress_internal_errors
 from service.database.lag import ReplicationLag
-from service.database.replica_metrics import ReplicaMetrics
 from service.errors import ServiceError
 from service.network.dns import resolve
 
 POLL_S: Final = 0.25
-LOOKUP_S: Final = 2.0
+LOOKUP_TIMEOUT_S: Final = 2.0
 UNKNOWN: Final = 1 << 63
-"""A position that no log has reached: the primary's, until it is seen again."""
+"""A position beyond every log: stands for that of the primary until it is known."""
 
 PRIMARY_POSITION: Final = text("SELECT CAST(pg_current_wal_lsn() - CAST('0/0' AS pg_lsn) AS bigint)")
-# Nothing on a server that does not follow another one, such as a replica that was promoted.
+# No row on a server that is not a standby, such as a replica that was promoted.
 REPLICA_POSITION: Final = text(
     "SELECT CAST(pg_last_wal_replay_lsn() - CAST('0/0' AS pg_lsn) AS bigint) WHERE pg_is_in_recovery()"
 )
@@ -32,18 +32,45 @@ REPLICA_POSITION: Final = text(
 logger = logging.getLogger(__name__)
 
 
-class Refusal(StrEnum):
+class ReplicaSkipReason(StrEnum):
     """Why a read goes to the primary."""
 
     DOWN = "down"
     LAGGING = "lagging"
     READ_YOUR_WRITES = "read_your_writes"
     RETRY = "retry"
-    """The replica failed during this request."""
+    """The replica failed earlier during this request."""
+
+
+READ_REASONS: Final = {"replica": ("fresh",), "primary": tuple(ReplicaSkipReason)}
+
+
+class ReplicaMetrics:
+    """Counts reads by server, and shows the state of the replica."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.lag = Gauge(
+            "db_replication_lag_seconds",
+            "Age of the oldest position in the primary's log that the replica has not replayed.",
+            registry=registry,
+        )
+        self.up = Gauge("db_replica_up", "Whether the last probe of the replica succeeded, 1 or 0.", registry=registry)
+        reads = Counter(
+            "db_reads_total",
+            "Sessions opened for reads, by the server's role and the reason for it.",
+            ("role", "reason"),
+            registry=registry,
+        )
+        self._reads = {
+            reason: reads.labels(role, reason) for role, reasons in READ_REASONS.items() for reason in reasons
+        }
+
+    def count_read(self, reason: str) -> None:
+        self._reads[reason].inc()
 
 
 class Replica:
-    """What is known of a replica; nothing is known, and so no read goes there, before `watch` runs."""
+    """The state of a replica; before `monitor` runs it is unknown, and no read uses the replica."""
 
     def __init__(
         self,
@@ -60,79 +87,79 @@ class Replica:
         self._metrics = metrics
         self._lag = ReplicationLag(clock=clock)
         self._is_up = False
-        self._own_write = 0
-        self._waiting: deque[tuple[int, Callable[[], Awaitable[None]]]] = deque()
+        self._last_write = 0
+        self._actions: deque[tuple[int, Callable[[], Awaitable[None]]]] = deque()
 
-    def refusal(self, *, after: int) -> Refusal | None:
-        """Return why the replica may not answer a read that must see the log up to a position; none if it may."""
+    def skip_reason(self, *, after: int) -> ReplicaSkipReason | None:
+        """Return why a read that has to see the log up to `after` may not use the replica, None if it may."""
         if not self._is_up:
-            return Refusal.DOWN
-        if self._lag.replayed < max(self._own_write, after):
-            return Refusal.READ_YOUR_WRITES
-        return Refusal.LAGGING if self._lag.seconds > self._max_lag_s else None
+            return ReplicaSkipReason.DOWN
+        if self._lag.replayed < max(self._last_write, after):
+            return ReplicaSkipReason.READ_YOUR_WRITES
+        return ReplicaSkipReason.LAGGING if self._lag.seconds > self._max_lag_s else None
 
-    def failed(self) -> None:
-        """Send no read there until it answers again."""
+    def mark_down(self) -> None:
+        """Use the primary until a probe of the replica succeeds."""
         if self._is_up:
-            logger.warning("the replica does not answer; reads go to the primary")
+            logger.warning("the replica is down; reads go to the primary")
         self._is_up = False
         self._metrics.up.set(0)
 
     def wrote(self, position: int | None) -> None:
-        """Let this process's reads see its own write, which ends at this position of the log, if it is known."""
-        self._own_write = UNKNOWN if position is None else max(self._own_write, position)
+        """Record this process's last write by its log position, None if that is unknown."""
+        self._last_write = UNKNOWN if position is None else max(self._last_write, position)
 
     def once_replicated(self, action: Callable[[], Awaitable[None]]) -> None:
-        """Run the action when the replica has reached this process's last write."""
-        self._waiting.append((self._own_write, action))
+        """Run the action once the replica has this process's last write."""
+        self._actions.append((self._last_write, action))
 
-    async def watch(self) -> None:
-        """Ask both servers where they are, again and again, until cancelled."""
+    async def monitor(self) -> None:
+        """Poll the log positions of both servers until cancelled."""
         try:
             while True:
-                await self._look()
-                await self._run_what_waited()
+                await self._poll()
+                await self._run_due_actions()
                 await asyncio.sleep(POLL_S)
         finally:
             await self._primary.dispose()
             await self._replica.dispose()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         position = await _position(self._primary, PRIMARY_POSITION)
         if position is not None:
             self._lag.primary_is_at(position)
-            if self._own_write == UNKNOWN:
-                self._own_write = position
-        position = await _position(self._replica, REPLICA_POSITION, is_new=not self._is_up)
+            if self._last_write == UNKNOWN:
+                self._last_write = position
+        position = await _position(self._replica, REPLICA_POSITION, resolve_first=not self._is_up)
         if position is None:
-            self.failed()
+            self.mark_down()
         else:
             self._lag.replica_is_at(position)
             if not self._is_up:
-                logger.info("the replica answers")
+                logger.info("the replica is up")
             self._is_up = True
             self._metrics.up.set(1)
         self._metrics.lag.set(self._lag.seconds)
 
-    async def _run_what_waited(self) -> None:
-        while self._waiting and self._is_up and self._waiting[0][0] <= self._lag.replayed:
-            _, action = self._waiting.popleft()
+    async def _run_due_actions(self) -> None:
+        while self._actions and self._is_up and self._actions[0][0] <= self._lag.replayed:
+            _, action = self._actions.popleft()
             with suppress_internal_errors("replication"):
                 await action()
 
 
-async def _position(engine: AsyncEngine, statement: TextClause, *, is_new: bool = False) -> int | None:
-    """Return where a server is in its log; none if it does not say so in time.
+async def _position(engine: AsyncEngine, statement: TextClause, *, resolve_first: bool = False) -> int | None:
+    """Return the server's log position, None if it is down.
 
-    Of one that `is_new`, or was away, the address is looked up first: each attempt to connect would ask for it anew.
+    The name of a server that was down is resolved first, because each connect would start another lookup.
     """
     try:
-        if is_new and engine.url.host:
-            async with asyncio.timeout(LOOKUP_S):
+        if resolve_first and engine.url.host:
+            async with asyncio.timeout(LOOKUP_TIMEOUT_S):
                 await resolve(engine.url.host, engine.url.port or 5432)
         async with engine.connect() as connection:
             position: int | None = await connection.scalar(statement)
             return position
     except (DBAPIError, OSError, ServiceError) as error:
-        logger.debug("no position: %s", error)
+        logger.debug("no log position: %s", error)
         return None

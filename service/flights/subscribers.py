@@ -67,6 +67,11 @@ class LocalSubscribers:
                 _resync(queue)
 
     @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Do nothing: every change comes from this process."""
+        yield
+
+    @asynccontextmanager
     async def subscribe(self, flight_id: int) -> AsyncIterator[Changes]:
         """Yield a queue of the flight's changes from now on."""
         queue: Changes = asyncio.Queue(self._queue_size)

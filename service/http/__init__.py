@@ -1,1 +1,1 @@
-"""HTTP semantics as middleware: default headers, HEAD, body limits, content negotiation."""
+"""HTTP semantics: default headers, HEAD, body limits, negotiation, admission, the model of a cached response."""

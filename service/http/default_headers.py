@@ -1,4 +1,4 @@
-"""Headers that every answer has, wherever it was made."""
+"""Headers of every response."""
 
 from typing import Final
 
@@ -14,13 +14,13 @@ DOCUMENTATION: Final = (
     b"font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""For HTML without a policy of its own: the framework's pages about the API, whose scripts come from elsewhere."""
+"""The policy of HTML without its own: FastAPI's documentation pages, whose scripts come from other hosts."""
 
 
 class DefaultHeadersMiddleware:
-    """Adds the headers that keep browsers from guessing and telling, and sends clients away from a process that stops.
+    """Adds security headers, and `Connection: close` while the process is draining.
 
-    A client that is told to close its connection asks elsewhere next time, and loses no request to the end of this one.
+    Clients then open their next connection to another process, and lose no request when this one stops.
     """
 
     def __init__(self, app: ASGIApp, *, shutdown: ShutdownState) -> None:
@@ -28,7 +28,6 @@ class DefaultHeadersMiddleware:
         self._shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer through the application."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,20 +1,19 @@
-"""HEAD for every GET: the same headers, no body."""
+"""HEAD for every GET route: the same headers, no body."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadMiddleware:
-    """Answers HEAD with the headers of GET.
+    """Handles HEAD as GET and drops the body.
 
-    The scope says GET to everything inside and HEAD to everything outside: the server needs that to frame the
-    response, metrics to count it.
+    The method in the scope is GET for the application inside and HEAD for everything outside: the server needs it to
+    frame the response, metrics to count it.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer HEAD through the application's GET."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self.app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Which content coding a client gets (RFC 9110, section 12.5.3)."""
+"""Negotiation of the content coding (RFC 9110, section 12.5.3)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,34 +7,34 @@ from typing import Final
 
 IDENTITY: Final = "identity"
 CODINGS: Final = ("zstd", "br", "gzip")
-"""What the service can do, the best first: it decides among codings that the client likes equally."""
+"""The supported codings by preference, which decides between codings of equal weight."""
 
 _ALIASES: Final = {"x-gzip": "gzip"}
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What a client accepts."""
+    """The content codings that a client accepts."""
 
     preferred: str
     """The coding to use, or `identity`."""
     identity: bool
-    """Whether the plain body is acceptable; if not, even a small body is compressed."""
+    """Whether the uncompressed body is acceptable; if not, even a small body is compressed."""
     acceptable: frozenset[str]
-    """Every coding that the client does not refuse, `identity` too."""
+    """Every acceptable coding, `identity` included."""
 
 
 @lru_cache(maxsize=1024)
 def acceptance(accept_encoding: bytes | None, codings: Sequence[str] = CODINGS) -> Acceptance:
-    """Return what an `Accept-Encoding` header accepts; without the header only the plain body is sent.
+    """Return what an `Accept-Encoding` header accepts; without the header only the uncompressed body.
 
-    A client that accepts nothing at all gets the plain body: an answer is worth more than a 406.
+    A client that accepts nothing gets the uncompressed body, which is more useful than a 406.
     """
     if accept_encoding is None:
         return Acceptance(IDENTITY, identity=True, acceptable=frozenset({IDENTITY}))
     weights = _weights(accept_encoding.decode("latin-1"))
     anything = weights.get("*")
-    # Not named, identity is acceptable, but what the client names comes before it.
+    # Unless listed, identity is acceptable with the lowest weight.
     plain = weights.get(IDENTITY, 1e-6 if anything is None else anything)
     offered = {coding: weights.get(coding, anything or 0.0) for coding in codings}
     offered[IDENTITY] = plain
@@ -46,7 +46,7 @@ def acceptance(accept_encoding: bytes | None, codings: Sequence[str] = CODINGS) 
 
 
 def accept_encoding_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Return the request's `Accept-Encoding`, several lines joined, or None."""
+    """Return the request's `Accept-Encoding`, repeated lines joined, or None."""
     found: bytes | None = None
     for name, value in headers:
         if name == b"accept-encoding":
@@ -55,7 +55,7 @@ def accept_encoding_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def _weights(text: str) -> dict[str, float]:
-    """Return the weight of every named coding; members that can not be read are left out."""
+    """Return the weight of every listed coding; invalid members are ignored."""
     weights: dict[str, float] = {}
     for member in text.split(","):
         coding, *parameters = (part.strip().lower() for part in member.split(";"))
@@ -71,7 +71,7 @@ def _weights(text: str) -> dict[str, float]:
 
 
 def _weight(text: str) -> float:
-    """Return a quality value between 0 and 1; one that can not be read refuses the coding."""
+    """Return a quality value between 0 and 1; an invalid one counts as 0."""
     whole, _, rest = text.partition(".")
     if whole not in {"0", "1"} or not (rest == "" or rest.isdigit()):
         return 0.0

@@ -1,8 +1,8 @@
-"""The addresses of servers, looked up once at a time.
+"""DNS lookups, one at a time per name.
 
-A name that is gone, as that of a stopped container is, can take the resolver ten seconds to deny. Whoever waits for the
-server gives up long before, and tries again; the resolver's few threads are then all busy with lookups that nobody
-waits for any more, and nothing else in the process finds an address either, not even of the database.
+A lookup of a name that no longer exists, such as that of a stopped container, can take ten seconds. Callers time out
+and try again long before, until the few threads of the resolver are all busy with abandoned lookups, and no other name
+in the process can be resolved either, not even that of the database.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from weakref import WeakKeyDictionary
 Address = tuple[str, int]
 Lookups = dict[Address, "asyncio.Task[Any]"]
 
-_under_way: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Lookups]] = WeakKeyDictionary()
+_in_progress: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Lookups]] = WeakKeyDictionary()
 
 
 async def resolve(host: str, port: int) -> None:
-    """Return once the host has an address; raise `OSError` if it has none.
+    """Return when the name is resolved; raise `OSError` if it cannot be.
 
-    A lookup that its caller gave up goes on, and serves the next caller.
+    A lookup continues after its caller timed out, and the next caller joins it.
     """
     if _is_address(host):
         return
     loop = asyncio.get_running_loop()
-    lookups = _under_way.setdefault(loop, {})
+    lookups = _in_progress.setdefault(loop, {})
     lookup = lookups.get((host, port))
     if lookup is None:
         lookup = lookups[host, port] = asyncio.create_task(_addresses(loop, host, port))
-        lookup.add_done_callback(partial(_ended, lookups, (host, port)))
+        lookup.add_done_callback(partial(_remove, lookups, (host, port)))
     await asyncio.shield(lookup)
 
 
@@ -38,10 +38,10 @@ async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> N
     await loop.getaddrinfo(host, port, type=SOCK_STREAM)
 
 
-def _ended(lookups: Lookups, address: Address, lookup: "asyncio.Task[Any]") -> None:
+def _remove(lookups: Lookups, address: Address, lookup: "asyncio.Task[Any]") -> None:
     lookups.pop(address, None)
     if not lookup.cancelled():
-        lookup.exception()  # looked at, so that one which nobody waits for is no error in the log
+        lookup.exception()  # retrieved, so that asyncio does not log the failure of an abandoned lookup
 
 
 def _is_address(host: str) -> bool:

@@ -17,7 +17,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from service.cache.invalidators import EdgePurger
-from service.cache.invalidators import Invalidators
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus.build import ROOT, rule_files
 from prometheus.rule import Recording
 from prometheus.slo import load
-from service.database.replica_metrics import ReplicaMetrics
+from service.database.replica import ReplicaMetrics
 from tests.prometheus.exposition import exposed_in, labels_in, labels_of, names_in
 from tests.prometheus.test_alerts import queries
 from tests.servers.arm import BEARER, arm_settings, running_arm

@@ -43,7 +43,8 @@ end
 FETCH: Final = (
     _CLOCK
     + """
--- KEYS: entry, lease, invalidations. ARGV: token, lease ms, the time up to which every entry counts as invalidated, codings...
+-- KEYS: entry, lease, invalidations.
+-- ARGV: token, lease ms, the time up to which every entry counts as invalidated, codings...
 -- Returns state (0 fresh, 1 stale, 2 none, 3 invalidated), now us, granted; of an entry also
 -- created us, age us, fresh us, left ms, tags, head, bodies...
 local function granted()
@@ -72,7 +73,8 @@ return {1, now_on(KEYS[3]), granted(), created, now - created, fresh, left, f[3]
 PUT: Final = (
     _CLOCK
     + """
--- KEYS: entry, lease, invalidations. ARGV: token, created, fresh us, life ms, tags, head, body. Returns 0 if the entry was invalidated.
+-- KEYS: entry, lease, invalidations.
+-- ARGV: token, created, fresh us, life ms, tags, head, body. Returns 0 if the entry was invalidated.
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 local created = tonumber(ARGV[2])
 if is_invalidated(KEYS[3], created, ARGV[5]) then return 0 end
@@ -109,7 +111,8 @@ return redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 INVALIDATE: Final = (
     _CLOCK
     + """
--- KEYS: invalidations. ARGV: replica lag grace us, retention us, channel, origin, tags...; the tag ` all` means every tag.
+-- KEYS: invalidations.
+-- ARGV: replica lag grace us, retention us, channel, origin, tags...; the tag ` all` means every tag.
 -- Returns the time of the invalidation.
 local now = now_on(KEYS[1])
 local floor = floor_of(KEYS[1])

@@ -30,7 +30,7 @@ class World:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.limiter.close()
+        await self.limiter.aclose()
 
     def counted(self, level: str, outcome: str) -> float:
         labels = {"policy": "writes", "level": level, "outcome": outcome}

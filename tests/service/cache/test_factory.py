@@ -4,7 +4,6 @@ from service.cache.factory import create_cache, create_invalidators, enabled_pol
 from service.cache.invalidators import RedisInvalidator
 from service.cache.layered import LayeredCache
 from service.cache.memory import MemoryStore
-from service.cache.invalidators import Invalidators
 from service.cache.redis.store import RedisStore
 from service.http.cache_model.policy import CachePolicy
 from service.middleware import POLICIES as SERVED
@@ -31,7 +30,7 @@ def settings(*techniques: str, **values: str) -> Settings:
         (("local_cache", "response_cache"), "local", "shared", {"/boards", "/airports"}),
     ],
 )
-async def test_the_levels_and_routes_are_those_whose_techniques_are_on(
+async def test_the_levels_and_routes_are_those_of_the_enabled_techniques(
     techniques: tuple[str, ...], front: str, store: str, kept: set[str], lookups: Lookups
 ) -> None:
     cache = create_cache(settings(*techniques), meter=lookups)
@@ -42,14 +41,15 @@ async def test_the_levels_and_routes_are_those_whose_techniques_are_on(
     assert {path for path in POLICIES if table.match(path)} == kept
 
 
-async def test_without_caching_techniques_nothing_is_kept(lookups: Lookups) -> None:
+async def test_without_caching_techniques_there_is_no_cache(lookups: Lookups) -> None:
     cache = create_cache(settings("pooling"), meter=lookups)
-    assert isinstance(cache, Invalidators)
-    await cache.invalidate(["flights"])
+    assert cache is None
+    async with create_invalidators(settings("pooling"), cache, meter=lookups) as invalidators:
+        await invalidators.invalidate(["flights"])
     assert len(enabled_policies(settings("pooling"), POLICIES)) == 0
 
 
-async def test_processes_share_entries_only_if_their_answers_are_the_same(lookups: Lookups) -> None:
+async def test_processes_share_entries_only_if_their_responses_are_the_same(lookups: Lookups) -> None:
     keys = set()
     for chosen in (
         settings("response_cache", redis_url="redis://localhost:1"),
@@ -61,16 +61,21 @@ async def test_processes_share_entries_only_if_their_answers_are_the_same(lookup
         assert isinstance(cache, LayeredCache)
         assert isinstance(cache.levels.store, RedisStore)
         keys.add(cache.levels.store._keys(b"/boards")[0])
-    assert len(keys) == 3, "a password shapes no answer"
+    assert len(keys) == 3, "responses do not depend on a password"
 
 
 @pytest.mark.parametrize("techniques", [(), ("local_cache",)])
-def test_who_shares_a_redis_tells_it_of_writes_even_without_keeping_anything_there(
+async def test_writes_invalidate_in_redis_even_in_a_process_that_stores_nothing_there(
     techniques: tuple[str, ...], lookups: Lookups
 ) -> None:
+    def kinds(chosen: Settings) -> set[type]:
+        return {
+            type(one) for one in create_invalidators(chosen, create_cache(chosen, meter=lookups), meter=lookups).all
+        }
+
     alone, beside = settings(*techniques), settings(*techniques, redis_url="redis://localhost:1")
-    assert not isinstance(told_others(alone, create_cache(alone, meter=lookups)), RedisInvalidator)
-    assert isinstance(told_others(beside, create_cache(beside, meter=lookups)), RedisInvalidator)
+    assert RedisInvalidator not in kinds(alone)
+    assert RedisInvalidator in kinds(beside)
 
 
 async def test_in_one_process_the_store_is_memory(lookups: Lookups) -> None:
@@ -79,17 +84,17 @@ async def test_in_one_process_the_store_is_memory(lookups: Lookups) -> None:
     assert isinstance(cache.levels.store, MemoryStore)
 
 
-def test_an_address_that_is_none_of_redis_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_redis_url_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "localhost:6379")
     with pytest.raises(ConfigurationError, match="REDIS_URL"):
         Settings.from_environ()
 
 
-def test_answers_are_fresh_for_each_routes_own_time_unless_the_settings_give_one_for_all() -> None:
+def test_the_time_to_live_is_that_of_the_route_unless_a_setting_overrides_it() -> None:
     assert policies_with_ttl(settings(), POLICIES) == POLICIES
     assert {policy.ttl_s for policy in policies_with_ttl(settings(cache_ttl_s="2.5"), POLICIES).values()} == {2.5}
 
 
-def test_the_longest_time_to_live_that_is_allowed_is_one_that_every_route_can_have() -> None:
+def test_the_longest_ttl_setting_is_valid_for_every_route() -> None:
     longest = policies_with_ttl(settings(cache_ttl_s="43200"), SERVED)
     assert all(policy.ttl_s == 43_200 for policy in longest.values())

@@ -1,4 +1,4 @@
-"""What writes tell the edge, and when; the edge is an application that notes it."""
+"""Purges of the edge after writes; the edge is an application that records them."""
 
 import asyncio
 import logging
@@ -9,24 +9,23 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from service.cache import invalidators as edge
-from service.cache.invalidators import EdgePurger
-from service.cache.invalidators import Invalidators
+from service.cache.invalidators import EdgePurger, Invalidators
 from tests.service.conftest import Clock, Lookups
 
 pytestmark = pytest.mark.anyio
 
 
 class Edge:
-    """Notes what it is told to purge, or refuses."""
+    """Records purges, or responds 503."""
 
     def __init__(self) -> None:
         self.purged: list[str] = []
-        self.is_broken = False
+        self.is_down = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         keys = dict(scope["headers"])[b"surrogate-key"].decode()
         assert scope["method"] == "PURGE"
-        if self.is_broken:
+        if self.is_down:
             await PlainTextResponse("no", 503)(scope, receive, send)
             return
         self.purged.append(keys)
@@ -49,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge, "TICK_S", 0.01)
 
 
-async def test_a_write_purges_its_tags_and_counts_what_is_gone(
+async def test_a_write_purges_its_tags_and_counts_purged_entries(
     purging: EdgePurger, there: Edge, lookups: Lookups
 ) -> None:
     await purging.invalidate(["flights", "board:JFK:2013-01-01", "odd tag"])
@@ -57,7 +56,7 @@ async def test_a_write_purges_its_tags_and_counts_what_is_gone(
     assert lookups.invalidations["edge", "edge"] == 2
 
 
-async def test_the_same_is_purged_again_for_answers_that_were_under_way(
+async def test_a_purge_is_repeated_for_responses_that_were_in_progress(
     purging: EdgePurger, there: Edge, clock: Clock
 ) -> None:
     async with purging:
@@ -75,29 +74,29 @@ async def test_the_same_is_purged_again_for_answers_that_were_under_way(
         assert len(there.purged) == 3
 
 
-async def test_an_edge_that_does_not_answer_is_told_until_it_does(
+async def test_purges_are_repeated_until_the_edge_is_up(
     purging: EdgePurger, there: Edge, lookups: Lookups, caplog: pytest.LogCaptureFixture
 ) -> None:
-    there.is_broken = True
+    there.is_down = True
     with caplog.at_level(logging.WARNING):
         async with purging:
             await purging.invalidate(["a"])
             await purging.invalidate(["b"])
             await asyncio.sleep(0.03)
-            there.is_broken = False
+            there.is_down = False
             await asyncio.sleep(0.03)
             assert there.purged == ["a b"]
     assert lookups.results["edge", "edge", "error"] >= 2
     assert len([record for record in caplog.records if "purged" in record.getMessage()]) == 1
 
 
-async def test_more_tags_than_a_header_holds_purge_everything(purging: EdgePurger, there: Edge) -> None:
+async def test_more_tags_than_fit_into_a_header_purge_everything(purging: EdgePurger, there: Edge) -> None:
     await purging.invalidate([f"flight:{number}" for number in range(500)])
     assert there.purged == ["*"]
 
 
-async def test_a_writer_that_leaves_does_not_stop_the_purge(purging: EdgePurger, there: Edge) -> None:
-    writer = asyncio.create_task(purging.invalidate(["a"]))
+async def test_a_cancelled_write_does_not_stop_the_purge(purging: EdgePurger, there: Edge) -> None:
+    writer = asyncio.create_task(Invalidators(purging).invalidate(["a"]))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     writer.cancel()

@@ -59,7 +59,7 @@ def test_sizes_and_tags_stay_true_whatever_happens(lru: EntryLru, lookups: Looku
                     bytes(random.randrange(9_000)), tags=tags, cache=random.choice("xy")
                 )
             case 2 if key in lru:
-                lru[key].keep(random.choice(("gzip", "zstd")), bytes(random.randrange(3_000)))
+                lru[key].add_variant(random.choice(("gzip", "zstd")), bytes(random.randrange(3_000)))
             case 3 if key in lru:
                 del lru[key]
             case 4:

@@ -199,7 +199,7 @@ async def test_a_variant_is_kept_with_its_entry(store: Store, clock: Clock) -> N
     await kept(store, living(clock))
     first = (await store.fetch(KEY)).entry
     assert first is not None
-    first.keep("zstd", b"smaller")
+    first.add_variant("zstd", b"smaller")
     await asyncio.sleep(0.05)
     second = (await store.fetch(KEY)).entry
     assert second is not None
@@ -212,7 +212,7 @@ async def test_a_variant_of_an_older_entry_is_not_kept_with_the_newer_one(store:
     assert older is not None
     await store.invalidate(frozenset({"t"}))
     await kept(store, living(clock))
-    older.keep("zstd", b"of the older one")
+    older.add_variant("zstd", b"of the older one")
     await asyncio.sleep(0.05)
     newer = (await store.fetch(KEY)).entry
     assert newer is not None

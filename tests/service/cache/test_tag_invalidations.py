@@ -21,7 +21,7 @@ def test_too_many_tags_become_one_stamp_for_everything() -> None:
 
 def test_everything_can_be_invalidated_and_never_earlier_than_it_was() -> None:
     invalidations = TagInvalidations()
-    invalidations.stamp_all(5.0)
-    invalidations.stamp_all(4.0)
+    invalidations.record_all(5.0)
+    invalidations.record_all(4.0)
     assert not invalidations.allow((), since=5.0)
     assert invalidations.allow((), since=5.1)

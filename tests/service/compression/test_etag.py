@@ -1,6 +1,6 @@
 import pytest
 
-from service.compression.etag import suffixed, matching_etag
+from service.compression.etag import matching_etag, suffixed
 from service.http.negotiation import acceptance
 
 ANY = acceptance(b"gzip, br, zstd")

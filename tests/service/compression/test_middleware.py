@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.compression.middleware import CompressionMiddleware
 from service.http.cache_model.entry import set_entry
-from tests.service.compression.test_codings import unpacked
+from tests.service.compression.test_codings import unpack
 from tests.service.conftest import Bodies, entry_with, get
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from service.database import replica as module
-from service.database.replica import Replica
-from service.database.replica_metrics import ReplicaMetrics
+from service.database.replica import Replica, ReplicaMetrics
 from service.network.dns import resolve
 from tests.service.resolver import GONE, Resolver
 
@@ -25,7 +24,7 @@ async def test_a_replica_whose_name_is_gone_is_looked_up_once_at_a_time(monkeypa
         await resolve(host, port)
 
     monkeypatch.setattr(module, "resolve", counted)
-    monkeypatch.setattr(module, "LOOKUP_S", 0.01)
+    monkeypatch.setattr(module, "LOOKUP_TIMEOUT_S", 0.01)
     monkeypatch.setattr(module, "POLL_S", 0.001)
     replica = Replica(
         primary=create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none"),
@@ -33,7 +32,7 @@ async def test_a_replica_whose_name_is_gone_is_looked_up_once_at_a_time(monkeypa
         max_lag_s=1,
         metrics=ReplicaMetrics(CollectorRegistry()),
     )
-    watching = asyncio.create_task(replica.watch())
+    watching = asyncio.create_task(replica.monitor())
     async with asyncio.timeout(10):
         assert [await looks.get() for _ in range(4)] == [GONE] * 4
     watching.cancel()

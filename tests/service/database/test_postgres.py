@@ -69,7 +69,7 @@ async def test_a_server_that_refuses_makes_a_request_unavailable_and_the_service
         with pytest.raises(DatabaseUnreachable):
             async with database.reading() as session:
                 await session.execute(select(1))
-        with pytest.raises(NotReady, match=r"127\.0\.0\.1.*can not be reached") as raised:
+        with pytest.raises(NotReady, match=r"127\.0\.0\.1.*is unreachable") as raised:
             await database.check()
         assert "secret" not in str(raised.value)
 
@@ -91,7 +91,7 @@ async def test_a_server_that_is_silent_is_given_up_after_the_connect_timeout() -
 async def test_a_database_that_the_server_lacks_is_not_ready(postgres_server: PostgresServer) -> None:
     url = postgres_server.url("nowhere").render_as_string(hide_password=False)
     async with opened(url) as database:
-        with pytest.raises(NotReady, match="nowhere can not be reached"):
+        with pytest.raises(NotReady, match="nowhere is unreachable"):
             await database.check()
 
 

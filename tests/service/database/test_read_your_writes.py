@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from service.database.consistency import current_consistency
-from service.database.read_your_writes import COOKIE, ReadYourWrites
+from service.database.read_your_writes import COOKIE, ReadYourWritesMiddleware
+from service.database.reads import current_consistency
 from service.settings import Settings
 from tests.servers.arm import BEARER, WRITE_TOKEN, Arm, running_arm
 from tests.servers.asgi import serving
@@ -23,7 +23,7 @@ from tests.servers.postgres import PostgresServer
 
 def answered(answer: Any, method: str = "GET", **options: Any) -> httpx.Response:
     """Return what a server with this one handler answers."""
-    app = ReadYourWrites(Starlette(routes=[Route("/", answer, methods=["GET", "POST"])]))
+    app = ReadYourWritesMiddleware(Starlette(routes=[Route("/", answer, methods=["GET", "POST"])]))
     with serving(app) as url:
         return httpx.request(method, url, **options)
 

@@ -9,10 +9,9 @@ from sqlalchemy import URL, select, text, update
 
 from service.core.models import Flight
 from service.database import Database
-from service.database.consistency import Consistency, current_consistency
 from service.database.postgres import Postgres
-from service.database.replica import PRIMARY_POSITION
-from service.database.replica_metrics import READ_REASONS
+from service.database.reads import Consistency, current_consistency
+from service.database.replica import PRIMARY_POSITION, READ_REASONS
 from service.errors import DatabaseUnreachable
 from service.settings import Settings
 from tests.servers.databases import checked_out
@@ -75,12 +74,12 @@ async def watching(primary: URL, replica: URL, *, start: bool = True, **settings
     urls = {"database_url": primary, "database_replica_url": replica}
     shown = {name: url.render_as_string(hide_password=False) for name, url in urls.items()}
     database = Database(Settings(**{"techniques": "all"} | shown | settings), registry=registry)  # type: ignore[arg-type]  # settings by name
-    try:
+    async with AsyncExitStack() as stack:
         if start:
-            await database.start()
+            await stack.enter_async_context(database)
+        else:
+            stack.push_async_callback(database.close)
         yield Watched(database, registry)
-    finally:
-        await database.close()
 
 
 @pytest.fixture
@@ -288,7 +287,7 @@ async def test_a_write_whose_position_is_unknown_keeps_reads_on_the_primary_unti
 
 
 async def test_positions_are_bytes_of_the_log(postgres_url: URL) -> None:
-    engine = Postgres(postgres_url, indexed=True).watching_engine()
+    engine = Postgres(postgres_url, indexed=True).monitoring_engine()
     async with engine.connect() as connection:
         first = await connection.scalar(PRIMARY_POSITION)
         await connection.execute(text("UPDATE flights SET version = version"))

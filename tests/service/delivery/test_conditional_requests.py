@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
-from service.http.cache_model.entry import set_entry, body_digest
+from service.http.cache_model.entry import body_digest, set_entry
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
 from tests.service.conftest import Bodies, Got, entry_with, get

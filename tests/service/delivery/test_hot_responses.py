@@ -138,7 +138,7 @@ async def test_endless_spellings_of_accept_encoding_take_no_endless_memory(whole
         await get(whole.app, "/boards/JFK", {"accept-encoding": f"zstd, x-{number}"})
     entry = whole.cache.levels.fresh(b"/boards/JFK")
     assert entry is not None
-    assert len(entry.finished) == MAX_VARIANTS
+    assert len(entry.wire_variants) == MAX_VARIANTS
 
 
 async def test_a_repeated_answer_is_named_by_its_template(whole: Whole) -> None:

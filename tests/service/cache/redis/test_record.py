@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cache.redis.record import Unreadable, pack, unpack
+from service.cache.redis.record import pack, unpack
+from service.cache.store import Unreadable
 from service.http.cache_model.entry import Entry
 from tests.service.conftest import entry_with
 
