@@ -14,7 +14,7 @@ from observability.cache.compression import CompressionMetrics
 from observability.celery.metrics import TaskMetrics
 from observability.metrics.reference import LABELS, MetricDescription, metric_reference
 from service.app import create_app
-from service.database.replica_metrics import READ_REASONS
+from service.database.replica import READ_REASONS
 from service.http.admission.metrics import OUTCOMES as ADMISSION_OUTCOMES
 from service.settings import Settings as ServiceSettings
 from service.weather.metrics import OUTCOMES as UPSTREAM_OUTCOMES
