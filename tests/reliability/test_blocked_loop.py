@@ -69,6 +69,6 @@ def test_metrics_are_scraped_and_the_guilty_route_is_named_while_the_loop_is_blo
         scrapes=len(times),
         slowest_scrape_ms=round(1000 * max(times)),
         longest_stall_seen_s=round(max(stalls), 1),
-        blamed_on=HANDLER,
-        blamed_for_s=round(blamed[HANDLER], 1),
+        attributed_to=HANDLER,
+        attributed_s=round(blamed[HANDLER], 1),
     )

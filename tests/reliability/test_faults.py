@@ -122,7 +122,7 @@ def test_a_fault_costs_what_it_must_and_nothing_is_lost_or_written_twice(
     effort.record(
         "faults",
         f"{' and '.join(names)} {fault}",
-        seen="; ".join(f"{kind} {_counted(statuses)}" for kind, (statuses, _) in sorted(during.items())),
+        responses="; ".join(f"{kind} {_counted(statuses)}" for kind, (statuses, _) in sorted(during.items())),
         slowest_s=round(max(slowest for _, slowest in overall.values()), 1),
         recovered_s=round(recovered_s, 1),
         updates_confirmed=len(journal.updated),

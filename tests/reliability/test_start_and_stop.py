@@ -123,7 +123,7 @@ def test_a_process_that_is_told_to_stop_loses_no_request_and_is_first_not_ready(
     effort.record(
         "stop",
         "SIGTERM, " + ("kept" if keeps_connections else "new") + " connections",
-        answered=traffic.seen["200"],
+        responses=traffic.seen["200"],
         lost=traffic.seen.total() - traffic.seen["200"],
         not_ready_after_ms=round(1000 * not_ready_s),
         stopped_after_s=round(stopped_s, 1),
@@ -166,7 +166,7 @@ def test_two_processes_are_replaced_one_after_the_other_and_no_client_behind_the
     effort.record(
         "stop",
         "two processes replaced behind Varnish",
-        answered=traffic.seen["200"],
+        responses=traffic.seen["200"],
         lost=traffic.seen.total() - traffic.seen["200"],
     )
     assert traffic.seen.keys() == {"200"}
