@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes every password, token and key of the stack, and the addresses that contain one. What is there is kept, so that
-# the databases that were made with it go on. One that is wanted can be given: NAME in capitals in the environment.
+# Generates every password, token and key of the stack, and the URLs that contain one. Existing ones are kept, because
+# the databases were created with them. GRAFANA_PASSWORD, BUGSINK_PASSWORD and WRITE_TOKEN set theirs.
 set -eu
-umask 0222 # each container runs as another user: all may read, none may change
+umask 0222 # read-only for all, because each container runs as another user
 cd "${SECRETS_DIR:-/run/flightdeck}"
 
 random() { # BYTES, in hexadecimal digits

@@ -1,4 +1,4 @@
-"""Run inside of Bugsink (`bugsink-manage shell`): the project that the service's DSN names, with its key."""
+"""Creates the project of the service's DSN, with its key; runs inside Bugsink (`bugsink-manage shell`)."""
 
 import os
 from uuid import UUID

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs once, when the primary's data directory is new (docker-entrypoint-initdb.d): the role and the slot of the replica.
+# Creates the role and the slot of the replica; runs once, for a new data directory (docker-entrypoint-initdb.d).
 set -eu
 
 psql -v ON_ERROR_STOP=1 -v password="$REPLICATION_PASSWORD" --username "$POSTGRES_USER" --dbname postgres <<'SQL'

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs once, when the primary's data directory is new: the service's role, which owns its databases and nothing else,
-# and the exporter's, which may look.
+# Creates the service's role, which owns its databases and nothing else, and the exporter's, which can read statistics;
+# runs once, for a new data directory.
 set -eu
 
 psql -v ON_ERROR_STOP=1 -v service="$SERVICE_PASSWORD" -v metrics="$METRICS_PASSWORD" \

@@ -1,23 +1,22 @@
 #!/usr/bin/env bash
-# Builds local stand-ins for the official images that a docker-compose.yml
-# names, out of Debian packages and PyPI, where no image registry can be reached.
+# Builds stand-ins for the official images of a docker-compose.yml from Debian and PyPI packages, for machines that
+# cannot reach an image registry.
 #
-#   standins.sh IMAGE[:TAG] ...      build and tag just these
-#   standins.sh --compose FILE ...   build and tag every image that the file's
-#                                    services (image:) and its Dockerfiles (FROM) name
-#   standins.sh --list               say which repositories have a recipe
+#   standins.sh IMAGE[:TAG] ...      build and tag these images
+#   standins.sh --compose FILE ...   build and tag every image that the file's services (image:) and its Dockerfiles
+#                                    (FROM) use
+#   standins.sh --list               list the recipes
 #
-# Idempotent: an image is rebuilt only when its recipe or the base changed
-# (FORCE=1 rebuilds). Every stand-in carries the label standin.recipe, so that
-# `docker images --filter label=standin.recipe` distinguishes them from real images,
-# and a real image of the same name is never overwritten.
+# Idempotent: an image is rebuilt only when its recipe or the base changed (FORCE=1 rebuilds always). Every stand-in has
+# the label standin.recipe: `docker images --filter label=standin.recipe` lists them, and a real image of the same name
+# is never replaced.
 #
 # Environment: JOBS (parallel builds, 2), FORCE, NICE (19), DOCKER (docker),
-# MIRROR (a Debian mirror; the one apt is set to), CACHE (/var/cache/standins: debs of the base).
+# MIRROR (a Debian mirror; default: that of apt), CACHE (/var/cache/standins: packages of the base image).
 set -euo pipefail
 
 DOCKER=${DOCKER:-docker}
-# the mirror this machine's own apt is set to
+# the mirror in this machine's apt sources
 MIRROR=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -m1 -E '/debian/?$' || true)}
 MIRROR=${MIRROR%/}
 CACHE=${CACHE:-/var/cache/standins}
@@ -50,8 +49,8 @@ recipe_of() { # repository[:tag] -> recipe, or nothing
 }
 
 # ---- the base: debootstrap -> docker import --------------------------------
-# minbase + ca-certificates + this machine's own CA certificates, so that HTTPS
-# works inside `docker build` and `docker run` as it does outside.
+# minbase, ca-certificates and this machine's own CA certificates, so that HTTPS works inside `docker build` and
+# `docker run` as it does outside.
 base_key() { { echo v4 $SUITE "$MIRROR"; cat /usr/local/share/ca-certificates/*.crt 2>/dev/null
   apt-config dump Acquire::Check-Valid-Until Acquire::Check-Date Acquire::http::Proxy; } | sha256sum | cut -c1-16; }
 
@@ -82,7 +81,7 @@ Acquire::Languages "none";
 Acquire::Retries "3";
 APT::AutoRemove::SuggestsImportant "false";
 X
-  # this machine's mirror may lag behind its own validity dates: keep the apt options
+  # a mirror can lag behind its validity dates: copy this machine's apt settings
   apt-config dump 2>/dev/null | grep -E '^Acquire::(Check-Valid-Until|Check-Date|http::Proxy|https::Proxy) ' >"$root/etc/apt/apt.conf.d/host-settings" || true
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"; chmod 755 "$root/usr/sbin/policy-rc.d"
   printf 'deb %s %s main\ndeb %s %s-updates main\ndeb %s-security %s-security main\n' \
@@ -90,7 +89,7 @@ X
   find "$root/usr/share/"{doc,info,lintian,man} -mindepth 1 -delete 2>/dev/null || true
   find "$root/usr/share/locale" -mindepth 1 ! -name locale.alias -delete 2>/dev/null || true
   rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* "$root"/debootstrap "$root"/var/log/*.log
-  # this machine's CA certificates, if it has any of its own
+  # this machine's own CA certificates, if any
   if compgen -G '/usr/local/share/ca-certificates/*.crt' >/dev/null; then
     cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot "$root" update-ca-certificates >/dev/null || die 'update-ca-certificates failed'
@@ -106,13 +105,13 @@ X
   say "$BASE: built in $((SECONDS - t0)) s"
 }
 
-# ---- recipes: each writes Dockerfile and files into the current folder -------
+# ---- recipes: each writes its Dockerfile and files to the current directory --
 APT='apt-get update && apt-get install -y --no-install-recommends'
 CLEAN='rm -rf /var/lib/apt/lists/*'
-# One or more static Go programs out of testing (newer than trixie's), dependencies from trixie.
+# Go programs from testing (newer than trixie's), their dependencies from trixie.
 FORKY="printf 'deb $MIRROR forky main\n' >/etc/apt/sources.list.d/forky.list \
 && printf 'Package: *\nPin: release n=forky\nPin-Priority: 100\n' >/etc/apt/preferences.d/forky"
-# busybox's applets that the busybox-based official images have and healthchecks call
+# busybox applets of the official images that health checks use
 BB='for a in wget nc vi ping; do command -v $a >/dev/null || ln -s /usr/bin/busybox /usr/bin/$a; done'
 
 for recipe in "$(dirname "$SELF")"/recipes/*.sh; do . "$recipe"; done
@@ -121,7 +120,7 @@ for recipe in "$(dirname "$SELF")"/recipes/*.sh; do . "$recipe"; done
 label() { "$DOCKER" image inspect -f "{{index .Config.Labels \"$2\"}}" "$1" 2>/dev/null || true; }
 guard() { # never replace an image that is not a stand-in
   if "$DOCKER" image inspect "$1" >/dev/null 2>&1 && [[ -z $(label "$1" standin.recipe) ]]; then
-    die "$1 exists and is not a stand-in: left alone"; fi; }
+    die "$1 exists and is not a stand-in: not replaced"; fi; }
 ensure() { FORCE='' "$SELF" --recipe "$(recipe_of "$1")"; "$DOCKER" image inspect "$1" >/dev/null 2>&1 || "$DOCKER" tag "standin/$(recipe_of "$1")" "$1"; }
 
 build_recipe() { # recipe -> image standin/<recipe>
@@ -139,7 +138,7 @@ build_recipe() { # recipe -> image standin/<recipe>
   say "$r: built in $((SECONDS - t0)) s, $("$DOCKER" image inspect -f '{{.Size}}' "standin/$r" | awk '{printf "%.0f MB", $1/1e6}')"
 }
 
-images_of_compose() { # what the services name, FROM and COPY --from of the Dockerfiles below the file's folder
+images_of_compose() { # image: of the services, FROM and COPY --from of the Dockerfiles below the file's directory
   local f d
   for f; do
     "$DOCKER" compose -f "$f" --profile '*' config --images 2>/dev/null ||
@@ -156,8 +155,8 @@ main() {
     --recipe) build_recipe "$2"; return ;;
     --list) declare -F | awk '$3 ~ /^recipe_/ && $3 != "recipe_of" {sub("recipe_", "", $3); print $3}'; return ;;
     --compose) shift; mapfile -t wanted < <(images_of_compose "$@") ;;
-    -h|--help) sed -n '2,19p' "$SELF"; return ;;
-    '') sed -n '2,19p' "$SELF"; return 2 ;;
+    -h|--help) sed -n '2,15p' "$SELF"; return ;;
+    '') sed -n '2,15p' "$SELF"; return 2 ;;
     *) wanted=("$@") ;;
   esac
   [[ $MIRROR ]] || die "no Debian mirror found in apt's sources: set MIRROR"
@@ -179,7 +178,7 @@ main() {
     r=$(recipe_of "$img")
     [[ $img == "$BASE" ]] || "$DOCKER" tag "standin/$r" "$img"
   done
-  "$DOCKER" image prune -f --filter label=standin.recipe >/dev/null   # what a rebuild left without a name
+  "$DOCKER" image prune -f --filter label=standin.recipe >/dev/null   # untagged images of earlier builds
   say "ready: ${known[*]}"
 }
 main "$@"

@@ -1,4 +1,4 @@
-# Which service the edge stands in front of.
+# The service behind the edge.
 backend service {
     .host = "optimized";
     .port = "8000";

@@ -1,13 +1,13 @@
 # The edge: caches what the service allows shared caches to store, and purges it by surrogate key.
 #
-# `backend.vcl`, found on the VCL path, names the service. Start varnishd with
-#   -p http_gzip_support=off    the service compresses, in better codings than gzip; the edge only keeps the variants
+# `backend.vcl`, on the VCL path, defines the service. Start varnishd with
+#   -p http_gzip_support=off    the service compresses, with better codings than gzip; the edge only caches the variants
 vcl 4.1;
 
 import std;
 import xkey;
 
-# Who may purge. Publish the edge's port on loopback or behind a load balancer that passes no PURGE.
+# Clients that can purge. Publish the edge's port on loopback or behind a load balancer that blocks PURGE.
 acl purgers {
     "localhost";
     "10.0.0.0"/8;
@@ -29,7 +29,7 @@ include "backend.vcl";
 sub vcl_recv {
     if (req.method == "PURGE") {
         if (client.ip !~ purgers) {
-            return (synth(403, "Purging is not for this address"));
+            return (synth(403, "Purging is not allowed from this address"));
         }
         if (!req.http.Surrogate-Key) {
             return (synth(400, "PURGE needs the header Surrogate-Key"));
@@ -43,7 +43,7 @@ sub vcl_recv {
         return (synth(200, "Purged"));
     }
 
-    # One variant for each coding of the service, not one for each browser's spelling. q=0 refuses a coding.
+    # One variant for each coding of the service, not for each spelling of the header. q=0 excludes a coding.
     if (req.http.Accept-Encoding ~ "(?i)(^|,)\s*zstd\s*(;(?!\s*q=0(\.0*)?\s*(,|$))|,|$)") {
         set req.http.Accept-Encoding = "zstd";
     } elsif (req.http.Accept-Encoding ~ "(?i)(^|,)\s*br\s*(;(?!\s*q=0(\.0*)?\s*(,|$))|,|$)") {
@@ -54,10 +54,11 @@ sub vcl_recv {
         unset req.http.Accept-Encoding;
     }
 
-    # The service knows no cookies; with one, the built-in code would keep nothing.
+    # The built-in code bypasses the cache for requests with a cookie. Without it, the service's read-your-writes cookie
+    # has no effect behind the edge.
     unset req.http.Cookie;
 
-    # Stale is for the moment of a refresh; while the service is away it is better than nothing.
+    # Stale for up to a minute during a refresh, and for up to an hour (beresp.grace) while the service is down.
     if (std.healthy(req.backend_hint)) {
         set req.grace = 60s;
     }
@@ -65,28 +66,28 @@ sub vcl_recv {
 
 sub vcl_backend_response {
     set beresp.http.xkey = beresp.http.Surrogate-Key;
-    # What says nothing about its freshness is not guessed to be fresh.
+    # No heuristic freshness: without Cache-Control a response is not cached.
     if (!beresp.http.Cache-Control) {
         set beresp.uncacheable = true;
         set beresp.ttl = 0s;
         return (deliver);
     }
-    # Only what may be stale at all; how long follows from whether the service is there, see vcl_recv.
+    # Only responses that can be served stale; vcl_recv limits it while the service is healthy.
     if (beresp.http.Cache-Control ~ "stale-while-revalidate") {
         set beresp.grace = 1h;
     } else {
         set beresp.grace = 0s;
     }
-    # Kept to be validated with If-None-Match: a 304 renews it without its body.
+    # Kept for revalidation with If-None-Match: a 304 refreshes it without its body.
     set beresp.keep = 1h;
-    # A failure of the service does not replace what is still there.
+    # A 5xx response does not replace a cached one.
     if (beresp.status >= 500 && bereq.is_bgfetch) {
         return (abandon);
     }
 }
 
 sub vcl_deliver {
-    # RFC 9211: the cache nearest to the client comes last. On a hit the service got no request, so it adds nothing.
+    # RFC 9211: the cache nearest to the client comes last. A hit replaces the Cache-Status that the service set earlier.
     if (obj.hits > 0) {
         set resp.http.Cache-Status = "edge; hit; ttl=" + regsub("" + obj.ttl, "\..*", "");
     } elsif (obj.uncacheable) {

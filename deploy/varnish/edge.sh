@@ -1,9 +1,9 @@
 #!/bin/sh
-# The edge's main process: Varnish in front of every replica that DNS names, resolved again every two seconds.
+# Runs Varnish in front of every replica in DNS, which is queried every two seconds.
 #
 #   edge.sh HOST PORT     the service's name, and the port of each of its replicas
 #
-# A replica that comes or goes is another backend in a new VCL; the cache is the same under both.
+# When the replicas change, a new VCL with other backends is loaded; the cache is kept.
 set -eu
 host=$1 port=$2
 
@@ -36,7 +36,7 @@ backend_vcl() { # ADDRESS...
   echo '}'
 }
 
-counters() { # Varnish's counters, in the format of Prometheus
+counters() { # of Varnish, in the Prometheus text format
   varnishstat -1 -n "$run/varnish" -f 'MAIN.*' | awk '{
     name = tolower($1); sub(/^main\./, "", name)
     if (name ~ /^[a-z0-9_]+$/) printf "varnish_main_%s %s\n", name, $2
@@ -53,7 +53,7 @@ done
 backend_vcl $found > "$backends"
 echo "replicas: $found" >&2
 
-# The service compresses, in better codings than gzip; the edge only keeps the variants.
+# The service compresses, with better codings than gzip; the edge only caches the variants.
 varnishd -F -n "$run/varnish" -a :8080 -f /etc/varnish/default.vcl -s "malloc,${EDGE_CACHE_SIZE:-48m}" \
   -p http_gzip_support=off -p vcl_path="$run:/etc/varnish" -p vsl_space=4M &
 varnishd=$!
@@ -61,7 +61,7 @@ trap 'kill -TERM "$varnishd"' TERM INT
 
 count=0
 while kill -0 "$varnishd" 2> /dev/null; do
-  # A wait that a signal ends at once, unlike sleep.
+  # A signal interrupts `wait`, but not `sleep`.
   sleep 2 &
   wait $! || true
   if [ -d "${METRICS_DIR:-}" ]; then

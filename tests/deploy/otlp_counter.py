@@ -1,6 +1,6 @@
-"""Stands in for the collector: takes OTLP over HTTP and says how many spans and log records came, from whom.
+"""A stub of the collector: receives OTLP/HTTP and counts spans and log records by service.
 
-It runs inside of the stack, in an image of the service, so it imports nothing of the tests.
+It runs inside the stack, in an image of the service, so it imports nothing from the tests.
 """
 
 import gzip
@@ -18,15 +18,13 @@ trace_ids: set[str] = set()
 
 
 def service_name(resource: Resource) -> str:
-    """Return who sent it."""
     return next((pair.value.string_value for pair in resource.attributes if pair.key == "service.name"), "")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """OTLP at POST, the counts at GET."""
+    """POST receives OTLP; GET returns the counts, or whether a trace was received."""
 
     def do_POST(self) -> None:
-        """Count what came."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -38,16 +36,15 @@ class Handler(BaseHTTPRequestHandler):
         else:
             for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
                 log_records[service_name(logs.resource)] += sum(len(scope.log_records) for scope in logs.scope_logs)
-        self._answer(b"")
+        self._respond(b"")
 
     def do_GET(self) -> None:
-        """Say how many there are, or whether a trace came."""
         if self.path.startswith("/traces/"):
-            self._answer(json.dumps(self.path.removeprefix("/traces/") in trace_ids).encode())
+            self._respond(json.dumps(self.path.removeprefix("/traces/") in trace_ids).encode())
         else:
-            self._answer(json.dumps({"spans": spans, "log_records": log_records}).encode())
+            self._respond(json.dumps({"spans": spans, "log_records": log_records}).encode())
 
-    def _answer(self, body: bytes) -> None:
+    def _respond(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -1,4 +1,4 @@
-"""The stack of docker-compose.yml, as the tests bring it up and talk to it."""
+"""The stack of docker-compose.yml, for tests that start it."""
 
 import json
 import subprocess
@@ -15,8 +15,8 @@ from tests.servers.executable import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = ("docker-compose.yml", "tests/deploy/compose.test.yml")
-LEFT_OUT: Final = frozenset({"grafana", "tempo", "loki"})
-"""No Debian package has them: no image without a registry. What counts OTLP replaces the collector."""
+EXCLUDED: Final = frozenset({"grafana", "tempo", "loki"})
+"""There are no Debian packages of them, so no images without a registry. A stub replaces the collector."""
 
 PORTS: Final = {
     "edge": "EDGE_PORT",
@@ -38,29 +38,27 @@ PORTS: Final = {
 
 @dataclass
 class Stack:
-    """One project of Compose, on free ports, apart from any other that runs here."""
+    """A Compose project of its own, on free ports."""
 
     environment: dict[str, str]
     project: str
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in PORTS})
 
     def __post_init__(self) -> None:
-        """Complete what Compose reads."""
         self.environment |= {variable: str(self.ports[name]) for name, variable in PORTS.items()}
         self.environment |= {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": "all"}
 
     def compose(self, *arguments: str, timeout_s: float = 120, check: bool = True) -> str:
-        """Return what `docker compose` printed; raise with what it complained about."""
+        """Return the output of `docker compose`; fail with its error output."""
         command = ["docker", "compose", *(f"--file={name}" for name in FILES), *arguments]
         return self._run(command, timeout_s=timeout_s, check=check)
 
     def flightdeck(self, *arguments: str, timeout_s: float) -> str:
-        """Return what the command line of the project printed, told of this stack."""
+        """Return the output of a `flightdeck` command that uses this stack."""
         self.environment["COMPOSE_FILE"] = ":".join(FILES)
         return self._run([sys.executable, "-m", "flightdeck", *arguments], timeout_s=timeout_s, check=True)
 
     def docker(self, *arguments: str) -> str:
-        """Return what `docker` printed."""
         return self._run(["docker", *arguments], timeout_s=60, check=True)
 
     def _run(self, command: Sequence[str], *, timeout_s: float, check: bool) -> str:
@@ -71,8 +69,8 @@ class Stack:
         return done.stdout
 
     def up(self, *, seconds: int = 400) -> None:
-        """Start what there are images for, and wait until all of it is healthy."""
-        names = sorted(set(self.compose("config", "--services").split()) - LEFT_OUT)
+        """Start every service that has an image, and wait until all are healthy."""
+        names = sorted(set(self.compose("config", "--services").split()) - EXCLUDED)
         wanted = ["up", "--detach", "--build", "--wait", f"--wait-timeout={seconds}"]
         try:
             self.compose(*wanted, *names, timeout_s=seconds + 600)
@@ -81,22 +79,21 @@ class Stack:
             raise AssertionError(f"{error}\n{states}\n{self.compose('logs', '--tail=15', check=False)}") from error
 
     def containers(self) -> list[Mapping[str, Any]]:
-        """Return every container that runs or ended, as `docker compose ps` tells it."""
+        """Return every container, running or exited, from `docker compose ps`."""
         return [json.loads(line) for line in self.compose("ps", "--all", "--format=json").splitlines()]
 
     def url(self, service: str, path: str = "") -> str:
-        """Return where a service is published."""
+        """Return the URL of a published port."""
         return f"http://127.0.0.1:{self.ports[service]}{path}"
 
     def query(self, promql: str) -> dict[str, float]:
         """Return the values of an instant query, by arm."""
-        answer = httpx.get(self.url("prometheus", "/api/v1/query"), params={"query": promql}, timeout=10).json()
-        return {one["metric"].get("arm", ""): float(one["value"][1]) for one in answer["data"]["result"]}
+        body = httpx.get(self.url("prometheus", "/api/v1/query"), params={"query": promql}, timeout=10).json()
+        return {one["metric"].get("arm", ""): float(one["value"][1]) for one in body["data"]["result"]}
 
     def targets(self) -> list[Mapping[str, Any]]:
-        """Return what Prometheus scrapes."""
-        answer = httpx.get(self.url("prometheus", "/api/v1/targets"), params={"state": "active"}, timeout=10).json()
-        found: list[Mapping[str, Any]] = answer["data"]["activeTargets"]
+        body = httpx.get(self.url("prometheus", "/api/v1/targets"), params={"state": "active"}, timeout=10).json()
+        found: list[Mapping[str, Any]] = body["data"]["activeTargets"]
         return found
 
     def left_over(self) -> list[str]:
@@ -109,10 +106,10 @@ class Stack:
         ]
 
 
-def eventually(claim: Callable[[], Any], *, seconds: float = 60.0) -> Any:
-    """Return what the claim returns once it is true; fail with its last value after so many seconds."""
+def eventually(condition: Callable[[], Any], *, seconds: float = 60.0) -> Any:
+    """Return the value of the condition once it is true; fail with its last value after the timeout."""
     deadline = monotonic() + seconds
-    while not (found := claim()):
+    while not (found := condition()):
         assert monotonic() < deadline, f"still {found!r} after {seconds} s"
         sleep(0.5)
     return found

@@ -1,4 +1,4 @@
-"""The stack's files as the containers read them."""
+"""The configuration files of the stack, parsed."""
 
 import re
 from pathlib import Path
@@ -16,11 +16,11 @@ FILES: Final = {
     "datasources": "grafana/provisioning/datasources/datasources.yaml",
     "dashboards": "grafana/provisioning/dashboards/dashboards.yaml",
 }
-"""What no test can start, by the name of its schema in `documented/`."""
+"""Files of servers that no test can start, by the name of their schema in `documented/`."""
 
 
 class _Plain(yaml.SafeLoader):
-    """YAML without dates, which the servers read as the texts that they are."""
+    """YAML without timestamps: the servers read dates as strings."""
 
 
 _Plain.yaml_implicit_resolvers = {
@@ -30,30 +30,29 @@ _Plain.yaml_implicit_resolvers = {
 
 
 def content(path: str) -> Any:
-    """Return a YAML file of the repository."""
     return yaml.load((ROOT / path).read_text("utf-8"), _Plain)  # noqa: S506 a safe loader
 
 
 def schema(name: str) -> Any:
-    """Return what the documentation allows, as a JSON Schema."""
+    """Return the JSON Schema of the documented settings."""
     return yaml.safe_load((DOCUMENTED / f"{name}.yaml").read_text("utf-8"))
 
 
 def environment() -> dict[str, str]:
-    """Return what `.env` says."""
+    """Return the variables of `.env`."""
     lines = (ROOT / ".env").read_text("utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def services() -> dict[str, Any]:
-    """Return the services of the compose file, with the values of `.env` filled in."""
+    """Return the services of the compose file, with the variables of `.env`."""
     values = environment()
     text = re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], (ROOT / "docker-compose.yml").read_text("utf-8"))
     return dict(yaml.safe_load(text)["services"])
 
 
 def datasources() -> dict[str, Any]:
-    """Return the provisioned data sources by uid, as Grafana reads them: `$$` is a `$`."""
+    """Return the provisioned data sources by uid; `$$` is an escaped `$`."""
     text = (ROOT / FILES["datasources"]).read_text("utf-8").replace("$$", "$")
     return {one["uid"]: one for one in yaml.safe_load(text)["datasources"]}
 

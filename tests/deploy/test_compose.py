@@ -1,4 +1,4 @@
-"""The compose file, brought up with a real Docker engine: every service that there is an image for."""
+"""The compose file on a real Docker engine: every service that has an image."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.techniques import ARMS
-from tests.deploy.stack import LEFT_OUT, ROOT, Stack, eventually
+from tests.deploy.stack import EXCLUDED, ROOT, Stack, eventually
 
 pytest_plugins = ["tests.servers.docker"]
 pytestmark = [pytest.mark.server("docker"), pytest.mark.timeout(1800)]
@@ -23,7 +23,7 @@ BOARD: Final = "/airports/JFK/departures?date=2013-07-04"
 HANDLER: Final = 'handler="/airports/{faa}/departures"'
 EDGE: Final = "/tmp/edge/varnish"  # noqa: S108 in the container, in memory
 ONE_SHOTS: Final = {"secrets", "migrations", "data"}
-# What counts OTLP takes the collector's name, and answers no scrape.
+# The stub of the collector exposes no metrics.
 NOT_SCRAPED: Final = {"collector", "spans"}
 
 
@@ -39,15 +39,15 @@ def stack(docker_environment: dict[str, str]) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def boards(stack: Stack) -> None:
-    """A few boards from every arm, beside the traffic that Locust sends anyway."""
+    """Request a few boards from every arm, in addition to the traffic of Locust."""
     for _ in range(5):
         for arm in ("baseline", "caching", "pooling", "compression", "edge"):
-            answer = httpx.get(stack.url(arm, BOARD), headers={"accept-encoding": "zstd"}, timeout=60)
-            assert answer.status_code == 200
+            response = httpx.get(stack.url(arm, BOARD), headers={"accept-encoding": "zstd"}, timeout=60)
+            assert response.status_code == 200
 
 
 def test_every_service_that_has_an_image_is_healthy(stack: Stack) -> None:
-    names = set(stack.compose("config", "--services").split()) - LEFT_OUT
+    names = set(stack.compose("config", "--services").split()) - EXCLUDED
     states = {one["Service"]: (one["State"], one["Health"] or one["ExitCode"]) for one in stack.containers()}
     assert states == {name: ("exited", 0) if name in ONE_SHOTS else ("running", "healthy") for name in names}
 
@@ -93,7 +93,7 @@ def test_the_prometheus_of_the_stack_evaluates_every_rule(stack: Stack) -> None:
 
 
 def test_every_alert_fires_when_it_should_in_the_version_of_the_stack(stack: Stack, tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)  # nobody's, in the container
+    tmp_path.chmod(0o777)  # writable for the user in the container
     promtool = ["run", "--rm", "--no-deps", f"--volume={tmp_path}:/tmp", "--entrypoint=promtool", "prometheus"]
     assert re.search(r"promtool, version 3\.", stack.compose(*promtool, "--version"))
     tests = [f"/etc/prometheus/tests/{path.name}" for path in sorted((ROOT / "prometheus/tests").glob("*.yml"))]
@@ -102,7 +102,7 @@ def test_every_alert_fires_when_it_should_in_the_version_of_the_stack(stack: Sta
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_an_arm_answers_with_its_techniques(stack: Stack, arm: str) -> None:
+def test_an_arm_has_its_techniques(stack: Stack, arm: str) -> None:
     url = stack.url("edge" if arm == "optimized" else arm, "/")
     landing = httpx.get(url, headers={"accept": "application/json"}, timeout=10).json()
     assert landing["arm"] == arm
@@ -122,7 +122,7 @@ def test_compression_sends_a_fraction_of_the_bytes(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("boards")
-def test_pooling_spares_a_connect_per_request(stack: Stack) -> None:
+def test_pooling_avoids_a_connect_per_request(stack: Stack) -> None:
     connects = "sum by (arm) (db_client_connection_create_time_seconds_count) / sum by (arm) (http_requests_total)"
 
     def claim() -> bool:
@@ -133,7 +133,7 @@ def test_pooling_spares_a_connect_per_request(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("boards")
-def test_caching_answers_without_the_database(stack: Stack) -> None:
+def test_caching_avoids_queries(stack: Stack) -> None:
     hits = 'sum by (arm) (cache_requests_total{result="hit"})'
     queries = f"sum by (arm) (db_queries_per_request_sum{{{HANDLER}}} / db_queries_per_request_count)"
 
@@ -145,7 +145,7 @@ def test_caching_answers_without_the_database(stack: Stack) -> None:
     assert "baseline" not in stack.query(hits)
 
 
-def test_a_write_through_any_arm_on_the_same_tables_is_seen_in_the_answers_that_caching_holds(stack: Stack) -> None:
+def test_a_write_through_any_arm_on_the_same_tables_invalidates_the_cache_of_caching(stack: Stack) -> None:
     token = stack.compose("exec", "-T", "caching", "cat", "/run/flightdeck/write_token").strip()
     bearer = {"authorization": f"Bearer {token}"}
     board = "/airports/EWR/departures?date=2013-07-06"
@@ -159,15 +159,15 @@ def test_a_write_through_any_arm_on_the_same_tables_is_seen_in_the_answers_that_
         httpx.get(stack.url("caching", board), timeout=30)
         assert "; hit" in httpx.get(stack.url("caching", board), timeout=30).headers["cache-status"]
         change = {"status": "departed", "departure_delay_min": delay_min}
-        answer = httpx.patch(stack.url(arm, f"/flights/{flight}/status"), json=change, headers=bearer, timeout=30)
-        assert answer.status_code == 200
+        response = httpx.patch(stack.url(arm, f"/flights/{flight}/status"), json=change, headers=bearer, timeout=30)
+        assert response.status_code == 200
         eventually(lambda: shown() == {delay_min}, seconds=5)  # noqa: B023 called at once
 
 
-def test_the_edge_answers_what_it_holds_and_its_counters_are_scraped(stack: Stack) -> None:
+def test_the_edge_caches_and_its_counters_are_scraped(stack: Stack) -> None:
     path = "/airports/LGA/departures?date=2013-07-05"
-    answers = [httpx.get(stack.url("edge", path), timeout=10) for _ in range(2)]
-    assert "edge; hit" in answers[1].headers["cache-status"]
+    responses = [httpx.get(stack.url("edge", path), timeout=10) for _ in range(2)]
+    assert "edge; hit" in responses[1].headers["cache-status"]
     eventually(lambda: stack.query("varnish_main_cache_hit > 0"))
 
 
@@ -175,13 +175,13 @@ def test_reads_of_the_optimized_arm_go_to_the_streaming_replica(stack: Stack) ->
     eventually(lambda: stack.query("db_replica_up == 1").get("optimized"))
     eventually(lambda: stack.query('sum by (arm) (db_reads_total{role="replica"}) > 0').get("optimized"))
     following = "SELECT state FROM pg_stat_replication WHERE application_name = 'replica'"
-    asked = ["exec", "-T", "postgres", "psql", "-U", "postgres", "-Atc", following]
-    assert stack.compose(*asked).strip() == "streaming"
+    query = ["exec", "-T", "postgres", "psql", "-U", "postgres", "-Atc", following]
+    assert stack.compose(*query).strip() == "streaming"
 
 
-def test_traces_and_logs_of_every_process_leave_it(stack: Stack) -> None:
-    answer = httpx.get(stack.url("baseline", "/flights/1"), timeout=10)
-    trace_id = answer.headers["x-trace-id"]
+def test_every_process_exports_traces_and_logs(stack: Stack) -> None:
+    response = httpx.get(stack.url("baseline", "/flights/1"), timeout=10)
+    trace_id = response.headers["x-trace-id"]
     eventually(lambda: httpx.get(stack.url("collector", f"/traces/{trace_id}")).json())
 
     def senders() -> bool:
@@ -231,14 +231,16 @@ def test_an_export_is_made_by_the_worker_and_downloaded_through_the_edge(stack: 
     token = stack.compose("exec", "-T", "optimized", "cat", "/run/flightdeck/write_token").strip()
     wanted = {"format": "csv", "date_from": "2013-07-01", "date_to": "2013-07-02"}
     with httpx.Client(base_url=stack.url("edge"), headers={"authorization": f"Bearer {token}"}, timeout=10) as client:
-        asked = client.post("/exports", json=wanted)
-        assert asked.status_code == 202
-        job = eventually(lambda: (found := client.get(asked.headers["location"]).json())["state"] == "done" and found)
+        accepted = client.post("/exports", json=wanted)
+        assert accepted.status_code == 202
+        job = eventually(
+            lambda: (found := client.get(accepted.headers["location"]).json())["state"] == "done" and found
+        )
         rows = client.get(job["links"]["file"]).text.splitlines()
     assert len(rows) == job["rows"] + 1
 
 
-def test_more_replicas_are_found_by_prometheus_and_the_edge(stack: Stack) -> None:
+def test_prometheus_and_the_edge_discover_more_replicas(stack: Stack) -> None:
     scaled = ["up", "--detach", "--no-recreate", "--no-deps", "--wait", "--scale=optimized=2", "optimized"]
     stack.compose(*scaled, timeout_s=300)
 
@@ -255,8 +257,8 @@ def test_more_replicas_are_found_by_prometheus_and_the_edge(stack: Stack) -> Non
     eventually(scraped, seconds=90)
 
 
-def test_a_drill_takes_redis_away_and_its_alert_comes_and_goes(stack: Stack) -> None:
-    """With the name of a stopped container nobody finds it any more: what else needs the resolver must go on."""
+def test_a_drill_stops_redis_and_its_alert_fires_and_resolves(stack: Stack) -> None:
+    """A stopped container leaves DNS; name resolution of the other services must go on working."""
     stack.environment["PROMETHEUS_CONFIG"] = "./prometheus/accelerated"
     stack.compose("up", "--detach", "--no-deps", "--wait", "prometheus", "alertmanager", timeout_s=120)
 
@@ -266,33 +268,33 @@ def test_a_drill_takes_redis_away_and_its_alert_comes_and_goes(stack: Stack) -> 
     [alert] = outcome["alerts"]
     assert alert["alert"] == "CacheDown"
     assert 0 < alert["firing_s"] <= alert["delivered_s"]
-    assert alert["delivered_resolved_s"] > 0, "since the repair"
+    assert alert["resolution_delivered_s"] > 0, "since the end of the fault"
     healths = {one["Service"]: one["Health"] for one in stack.containers() if one["Service"] in {*ARMS, "redis"}}
     assert healths == dict.fromkeys(healths, "healthy")
 
 
 def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
-    """What the service began, its log says; the client must have got all of it."""
-    answered: set[str] = set()
+    """Every request in the access log of the service was completely received by a client."""
+    completed: set[str] = set()
     numbers = count()
     stopping = False
 
-    def ask() -> None:
+    def send_requests() -> None:
         with httpx.Client(base_url=stack.url("pooling"), timeout=30) as client:
             while not stopping:
                 number = f"stop-{next(numbers)}"
                 try:
-                    answer = client.get("/flights/1", headers={"x-request-id": number})
+                    response = client.get("/flights/1", headers={"x-request-id": number})
                 except httpx.TransportError:
-                    sleep(0.01)  # not accepted, or lost: the log of the service says which
+                    sleep(0.01)  # not accepted, or lost: the access log shows which
                     continue
-                if answer.status_code == 200 and len(answer.content) == int(answer.headers["content-length"]):
-                    answered.add(number)
+                if response.status_code == 200 and len(response.content) == int(response.headers["content-length"]):
+                    completed.add(number)
 
-    clients = [Thread(target=ask, daemon=True) for _ in range(4)]
+    clients = [Thread(target=send_requests, daemon=True) for _ in range(4)]
     for client in clients:
         client.start()
-    eventually(lambda: len(answered) > 20)
+    eventually(lambda: len(completed) > 20)
     stack.compose("stop", "pooling")
     sleep(0.5)
     stopping = True
@@ -300,12 +302,12 @@ def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
         client.join(timeout=30)
     [ended] = [one for one in stack.containers() if one["Service"] == "pooling"]
     assert ended["ExitCode"] == 0, "killed after the grace period"
-    begun = set(re.findall(r'"request_id":\s*"(stop-\d+)"', stack.compose("logs", "--no-log-prefix", "pooling")))
-    assert len(begun) > 20
-    assert begun - answered == set()
+    logged = set(re.findall(r'"request_id":\s*"(stop-\d+)"', stack.compose("logs", "--no-log-prefix", "pooling")))
+    assert len(logged) > 20
+    assert logged - completed == set()
 
 
-def test_taking_it_down_leaves_nothing(stack: Stack) -> None:
+def test_down_leaves_nothing_behind(stack: Stack) -> None:
     assert stack.left_over()
     stack.compose("down", "--volumes", "--timeout=10")
     assert stack.left_over() == []

@@ -1,4 +1,4 @@
-"""What can be said about the compose file without starting it."""
+"""Checks of the compose file without starting it."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ from service.techniques import ARMS, parse
 
 ROOT: Final = Path(__file__).parents[2]
 
-# Their images answer as root, or their user's name and number are the image's own affair: none of ours to set.
+# Their images define an unprivileged user, or start without one.
 RUNS_AS_THE_IMAGES_USER: Final = {
     "edge",
     "collector",
@@ -31,10 +31,10 @@ RUNS_AS_THE_IMAGES_USER: Final = {
     "redis-exporter",
     "node-exporter",
 }
-# RabbitMQ completes its configuration when it starts.
+# RabbitMQ writes to its configuration directory when it starts.
 WRITES_ITS_ROOT: Final = {"rabbitmq"}
 ONE_SHOTS: Final = {"secrets", "migrations", "data", "lab"}
-# Images without a shell or a client: nothing in them can ask.
+# Their images have no shell and no client for a health check.
 WITHOUT_A_HEALTH_CHECK: Final = {"collector", "tempo", "loki"}
 
 
@@ -85,7 +85,7 @@ def test_an_image_has_a_tag_that_says_its_version(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9/_-]+:v?\d+(\.\d+)+[a-z0-9-]*", variables()[name])
 
 
-def test_every_variable_of_the_environment_file_is_used_and_every_used_one_is_there() -> None:
+def test_the_env_file_defines_exactly_the_variables_that_are_used() -> None:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     assert set(re.findall(r"\$\{(\w+)\}", text)) == variables().keys() - {"COMPOSE_PROFILES"}
 
@@ -126,7 +126,7 @@ def test_our_images_run_as_a_user_of_their_own() -> None:
 
 
 def secrets_in(text: str) -> Iterator[str]:
-    """Yield what looks like a secret: a value beside such a name, or credentials in an address."""
+    """Yield likely secrets: the value of such a name, or credentials in a URL."""
     named = r"^\s*\w*(?:password|passwd|secret|token|_key|dsn)\w*[ \t]*[:=][ \t]*([^\s{\[#$].*)$"
     yield from re.findall(named, text, flags=re.MULTILINE | re.IGNORECASE)
     yield from re.findall(r"\w+://[^/\s:@]*:[^/\s@$]+@\S+", text)
@@ -144,7 +144,7 @@ def test_no_secret_is_in_the_file(file: str) -> None:
     "line",
     ["POSTGRES_PASSWORD: hunter2", "WRITE_TOKEN=abc", "url: amqp://me:mine@rabbitmq", "SENTRY_DSN: http://k@h/1"],
 )
-def test_a_secret_in_the_file_would_be_found(line: str) -> None:
+def test_a_secret_is_found(line: str) -> None:
     assert list(secrets_in(line))
 
 
@@ -162,7 +162,7 @@ def test_a_container_is_restarted_and_stops_within_ten_seconds(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", each(without=ONE_SHOTS | WITHOUT_A_HEALTH_CHECK))
-def test_a_service_says_whether_it_is_healthy(name: str) -> None:
+def test_a_service_has_a_health_check(name: str) -> None:
     assert services()[name]["healthcheck"]["test"][0] == "CMD"
 
 
@@ -178,20 +178,20 @@ def test_traffic_goes_to_every_arm() -> None:
     assert targets == {arm: f"http://{arm}:8000" for arm in ARMS} | {"edge": "http://edge:8080"}
 
 
-def test_the_smaller_profile_needs_nothing_that_only_the_larger_has() -> None:
+def test_the_profile_core_depends_on_no_service_outside_it() -> None:
     core = {name for name in each() if "core" in services()[name]["profiles"]}
     for name in core:
         assert set(services()[name].get("depends_on", {})) <= core
     assert {"grafana", "prometheus", "locust", *ARMS} <= core
 
 
-def test_make_down_ends_every_profile_with_its_volumes() -> None:
+def test_make_down_removes_every_profile_with_its_volumes() -> None:
     [down] = re.findall(r"^\tdocker compose (.*) down --volumes$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     profiles = set(re.findall(r"--profile (\w+)", down))
     assert all(profiles & set(services()[name]["profiles"]) for name in each())
 
 
-def test_files_that_are_mounted_exist() -> None:
+def test_mounted_files_exist() -> None:
     for name in each():
         for volume in services()[name].get("volumes", []):
             source = volume.split(":")[0]
@@ -204,7 +204,7 @@ def linted(file: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*linter, str(file)], cwd=ROOT, text=True, capture_output=True, check=False)
 
 
-def test_the_linter_of_compose_files_finds_nothing_that_is_not_reasoned() -> None:
+def test_the_compose_linter_finds_nothing_beside_the_documented_exceptions() -> None:
     done = linted(ROOT / "docker-compose.yml")
     assert done.returncode == 0, done.stdout
 
@@ -217,9 +217,9 @@ def test_the_linter_of_compose_files_finds_nothing_that_is_not_reasoned() -> Non
         ("  cap_drop: [ALL]\n", "  privileged: true\n"),
         ("  read_only: true\n", ""),
     ],
-    ids=["latest", "a port for everybody", "privileged", "a root that can be written"],
+    ids=["latest", "a port on every interface", "privileged", "a writable root"],
 )
-def test_the_linter_would_find_what_is_wrong(good: str, bad: str, tmp_path: Path) -> None:
+def test_the_compose_linter_finds_mistakes(good: str, bad: str, tmp_path: Path) -> None:
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     assert good in text
     file = tmp_path / "docker-compose.yml"

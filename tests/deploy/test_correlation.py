@@ -1,4 +1,4 @@
-"""Every way from one signal to another: what a running arm sends is what the links of Grafana look for."""
+"""The links between signals: Grafana's links use the names and ids that a running arm sends."""
 
 import json
 import re
@@ -27,11 +27,11 @@ LOKI: dict[str, Any] = SOURCES["loki"]["jsonData"]
 
 
 @dataclass(frozen=True)
-class Said:
-    """What an arm said about a request that read and one that failed."""
+class Signals:
+    """The telemetry of an arm about a request that read and one that failed."""
 
     trace_ids: list[str]
-    """As the answers' header has them."""
+    """Of the header X-Trace-Id."""
     span_resource: dict[str, str]
     spans: dict[str, str]
     """Names by trace id."""
@@ -48,7 +48,7 @@ def _texts(resource: Resource) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def said(few_flights: Path) -> Said:
+def signals(few_flights: Path) -> Signals:
     with recording() as collector:
         telemetry = TelemetrySettings(
             metrics_exporter="none",
@@ -68,7 +68,7 @@ def said(few_flights: Path) -> Said:
     metrics: dict[str, list[dict[str, str]]] = {}
     for sample in samples:
         metrics.setdefault(sample.name, []).append(dict(sample.labels))
-    return Said(
+    return Signals(
         trace_ids=[read.headers["x-trace-id"], failed.headers["x-trace-id"]],
         span_resource=_texts(traces[0].resource_spans[0].resource),
         spans={
@@ -120,35 +120,35 @@ def _destinations() -> list[dict[str, Any]]:
     return [*SOURCES["prometheus"]["jsonData"]["exemplarTraceIdDestinations"], *LOKI["derivedFields"]]
 
 
-def test_from_a_dot_to_its_trace(said: Said) -> None:
+def test_from_a_dot_to_its_trace(signals: Signals) -> None:
     names = {one["name"] for one in SOURCES["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]}
-    assert said.exemplars
-    assert {name for exemplar in said.exemplars for name in exemplar} == names
-    assert {value for exemplar in said.exemplars for value in exemplar.values()} <= set(said.spans)
+    assert signals.exemplars
+    assert {name for exemplar in signals.exemplars for name in exemplar} == names
+    assert {value for exemplar in signals.exemplars for value in exemplar.values()} <= set(signals.spans)
     tempo = content(FILES["tempo"])["overrides"]["defaults"]["metrics_generator"]["trace_id_label_name"]
     assert {tempo} == names
 
 
-def test_the_trace_behind_a_dot_is_kept(said: Said) -> None:
+def test_the_trace_behind_a_dot_is_kept(signals: Signals) -> None:
     sampling = content(FILES["collector"])["processors"]["tail_sampling"]["policies"]
     kept = next(one["string_attribute"] for one in sampling if one["type"] == "string_attribute")
     assert kept["key"] == DISTRIBUTION
-    assert said.span_resource[kept["key"]] in kept["values"]
+    assert signals.span_resource[kept["key"]] in kept["values"]
 
 
-def test_from_a_trace_to_its_logs(said: Said) -> None:
+def test_from_a_trace_to_its_logs(signals: Signals) -> None:
     link = TEMPO["tracesToLogsV2"]
     for tag in link["tags"]:
-        assert said.log_resource[tag["key"]] == said.span_resource[tag["key"]]
+        assert signals.log_resource[tag["key"]] == signals.span_resource[tag["key"]]
         assert tag["value"] == _as_label(tag["key"])
     assert link["query"] == '{${__tags}} | trace_id = "${__trace.traceId}"'
-    assert set(said.trace_ids) <= said.logged & set(said.spans)
+    assert set(signals.trace_ids) <= signals.logged & set(signals.spans)
 
 
-def test_from_a_trace_to_its_metrics(said: Said) -> None:
+def test_from_a_trace_to_its_metrics(signals: Signals) -> None:
     link = TEMPO["tracesToMetrics"]
     [tag] = link["tags"]
-    assert said.span_resource[tag["key"]] == "baseline"
+    assert signals.span_resource[tag["key"]] == "baseline"
     jobs = content("prometheus/prometheus.yml")["scrape_configs"]
     labelled = [one["labels"] for job in jobs for one in job.get("static_configs", ()) if "labels" in one]
     assert {tag["value"]: "baseline"} in labelled
@@ -157,16 +157,16 @@ def test_from_a_trace_to_its_metrics(said: Said) -> None:
         names = re.findall(r"\b([a-z_]+)\{", query["query"])
         assert names
         for name in names:
-            assert name in said.metrics, query["name"]
+            assert name in signals.metrics, query["name"]
         for label, value in re.findall(r'([a-z]+)="([^"]+)"', query["query"]):
-            assert value in {labels.get(label) for labels in said.metrics[names[0]]}, query["name"]
+            assert value in {labels.get(label) for labels in signals.metrics[names[0]]}, query["name"]
 
 
-def test_from_a_log_line_to_its_trace(said: Said) -> None:
+def test_from_a_log_line_to_its_trace(signals: Signals) -> None:
     for field in LOKI["derivedFields"]:
         # Loki keeps the id of an OTLP record as structured metadata of this name.
         assert (field["matcherType"], field["matcherRegex"]) == ("label", "trace_id")
-    assert set(said.trace_ids) <= said.logged
+    assert set(signals.trace_ids) <= signals.logged
 
 
 def test_every_link_to_a_trace_sets_the_variable_of_its_board() -> None:
@@ -184,10 +184,10 @@ def test_from_an_error_report_to_its_trace() -> None:
     assert link == f"http://localhost:{environment()['GRAFANA_PORT']}/d/{BOARD['uid']}?var-trace={{trace_id}}"
 
 
-def test_the_board_of_one_trace_asks_sources_that_exist() -> None:
-    asked = [target["datasource"] for panel in BOARD["panels"] for target in panel["targets"]]
-    assert {(one["uid"], one["type"]) for one in asked} == {("tempo", "tempo"), ("loki", "loki")}
-    for one in asked:
+def test_the_board_of_one_trace_uses_data_sources_that_exist() -> None:
+    used = [target["datasource"] for panel in BOARD["panels"] for target in panel["targets"]]
+    assert {(one["uid"], one["type"]) for one in used} == {("tempo", "tempo"), ("loki", "loki")}
+    for one in used:
         assert SOURCES[one["uid"]]["type"] == one["type"]
     assert "{service_name=~" in BOARD["panels"][1]["targets"][0]["expr"]
 
@@ -199,7 +199,7 @@ def _mounted(path: str, service: dict[str, Any]) -> Path:
     return ROOT / (source + path.removeprefix(target))
 
 
-def test_grafana_finds_the_boards_and_begins_with_the_first() -> None:
+def test_grafana_loads_the_boards_and_opens_the_first() -> None:
     grafana = services()["grafana"]
     folders = [_mounted(one["options"]["path"], grafana) for one in content(FILES["dashboards"])["providers"]]
     assert [folder.relative_to(ROOT).as_posix() for folder in folders] == [
@@ -211,7 +211,7 @@ def test_grafana_finds_the_boards_and_begins_with_the_first() -> None:
     assert _mounted("/etc/grafana/provisioning/datasources", grafana).is_dir()
 
 
-def test_viewers_look_and_the_password_is_no_secret_of_the_repository() -> None:
+def test_anonymous_users_are_viewers_and_the_password_is_not_in_the_repository() -> None:
     settings = services()["grafana"]["environment"]
     assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
     assert "GF_SECURITY_ADMIN_PASSWORD" not in settings

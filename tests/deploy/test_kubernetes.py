@@ -1,4 +1,4 @@
-"""The manifests are valid, and say what the service, its metrics and the rules say."""
+"""The manifests are valid, and agree with the service, its metrics and the rules."""
 
 import re
 from pathlib import Path
@@ -23,23 +23,23 @@ MANIFESTS: dict[str, Any] = {
 DEPLOYMENT: dict[str, Any] = MANIFESTS["deployment.yaml"]["spec"]["template"]
 JOB: dict[str, Any] = MANIFESTS["data.yaml"]["spec"]["template"]
 SERVICE: dict[str, Any] = DEPLOYMENT["spec"]["containers"][0]
-NOT_KUBERNETES_OWN = {"podmonitor.yaml"}
-"""Of the Prometheus Operator, whose schema is not among those of Kubernetes."""
+CUSTOM_RESOURCES = {"podmonitor.yaml"}
+"""Custom resources of the Prometheus Operator, without a schema in Kubernetes."""
 
 
-@pytest.mark.parametrize("name", sorted(set(MANIFESTS) - NOT_KUBERNETES_OWN))
+@pytest.mark.parametrize("name", sorted(set(MANIFESTS) - CUSTOM_RESOURCES))
 def test_a_manifest_is_valid(name: str) -> None:
     kubernetes_validate.validate(MANIFESTS[name], "1.30", strict=True)
 
 
-def test_a_manifest_with_a_mistake_is_not() -> None:
+def test_a_misspelt_field_is_found() -> None:
     wrong = yaml.safe_load((FOLDER / "deployment.yaml").read_text("utf-8"))
     wrong["spec"]["template"]["spec"]["containers"][0]["readinessProb"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, "1.30", strict=True)
 
 
-def test_no_manifest_is_forgotten() -> None:
+def test_the_kustomization_lists_every_manifest() -> None:
     assert {path.name for path in FOLDER.glob("*.yaml")} == {*MANIFESTS, "kustomization.yaml"}
     [image] = KUSTOMIZATION["images"]
     assert image["newTag"] == environment()["FLIGHTDECK_VERSION"]
@@ -62,7 +62,7 @@ def test_every_setting_exists_and_every_secret_is_explained() -> None:
     assert TelemetrySettings.from_environ(given).metrics_host == "0.0.0.0"  # noqa: S104 Prometheus is in another pod
 
 
-def test_probes_ask_routes_that_exist_and_liveness_asks_no_database(few_flights: Path) -> None:
+def test_probes_use_routes_that_exist_and_liveness_does_not_use_the_database(few_flights: Path) -> None:
     app = create_app(arm_settings("all", few_flights), registry=CollectorRegistry(), telemetry=QUIET)
     paths = {name: SERVICE[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
     assert set(paths.values()) <= set(app.openapi()["paths"])
@@ -90,7 +90,7 @@ def test_everything_selects_the_pods_of_the_deployment() -> None:
     assert JOB["metadata"]["labels"] != labels
 
 
-def test_the_autoscaler_acts_before_requests_have_to_wait(few_flights: Path) -> None:
+def test_the_autoscaler_scales_out_before_requests_queue(few_flights: Path) -> None:
     registry = CollectorRegistry()
     create_app(arm_settings("all", few_flights), registry=registry, telemetry=QUIET)
     [pods] = [one["pods"] for one in MANIFESTS["autoscaler.yaml"]["spec"]["metrics"] if one["type"] == "Pods"]
@@ -103,7 +103,7 @@ def test_the_autoscaler_acts_before_requests_have_to_wait(few_flights: Path) -> 
 
 
 @pytest.mark.parametrize("pod", [DEPLOYMENT, JOB], ids=["service", "data"])
-def test_a_pod_has_no_rights_that_it_does_not_need(pod: dict[str, Any]) -> None:
+def test_a_pod_is_unprivileged(pod: dict[str, Any]) -> None:
     spec = pod["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -118,7 +118,7 @@ def test_a_pod_has_no_rights_that_it_does_not_need(pod: dict[str, Any]) -> None:
         assert container["resources"]["limits"]["memory"] == container["resources"]["requests"]["memory"]
 
 
-def test_a_pod_that_stops_has_time_for_what_is_under_way() -> None:
+def test_the_grace_period_covers_the_drain_delay_and_requests_in_flight() -> None:
     pause_s = SERVICE["lifecycle"]["preStop"]["sleep"]["seconds"]
     unready_s = SERVICE["readinessProbe"]["periodSeconds"]
     assert pause_s >= unready_s

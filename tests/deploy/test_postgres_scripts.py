@@ -17,7 +17,7 @@ SCRIPTS = Path(__file__).parents[2] / "deploy" / "postgres"
 
 @pytest.fixture
 def environment(postgres_server: PostgresServer) -> dict[str, str]:
-    """What the image of the stack sets, for a server that is not in it."""
+    """The environment of the image, for a server outside it."""
     programs = executable("pg_basebackup", package=PACKAGE).resolve().parent
     return {
         "PATH": f"{programs}:{os.environ['PATH']}",
@@ -30,7 +30,7 @@ def environment(postgres_server: PostgresServer) -> dict[str, str]:
 
 @pytest.fixture
 def prepared(postgres_server: PostgresServer, environment: dict[str, str]) -> Iterator[PostgresServer]:
-    """A primary on which the script for new primaries has run."""
+    """A primary on which primary.sh has run."""
     at_server = {"PGHOST": "127.0.0.1", "PGPORT": str(postgres_server.port), "PGDATA": str(postgres_server.directory)}
     access = postgres_server.directory / "pg_hba.conf"
     before = access.read_text()
@@ -53,14 +53,14 @@ def test_a_new_primary_gets_the_role_and_the_slot_of_the_replica(prepared: Postg
     assert access[-1] == "host replication replicator all scram-sha-256"
 
 
-def test_the_replica_waits_for_the_primary_copies_it_and_follows_it(
+def test_the_replica_starts_from_a_base_backup_and_streams(
     prepared: PostgresServer, environment: dict[str, str]
 ) -> None:
     with server_directory() as directory:
         replica = PostgresServer(directory / "replica", port=free_port())
         partial = directory / "replica.partial"
         partial.mkdir()
-        (partial / "PG_VERSION").write_text("left by a copy that was interrupted")
+        (partial / "PG_VERSION").write_text("left by an interrupted backup")
         if OWNER:
             shutil.chown(partial, OWNER, OWNER)
         options = [f"port={replica.port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
@@ -74,7 +74,7 @@ def test_the_replica_waits_for_the_primary_copies_it_and_follows_it(
             stderr=subprocess.DEVNULL,
         )
         try:
-            wait_until_it_follows(replica, prepared)
+            wait_until_streaming(replica, prepared)
             assert not partial.exists()
             assert replica.run("SHOW hot_standby_feedback") == "on"
             assert prepared.run("SELECT active FROM pg_replication_slots WHERE slot_name = 'replica'") == "t"
@@ -82,11 +82,11 @@ def test_the_replica_waits_for_the_primary_copies_it_and_follows_it(
             replica.stop()
 
 
-def wait_until_it_follows(replica: PostgresServer, primary: PostgresServer) -> None:
+def wait_until_streaming(replica: PostgresServer, primary: PostgresServer) -> None:
     deadline = time.monotonic() + 30
     while True:
         assert replica.process
-        assert replica.process.poll() is None, "the replica ended"
+        assert replica.process.poll() is None, "the replica exited"
         assert time.monotonic() < deadline
         try:
             if replica.run("SELECT pg_is_in_recovery()") == "t":

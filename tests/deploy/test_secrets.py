@@ -1,4 +1,4 @@
-"""The scripts that make the stack's secrets and hand them to a process."""
+"""The scripts that generate the stack's secrets and pass them to a process."""
 
 import os
 import subprocess
@@ -8,51 +8,51 @@ from urllib.parse import urlsplit
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
-def made(directory: Path, **given: str) -> dict[str, str]:
-    """What is in the folder after `secrets.sh` ran."""
-    environment = {"PATH": os.environ["PATH"], "SECRETS_DIR": str(directory), **given}
+def generated(directory: Path, **overrides: str) -> dict[str, str]:
+    """Return the files that `secrets.sh` leaves in the directory, with their content."""
+    environment = {"PATH": os.environ["PATH"], "SECRETS_DIR": str(directory), **overrides}
     subprocess.run(["/bin/sh", DEPLOY / "secrets.sh"], env=environment, check=True)
     return {path.name: path.read_text() for path in directory.iterdir()}
 
 
 def test_every_secret_is_long_and_no_two_are_the_same(tmp_path: Path) -> None:
-    found = made(tmp_path)
+    found = generated(tmp_path)
     passwords = [value for name, value in found.items() if name.endswith(("_password", "_key", "_token"))]
     assert len(passwords) == 10
     assert len(set(passwords)) == 10
     assert min(map(len, passwords)) >= 24
-    assert found["postgres_password"] != made_elsewhere(tmp_path)["postgres_password"]
+    assert found["postgres_password"] != generated_again(tmp_path)["postgres_password"]
 
 
-def made_elsewhere(tmp_path: Path) -> dict[str, str]:
-    directory = tmp_path / "elsewhere"
+def generated_again(tmp_path: Path) -> dict[str, str]:
+    directory = tmp_path / "other"
     directory.mkdir()
-    return made(directory)
+    return generated(directory)
 
 
-def test_addresses_carry_the_password_of_their_server(tmp_path: Path) -> None:
-    found = made(tmp_path)
+def test_urls_contain_the_password_of_their_server(tmp_path: Path) -> None:
+    found = generated(tmp_path)
     assert urlsplit(found["database_url"]).password == found["service_password"]
     assert urlsplit(found["celery_broker_url"]).password == found["rabbitmq_password"]
     assert urlsplit(found["sentry_dsn"]).username == found["bugsink_project_key"]
     assert urlsplit(found["sentry_dsn"]).path == "/1"
 
 
-def test_what_is_there_is_kept(tmp_path: Path) -> None:
-    assert made(tmp_path) == made(tmp_path, GRAFANA_PASSWORD="too late")
+def test_existing_secrets_are_kept(tmp_path: Path) -> None:
+    assert generated(tmp_path) == generated(tmp_path, GRAFANA_PASSWORD="too late")
 
 
-def test_a_secret_that_is_given_is_taken(tmp_path: Path) -> None:
-    assert made(tmp_path, GRAFANA_PASSWORD="mine")["grafana_password"] == "mine"
+def test_a_secret_from_the_environment_is_used(tmp_path: Path) -> None:
+    assert generated(tmp_path, GRAFANA_PASSWORD="mine")["grafana_password"] == "mine"
 
 
-def test_nobody_may_change_a_secret(tmp_path: Path) -> None:
-    made(tmp_path)
+def test_secrets_are_read_only(tmp_path: Path) -> None:
+    generated(tmp_path)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o444}
 
 
-def started(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What a process said that was started with `with-secrets.sh`."""
+def run_with_secrets(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with `with-secrets.sh`."""
     return subprocess.run(
         ["/bin/sh", DEPLOY / "with-secrets.sh", *command],
         env={"PATH": os.environ["PATH"], **environment},
@@ -62,20 +62,20 @@ def started(*command: str, **environment: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_a_file_becomes_the_variable_and_its_name_is_gone(tmp_path: Path) -> None:
+def test_a_file_becomes_a_variable_and_the_variable_with_its_name_is_unset(tmp_path: Path) -> None:
     secret = tmp_path / "word"
     secret.write_text("p$a'ss \"word")
-    show = 'printf "%s|%s" "$WORD" "${WORD_FILE-gone}"'
-    done = started("sh", "-c", show, SECRETS_DIR=str(tmp_path), WORD_FILE=str(secret))
-    assert done.stdout == "p$a'ss \"word|gone"
+    show = 'printf "%s|%s" "$WORD" "${WORD_FILE-unset}"'
+    done = run_with_secrets("sh", "-c", show, SECRETS_DIR=str(tmp_path), WORD_FILE=str(secret))
+    assert done.stdout == "p$a'ss \"word|unset"
 
 
-def test_other_variables_that_end_so_are_left_alone() -> None:
-    done = started("sh", "-c", 'echo "$SSL_CERT_FILE ${SSL_CERT-none}"', SSL_CERT_FILE="/etc/hostname")
+def test_other_variables_with_the_suffix_are_unchanged() -> None:
+    done = run_with_secrets("sh", "-c", 'echo "$SSL_CERT_FILE ${SSL_CERT-none}"', SSL_CERT_FILE="/etc/hostname")
     assert done.stdout == "/etc/hostname none\n"
 
 
-def test_a_secret_that_is_missing_stops_the_start_and_is_named() -> None:
-    done = started("true", WORD_FILE="/run/flightdeck/no-such-secret")
+def test_a_missing_secret_is_an_error_that_names_it() -> None:
+    done = run_with_secrets("true", WORD_FILE="/run/flightdeck/no-such-secret")
     assert done.returncode == 1
     assert "WORD_FILE names /run/flightdeck/no-such-secret" in done.stderr

@@ -1,4 +1,4 @@
-"""The files of what no test can start: only documented settings, and agreement with each other and with the code."""
+"""Files of servers that no test can start: they use documented settings and agree with each other and the code."""
 
 import copy
 import re
@@ -58,14 +58,14 @@ def _with(path: str, value: object) -> Callable[[Config], None]:
         pytest.param("dashboards", _with("providers 0 options", {}), id="dashboards without a path"),
     ],
 )
-def test_what_would_stop_a_server_is_found(name: str, change: Callable[[Config], None]) -> None:
+def test_a_setting_that_stops_a_server_is_found(name: str, change: Callable[[Config], None]) -> None:
     config = copy.deepcopy(content(FILES[name]))
     change(config)
     assert not jsonschema_rs.validator_for(schema(name)).is_valid(config)
 
 
 @pytest.mark.parametrize("kind", ["receivers", "processors", "exporters"])
-def test_pipelines_use_what_is_defined_and_nothing_is_defined_in_vain(kind: str) -> None:
+def test_pipelines_use_every_component_that_is_defined(kind: str) -> None:
     connectors = set(COLLECTOR["connectors"]) if kind != "processors" else set()
     used = {name for pipeline in PIPELINES.values() for name in pipeline.get(kind, ())}
     assert used == set(COLLECTOR[kind]) | connectors
@@ -81,7 +81,7 @@ def test_spans_are_counted_before_any_is_dropped() -> None:
     counting = [one for one in PIPELINES.values() if "span_metrics" in one["exporters"]]
     assert [one["receivers"] for one in counting] == [["otlp"]]
     assert "tail_sampling" not in counting[0]["processors"]
-    assert "exemplars" not in COLLECTOR["connectors"]["span_metrics"]  # they could point at what is dropped
+    assert "exemplars" not in COLLECTOR["connectors"]["span_metrics"]  # they could link to dropped traces
 
 
 def test_only_sampled_traces_reach_tempo() -> None:
@@ -104,11 +104,11 @@ def test_requests_that_miss_an_objective_are_kept() -> None:
     assert _policy("latency")["threshold_ms"] <= strictest_s * 1000
 
 
-def test_whatever_an_exemplar_may_point_at_is_kept() -> None:
+def test_traces_that_an_exemplar_can_link_to_are_kept() -> None:
     assert _policy("string_attribute") == {"key": DISTRIBUTION, "values": ["observability"]}
 
 
-def test_a_decision_waits_for_the_span_of_the_whole_request_but_not_for_long() -> None:
+def test_the_sampling_decision_waits_for_the_server_span_but_not_for_long() -> None:
     settings = TelemetrySettings.from_environ(
         {"OTEL_BSP_SCHEDULE_DELAY": services()["optimized"]["environment"]["OTEL_BSP_SCHEDULE_DELAY"]}
     )
@@ -116,7 +116,7 @@ def test_a_decision_waits_for_the_span_of_the_whole_request_but_not_for_long() -
     assert 2 <= seconds(SAMPLING["decision_wait"]) <= 5
 
 
-def test_what_waits_for_a_backend_is_bounded() -> None:
+def test_export_queues_are_bounded() -> None:
     sending = [one for name, one in COLLECTOR["exporters"].items() if name.startswith("otlp")]
     assert len(sending) == 2
     for exporter in sending:
@@ -134,7 +134,7 @@ def _port(endpoint: str) -> int:
     return int(endpoint.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
 
 
-def test_every_address_leads_to_a_port_that_is_listened_on() -> None:
+def test_every_address_names_a_port_that_is_open() -> None:
     protocols = COLLECTOR["receivers"]["otlp"]["protocols"]
     reader = COLLECTOR["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
     listens = {
@@ -178,18 +178,18 @@ def test_every_address_leads_to_a_port_that_is_listened_on() -> None:
 def test_containers_get_the_files_that_are_checked_here(name: str, target: str) -> None:
     service = services()[name]
     assert f"./{FILES[name]}:{target}:ro" in service["volumes"]
-    command = service.get("command", [f"-config.file={target}"])  # the collector's image names its file itself
+    command = service.get("command", [f"-config.file={target}"])  # the default of the collector's image
     assert command == [f"-config.file={target}"]
 
 
 @pytest.mark.parametrize("path", [TEMPO["storage"]["trace"]["local"]["path"], LOKI["common"]["path_prefix"]])
-def test_what_is_kept_is_kept_in_a_volume(path: str) -> None:
+def test_data_is_stored_in_a_volume(path: str) -> None:
     name = "tempo" if "tempo" in path else "loki"
     target = next(one.split(":")[1] for one in services()[name]["volumes"] if one.startswith(f"{name}:"))
     assert path.startswith(target)
 
 
-def test_prometheus_takes_what_tempo_writes_with_its_exemplars() -> None:
+def test_prometheus_accepts_the_remote_writes_of_tempo_with_exemplars() -> None:
     flags = services()["prometheus"]["command"]
     assert "--web.enable-remote-write-receiver" in flags
     assert "--enable-feature=exemplar-storage" in flags
@@ -204,7 +204,7 @@ def test_the_versions_in_the_files_are_the_versions_that_run() -> None:
         assert image.rsplit(":", 1)[1] in first
 
 
-def test_without_a_collector_nothing_is_sent_and_so_nothing_is_lost() -> None:
+def test_without_a_collector_nothing_is_exported() -> None:
     assert services()["collector"]["profiles"] == ["all"]
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert re.search(

@@ -14,7 +14,7 @@ def container(service: str, *ports: tuple[int, int]) -> str:
 
 
 def printed(tmp_path: Path, *containers: str) -> subprocess.CompletedProcess[str]:
-    """What `make up` ends with, where `docker` lists these containers."""
+    """Run `deploy.up` where `docker` lists these containers."""
     docker = tmp_path / "docker"
     docker.write_text("#!/bin/sh\ncat <<'END'\n" + "\n".join(containers) + "\nEND\n")
     docker.chmod(0o755)
@@ -23,7 +23,7 @@ def printed(tmp_path: Path, *containers: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, check=False)
 
 
-def test_the_last_words_link_what_is_published_and_say_where_to_begin(tmp_path: Path) -> None:
+def test_published_ports_are_listed_with_what_to_look_at_first(tmp_path: Path) -> None:
     done = printed(
         tmp_path,
         container("grafana", (3000, 13000)),
@@ -33,28 +33,28 @@ def test_the_last_words_link_what_is_published_and_say_where_to_begin(tmp_path: 
         container("collector", (4318, 0)),
     )
     assert done.returncode == 0, done.stderr
-    assert "5 containers run" in done.stdout
+    assert "5 containers are running" in done.stdout
     assert "http://localhost:13000" in done.stdout
-    assert "button that fails on purpose. http://localhost:8030 shows the error" in done.stdout
+    assert "button that raises an error. http://localhost:8030 shows it" in done.stdout
     assert ":0" not in done.stdout
 
 
-def test_what_does_not_run_is_not_linked(tmp_path: Path) -> None:
+def test_services_that_are_not_running_are_not_listed(tmp_path: Path) -> None:
     done = printed(tmp_path, container("baseline", (8000, 8001)))
     assert "http://localhost:8001" in done.stdout
-    assert not [word for word in ("Grafana", "Bugsink", "None") if word in done.stdout.split("Passwords")[0]]
+    assert not [word for word in ("Grafana", "Bugsink", "None") if word in done.stdout.split("To print a password")[0]]
 
 
-def test_an_empty_stack_says_how_to_start_it(tmp_path: Path) -> None:
+def test_an_empty_stack_names_the_command_that_starts_it(tmp_path: Path) -> None:
     done = printed(tmp_path)
     assert done.returncode == 1
     assert "`make up` starts it" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["grafana", "receiver", "bugsink", "edge", "locust", "flower", "prometheus"])
-def test_every_place_is_a_port_of_the_compose_file(name: str) -> None:
-    from deploy.up import PLACES  # noqa: PLC0415 beside the test that needs it
+def test_every_address_is_a_port_of_the_compose_file(name: str) -> None:
+    from deploy.up import ADDRESSES  # noqa: PLC0415 beside the test that needs it
 
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
-    [port] = [port for service, port, *_ in PLACES if service == name]
+    [port] = [port for service, port, *_ in ADDRESSES if service == name]
     assert f'_PORT}}:{port}"]' in text

@@ -1,4 +1,4 @@
-"""The edge's configuration in a real Varnish, in front of a small service with the service's own middleware."""
+"""The edge's configuration in a real Varnish, in front of a small application with the service's middleware."""
 
 import asyncio
 import gzip
@@ -34,38 +34,38 @@ POLICIES = PolicyTable(
 
 
 class Service:
-    """Boards with a version, how often each was asked for, and what was asked."""
+    """Serves boards that contain a version, and records the requests."""
 
     def __init__(self) -> None:
         self.version = 1
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         self.delay_s = 0.0
-        self.is_broken = False
+        self.is_failing = False
 
     async def board(self, request: Request) -> Response:
-        self.asked.append(request)
+        self.requests.append(request)
         version = self.version
         await asyncio.sleep(self.delay_s)
-        if self.is_broken:
-            return PlainTextResponse("broken", 503)
+        if self.is_failing:
+            return PlainTextResponse("failing", 503)
         name = request.path_params.get("name", "")
         tag_response(request, f"board:{name}", "flights")
         return JSONResponse({"name": name, "version": version, "padding": "x" * 2000})
 
-    async def alive(self, _: Request) -> Response:
+    async def livez(self, _: Request) -> Response:
         return PlainTextResponse("", headers={"cache-control": "no-store"})
 
-    async def silent(self, request: Request) -> Response:
-        self.asked.append(request)
-        return PlainTextResponse("says nothing about its freshness", 203)
+    async def without_freshness(self, request: Request) -> Response:
+        self.requests.append(request)
+        return PlainTextResponse("without Cache-Control", 203)
 
     def app(self) -> ASGIApp:
         routes = [
             Route("/boards/{name}", self.board),
             Route("/brief/{name}", self.board),
             Route("/lists", self.board),
-            Route("/silent", self.silent),
-            Route("/livez", self.alive),
+            Route("/silent", self.without_freshness),
+            Route("/livez", self.livez),
         ]
         checked = HttpCacheMiddleware(Starlette(routes=routes), policies=POLICIES)
         return CompressionMiddleware(checked, meter=Bodies())
@@ -73,7 +73,7 @@ class Service:
 
 @dataclass
 class Stack:
-    """A service, the edge in front of it, and where both are."""
+    """A service, and the edge in front of it."""
 
     service: Service
     service_url: str
@@ -98,7 +98,7 @@ def client(stack: Stack) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def service(stack: Stack) -> Service:
-    stack.service.__init__()  # type: ignore[misc]  # as new, for the next test
+    stack.service.__init__()  # type: ignore[misc]  # resets it for the next test
     return stack.service
 
 
@@ -111,16 +111,16 @@ def versions(client: httpx.Client, *paths: str) -> list[int]:
     return [client.get(path).json()["version"] for path in paths]
 
 
-def test_the_edge_answers_what_it_holds_and_says_so(client: httpx.Client, service: Service) -> None:
+def test_a_hit_at_the_edge_is_reported_in_cache_status(client: httpx.Client, service: Service) -> None:
     first, second = client.get("/boards/JFK"), client.get("/boards/JFK")
-    assert len(service.asked) == 1
+    assert len(service.requests) == 1
     assert first.headers["cache-status"] == "edge; fwd=uri-miss; stored"
     assert second.headers["cache-status"].startswith("edge; hit; ttl=5")
     assert second.json() == first.json()
     assert not second.headers.keys() & {"surrogate-key", "xkey", "via", "x-varnish"}
 
 
-def test_a_purge_by_key_forgets_exactly_what_carries_it(client: httpx.Client, service: Service) -> None:
+def test_a_purge_removes_the_responses_with_its_key_only(client: httpx.Client, service: Service) -> None:
     versions(client, "/boards/JFK", "/boards/LGA")
     service.version = 2
     purge = client.request("PURGE", "/", headers={"surrogate-key": "board:JFK other"})
@@ -137,11 +137,11 @@ def test_everything_can_be_purged(client: httpx.Client, service: Service) -> Non
     assert versions(client, "/boards/JFK", "/boards/LGA") == [2, 2]
 
 
-def test_a_purge_without_a_key_is_refused_with_a_problem(client: httpx.Client) -> None:
-    refused = client.request("PURGE", "/")
-    assert refused.status_code == 400
-    assert refused.headers["content-type"] == "application/problem+json"
-    assert refused.json()["title"] == "PURGE needs the header Surrogate-Key"
+def test_a_purge_without_a_key_is_rejected_with_a_problem(client: httpx.Client) -> None:
+    rejected = client.request("PURGE", "/")
+    assert rejected.status_code == 400
+    assert rejected.headers["content-type"] == "application/problem+json"
+    assert rejected.json()["title"] == "PURGE needs the header Surrogate-Key"
 
 
 def test_every_coding_is_one_variant_and_all_are_purged_together(client: httpx.Client, service: Service) -> None:
@@ -160,12 +160,12 @@ def test_every_coding_is_one_variant_and_all_are_purged_together(client: httpx.C
         for spelling in spellings
     ]
     assert codings == ["zstd", "zstd", "br", "br", "gzip", "gzip", None, None]
-    assert len(service.asked) == 4
+    assert len(service.requests) == 4
     purge = client.request("PURGE", "/", headers={"surrogate-key": "board:JFK"})
     assert purge.headers["x-purged"] == "4"
 
 
-def test_a_client_that_is_up_to_date_gets_304_from_the_edge(client: httpx.Client, service: Service) -> None:
+def test_a_request_with_the_current_etag_gets_304_from_the_edge(client: httpx.Client, service: Service) -> None:
     gzipped = {"accept-encoding": "gzip"}
     with client.stream("GET", "/boards/JFK", headers=gzipped) as response:
         etag = response.headers["etag"]
@@ -173,12 +173,12 @@ def test_a_client_that_is_up_to_date_gets_304_from_the_edge(client: httpx.Client
     again = client.get("/boards/JFK", headers={**gzipped, "if-none-match": etag})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == etag
-    assert len(service.asked) == 1
+    assert len(service.requests) == 1
     other = client.get("/boards/JFK", headers={"if-none-match": etag})
-    assert other.status_code == 200, "a validator of another variant"
+    assert other.status_code == 200, "the ETag is of another variant"
 
 
-def test_stale_is_sent_while_the_edge_refreshes_by_validation(client: httpx.Client, service: Service) -> None:
+def test_a_stale_response_is_served_while_the_edge_revalidates_it(client: httpx.Client, service: Service) -> None:
     client.get("/brief/JFK")
     threading.Event().wait(1.3)
     service.delay_s = 1.0
@@ -192,30 +192,30 @@ def test_stale_is_sent_while_the_edge_refreshes_by_validation(client: httpx.Clie
         threading.Event().wait(0.05)
     else:
         pytest.fail("the edge did not refresh")
-    assert service.asked[1].headers["if-none-match"] == stale.headers["etag"]
+    assert service.requests[1].headers["if-none-match"] == stale.headers["etag"]
     assert fresh.json() == stale.json()
 
 
-def test_a_failing_service_does_not_replace_what_is_still_there(client: httpx.Client, service: Service) -> None:
+def test_a_5xx_response_does_not_replace_a_cached_one(client: httpx.Client, service: Service) -> None:
     client.get("/brief/JFK")
     threading.Event().wait(1.3)
-    service.is_broken = True
+    service.is_failing = True
     for _ in range(3):
         assert client.get("/brief/JFK").status_code == 200
         threading.Event().wait(0.1)
-    assert len(service.asked) > 1
+    assert len(service.requests) > 1
 
 
-def test_while_the_service_is_away_stale_is_better_than_nothing(varnish_program: Path, tmp_path: Path) -> None:
+def test_stale_responses_are_served_while_the_service_is_down(varnish_program: Path, tmp_path: Path) -> None:
     with ExitStack() as edge:
         with serving(Service().app()) as url:
             edge_url = edge.enter_context(varnish(varnish_program, tmp_path, service_url=url))
             assert httpx.get(f"{edge_url}/brief/JFK").status_code == 200
         threading.Event().wait(1.5)
-        answers_without_the_service(edge_url)
+        check_responses_without_the_service(edge_url)
 
 
-def answers_without_the_service(edge_url: str) -> None:
+def check_responses_without_the_service(edge_url: str) -> None:
     assert httpx.get(f"{edge_url}/brief/JFK").json()["version"] == 1
     unknown = httpx.get(f"{edge_url}/boards/LGA")
     assert unknown.status_code == 503
@@ -226,30 +226,30 @@ def answers_without_the_service(edge_url: str) -> None:
 @pytest.mark.parametrize(
     ("path", "headers"), [("/boards/JFK", {"authorization": "Bearer x"}), ("/lists", {}), ("/silent", {})]
 )
-def test_what_may_not_be_shared_is_asked_for_every_time(
+def test_responses_that_cannot_be_shared_are_not_cached(
     client: httpx.Client, service: Service, path: str, headers: dict[str, str]
 ) -> None:
-    answers = [client.get(path, headers=headers) for _ in range(3)]
-    assert len(service.asked) == 3
-    assert answers[-1].headers["cache-status"] == "edge; fwd=bypass"
+    responses = [client.get(path, headers=headers) for _ in range(3)]
+    assert len(service.requests) == 3
+    assert responses[-1].headers["cache-status"] == "edge; fwd=bypass"
 
 
-def test_a_cookie_does_not_make_the_edge_forget_its_purpose(client: httpx.Client, service: Service) -> None:
+def test_a_request_with_a_cookie_is_cached(client: httpx.Client, service: Service) -> None:
     for _ in range(2):
         client.get("/boards/JFK", headers={"cookie": "theme=dark"})
-    assert len(service.asked) == 1
+    assert len(service.requests) == 1
 
 
-def test_failures_are_not_kept(client: httpx.Client, service: Service) -> None:
-    service.is_broken = True
+def test_errors_are_not_cached(client: httpx.Client, service: Service) -> None:
+    service.is_failing = True
     assert client.get("/boards/JFK").status_code == 503
-    service.is_broken = False
+    service.is_failing = False
     assert client.get("/boards/JFK").status_code == 200
 
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("client")
-async def test_a_write_reaches_the_edge_and_an_answer_under_way_does_not_outlive_it(
+async def test_a_write_purges_the_edge_and_limits_the_age_of_a_response_in_flight(
     stack: Stack, service: Service, lookups: Lookups
 ) -> None:
     async with (
@@ -261,7 +261,7 @@ async def test_a_write_reaches_the_edge_and_an_answer_under_way_does_not_outlive
         await cache.invalidate(["board:JFK"])
         assert (await client.get("/boards/JFK")).json()["version"] == 2
         assert lookups.invalidations["edge", "edge"] >= 1
-        # The service has read the old version, the write is done and the edge purged, and then the answer arrives.
+        # The service has read the old version; before it responds, the write completes and purges the edge.
         service.delay_s = 0.4
         slow = asyncio.create_task(client.get("/boards/LGA"))
         await asyncio.sleep(0.1)

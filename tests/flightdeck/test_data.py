@@ -83,7 +83,7 @@ def test_a_directory_that_cannot_be_written_fails_with_one_sentence(tmp_path: Pa
 
 @pytest.mark.parametrize("command", ["load", "status"])
 def test_a_bad_setting_is_named_with_what_is_allowed(command: str) -> None:
-    result = flightdeck("data", command, DATABASE_URL="mysql://someone:secret@host/flights")
+    result = flightdeck("data", command, DATABASE_URL="mysql://user:secret@host/flights")
     assert result.returncode == 2
     assert "DATABASE_URL: the scheme 'mysql' is not served; allowed: sqlite+aiosqlite" in result.stderr
     assert "secret" not in result.stderr

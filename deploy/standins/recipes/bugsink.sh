@@ -1,10 +1,10 @@
-recipe_bugsink() { # from its wheel on PyPI, with the configuration for containers that the wheel contains
+recipe_bugsink() { # from its wheel on PyPI, which contains the configuration for containers
   ensure python:3.13-slim
   cat >Dockerfile <<'E'
 FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1 PORT=8000
 WORKDIR /app
-# Any certifi will do: the required one may be newer than what a lagging index has.
+# Any version of certifi: an index that lags behind may not have the required one yet.
 RUN pip install --no-cache-dir --no-deps bugsink==2.6.2 \
  && python -c 'from importlib.metadata import requires as r; print(*(x.split(">")[0] if "certifi" in x else x for x in r("bugsink") if "extra" not in x), sep="\n")' >/tmp/requirements.txt \
  && pip install --no-cache-dir -r /tmp/requirements.txt \

@@ -1,7 +1,7 @@
 recipe_postgres() {
   cat >docker-entrypoint.sh <<'X'
 #!/usr/bin/env bash
-# The official image's contract, in brief: POSTGRES_{USER,PASSWORD,DB,INITDB_ARGS,
+# The documented interface of the official image: POSTGRES_{USER,PASSWORD,DB,INITDB_ARGS,
 # HOST_AUTH_METHOD}, the _FILE forms, /docker-entrypoint-initdb.d, PGDATA.
 set -Eeo pipefail
 shopt -s nullglob

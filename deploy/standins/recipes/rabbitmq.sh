@@ -6,7 +6,7 @@ if [[ "$1" == rabbitmq* ]] && [ "$(id -u)" = 0 ]; then
   if [ "$1" = rabbitmq-server ]; then find /var/lib/rabbitmq \! -user rabbitmq -exec chown rabbitmq '{}' +; fi
   exec setpriv --reuid=rabbitmq --regid=rabbitmq --init-groups "$BASH_SOURCE" "$@"
 fi
-# at once, before a healthcheck running as root can make one that the server may not read
+# before a health check as root creates one that the server cannot read
 c=/var/lib/rabbitmq/.erlang.cookie
 if [ "$1" = rabbitmq-server ] && { [ -n "${RABBITMQ_ERLANG_COOKIE:-}" ] || [ ! -e $c ]; }; then
   umask 077; printf %s "${RABBITMQ_ERLANG_COOKIE:-$(tr -dc A-Z </dev/urandom | head -c 20)}" >$c; umask 022
