@@ -1,4 +1,4 @@
-"""The service with everything that it depends on, each behind a proxy that can break the network to it."""
+"""The service with its dependencies, each behind a proxy that injects network faults."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +36,7 @@ RESTART_S = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Servers:
-    """The real servers of a world."""
+    """The real servers that the service depends on."""
 
     primary: PostgresServer
     replica: PostgresServer
@@ -46,32 +46,32 @@ class Servers:
 
 @dataclass(frozen=True)
 class Dependency:
-    """Something that the service needs, and the ways in which it can fail."""
+    """A dependency of the service, and the faults that can be injected."""
 
     proxy: Proxy
     server: PostgresServer | RedisServer | RabbitServer | None = None
 
     def stopped(self) -> None:
-        """Refuse and break every connection."""
+        """Refuse new connections and abort open ones."""
         self.proxy.stop()
 
     def paused(self) -> None:
-        """Answer nothing: the process is stopped where it is one of its own, else the network."""
+        """Do not respond: stop the process if it is a real server, else the network."""
         if self.server is not None:
             self.server.freeze()
         else:
             self.proxy.pause()
 
     def slowed(self) -> None:
-        """Delay everything that is sent, both ways."""
+        """Delay all data in both directions."""
         self.proxy.slow(SLOW_S)
 
     def cut(self) -> None:
-        """Break every connection in the middle of an answer."""
+        """Abort every connection in the middle of a response."""
         self.proxy.cut(CUT_AFTER_BYTES)
 
     def restarted(self) -> None:
-        """Be away for a moment."""
+        """Be down for a moment."""
         self.proxy.stop()
         sleep(RESTART_S)
         self.proxy.restore()
@@ -93,21 +93,21 @@ FAULTS: Mapping[str, Callable[[Dependency], None]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """A running service and worker, and what they depend on, by name."""
+class Environment:
+    """A running service and worker, and their dependencies by name."""
 
     service: ServiceProcess
     dependencies: Mapping[str, Dependency]
     primary: PostgresServer
     database: str
-    """Its name on the primary, which tells what was written."""
+    """Its name on the primary."""
     exports: Path
 
 
 @contextmanager
-def running_world(
+def running_environment(
     servers: Servers, *, database: URL, data_dir: Path, varnish_program: Path, directory: Path
-) -> Iterator[World]:
+) -> Iterator[Environment]:
     """Yield the service once it is ready; `database` is on the primary and the replica."""
     with ExitStack() as stack:
         upstream = stack.enter_context(serving(_upstream(data_dir)))
@@ -149,7 +149,7 @@ def running_world(
         (directory / "edge").mkdir()
         stack.enter_context(varnish(varnish_program, directory / "edge", service_url=service.url, port=edge_port))
         stack.enter_context(running_worker(directory, log=directory / "worker.log", **environment))
-        yield World(
+        yield Environment(
             service=service,
             dependencies=found,
             primary=servers.primary,

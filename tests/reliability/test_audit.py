@@ -1,4 +1,4 @@
-"""A process that is killed under writes leaves no change without its audit record, and the next one tells of each."""
+"""A process that is killed during writes leaves no change without its audit record, and the next one delivers each."""
 
 import shutil
 import signal
@@ -25,17 +25,17 @@ WRITTEN = "SELECT id AS flight_id, version FROM flights WHERE version > 1"
 AUDITED = "SELECT flight_id, version FROM status_changes ORDER BY flight_id, version"
 
 
-def asking(service: ServiceProcess, confirmed: list[tuple[int, int]]) -> list[threading.Thread]:
-    """Start clients that write until the service is gone."""
+def start_writers(service: ServiceProcess, confirmed: list[tuple[int, int]]) -> list[threading.Thread]:
+    """Start clients that write until the service is killed."""
 
     def write(number: int) -> None:
         with httpx.Client(base_url=service.url, timeout=10) as client, suppress(httpx.TransportError):
             for delay in range(100_000):
                 flight_id = 1 + (number + delay) % FLIGHTS
                 body = {"status": "departed", "departure_delay_min": delay % 1000}
-                answer = client.patch(f"/flights/{flight_id}/status", json=body, headers=BEARER)
-                if answer.status_code == 200:
-                    confirmed.append((flight_id, answer.json()["version"]))
+                response = client.patch(f"/flights/{flight_id}/status", json=body, headers=BEARER)
+                if response.status_code == 200:
+                    confirmed.append((flight_id, response.json()["version"]))
 
     threads = [threading.Thread(target=write, args=[number]) for number in range(CLIENTS)]
     for thread in threads:
@@ -45,11 +45,11 @@ def asking(service: ServiceProcess, confirmed: list[tuple[int, int]]) -> list[th
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("techniques", ["none", "all"])
-def test_a_process_that_is_killed_leaves_no_change_without_its_record_and_the_next_one_tells_of_it(
+def test_no_change_of_a_killed_process_lacks_its_record_and_the_next_process_delivers_it(
     few_flights: Path, tmp_path: Path, effort: Effort, techniques: str
 ) -> None:
     data_dir = Path(shutil.copytree(few_flights, tmp_path / "data"))
-    if techniques == "none":  # then the twin is served; `rows` reads the other name
+    if techniques == "none":  # serve the twin under the name that `rows` reads
         (data_dir / "flightdeck-unindexed.db").rename(data_dir / "flightdeck.db")
     environment: dict[str, Any] = {
         "TECHNIQUES": techniques,
@@ -59,16 +59,16 @@ def test_a_process_that_is_killed_leaves_no_change_without_its_record_and_the_ne
     random = Random(0)
     confirmed: list[tuple[int, int]] = []
     kills = round(effort.choose(2, 20))
-    untold = 0
+    undelivered = 0
     for _ in range(kills):
         with service_process(data_dir, log=tmp_path / "log", **environment) as service:
-            clients = asking(service, confirmed)
+            clients = start_writers(service, confirmed)
             sleep(0.5 + random.random())
             service.process.send_signal(signal.SIGKILL)
             service.process.wait(10)
             for client in clients:
                 client.join(20)
-        untold += len(rows(data_dir, "SELECT * FROM outbox"))
+        undelivered += len(rows(data_dir, "SELECT * FROM outbox"))
 
     audited = [(row["flight_id"], row["version"]) for row in rows(data_dir, AUDITED)]
     written = {row["flight_id"]: row["version"] for row in rows(data_dir, WRITTEN)}
@@ -93,5 +93,5 @@ def test_a_process_that_is_killed_leaves_no_change_without_its_record_and_the_ne
         updates_confirmed=len(confirmed),
         changes_written=len(audited),
         changes_without_a_record=0,
-        delivered_by_the_next_process=untold,
+        delivered_by_the_next_process=undelivered,
     )

@@ -1,4 +1,4 @@
-"""Requests made from the OpenAPI document, well-formed and not: every answer is one that the document names."""
+"""Valid and invalid requests are generated from the OpenAPI document, which describes every response to them."""
 
 import asyncio
 import shutil
@@ -42,8 +42,8 @@ CONFORMANCE: Final = [
     status_code_conformance,
 ]
 DEADLINE_S: Final = 5.0
-"""Far above what any of these requests takes, also on a busy machine; a request that hangs is over it."""
-ON_PURPOSE: Final = "/error"
+"""Far above the latency of these requests even on a busy machine; a request that hangs exceeds it."""
+INTENTIONAL_ERROR: Final = "/error"
 STREAM: Final = "/flights/{flight_id}/events"
 KNOWN_FLIGHT: Final = 10
 
@@ -67,18 +67,18 @@ def operations(document: dict[str, Any]) -> list[Any]:
     schema = schemathesis.openapi.from_dict(document)
     readable = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     assert len(readable) == schema.statistic.operations.total
-    return [operation for operation in readable if operation.path != ON_PURPOSE]
+    return [operation for operation in readable if operation.path != INTENTIONAL_ERROR]
 
 
 def cases(operation: Any) -> st.SearchStrategy[AnyCase]:
-    """Return requests as the document wants them, and requests that break it."""
+    """Return requests that conform to the document, and requests that violate it."""
     modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
     return st.one_of([operation.as_strategy(generation_mode=mode) for mode in modes])
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("arm_name", ARMS)
-def test_every_answer_to_generated_requests_is_one_that_the_document_names(
+def test_every_response_to_a_generated_request_conforms_to_the_document(
     arm_name: str, sparse_flights: Path, tmp_path: Path, upstream_url: str, effort: Effort
 ) -> None:
     data_dir = Path(shutil.copytree(sparse_flights, tmp_path / "data"))
@@ -99,8 +99,8 @@ def test_every_answer_to_generated_requests_is_one_that_the_document_names(
                 case.path_parameters["flight_id"] = KNOWN_FLIGHT
             began = perf_counter()
             if case.operation.path == STREAM:
-                asked = case.as_transport_kwargs(base_url=base_url)
-                with session.request(**asked, timeout=DEADLINE_S, stream=True) as stream:
+                arguments = case.as_transport_kwargs(base_url=base_url)
+                with session.request(**arguments, timeout=DEADLINE_S, stream=True) as stream:
                     response = schemathesis.Response.from_any(stream) if stream.status_code != 200 else None
                     status = stream.status_code
             else:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import URL
 
-from tests.reliability.dependencies import FAULTS, Servers, World, running_world
+from tests.reliability.dependencies import FAULTS, Environment, Servers, running_environment
 from tests.reliability.effort import Effort
 from tests.reliability.traffic import READS, Journal, clients
 from tests.servers.arm import BEARER
@@ -36,15 +36,15 @@ SHORT = [
     (("collector", "edge"), "paused"),
 ]
 
-ANSWERS = {kind: {200} for kind in (*READS, "update")} | {"export": {202}}
-"""What clients are told while nothing that the request needs is broken."""
+NORMAL_STATUSES = {kind: {200} for kind in (*READS, "update")} | {"export": {202}}
+"""Without a fault in a dependency of the request."""
 MAY_FAIL = {
     "primary": {"list", "board", "update", "export"},
     "rabbitmq": {"export"},
     "upstream": {"weather"},
 }
-"""What a broken dependency may make unavailable; those that are left out cost no answer."""
-LONGEST_S = 12.0
+"""The requests that a fault of a dependency may fail; other dependencies may fail none."""
+MAX_LATENCY_S = 12.0
 RECOVERY_S = 45.0
 
 
@@ -63,17 +63,17 @@ def servers(
 
 
 @pytest.fixture(scope="module")
-def world(
+def environment(
     servers: Servers,
     postgres_template: str,
     varnish_program: Path,
     few_flights: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[World]:
+) -> Iterator[Environment]:
     servers.primary.run(f"CREATE DATABASE faults TEMPLATE {postgres_template} STRATEGY file_copy")
     database: URL = servers.primary.url("faults")
     try:
-        with running_world(
+        with running_environment(
             servers,
             database=database,
             data_dir=few_flights,
@@ -92,33 +92,33 @@ def cells() -> list[tuple[tuple[str, ...], str]]:
 @pytest.mark.parametrize(
     ("names", "fault"), cells(), ids=lambda one: one if isinstance(one, str) else " and ".join(one)
 )
-def test_a_fault_costs_what_it_must_and_nothing_is_lost_or_written_twice(
-    world: World, effort: Effort, names: tuple[str, ...], fault: str
+def test_a_fault_fails_only_requests_that_depend_on_it_and_loses_or_repeats_no_write(
+    environment: Environment, effort: Effort, names: tuple[str, ...], fault: str
 ) -> None:
-    with clients(world.service.url) as journal:
-        journal.wait_until_all_is_well(within_s=RECOVERY_S)
-        journal.new_page()
+    with clients(environment.service.url) as journal:
+        journal.wait_until_healthy(within_s=RECOVERY_S)
+        journal.clear()
         try:
             for name in names:
-                FAULTS[fault](world.dependencies[name])
+                FAULTS[fault](environment.dependencies[name])
             sleep(effort.choose(2.5, 4.0))
             with journal.lock:
-                during = {kind: (Counter(one.statuses), one.slowest_s) for kind, one in journal.said.items()}
+                during = {kind: (Counter(one.statuses), one.slowest_s) for kind, one in journal.by_kind.items()}
         finally:
             for name in names:
-                world.dependencies[name].restore()
+                environment.dependencies[name].restore()
         journal.in_a_row.clear()
-        recovered_s = journal.wait_until_all_is_well(within_s=RECOVERY_S)
-        overall = {kind: (Counter(one.statuses), one.slowest_s) for kind, one in journal.said.items()}
-    finished = settled(world, journal)
+        recovered_s = journal.wait_until_healthy(within_s=RECOVERY_S)
+        overall = {kind: (Counter(one.statuses), one.slowest_s) for kind, one in journal.by_kind.items()}
+    finished = settled(environment, journal)
 
     may_fail = set().union(*(MAY_FAIL.get(name, set()) for name in names))
     for kind, (statuses, slowest_s) in overall.items():
-        assert statuses.keys() <= ANSWERS[kind] | ({503} if kind in may_fail else set()), (kind, statuses)
-        assert slowest_s < LONGEST_S, kind
+        assert statuses.keys() <= NORMAL_STATUSES[kind] | ({503} if kind in may_fail else set()), (kind, statuses)
+        assert slowest_s < MAX_LATENCY_S, kind
     assert finished == Counter({"done": len(journal.exports)})
-    assert recorded(world, journal) == Counter(journal.updated)
-    assert sorted(audited(world)) == sorted(written(world)), "also of updates whose outcome no client learned"
+    assert recorded(environment, journal) == Counter(journal.updated)
+    assert sorted(audited(environment)) == sorted(written(environment)), "including updates whose response was lost"
     effort.record(
         "faults",
         f"{' and '.join(names)} {fault}",
@@ -130,38 +130,40 @@ def test_a_fault_costs_what_it_must_and_nothing_is_lost_or_written_twice(
     )
 
 
-def settled(world: World, journal: Journal) -> Counter[str]:
-    """Return how the accepted exports ended; each has one file, and no other attempt's is beside it."""
+def settled(environment: Environment, journal: Journal) -> Counter[str]:
+    """Return the final states of the accepted exports; each has exactly one file."""
     states: Counter[str] = Counter()
-    with httpx.Client(base_url=world.service.url, headers=BEARER, timeout=15) as client:
+    with httpx.Client(base_url=environment.service.url, headers=BEARER, timeout=15) as client:
         for address in journal.exports:
             deadline = monotonic() + 90
             while (export := client.get(address).json()).get("state") in {"queued", "running"}:
                 assert monotonic() < deadline, export
                 sleep(0.1)
             states[export["state"]] += 1
-            files = [file for file in world.exports.glob(f"{export['id']}.*") if file.suffix != ".partial"]
+            files = [file for file in environment.exports.glob(f"{export['id']}.*") if file.suffix != ".partial"]
             assert len(files) == 1, files
     return states
 
 
-def recorded(world: World, journal: Journal) -> Counter[tuple[int, int]]:
-    """Return how often the audit trail has each update that a client was told of."""
-    told = set(journal.updated)
-    changes = Counter(audited(world))
-    return Counter({change: count for change, count in changes.items() if change in told})
+def recorded(environment: Environment, journal: Journal) -> Counter[tuple[int, int]]:
+    """Return how often the audit trail has each update that was confirmed to a client."""
+    confirmed = set(journal.updated)
+    changes = Counter(audited(environment))
+    return Counter({change: count for change, count in changes.items() if change in confirmed})
 
 
-def audited(world: World) -> list[tuple[int, int]]:
+def audited(environment: Environment) -> list[tuple[int, int]]:
     """Return flight and version of every row of the audit trail."""
-    rows = world.primary.run("SELECT flight_id, version FROM status_changes", database=world.database).split()
+    rows = environment.primary.run(
+        "SELECT flight_id, version FROM status_changes", database=environment.database
+    ).split()
     return [(int(flight), int(version)) for flight, version in (row.split("|") for row in rows)]
 
 
-def written(world: World) -> set[tuple[int, int]]:
-    """Return flight and version of every version that any flight has reached, whoever was told of it."""
+def written(environment: Environment) -> set[tuple[int, int]]:
+    """Return flight and version of every version that any flight has reached."""
     reached = "SELECT id, generate_series(2, version) FROM flights WHERE version > 1"
-    rows = world.primary.run(reached, database=world.database).split()
+    rows = environment.primary.run(reached, database=environment.database).split()
     return {(int(flight), int(version)) for flight, version in (row.split("|") for row in rows)}
 
 

@@ -1,4 +1,4 @@
-"""What one client may send, and how slowly, asked of the service as people run it."""
+"""Limits of size and time for what one client sends, on the service as `flightdeck serve` starts it."""
 
 import shutil
 import socket
@@ -25,37 +25,37 @@ def service(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-def said(service: ServiceProcess, sent: bytes, *, then_every_s: float = 0.0, within_s: float = 20.0) -> bytes:
-    """Return all that comes back for these bytes, followed by one more byte every now and then, until it ends."""
-    answer = b""
+def exchange(service: ServiceProcess, sent: bytes, *, then_every_s: float = 0.0, within_s: float = 20.0) -> bytes:
+    """Send bytes, then one more byte at an interval; return everything received until the connection is closed."""
+    response = b""
     deadline = monotonic() + within_s
-    with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), 5) as line:
-        line.sendall(sent)
-        line.settimeout(then_every_s or within_s)
+    with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), 5) as connection:
+        connection.sendall(sent)
+        connection.settimeout(then_every_s or within_s)
         while monotonic() < deadline:
             try:
-                received = line.recv(65_536)
+                received = connection.recv(65_536)
             except TimeoutError:
                 with suppress(OSError):
-                    line.sendall(b" ")
+                    connection.sendall(b" ")
                 continue
             except ConnectionError:
-                return answer
+                return response
             if not received:
-                return answer
-            answer += received
-    pytest.fail(f"the connection is still open after {within_s} s: {answer!r}")
+                return response
+            response += received
+    pytest.fail(f"the connection is still open after {within_s} s: {response!r}")
 
 
-def test_a_body_that_comes_drop_by_drop_is_refused_in_time_and_holds_up_nobody(service: ServiceProcess) -> None:
+def test_a_body_that_arrives_byte_by_byte_is_rejected_in_time_and_releases_its_slot(service: ServiceProcess) -> None:
     head = f"PATCH /flights/1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {WRITE_TOKEN}\r\n"
     head += "Content-Type: application/json\r\nContent-Length: 5000\r\n\r\n{"
     began = monotonic()
-    answer = said(service, head.encode(), then_every_s=0.1)
+    response = exchange(service, head.encode(), then_every_s=0.1)
 
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"body-too-slow" in answer
-    assert b"connection: close" in answer.lower()
+    assert response.startswith(b"HTTP/1.1 408 ")
+    assert b"body-too-slow" in response
+    assert b"connection: close" in response.lower()
     assert monotonic() - began >= BODY_S * 0.9
     deadline = monotonic() + 5
     while service.metric("admission_inprogress_requests") and monotonic() < deadline:
@@ -64,32 +64,32 @@ def test_a_body_that_comes_drop_by_drop_is_refused_in_time_and_holds_up_nobody(s
 
 
 @pytest.mark.parametrize("head", [b"X-Long: " + b"x" * 100_000, b"X: y\r\n" * 20_000], ids=["long", "many"])
-def test_a_head_without_end_is_refused_and_the_connection_closed(service: ServiceProcess, head: bytes) -> None:
-    answer = said(service, b"GET /livez HTTP/1.1\r\nHost: x\r\n" + head)
+def test_an_endless_header_block_is_rejected_and_the_connection_closed(service: ServiceProcess, head: bytes) -> None:
+    response = exchange(service, b"GET /livez HTTP/1.1\r\nHost: x\r\n" + head)
 
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer[:100]
+    assert response == b"" or response.startswith(b"HTTP/1.1 4"), response[:100]
     assert httpx.get(f"{service.url}/livez").status_code == 200
 
 
-def test_a_query_without_end_is_refused(service: ServiceProcess) -> None:
-    answer = said(
+def test_an_endless_query_is_rejected(service: ServiceProcess) -> None:
+    response = exchange(
         service, b"GET /flights?cursor=" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     )
 
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer[:100]
+    assert response == b"" or response.startswith(b"HTTP/1.1 4"), response[:100]
 
 
-def test_a_connection_on_which_nothing_more_is_asked_is_closed(service: ServiceProcess) -> None:
+def test_an_idle_connection_is_closed(service: ServiceProcess) -> None:
     began = monotonic()
-    answer = said(service, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    response = exchange(service, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
 
-    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert response.startswith(b"HTTP/1.1 200 ")
     assert monotonic() - began < 15
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: "], ids=["nothing", "drop by drop"])
-def test_a_head_that_does_not_come_in_time_ends_the_connection(service: ServiceProcess, begun: bytes) -> None:
+def test_a_header_block_that_does_not_arrive_in_time_ends_the_connection(service: ServiceProcess, begun: bytes) -> None:
     began = monotonic()
 
-    assert said(service, begun, then_every_s=0.5 if begun else 0.0, within_s=2 * HEADER_TIMEOUT_S) == b""
+    assert exchange(service, begun, then_every_s=0.5 if begun else 0.0, within_s=2 * HEADER_TIMEOUT_S) == b""
     assert monotonic() - began >= HEADER_TIMEOUT_S * 0.9

@@ -1,4 +1,4 @@
-"""More requests than one process can answer, and nearly as many as it can for a long time."""
+"""Load above the capacity of one process, and just below it for a long time."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from prometheus.slo import load
-from tests.reliability.clients import Crowd, lists, quantile_s, statuses
+from tests.reliability.clients import LoadGenerator, lists, quantile_s, statuses
 from tests.reliability.effort import Effort
 from tests.servers.process import ServiceProcess, service_process
 
@@ -24,7 +24,7 @@ PROBE_EVERY_S: Final = 0.25
 
 @pytest.fixture(autouse=True)
 def few_collections() -> Iterator[None]:
-    """The clients live among everything that the tests imported: a collection of all of it would look like a stall."""
+    """The load generator shares the process with everything the tests import; a full collection would stall it."""
     gc.collect()
     gc.freeze()
     yield
@@ -39,53 +39,53 @@ def service(few_flights: Path, tmp_path: Path) -> Iterator[ServiceProcess]:
 
 
 async def capacity_per_s(service: ServiceProcess, seconds: float) -> float:
-    """Return how many lists the process answers per second when it always has some to do."""
-    await Crowd(service.url, lists(0)).one_after_the_other(8, seconds=1.0)
-    seen = await Crowd(service.url, lists(1)).one_after_the_other(8, seconds=seconds)
+    """Return the throughput of the process under closed-loop load."""
+    await LoadGenerator(service.url, lists(0)).closed_loop(8, seconds=1.0)
+    seen = await LoadGenerator(service.url, lists(1)).closed_loop(8, seconds=seconds)
     return statuses(seen)[200] / seconds
 
 
 async def probed(service: ServiceProcess, until: asyncio.Event) -> list[tuple[str, int, float]]:
-    """Return what probes and scrapes saw meanwhile: the address, the status, the seconds it took."""
+    """Return the outcomes of probes and scrapes: path, status and latency in seconds."""
     seen = []
     async with httpx.AsyncClient(timeout=10) as client:
         while not until.is_set():
             for url in (f"{service.url}/livez", f"{service.url}/readyz", service.metrics_url):
                 began = monotonic()
-                answer = await client.get(url)
-                seen.append((url.rpartition("/")[2], answer.status_code, monotonic() - began))
+                response = await client.get(url)
+                seen.append((url.rpartition("/")[2], response.status_code, monotonic() - began))
             await asyncio.sleep(PROBE_EVERY_S)
     return seen
 
 
 @pytest.mark.timeout(600)
-async def test_three_times_the_capacity_is_shed_and_the_admitted_are_served_in_time(
+async def test_at_three_times_the_capacity_the_excess_is_shed_and_admitted_requests_are_served_in_time(
     service: ServiceProcess, effort: Effort
 ) -> None:
     seconds = effort.choose(4.0, 30.0)
     capacity = await capacity_per_s(service, effort.choose(2.0, 10.0))
     over = asyncio.Event()
     probes = asyncio.create_task(probed(service, over))
-    crowd = await Crowd(service.url, lists(2)).on_schedule(3 * capacity, seconds=seconds)
+    generator = await LoadGenerator(service.url, lists(2)).open_loop(3 * capacity, seconds=seconds)
     over.set()
     probe_times = await probes
     ended = monotonic()
     recovered_s = None
     while recovered_s is None and monotonic() - ended < RECOVERY_S:
-        after = await Crowd(service.url, lists(3)).on_schedule(0.5 * capacity, seconds=1.0)
+        after = await LoadGenerator(service.url, lists(3)).open_loop(0.5 * capacity, seconds=1.0)
         if statuses(after).keys() == {200} and quantile_s(after, 0.95) < FLIGHTS.threshold_s:
             recovered_s = monotonic() - ended
 
-    found = statuses(crowd)
-    admitted = [one for one in crowd if one.status == 200]
+    found = statuses(generator)
+    admitted = [one for one in generator if one.status == 200]
     in_time = sum(one.seconds <= FLIGHTS.threshold_s for one in admitted) / len(admitted)
-    refused = [one for one in crowd if one.status == 503]
+    rejected = [one for one in generator if one.status == 503]
     assert found.keys() == {200, 503}
     assert len(admitted) > effort.choose(0.1, 0.5) * capacity * seconds, (
-        "shedding leaves the capacity to those who are admitted"
+        "shedding leaves the capacity to the admitted requests"
     )
-    assert {one.retry_after for one in refused} == {"1"}
-    if effort.is_full:  # elsewhere other tests take the machine
+    assert {one.retry_after for one in rejected} == {"1"}
+    if effort.is_full:  # in a short run other tests use the machine too
         assert in_time >= FLIGHTS.objective, quantile_s(admitted, 0.99)
     assert {status for _, status, _ in probe_times} == {200}
     assert service.metric("admission_requests_total", outcome="queue_full") > 0
@@ -98,20 +98,22 @@ async def test_three_times_the_capacity_is_shed_and_the_admitted_are_served_in_t
         offered_per_s=round(3 * capacity),
         seconds=seconds,
         admitted=len(admitted),
-        rejected=len(refused),
+        rejected=len(rejected),
         without_response=found[0],
         admitted_in_time_percent=round(100 * in_time, 2),
         admitted_p99_ms=round(1000 * quantile_s(admitted, 0.99)),
-        rejected_p99_ms=round(1000 * quantile_s(refused, 0.99)),
+        rejected_p99_ms=round(1000 * quantile_s(rejected, 0.99)),
         slowest_probe_ms=round(1000 * max(took for _, _, took in probe_times)),
         recovered_s=recovered_s and round(recovered_s, 1),
     )
 
 
 @pytest.mark.timeout(7200)
-async def test_below_the_capacity_nothing_grows_and_nothing_fails(service: ServiceProcess, effort: Effort) -> None:
+async def test_below_the_capacity_no_request_fails_and_no_resource_grows(
+    service: ServiceProcess, effort: Effort
+) -> None:
     capacity = await capacity_per_s(service, effort.choose(1.5, 10.0))
-    rate_per_s = effort.choose(0.4, 0.8) * capacity  # other tests take their share of the machine meanwhile
+    rate_per_s = effort.choose(0.4, 0.8) * capacity  # other tests use the machine too
     samples: list[tuple[int, float]] = []
     over = asyncio.Event()
 
@@ -122,23 +124,23 @@ async def test_below_the_capacity_nothing_grows_and_nothing_fails(service: Servi
             await asyncio.sleep(max(0.25, effort.soak_s / 400))
 
     watch = asyncio.create_task(watched())
-    crowd = Crowd(service.url, lists(5))
+    generator = LoadGenerator(service.url, lists(5))
     totals: dict[int, int] = {}
     failed: list[tuple[float, int]] = []
     """When, in seconds since the beginning, and how."""
     slowest: list[float] = []
     descriptors: list[int] = []
     remaining = effort.soak_s
-    while remaining > 0:  # in stretches: a long run keeps no list of all answers, and leaks show between them
-        stretch = min(effort.choose(2.0, 30.0), remaining)
-        seen = await crowd.on_schedule(rate_per_s, seconds=stretch)
+    while remaining > 0:  # in phases: a long run does not keep all outcomes, and leaks show between them
+        phase_s = min(effort.choose(2.0, 30.0), remaining)
+        seen = await generator.open_loop(rate_per_s, seconds=phase_s)
         began_s = effort.soak_s - remaining
-        remaining -= stretch
+        remaining -= phase_s
         failed += [(round(began_s + one.due_s, 2), one.status) for one in seen if one.status != 200]
         slowest.append(quantile_s(seen, 0.99))
         for status, count in statuses(seen).items():
             totals[status] = totals.get(status, 0) + count
-        await asyncio.sleep(0.3)  # until the process has noticed that its clients are gone
+        await asyncio.sleep(0.3)  # until the process has closed the connections
         descriptors.append(service.descriptors)
     over.set()
     await watch

@@ -1,4 +1,4 @@
-"""The service is started before what it needs, told to stop under traffic, and replaced one process at a time."""
+"""The service starts before its database, shuts down under traffic, and is replaced process by process."""
 
 import shutil
 import signal
@@ -37,7 +37,7 @@ sub vcl_recv {{ set req.backend_hint = services.backend(); }}
 
 @dataclass
 class Traffic:
-    """Clients that ask one after the other, and what they saw."""
+    """Closed-loop clients, and the outcomes of their requests."""
 
     url: str
     keeps_connections: bool
@@ -46,26 +46,26 @@ class Traffic:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def end(self) -> None:
-        """Let every client finish what it does."""
+        """Let every client finish its current request."""
         self._is_over.set()
 
     def run(self, number: int) -> None:
-        """Ask until the end; a thread runs this."""
+        """Send requests until the end; runs in a thread."""
         limits = httpx.Limits(max_keepalive_connections=None if self.keeps_connections else 0)
         with httpx.Client(base_url=self.url, timeout=15, limits=limits) as client:
-            asked = 0
+            sent = 0
             while not self._is_over.is_set():
-                asked += 1
+                sent += 1
                 try:
-                    answer = client.get(f"/flights?min_delay_min={-20 + (7 * number + asked) % 60}&limit=50")
-                    what = str(answer.status_code)
+                    response = client.get(f"/flights?min_delay_min={-20 + (7 * number + sent) % 60}&limit=50")
+                    what = str(response.status_code)
                 except httpx.TransportError as error:
                     what = type(error).__name__
                 with self._lock:
                     self.seen[what] += 1
 
     def wait_for(self, what: str, number: int) -> None:
-        """Return when this was seen so often."""
+        """Return when this outcome was seen so often."""
         deadline = monotonic() + 30
         while self.seen[what] < number:
             assert monotonic() < deadline, self.seen
@@ -73,7 +73,7 @@ class Traffic:
 
 
 @contextmanager
-def asking(url: str, *, clients: int = 6, keeps_connections: bool) -> Iterator[Traffic]:
+def traffic_to(url: str, *, clients: int = 6, keeps_connections: bool) -> Iterator[Traffic]:
     """Yield traffic until the block ends."""
     traffic = Traffic(url, keeps_connections)
     threads = [threading.Thread(target=traffic.run, args=[number]) for number in range(clients)]
@@ -88,7 +88,7 @@ def asking(url: str, *, clients: int = 6, keeps_connections: bool) -> Iterator[T
 
 
 def until_it_gets_traffic(service: ServiceProcess) -> None:
-    """Return when the edge has noticed a new process, as whoever replaces the next one has to."""
+    """Return when the edge sends requests to a new process; only then may the next one be replaced."""
     deadline = monotonic() + 30
     while service.metric("http_requests_total", handler="/flights") < 20:
         assert monotonic() < deadline
@@ -101,24 +101,24 @@ def data(few_flights: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("keeps_connections", [True, False], ids=["kept connections", "new connections"])
-def test_a_process_that_is_told_to_stop_loses_no_request_and_is_first_not_ready(
+def test_a_process_that_shuts_down_is_first_not_ready_and_loses_no_request(
     data: Path, tmp_path: Path, effort: Effort, keeps_connections: bool
 ) -> None:
     log = tmp_path / "log"
     with (
         service_process(data, log=log, SHUTDOWN_DELAY_S="1.5") as service,
-        asking(service.url, keeps_connections=keeps_connections) as traffic,
+        traffic_to(service.url, keeps_connections=keeps_connections) as traffic,
     ):
         traffic.wait_for("200", 20)
         service.process.send_signal(signal.SIGTERM)
-        told = monotonic()
+        signalled_at = monotonic()
         while is_ready(service):
-            assert monotonic() - told < 1
-        not_ready_s = monotonic() - told
-        traffic.wait_for("200", traffic.seen["200"] + 20)  # whoever has not noticed yet is served
+            assert monotonic() - signalled_at < 1
+        not_ready_s = monotonic() - signalled_at
+        traffic.wait_for("200", traffic.seen["200"] + 20)  # clients that have not noticed are still served
         traffic.end()
         service.process.wait(20)
-        stopped_s = monotonic() - told
+        stopped_s = monotonic() - signalled_at
 
     effort.record(
         "stop",
@@ -142,7 +142,7 @@ def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.server("varnish")
-def test_two_processes_are_replaced_one_after_the_other_and_no_client_behind_the_edge_notices(
+def test_two_processes_behind_an_edge_are_replaced_without_a_failed_request(
     data: Path, tmp_path: Path, varnish_program: Path, effort: Effort
 ) -> None:
     ports = (free_port(), free_port())
@@ -155,7 +155,7 @@ def test_two_processes_are_replaced_one_after_the_other_and_no_client_behind_the
         (tmp_path / "edge").mkdir()
         configuration = PAIR.format(one=ports[0], two=ports[1])
         edge = stack.enter_context(varnish(varnish_program, tmp_path / "edge", backend=configuration))
-        with asking(edge, keeps_connections=True) as traffic:
+        with traffic_to(edge, keeps_connections=True) as traffic:
             traffic.wait_for("200", 50)
             for number, port in enumerate(ports):
                 running[number].process.send_signal(signal.SIGTERM)
@@ -173,7 +173,7 @@ def test_two_processes_are_replaced_one_after_the_other_and_no_client_behind_the
 
 
 @pytest.mark.server("postgresql")
-def test_a_start_before_the_database_waits_says_for_what_and_is_ready_when_it_comes(
+def test_a_start_before_the_database_waits_with_the_reason_and_is_ready_once_it_is_up(
     postgres_url: URL, postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     with proxying(postgres_server.port) as proxy:
@@ -186,7 +186,7 @@ def test_a_start_before_the_database_waits_says_for_what_and_is_ready_when_it_co
             deadline = monotonic() + 30
             while True:
                 try:
-                    answer = httpx.get(f"{service.url}/readyz")
+                    response = httpx.get(f"{service.url}/readyz")
                     break
                 except httpx.TransportError:
                     assert monotonic() < deadline, log.read_text()
@@ -197,13 +197,13 @@ def test_a_start_before_the_database_waits_says_for_what_and_is_ready_when_it_co
                 sleep(0.05)
             assert service.process.poll() is None
 
-    assert answer.status_code == 503
-    assert "can not be reached" in answer.json()["detail"]
+    assert response.status_code == 503
+    assert "can not be reached" in response.json()["detail"]
     assert "serving, but not ready, for 60 s at most" in log.read_text()
 
 
-def test_a_start_whose_database_never_comes_is_given_up_and_says_why(tmp_path: Path) -> None:
-    url = f"postgresql://nobody@127.0.0.1:{free_port()}/flights"
+def test_a_start_without_a_database_gives_up_and_reports_why(tmp_path: Path) -> None:
+    url = f"postgresql://postgres@127.0.0.1:{free_port()}/flights"
     port, metrics_port = free_port(), free_port()
     log = tmp_path / "log"
     environment = {"DATABASE_URL": url, "START_TIMEOUT_S": "1"}

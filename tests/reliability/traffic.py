@@ -1,4 +1,4 @@
-"""Clients that read, write and export while something breaks, and what each of them was told."""
+"""Clients that read, write and export during a fault, and the responses that they get."""
 
 import threading
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ import httpx
 
 from tests.servers.arm import BEARER
 
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 PAUSE_S = 0.05
 
 READS: Mapping[str, str] = {
@@ -23,8 +23,8 @@ READS: Mapping[str, str] = {
 
 
 @dataclass
-class Said:
-    """What one kind of request was answered, during one fault."""
+class Responses:
+    """The responses to one kind of request during one fault."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_s: float = 0.0
@@ -32,63 +32,63 @@ class Said:
 
 @dataclass
 class Journal:
-    """Everything that clients were told, by kind."""
+    """The responses to all clients, by kind of request."""
 
-    said: defaultdict[str, Said] = field(default_factory=lambda: defaultdict(Said))
+    by_kind: defaultdict[str, Responses] = field(default_factory=lambda: defaultdict(Responses))
     updated: list[tuple[int, int]] = field(default_factory=list)
     """Flight and version of every status update that was confirmed."""
     exports: list[str] = field(default_factory=list)
     """Addresses of the exports that were accepted."""
     in_a_row: Counter[str] = field(default_factory=Counter)
-    """How often the kind was answered without an error since its last one."""
+    """Successes of the kind since its last error."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, kind: str, answer: httpx.Response | None, seconds: float) -> None:
-        """Write down an answer, or that none came."""
-        status = answer.status_code if answer is not None else 0
+    def record(self, kind: str, response: httpx.Response | None, seconds: float) -> None:
+        """Record a response, or that there was none."""
+        status = response.status_code if response is not None else 0
         with self.lock:
-            said = self.said[kind]
-            said.statuses[status] += 1
-            said.slowest_s = max(said.slowest_s, seconds)
+            responses = self.by_kind[kind]
+            responses.statuses[status] += 1
+            responses.slowest_s = max(responses.slowest_s, seconds)
             self.in_a_row[kind] = self.in_a_row[kind] + 1 if 200 <= status < 300 else 0
-            if answer is not None and kind == "update" and status == 200:
-                flight = answer.json()
+            if response is not None and kind == "update" and status == 200:
+                flight = response.json()
                 self.updated.append((flight["id"], flight["version"]))
-            if answer is not None and kind == "export" and status == 202:
-                self.exports.append(answer.headers["Location"])
+            if response is not None and kind == "export" and status == 202:
+                self.exports.append(response.headers["Location"])
 
-    def new_page(self) -> None:
-        """Begin counting anew."""
+    def clear(self) -> None:
+        """Discard the counts."""
         with self.lock:
-            self.said.clear()
+            self.by_kind.clear()
             self.in_a_row.clear()
 
-    def wait_until_all_is_well(self, *, within_s: float) -> float:
-        """Return the seconds until every kind was answered well three times in a row."""
+    def wait_until_healthy(self, *, within_s: float) -> float:
+        """Return the seconds until every kind of request has succeeded three times in a row."""
         began = monotonic()
         while len([kind for kind, number in self.in_a_row.items() if number >= 3]) < len(READS) + 2:
-            assert monotonic() - began < within_s, {kind: dict(one.statuses) for kind, one in self.said.items()}
+            assert monotonic() - began < within_s, {kind: dict(one.statuses) for kind, one in self.by_kind.items()}
             sleep(0.02)
         return monotonic() - began
 
 
 @contextmanager
 def clients(url: str) -> Iterator[Journal]:
-    """Yield the journal of clients of every kind, which ask until the block ends."""
+    """Yield the journal of clients of every kind, which send requests until the block ends."""
     journal, is_over = Journal(), threading.Event()
 
-    def asking(kind: str) -> None:
+    def send(kind: str) -> None:
         number = 0
-        with httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+        with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
             while not is_over.wait(PAUSE_S if kind != "export" else 4 * PAUSE_S):
                 number += 1
                 began = monotonic()
-                answer = None
+                response = None
                 with suppress(httpx.TransportError):
-                    answer = client.request(**_request(kind, number))
-                journal.note(kind, answer, monotonic() - began)
+                    response = client.request(**_request(kind, number))
+                journal.record(kind, response, monotonic() - began)
 
-    threads = [threading.Thread(target=asking, args=[kind]) for kind in (*READS, "update", "export")]
+    threads = [threading.Thread(target=send, args=[kind]) for kind in (*READS, "update", "export")]
     for thread in threads:
         thread.start()
     try:
@@ -96,7 +96,7 @@ def clients(url: str) -> Iterator[Journal]:
     finally:
         is_over.set()
         for thread in threads:
-            thread.join(2 * PATIENCE_S)
+            thread.join(2 * TIMEOUT_S)
 
 
 def _request(kind: str, number: int) -> dict[str, Any]:

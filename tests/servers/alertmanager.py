@@ -29,9 +29,9 @@ def amtool() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def alertmanager_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What a real Alertmanager says about itself."""
+    """The metrics of a real Alertmanager."""
     directory = tmp_path_factory.mktemp("alertmanager")
-    (directory / "alertmanager.yml").write_text("{route: {receiver: nobody}, receivers: [{name: nobody}]}", "utf-8")
+    (directory / "alertmanager.yml").write_text("{route: {receiver: none}, receivers: [{name: none}]}", "utf-8")
     program = executable("prometheus-alertmanager", package="prometheus-alertmanager")
     options = [f"--config.file={directory / 'alertmanager.yml'}", f"--storage.path={directory / 'data'}"]
     return own_metrics([program, *options, "--cluster.listen-address="], "alertmanager_config_last_reload_successful")

@@ -1,4 +1,4 @@
-"""An arm of the service under a real server, and a client that talks to it."""
+"""An arm of the service on a real server, and a client of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The five arms with the upstream that they call and a worker, as processes that a Prometheus scrapes."""
+"""The five arms, their upstream and a worker, as processes that a Prometheus scrapes."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from service.techniques import ARMS
 from tests.servers.arm import WRITE_TOKEN
 
 SLO_ARM: Final = "optimized"
-"""The arm whose job is alerted on; the others are there for comparison."""
+"""The arm with SLOs and alerts; the others are for comparison."""
 JOBS: Final = ("service", "comparison", "worker")
 
 

@@ -1,4 +1,4 @@
-"""A Docker engine with Compose: the one that answers, or one from Debian packages that the tests start and stop."""
+"""A Docker engine with Compose: the running one, or one from Debian packages that the tests start and stop."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ ENGINE = Path(os.environ.get("FLIGHTDECK_ENGINE", "~/.cache/flightdeck/engine"))
 """Where `engine.sh install` unpacked an engine, and where that one keeps its images."""
 
 
-def answers(environment: dict[str, str]) -> bool:
-    """Return whether an engine and Compose v2 answer in this environment."""
+def is_available(environment: dict[str, str]) -> bool:
+    """Return whether an engine and Compose v2 response in this environment."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
             subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
@@ -26,15 +26,15 @@ def answers(environment: dict[str, str]) -> bool:
 def docker_environment() -> Iterator[dict[str, str]]:
     """The environment in which `docker` works, with every image that the stack needs and this machine can get.
 
-    An engine that answers pulls its images. One that the tests start is for machines without a registry: its images
+    A running engine pulls its images. One that the tests start is for machines without a registry: its images
     are built from Debian packages.
     """
     environment = dict(os.environ)
-    if answers(environment):
+    if is_available(environment):
         yield environment
         return
     if not (ENGINE / "unpacked").exists():
-        missing = f"no Docker engine answers; on Debian, as root: deploy/standins/engine.sh install {ENGINE}"
+        missing = f"no Docker engine responds; on Debian, as root: deploy/standins/engine.sh install {ENGINE}"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     subprocess.run([STANDINS / "engine.sh", "start", ENGINE], check=True, capture_output=True, timeout=60)
     try:

@@ -1,4 +1,4 @@
-"""A server on loopback that keeps the bodies it is sent."""
+"""A server on loopback that records the bodies it receives."""
 
 import gzip
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from threading import Thread
 
 @dataclass
 class Recorded:
-    """The address of the server, and what it was sent."""
+    """The URL of the server, and the requests that it received."""
 
     url: str
     requests: list[tuple[str, bytes]] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Recorded:
 
 @contextmanager
 def recording() -> Iterator[Recorded]:
-    """Yield a server on a free port that answers every POST with 200."""
+    """Yield a server on a free port that responds to every POST with 200."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""Everyday traffic: five arms, each on databases of its own, that are asked for the same at the same times."""
+"""Mixed load on five arms, each with its own databases: the same requests at the same times."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,14 +19,14 @@ from tests.servers.arm import WRITE_TOKEN
 from tests.servers.arms import Arms
 
 RATE_PER_S: Final = 2.0
-"""To each arm: four times what the compose stack sends, which has a database server on the same processors."""
+"""To each arm; four times the rate in the compose stack, whose database server shares the processors."""
 
 
 @asynccontextmanager
 async def arms_on_own_databases(
     monitoring: Monitoring, data_dir: Path, *others: Process, collector: str = ""
 ) -> AsyncIterator[Arms]:
-    """Run the arms and the others beside the monitoring, which was prepared, for the time of the block."""
+    """Run the arms, the other processes and the prepared monitoring for the duration of the block."""
     own = monitoring.directory / "arms"
     for arm, techniques in ARMS.items():
         await asyncio.to_thread((own / arm).mkdir, parents=True)
@@ -42,7 +42,7 @@ async def arms_on_own_databases(
 
 
 async def send_traffic(arms: Arms, seconds: float) -> None:
-    """Ask every arm for a little of everything."""
+    """Send the mixed load to every arm."""
     async with asyncio.TaskGroup() as group:
         for url in arms.urls.values():
             requests = Traffic("whole service", seed=1).requests(0)

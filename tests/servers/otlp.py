@@ -1,4 +1,4 @@
-"""A collector that keeps what it is sent, behind a real HTTP port."""
+"""A collector that records the spans it receives over HTTP."""
 
 import gzip
 from collections.abc import Iterator

@@ -24,8 +24,8 @@ from tests.servers.executable import executable, free_port
 PACKAGE = "postgresql"
 START_DEADLINE_S = 30.0
 OWNER = "postgres" if os.geteuid() == 0 else None
-"""Who runs the servers: PostgreSQL refuses to run as root."""
-# Tests lose nothing in a power cut.
+"""The user of the servers: PostgreSQL does not run as root."""
+# Tests need no durability.
 FAST = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off", "max_connections": "60"}
 
 
@@ -37,10 +37,10 @@ class PostgresServer:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     copies: int = 0
-    """How many databases tests were given."""
+    """How many databases were created for tests."""
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it responds."""
         options = {"port": str(self.port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", **FAST}
         arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
         command = [str(executable("postgres", package=PACKAGE)), "-D", str(self.directory), *arguments]
@@ -61,13 +61,13 @@ class PostgresServer:
             self.process = None
 
     def freeze(self) -> None:
-        """Stop it in the middle of whatever it does, connections open."""
+        """Suspend its processes; connections stay open."""
         for process in self._processes():
             with suppress(psutil.NoSuchProcess):  # a backend ends when its client goes
                 process.suspend()
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume its processes."""
         for process in self._processes():
             with suppress(psutil.NoSuchProcess):
                 process.resume()

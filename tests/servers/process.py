@@ -1,4 +1,4 @@
-"""The service as people run it, `flightdeck serve` in a process of its own, on free ports."""
+"""The service as a process, started with `flightdeck serve` on free ports."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ START_DEADLINE_S = 60.0
 
 @dataclass(frozen=True)
 class ServiceProcess:
-    """A running process: where it listens, and what it takes."""
+    """A running process: its URLs and its resource usage."""
 
     url: str
     metrics_url: str
@@ -30,12 +30,12 @@ class ServiceProcess:
 
     @property
     def resident_bytes(self) -> int:
-        """The memory that it takes now."""
+        """Its resident memory."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
     @property
     def descriptors(self) -> int:
-        """The file descriptors that it has open now."""
+        """The number of its open file descriptors."""
         return int(psutil.Process(self.process.pid).num_fds())
 
     def metric(self, name: str, **labels: str) -> float:
@@ -87,7 +87,7 @@ def starting(
 
 
 def is_ready(service: ServiceProcess) -> bool:
-    """Return whether it says so."""
+    """Return whether the service reports that it is ready."""
     with suppress(httpx.TransportError):
         return httpx.get(f"{service.url}/readyz", timeout=5).is_success
     return False

@@ -30,7 +30,7 @@ def promtool() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def prometheus_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What a real Prometheus says about itself once it has evaluated rules and knows an Alertmanager."""
+    """The metrics of a real Prometheus that has evaluated rules and has an Alertmanager."""
     directory = tmp_path_factory.mktemp("prometheus")
     config = {
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["127.0.0.1:9"]}]}]},

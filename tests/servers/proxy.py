@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a server, which lets a test break the network between the two."""
+"""A TCP proxy between a client and a server that injects network faults."""
 
 import asyncio
 import threading
@@ -12,36 +12,36 @@ CHUNK_BYTES = 16_384
 
 @dataclass
 class Proxy:
-    """Where clients connect instead, and what the network does to them; every method may be called from any thread."""
+    """The port for clients and the injected faults; every method may be called from any thread."""
 
     target_port: int
     port: int = 0
     delay_s: float = 0.0
     response_bytes_left: int | None = None
-    """How much of the answers still gets through; at zero the connection is cut. None is no limit."""
+    """Bytes of responses still to forward; at zero connections are aborted. None is no limit."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def stop(self) -> None:
-        """Refuse connections and break those that are open, as a host does whose server ended."""
+        """Refuse new connections and abort open ones, like a host without the server."""
         self._run(self._stop_listening())
 
     def pause(self) -> None:
-        """Let no byte through; connections stay open, and new ones are taken by nobody."""
+        """Forward nothing; connections stay open, and new ones are accepted and not connected."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def slow(self, delay_s: float) -> None:
-        """Delay every piece of data, both ways."""
+        """Delay every chunk of data in both directions."""
         self.delay_s = delay_s
 
     def cut(self, after_bytes: int) -> None:
-        """Break connections in the middle of an answer, once this much of the answers has passed."""
+        """Abort connections in the middle of a response, after this many bytes of responses."""
         self.response_bytes_left = after_bytes
 
     def restore(self) -> None:
-        """End whatever the proxy does to its clients."""
+        """End every fault."""
         self.delay_s, self.response_bytes_left = 0.0, None
         self._run(self._listen())
         self._loop.call_soon_threadsafe(self._flowing.set)
@@ -51,20 +51,20 @@ class Proxy:
 
     async def _listen(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
-        self._break_all()
+        self._abort_all()
 
-    def _break_all(self) -> None:
+    def _abort_all(self) -> None:
         for writer in self._open:
             writer.transport.abort()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self._flowing.wait()
             there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
@@ -74,10 +74,10 @@ class Proxy:
         both = {writer, back}
         self._open |= both
         try:
-            asked = asyncio.create_task(self._pump(reader, back, is_answer=False))
-            answered = asyncio.create_task(self._pump(there, writer, is_answer=True))
-            await asyncio.wait({asked, answered}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (asked, answered):
+            requests = asyncio.create_task(self._pump(reader, back, is_response=False))
+            responses = asyncio.create_task(self._pump(there, writer, is_response=True))
+            await asyncio.wait({requests, responses}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (requests, responses):
                 task.cancel()
                 with suppress(asyncio.CancelledError, OSError):
                     await task
@@ -86,12 +86,12 @@ class Proxy:
             for one in both:
                 one.close()
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_response: bool) -> None:
         while data := await source.read(CHUNK_BYTES):
             await self._flowing.wait()
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
-            if is_answer and self.response_bytes_left is not None:
+            if is_response and self.response_bytes_left is not None:
                 data, is_cut = data[: self.response_bytes_left], len(data) >= self.response_bytes_left
                 self.response_bytes_left -= len(data)
                 sink.write(data)
@@ -105,7 +105,7 @@ class Proxy:
             await sink.drain()
 
     def serve_forever(self, is_ready: threading.Event) -> None:
-        """Carry until `end`; a thread runs this."""
+        """Forward until `end`; runs in a thread."""
         asyncio.set_event_loop(self._loop)
         self._flowing.set()
         self._loop.run_until_complete(self._listen())
@@ -115,7 +115,7 @@ class Proxy:
         self._loop.close()
 
     def end(self) -> None:
-        """Stop carrying."""
+        """Stop forwarding."""
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _ended(self) -> None:

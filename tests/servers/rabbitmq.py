@@ -1,4 +1,4 @@
-"""A real RabbitMQ for tests: ports, names and folders of its own, so that it meets no other one."""
+"""A real RabbitMQ for tests: its own ports, names and directories keep it apart from any other."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ class RabbitServer:
 
     @property
     def url(self) -> str:
-        """The address for clients."""
+        """The URL for clients."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def start(self) -> None:
@@ -60,11 +60,11 @@ class RabbitServer:
             self.process = None
 
     def freeze(self) -> None:
-        """Let the node hold its connections and answer nothing."""
+        """Keep its connections open and do not respond."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen node go on."""
+        """Continue."""
         self._signal(signal.SIGCONT)
 
     def remove(self) -> None:

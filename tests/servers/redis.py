@@ -1,4 +1,4 @@
-"""A real Redis on a free port, which a test may stop, start again, and stop from answering."""
+"""A real Redis on a free port, which a test may stop, start and freeze."""
 
 import signal
 import socket
@@ -23,7 +23,7 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Start the server; return when it answers."""
+        """Start the server; return when it responds."""
         options = {
             "port": self.port,
             "bind": "127.0.0.1",
@@ -34,7 +34,7 @@ class RedisServer:
         command = [str(self._program), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
-        while not self._answers():
+        while not self._responds():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("redis-server did not start")
             time.sleep(0.01)
@@ -48,11 +48,11 @@ class RedisServer:
             self._process = None
 
     def freeze(self) -> None:
-        """Let the server hold its connections and answer nothing."""
+        """Keep its connections open and do not respond."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen server go on, also with what it was asked meanwhile."""
+        """Continue, also with the requests received meanwhile."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -60,7 +60,7 @@ class RedisServer:
             raise RuntimeError("redis-server is not running")
         self._process.send_signal(number)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

@@ -1,4 +1,4 @@
-"""What the stack is asked: every kind of request that some panel, rule or runbook wants to see."""
+"""The requests to the stack: every kind that a panel, rule or runbook has a query for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ ENCODINGS: Final = ("zstd", "br", "gzip", "identity")
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRequest:
-    """One request; `at_once` clients send it at the same moment."""
+    """A request, sent by `concurrency` clients at the same time."""
 
     path: str
     method: str = "GET"
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    at_once: int = 1
+    concurrency: int = 1
 
 
 def reads(number: int) -> list[PlannedRequest]:
@@ -42,12 +42,12 @@ def reads(number: int) -> list[PlannedRequest]:
         "/nowhere",
         "/flights?limit=0",
     )
-    crowd = PlannedRequest(path=f"/reports/delays?by=hour&origin={origin}&month={day[:7]}", at_once=8)
-    return [*(PlannedRequest(path=path, headers=wanted) for path in paths), crowd]
+    load_spike = PlannedRequest(path=f"/reports/delays?by=hour&origin={origin}&month={day[:7]}", concurrency=8)
+    return [*(PlannedRequest(path=path, headers=wanted) for path in paths), load_spike]
 
 
 def update(flight_id: int, number: int) -> PlannedRequest:
-    """Return a write that makes cached answers stale."""
+    """Return a write that invalidates cached responses."""
     body = {"status": "departed", "departure_delay_min": number % 60}
     return PlannedRequest(path=f"/flights/{flight_id}/status", method="PATCH", body=body, headers=BEARER)
 
@@ -65,6 +65,6 @@ BOOKSHOP_REQUESTS: Final = (
     PlannedRequest(path="/books/1"),
     PlannedRequest(path="/books/2/orders", method="POST"),
     PlannedRequest(path="/books/999"),
-    PlannedRequest(path=f"/books/{2**63}"),  # more than the driver takes: its error is counted, and the answer is a 500
+    PlannedRequest(path=f"/books/{2**63}"),  # above the maximum of the driver: a counted error and a 500
 )
-"""What somebody else's application is asked."""
+"""The requests to the third-party application."""

@@ -1,6 +1,6 @@
-"""The whole embedded stack under traffic: five arms, a worker, the upstream, somebody else's app, a real Prometheus.
+"""The whole embedded stack under traffic: arms, worker, upstream, a third-party application, a real Prometheus.
 
-Prometheus outlives the traffic, so that everything asked of it is asked as of the same moment.
+Prometheus outlives the traffic, so that all queries are evaluated at the same time.
 """
 
 import asyncio
@@ -27,20 +27,20 @@ BOOKSHOP_COMMAND: Final = (
     *(sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--log-level", "warning"),
     *("--factory", "examples.bookshop:create_app"),
 )
-DOWN_JOB: Final = "away"
-"""Of a target at which nobody listens: somebody must notice."""
+DOWN_JOB: Final = "down"
+"""Of a target on which nothing listens, so that an alert fires."""
 
 PAUSE_S: Final = 0.05
 """Between two requests to the same process."""
 
 ROUNDS: Final = 5
-"""Of requests to each arm at least, however slow the machine is: by then every kind of answer was given."""
+"""Minimum per arm, however slow the machine is: by then every kind of response was sent."""
 
 SETTLE_S: Final = 2.0
 """After the traffic, until its end has been scraped and recorded."""
 
 SMALL_POOL: Final = {"POOL_SIZE": "1", "POOL_MAX_OVERFLOW": "0", "POOL_TIMEOUT_S": "0.01"}
-"""Small enough that crowds wait for connections, and some in vain."""
+"""Small enough that requests queue for connections, and some time out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +50,19 @@ class Stack:
     prometheus_url: str
     begun: float
     ended: float
-    """When the traffic ended, in seconds since 1970; by then everything that should move has moved."""
+    """When the traffic ended, in seconds since 1970."""
     expositions: tuple[str, ...] = field(repr=False)
-    """What each process that is scraped said about itself then."""
+    """The metrics of each scraped process at that time."""
     trace_ids: frozenset[str] = field(repr=False)
     """Of the traces that reached the collector."""
 
 
 def bookshop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
-    """Return the URL of somebody else's application, the address of its metrics, and its process."""
+    """Return the URL of the third-party application, the address of its metrics, and its process."""
     port, metrics_port = free_ports(2)
     url = f"http://127.0.0.1:{port}"
     process = Process(
-        "the book shop",
+        "the bookshop",
         [*BOOKSHOP_COMMAND, "--port", str(port)],
         ready_url=f"{url}/books/1",
         environment={
@@ -76,7 +76,7 @@ def bookshop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
 
 
 class MixedTraffic:
-    """Requests to every process, round after round, until the time is over."""
+    """Sends requests of every kind to every process until the time is over."""
 
     def __init__(
         self,
@@ -89,47 +89,51 @@ class MixedTraffic:
     ) -> None:
         self._arms = arms
         self._shop = shop
-        self._of_shop = bookshop_requests
+        self._bookshop_requests = bookshop_requests
         self._deadline = time.monotonic() + seconds
         self._pause_s = pause_s
 
     async def run(self) -> None:
-        """Ask everybody at the same time."""
-        async with asyncio.TaskGroup() as asking:
+        """Send requests to all processes at the same time."""
+        async with asyncio.TaskGroup() as group:
             for url in self._arms:
-                asking.create_task(self._ask_arm(url))
-            asking.create_task(self._ask_shop())
+                group.create_task(self._send_to_arm(url))
+            group.create_task(self._send_to_bookshop())
 
-    async def _ask_arm(self, url: str) -> None:
+    async def _send_to_arm(self, url: str) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=10.0) as client:
             flights = (await client.get("/flights?date_from=2013-07-01&date_to=2013-07-01&limit=40")).json()["items"]
             number = 0
             while time.monotonic() < self._deadline or number < ROUNDS:
                 flight_id = flights[number % len(flights)]["id"]
-                for asked in (*reads(number), PlannedRequest(path=f"/flights/{flight_id}"), update(flight_id, number)):
-                    await self._send(client, asked)
+                for request in (
+                    *reads(number),
+                    PlannedRequest(path=f"/flights/{flight_id}"),
+                    update(flight_id, number),
+                ):
+                    await self._send(client, request)
                 if number % 2 == 0:
                     await self._send(client, EXPORT)
                 number += 1
 
-    async def _ask_shop(self) -> None:
+    async def _send_to_bookshop(self) -> None:
         async with httpx.AsyncClient(base_url=self._shop, timeout=10.0) as client:
             while time.monotonic() < self._deadline:
-                for asked in self._of_shop:
-                    await self._send(client, asked)
+                for request in self._bookshop_requests:
+                    await self._send(client, request)
 
-    async def _send(self, client: httpx.AsyncClient, asked: PlannedRequest) -> None:
-        await asyncio.gather(*(self._answered(client, asked) for _ in range(asked.at_once)))
+    async def _send(self, client: httpx.AsyncClient, request: PlannedRequest) -> None:
+        await asyncio.gather(*(self._request(client, request) for _ in range(request.concurrency)))
         await asyncio.sleep(self._pause_s)
 
     @staticmethod
-    async def _answered(client: httpx.AsyncClient, asked: PlannedRequest) -> None:
-        with suppress(httpx.HTTPError):  # refusals are wanted too
-            await client.request(asked.method, asked.path, json=asked.body, headers=asked.headers)
+    async def _request(client: httpx.AsyncClient, request: PlannedRequest) -> None:
+        with suppress(httpx.HTTPError):  # rejections are intended
+            await client.request(request.method, request.path, json=request.body, headers=request.headers)
 
 
 async def _expositions(prometheus_url: str) -> tuple[str, ...]:
-    """Return what every target says that Prometheus knows and reaches."""
+    """Return the metrics of every target that Prometheus reaches."""
     async with httpx.AsyncClient(timeout=10.0) as client:
         targets = (await client.get(f"{prometheus_url}/api/v1/targets")).json()["data"]["activeTargets"]
         reached = [target["scrapeUrl"] for target in targets if target["health"] == "up"]

@@ -27,7 +27,7 @@ def test_a_board_has_every_flight_of_the_day_in_the_order_of_the_schedule(arm: A
     assert board["date"] == "2013-07-01"
 
 
-def test_a_board_has_the_objects_that_the_tables_know_and_null_for_the_others(arm: Arm, few_flights: Path) -> None:
+def test_a_board_has_the_related_objects_and_null_for_missing_ones(arm: Arm, few_flights: Path) -> None:
     tables: dict[str, dict[str, dict[str, Any]]] = {
         "airline": {row["carrier"]: row for row in rows(few_flights, "SELECT * FROM airlines")},
         "aircraft": {row["tail_number"]: row for row in rows(few_flights, "SELECT * FROM aircraft")},
@@ -59,7 +59,7 @@ def test_a_day_without_departures_is_an_empty_board(arm: Arm, address: str) -> N
     assert response.json()["items"] == []
 
 
-def test_airports_and_airlines_are_all_there_in_order(arm: Arm, few_flights: Path) -> None:
+def test_all_airports_and_airlines_are_listed_in_order(arm: Arm, few_flights: Path) -> None:
     airports = arm.client.get("/airports").json()["items"]
 
     assert airports == rows(few_flights, "SELECT * FROM airports ORDER BY faa")
@@ -75,8 +75,8 @@ def test_the_nearest_airports_are_the_nearest(arm: Arm, few_flights: Path) -> No
     def distance(other: dict[str, Any]) -> float:
         return great_circle_mi(here["latitude"], here["longitude"], other["latitude"], other["longitude"])
 
-    answer = arm.client.get("/airports/LGA/nearest?limit=7").json()
+    response = arm.client.get("/airports/LGA/nearest?limit=7").json()
 
     wanted = sorted(others, key=distance)[:7]
-    assert answer["airport"]["faa"] == "LGA"
-    assert answer["items"] == [other | {"distance_mi": pytest.approx(distance(other), abs=0.05)} for other in wanted]
+    assert response["airport"]["faa"] == "LGA"
+    assert response["items"] == [other | {"distance_mi": pytest.approx(distance(other), abs=0.05)} for other in wanted]

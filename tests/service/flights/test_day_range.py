@@ -32,12 +32,12 @@ async def test_a_range_of_days_matches_the_flights_of_those_local_days(
 ) -> None:
     days = {name: f"{day}" for name, day in {"date_from": first, "date_to": last}.items() if day}
     matched = select(func.count()).select_from(matching(FlightQuery.model_validate(days)).subquery())
-    asked = select(func.count()).where(Flight.date.between(first or date.min, last or date.max))
+    expected = select(func.count()).where(Flight.date.between(first or date.min, last or date.max))
     async with opened(database_url) as database, database.reading() as session:
-        assert await session.scalar(matched) == await session.scalar(asked)
+        assert await session.scalar(matched) == await session.scalar(expected)
 
 
-async def test_a_list_of_two_days_begins_at_the_first_of_them(few_flights: Path) -> None:
+async def test_the_index_by_departure_is_read_from_the_first_day_on(few_flights: Path) -> None:
     query = FlightQuery.model_validate({"date_from": "2013-07-01", "date_to": "2013-07-02"})
     statement = matching(query).order_by(Flight.scheduled_departure, Flight.id).limit(100)
     sql = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})

@@ -1,4 +1,4 @@
-"""Changes that are meant for one version of a flight."""
+"""Conditional updates: `If-Match` names the version to change."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +29,7 @@ from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
         (["\x00\xff"], False),
     ],
 )
-def test_a_version_is_expected_if_a_strong_validator_names_it(if_match: Sequence[str] | None, expected: bool) -> None:
+def test_if_match_compares_strong_validators(if_match: Sequence[str] | None, expected: bool) -> None:
     assert is_expected(flight_etag(7, 3), if_match) is expected
 
 
@@ -44,7 +44,7 @@ def update(arm: Arm, etag: str | None, **body: object) -> httpx.Response:
     return arm.client.patch("/flights/1/status", json=body, headers=headers)
 
 
-def test_a_change_of_the_version_that_was_read_is_made_and_a_second_one_is_refused(arm: Arm) -> None:
+def test_an_update_of_the_version_that_was_read_succeeds_once(arm: Arm) -> None:
     read = arm.client.get("/flights/1", headers={"Accept-Encoding": "zstd"})
     made = update(arm, read.headers["ETag"], status="boarding")
     late = update(arm, read.headers["ETag"], status="cancelled")
@@ -58,15 +58,15 @@ def test_a_change_of_the_version_that_was_read_is_made_and_a_second_one_is_refus
     assert arm.client.get("/flights/1").json()["status"] == "departed"
 
 
-def test_of_many_changes_of_the_same_version_one_is_made(arm: Arm) -> None:
+def test_of_concurrent_updates_of_one_version_one_succeeds(arm: Arm) -> None:
     etag = arm.client.get("/flights/1").headers["ETag"]
     with ThreadPoolExecutor(8) as clients:
         delays = range(16)
-        answers = list(
+        responses = list(
             clients.map(lambda delay: update(arm, etag, status="departed", departure_delay_min=delay), delays)
         )
 
-    assert sorted(answer.status_code for answer in answers) == [200, *[412] * 15]
-    [made] = [answer.json() for answer in answers if answer.status_code == 200]
+    assert sorted(response.status_code for response in responses) == [200, *[412] * 15]
+    [made] = [response.json() for response in responses if response.status_code == 200]
     assert arm.client.get("/flights/1").json() == made
     assert made["version"] == 2

@@ -1,4 +1,4 @@
-"""Keyset pages lose and repeat nothing, and are the slices of reading everything."""
+"""Keyset pages skip and repeat no flight, and are slices of the full list."""
 
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Sequence
@@ -76,7 +76,7 @@ async def walked(pages: Pages, session: AsyncSession, query: FlightQuery) -> lis
 
 
 def expected(flights: Sequence[Row], sort: str) -> list[int]:
-    """Return the ids in order, by the rule: unknown values last, ids in the direction of the sort."""
+    """Return the ids in the defined order: unknown values last, ties by id in the direction of the sort."""
     sign, column = (-1 if sort.startswith("-") else 1), (0 if sort.endswith("departure") else 1)
 
     def key(number: int) -> tuple[bool, int, int]:
@@ -89,7 +89,7 @@ def expected(flights: Sequence[Row], sort: str) -> list[int]:
 @pytest.mark.parametrize("sort", ORDERS)
 @settings(deadline=None, max_examples=25)
 @given(flights=rows, limit=st.integers(1, 7))
-def test_a_walk_over_pages_sees_every_flight_once_and_in_order(sort: str, flights: list[Row], limit: int) -> None:
+def test_consecutive_pages_have_every_flight_once_and_in_order(sort: str, flights: list[Row], limit: int) -> None:
     async def walk() -> None:
         query = FlightQuery.model_validate({"sort": sort, "limit": limit})
         wanted = expected(flights, sort)
@@ -102,7 +102,7 @@ def test_a_walk_over_pages_sees_every_flight_once_and_in_order(sort: str, flight
 
 
 @pytest.mark.anyio
-async def test_a_flight_that_comes_in_behind_the_reader_moves_no_page() -> None:
+async def test_a_flight_inserted_before_the_current_page_does_not_shift_the_next_ones() -> None:
     query = FlightQuery(limit=2)
     async with table([(1, 0), (2, 0), (3, 0), (4, 0)]) as session:
         first = await KeysetPages().page(session, matching(query), query)
@@ -129,7 +129,7 @@ positions = st.builds(Position, st.none() | st.integers(-3000, 3000), st.integer
 
 
 @given(position=positions, sort=st.sampled_from(["departure_delay_min", "-departure_delay_min"]))
-def test_a_cursor_says_what_it_was_made_of(position: Position, sort: str) -> None:
+def test_a_cursor_decodes_to_its_position(position: Position, sort: str) -> None:
     query = FlightQuery.model_validate({"sort": sort})
     text = cursor.encode(query, position)
 
@@ -150,21 +150,21 @@ def test_a_cursor_says_what_it_was_made_of(position: Position, sort: str) -> Non
     ],
     ids=str,
 )
-def test_a_cursor_of_another_query_is_refused_and_says_so(change: dict[str, object]) -> None:
+def test_a_cursor_of_another_query_is_rejected_with_the_reason(change: dict[str, object]) -> None:
     text = cursor.encode(FlightQuery(), Position(1_356_998_400, 7))
 
     with pytest.raises(BadCursor, match="other filters or another sort"):
         cursor.decode(FlightQuery.model_validate({**change, "cursor": text}))
 
 
-def test_a_cursor_serves_pages_of_another_length_and_other_fields() -> None:
+def test_a_cursor_is_valid_for_another_limit_and_other_fields() -> None:
     text = cursor.encode(FlightQuery(limit=5), Position(1_356_998_400, 7))
 
     assert cursor.decode(FlightQuery(limit=9, fields="id", cursor=text)) == Position(1_356_998_400, 7)
 
 
 @given(text=st.text(min_size=1, max_size=200))
-def test_no_text_at_all_breaks_the_cursor(text: str) -> None:
+def test_any_text_is_a_cursor_or_rejected(text: str) -> None:
     with pytest.raises(BadCursor):
         cursor.decode(FlightQuery(cursor=text))
 
@@ -187,7 +187,7 @@ def test_no_text_at_all_breaks_the_cursor(text: str) -> None:
         "[" * 150,
     ],
 )
-def test_a_cursor_with_a_position_that_no_page_ends_on_is_refused(parts: str) -> None:
+def test_a_cursor_with_an_impossible_position_is_rejected(parts: str) -> None:
     text = urlsafe_b64encode(parts.format(cursor.fingerprint(FlightQuery())).encode()).decode().rstrip("=")
 
     with pytest.raises(BadCursor):

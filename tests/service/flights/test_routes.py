@@ -60,23 +60,23 @@ def test_a_filter_keeps_exactly_the_flights_that_match(
     assert found == [row["id"] for row in wanted]
 
 
-def test_a_flight_is_answered_as_it_is_in_the_table(full: Arm, few_flights: Path) -> None:
+def test_a_flight_is_returned_as_stored(full: Arm, few_flights: Path) -> None:
     for flight in rows(few_flights, "SELECT * FROM flights WHERE id % 97 = 1"):
-        answer = full.client.get(f"/flights/{flight['id']}").json()
+        response = full.client.get(f"/flights/{flight['id']}").json()
 
         wanted = {name: flight[name] for name in FIELDS}
         wanted["scheduled_departure"] = flight["scheduled_departure"].replace(" ", "T").partition(".")[0] + "Z"
         wanted["source_record"] = json.loads(flight["source_record"])
-        assert answer == wanted
+        assert response == wanted
 
 
-def test_lists_show_all_of_a_flight_but_the_source_record(full: Arm) -> None:
+def test_lists_have_every_field_but_the_source_record(full: Arm) -> None:
     [item] = full.client.get("/flights?limit=1").json()["items"]
 
     assert list(item) == list(FIELDS)
 
 
-def test_slim_answers_leave_out_nulls_and_nothing_else(full: Arm, slim: Arm) -> None:
+def test_sparse_responses_omit_nulls_and_nothing_else(full: Arm, slim: Arm) -> None:
     address = "/flights?status=cancelled&limit=40"
     everything, short = full.client.get(address).json(), slim.client.get(address).json()
 
@@ -88,7 +88,7 @@ def test_slim_answers_leave_out_nulls_and_nothing_else(full: Arm, slim: Arm) -> 
     assert short["next"] == everything["next"]
 
 
-def test_fields_are_what_a_slim_answer_has_and_a_full_one_does_not_mind(full: Arm, slim: Arm) -> None:
+def test_sparse_responses_have_the_selected_fields_and_full_responses_have_all(full: Arm, slim: Arm) -> None:
     address = "/flights?limit=3&fields=id,origin"
     everything, short = full.client.get(address).json(), slim.client.get(address).json()
 
@@ -97,7 +97,7 @@ def test_fields_are_what_a_slim_answer_has_and_a_full_one_does_not_mind(full: Ar
     assert [list(item) for item in everything["items"]] == [list(FIELDS)] * 3
 
 
-def test_without_pagination_everything_is_answered_unless_a_limit_says_otherwise(few_flights: Path) -> None:
+def test_without_pagination_a_list_is_complete_unless_a_limit_is_given(few_flights: Path) -> None:
     with running_arm(arm_settings("indexes,pooling,deferred_columns", few_flights)) as arm:
         everything = arm.client.get("/flights").json()
         page = arm.client.get("/flights?limit=7").json()

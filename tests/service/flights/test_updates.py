@@ -1,4 +1,4 @@
-"""Status updates: who may, what is written, what is forgotten."""
+"""Status updates: authorisation, the written rows, the invalidated responses."""
 
 import shutil
 import sqlite3
@@ -47,7 +47,7 @@ def update(arm: Arm, flight_id: int, **body: Any) -> httpx.Response:
 
 
 def audited(data_dir: Path, flight_id: int) -> dict[str, Any]:
-    """Return the one audit record of a flight, which is there when the answer is."""
+    """Return the audit record of a flight, which has exactly one once the response is sent."""
     [record] = rows(data_dir, f"SELECT * FROM status_changes WHERE flight_id = {int(flight_id)}")  # noqa: S608 a number
     return record
 
@@ -75,7 +75,7 @@ def test_without_the_right_token_nothing_is_written(
     assert arm.client.get(address).json()["version"] == 1
 
 
-def test_without_a_configured_token_writes_are_off(data_dir: Path) -> None:
+def test_without_a_configured_token_writes_are_disabled(data_dir: Path) -> None:
     with running_arm(arm_settings("none", data_dir, write_token="")) as arm:
         response = arm.client.patch("/flights/5/status", json={"status": "cancelled"}, headers=BEARER)
 
@@ -90,7 +90,7 @@ def test_a_token_may_have_any_characters(data_dir: Path) -> None:
         assert arm.client.patch("/flights/5/status", json={"status": "boarding"}, headers=headers).status_code == 200
 
 
-def test_an_update_is_the_next_version_and_leaves_an_audit_record(
+def test_an_update_writes_the_next_version_and_an_audit_record(
     arm: Arm, shared_data: Path, untouched: dict[str, Any]
 ) -> None:
     flight_id = untouched["id"]
@@ -117,7 +117,7 @@ def test_an_update_is_the_next_version_and_leaves_an_audit_record(
 
 
 KEPT = 99_999
-"""Stands for the delay from before."""
+"""Placeholder for the previous delay."""
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ UNTOUCHED = (
 
 
 @pytest.mark.parametrize("techniques", ["indexes,response_cache", "indexes,local_cache", "caching", "all"])
-def test_an_update_forgets_what_it_touches_and_nothing_else(data_dir: Path, techniques: str) -> None:
+def test_an_update_invalidates_exactly_the_responses_that_depend_on_the_flight(data_dir: Path, techniques: str) -> None:
     on = ARMS["caching"] | {"indexes"} if techniques == "caching" else techniques
     with running_arm(arm_settings(on, data_dir)) as arm:
         [flight] = rows(data_dir, "SELECT id FROM flights WHERE origin = 'LGA' AND destination = 'ATL' LIMIT 1")
@@ -176,7 +176,7 @@ def test_an_update_forgets_what_it_touches_and_nothing_else(data_dir: Path, tech
 
 
 class AnyoneCommits(Database):
-    """A database that locks nothing, where another writer is faster a number of times."""
+    """A database without locks, in which another writer overtakes a number of updates."""
 
     def __init__(self, data_dir: Path, *, overtaken: int) -> None:
         super().__init__(arm_settings("indexes,pooling", data_dir))
@@ -199,7 +199,7 @@ class AnyoneCommits(Database):
 
 
 @pytest.mark.anyio
-async def test_an_update_that_others_overtake_is_made_on_top_of_theirs(data_dir: Path) -> None:
+async def test_an_overtaken_update_is_retried_on_the_newer_version(data_dir: Path) -> None:
     database = AnyoneCommits(data_dir, overtaken=2)
     try:
         updated = await StatusUpdates(database, cache=Invalidators()).apply(1, StatusUpdate(status=Status.BOARDING))
@@ -212,7 +212,7 @@ async def test_an_update_that_others_overtake_is_made_on_top_of_theirs(data_dir:
 
 
 @pytest.mark.anyio
-async def test_an_update_that_is_overtaken_every_time_is_given_up_and_said(data_dir: Path) -> None:
+async def test_an_update_that_is_always_overtaken_is_a_conflict(data_dir: Path) -> None:
     database = AnyoneCommits(data_dir, overtaken=ATTEMPTS)
     try:
         with pytest.raises(ConcurrentUpdate, match="nothing was written"):

@@ -26,16 +26,16 @@ async def test_concurrent_updates_are_all_written_one_after_the_other(
 
         def update(delay: int) -> httpx.Response:
             body = {"status": "departed", "departure_delay_min": delay}
-            while (answer := arm.client.patch("/flights/1/status", json=body, headers=BEARER)).status_code == 409:
-                assert "nothing was written" in answer.json()["detail"]
-            return answer
+            while (response := arm.client.patch("/flights/1/status", json=body, headers=BEARER)).status_code == 409:
+                assert "nothing was written" in response.json()["detail"]
+            return response
 
-        answers = [clients.submit(update, delay) for delay in range(UPDATES)]
-        written = [answer.result().json() for answer in answers]
+        responses = [clients.submit(update, delay) for delay in range(UPDATES)]
+        written = [response.result().json() for response in responses]
 
     versions = {flight["version"]: flight["departure_delay_min"] for flight in written}
     assert sorted(versions) == list(range(2, UPDATES + 2))
-    # `none` writes the database without secondary indexes, which stands beside the other one.
+    # `none` writes the twin, the database without secondary indexes.
     async with opened(database_url, techniques=techniques) as database, database.reading() as session:
         trail = list(await session.scalars(select(StatusChange).order_by(StatusChange.version)))
     assert {change.version: change.departure_delay_min for change in trail} == versions

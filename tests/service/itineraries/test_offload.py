@@ -13,7 +13,7 @@ def worker_threads(threads: int) -> OnWorkerThreads:
 
 
 async def ticks_while(work: OnTheEventLoop | OnWorkerThreads, *, seconds: float) -> int:
-    """Return how often the event loop turned while a function kept its thread busy."""
+    """Return how many iterations the event loop made while a function computed."""
     ticks = 0
 
     async def tick() -> None:
@@ -29,15 +29,15 @@ async def ticks_while(work: OnTheEventLoop | OnWorkerThreads, *, seconds: float)
     return ticks
 
 
-async def test_on_the_event_loop_everything_else_waits() -> None:
+async def test_on_the_event_loop_all_other_work_waits() -> None:
     assert await ticks_while(OnTheEventLoop(), seconds=0.2) == 0
 
 
-async def test_on_worker_threads_everything_else_goes_on() -> None:
+async def test_on_worker_threads_other_work_continues() -> None:
     assert await ticks_while(worker_threads(1), seconds=0.2) > 5
 
 
-async def test_no_more_functions_run_at_a_time_than_the_limiter_has_threads() -> None:
+async def test_concurrent_functions_are_limited_to_the_number_of_threads() -> None:
     work = worker_threads(2)
     lock, running, most = threading.Lock(), 0, 0
 

@@ -35,7 +35,7 @@ def connects(first: Leg, second: Leg) -> bool:
 
 
 def every_itinerary(legs: list[Leg], wanted: Journey) -> list[Itinerary]:
-    """Return every sequence of legs that is an itinerary: the definition, tried on all of them."""
+    """Return every itinerary by brute force, from the definition."""
     starts = [
         one
         for one in legs
@@ -84,7 +84,7 @@ def random_timetable(random: Random) -> list[Leg]:
 
 @settings(max_examples=500, deadline=None)
 @given(seeds)
-def test_the_search_finds_what_trying_everything_finds(seed: int) -> None:
+def test_the_search_finds_what_brute_force_finds(seed: int) -> None:
     random = Random(seed)
     legs = random_timetable(random)
     airports = random.sample(AIRPORTS, 2)
@@ -109,7 +109,7 @@ def test_the_order_of_the_timetable_does_not_matter(seed: int) -> None:
     assert best_itineraries(shuffled, journey("JFK", "MIA")) == best_itineraries(legs, journey("JFK", "MIA"))
 
 
-def test_a_connection_needs_its_time_to_the_minute() -> None:
+def test_the_minimum_connection_time_is_exact_to_the_minute() -> None:
     arrival = leg("BOS", "JFK", 60, 120)
     missed = leg("JFK", "MIA", 120 + SAME_AIRPORT_MIN - 1, 400, flight_id=2)
     caught = leg("JFK", "MIA", 120 + SAME_AIRPORT_MIN, 420, flight_id=3)
@@ -125,11 +125,11 @@ def test_changing_to_another_airport_of_the_city_takes_longer() -> None:
     assert best_itineraries([arrival, too_early, caught], journey("BOS", "MIA")) == [(arrival, caught)]
 
 
-def test_elsewhere_there_is_no_changing_of_airports() -> None:
+def test_only_the_airports_of_new_york_have_transfers() -> None:
     assert onward("BOS") == (("BOS", SAME_AIRPORT_MIN),)
 
 
-def test_a_quicker_way_with_more_legs_and_a_slower_one_with_fewer_are_both_told() -> None:
+def test_a_faster_itinerary_with_more_legs_and_a_slower_one_with_fewer_are_both_optimal() -> None:
     direct = leg("JFK", "MIA", 60, 600)
     first, second = leg("JFK", "ORD", 60, 150, flight_id=2), leg("ORD", "MIA", 200, 400, flight_id=3)
 
@@ -146,14 +146,14 @@ def test_no_itinerary_has_more_than_three_flights() -> None:
     assert best_itineraries(chain, journey("MIA", "DEN")) == []
 
 
-def test_no_itinerary_comes_back_to_its_start() -> None:
+def test_no_itinerary_returns_to_its_origin() -> None:
     there, back = leg("JFK", "BOS", 0, 50), leg("BOS", "JFK", 100, 150, flight_id=2)
     from_the_other_airport = leg("LGA", "MIA", 300, 400, flight_id=3)
 
     assert best_itineraries([there, back, from_the_other_airport], journey("JFK", "MIA")) == []
 
 
-def test_no_itinerary_goes_on_from_its_end() -> None:
+def test_no_itinerary_continues_from_its_destination() -> None:
     to_the_other_airport = leg("BOS", "LGA", 0, 50)
     away, back = leg("JFK", "MIA", 200, 300, flight_id=2), leg("MIA", "JFK", 400, 500, flight_id=3)
 

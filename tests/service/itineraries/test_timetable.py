@@ -28,7 +28,7 @@ def test_a_flight_arrives_at_the_local_time_of_its_destination() -> None:
     assert (leg.number, leg.is_inferred) == (101, False)
 
 
-def test_an_aircraft_that_leaves_again_soon_came_straight_back() -> None:
+def test_an_aircraft_that_departs_again_soon_has_an_inferred_return() -> None:
     out, again = flight(1, 0, "09:00"), flight(2, 180, "12:00")
 
     (back,) = returns(out, again)
@@ -39,7 +39,7 @@ def test_an_aircraft_that_leaves_again_soon_came_straight_back() -> None:
     assert back.arrival_min - back.departure_min == 60
 
 
-def test_the_shortest_and_the_longest_stay_that_make_a_return_are_exact() -> None:
+def test_the_limits_of_the_time_for_an_inferred_return_are_exact() -> None:
     shortest = 60 + TURNAROUND_MIN + 60 + TURNAROUND_MIN
     longest = shortest + MAX_IDLE_MIN
 
@@ -47,12 +47,12 @@ def test_the_shortest_and_the_longest_stay_that_make_a_return_are_exact() -> Non
         assert len(returns(flight(1, 0, "09:00"), flight(2, leaves_again, "18:00"))) == count
 
 
-def test_flights_of_different_or_unknown_aircraft_make_no_return() -> None:
+def test_flights_of_different_or_unknown_aircraft_have_no_inferred_return() -> None:
     assert returns(flight(1, 0, "09:00"), flight(2, 180, "12:00", tail="N102")) == []
     assert returns(flight(1, 0, "09:00", tail=None), flight(2, 180, "12:00", tail=None)) == []
 
 
-def test_a_flight_to_an_airport_without_a_zone_is_left_out_but_its_aircraft_was_there() -> None:
+def test_a_flight_to_an_airport_without_a_zone_is_left_out_and_prevents_an_inferred_return() -> None:
     legs = timetable([flight(1, 0, "09:00"), flight(3, 90, "10:00", to="XXX"), flight(2, 240, "13:00")], ZONES)
 
     assert [(leg.destination, leg.is_inferred) for leg in legs] == [("BOS", False), ("BOS", False)]

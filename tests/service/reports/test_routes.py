@@ -1,4 +1,4 @@
-"""The reports against plain Python over the rows."""
+"""The reports equal the same aggregates in plain Python."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ def grouped(flights: list[Flight], key: Callable[[Flight], Any]) -> dict[Any, li
 @pytest.mark.parametrize("month", [None, "2013-01", "2013-07"])
 @pytest.mark.parametrize("origin", [None, "JFK"])
 @pytest.mark.parametrize("by", KEYS)
-def test_a_delay_report_is_what_counting_one_by_one_gives(
+def test_a_delay_report_equals_the_counts_in_python(
     arm: Arm, flights: list[Flight], names: dict[str, dict[str, str]], by: str, origin: str | None, month: str | None
 ) -> None:
     parameters = {"by": by, "origin": origin, "month": month}
@@ -86,7 +86,7 @@ def test_a_delay_report_is_what_counting_one_by_one_gives(
         assert row == punctuality(group) | {"key": row["key"], "name": names.get(by, {}).get(row["key"])}
 
 
-def test_flights_to_airports_that_nobody_lists_are_counted(arm: Arm, flights: list[Flight]) -> None:
+def test_flights_to_airports_missing_in_the_reference_table_are_counted(arm: Arm, flights: list[Flight]) -> None:
     report = arm.client.get("/reports/delays?by=destination").json()
 
     unnamed = {row["key"]: row["flights"] for row in report["items"] if row["name"] is None}
@@ -95,7 +95,7 @@ def test_flights_to_airports_that_nobody_lists_are_counted(arm: Arm, flights: li
     assert report["total"]["flights"] == len(flights)
 
 
-def test_a_report_over_nothing_says_so_without_dividing_by_it(arm: Arm) -> None:
+def test_a_report_without_flights_has_null_shares(arm: Arm) -> None:
     report = arm.client.get("/reports/delays?by=hour&month=2012-12").json()
 
     assert report["items"] == []
@@ -103,7 +103,7 @@ def test_a_report_over_nothing_says_so_without_dividing_by_it(arm: Arm) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?origin=LGA", "?month=2013-01", "?limit=3", "?limit=500"])
-def test_the_ranking_of_routes_is_by_exact_share_and_then_by_size(arm: Arm, flights: list[Flight], query: str) -> None:
+def test_routes_are_ranked_by_exact_share_and_then_by_flights(arm: Arm, flights: list[Flight], query: str) -> None:
     parameters = dict(part.split("=") for part in query[1:].split("&") if part)
     counted = [
         flight
@@ -129,7 +129,7 @@ def test_the_ranking_of_routes_is_by_exact_share_and_then_by_size(arm: Arm, flig
     ]
 
 
-def test_more_flights_win_a_tie_and_a_route_without_departures_is_last() -> None:
+def test_of_equal_routes_the_one_with_more_flights_is_first_and_one_without_departures_is_last() -> None:
     def route(destination: str, *, flights: int, on_time: int, departed: int) -> Route:
         return Route("JFK", destination, Counts(flights=flights, on_time=on_time, departed=departed))
 
