@@ -1,4 +1,4 @@
-"""No credential is in the repository: every tracked file is searched for what they look like."""
+"""The repository contains no credentials: every tracked file is searched for their patterns."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ PATTERNS: Final = {
     ),
 }
 
-# Put together here, so that this file is searched like any other.
+# Concatenated, so that this file can be searched like any other.
 SAMPLES: Final = {
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
     "AWS key": "AKIA" + "ABCDEFGHIJKLMNOP",
@@ -42,14 +42,14 @@ SAMPLES: Final = {
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)  # noqa: S607 as a person does
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)  # noqa: S607 the git of the checkout
     names = listed.stdout.decode().split("\0")
     return [ROOT / name for name in names if name and Path(name).suffix not in GENERATED and not HASHES.match(name)]
 
 
-def test_no_tracked_file_holds_a_credential() -> None:
+def test_no_tracked_file_contains_a_credential() -> None:
     if not (ROOT / ".git").exists():
-        pytest.skip("this is no checkout; run the test where git tracks the files")
+        pytest.skip("this is not a git checkout")
     found = [
         (str(file.relative_to(ROOT)), kind)
         for file in tracked()
@@ -61,6 +61,6 @@ def test_no_tracked_file_holds_a_credential() -> None:
 
 
 @pytest.mark.parametrize("kind", PATTERNS)
-def test_a_credential_would_be_found(kind: str) -> None:
+def test_a_credential_of_each_kind_is_found(kind: str) -> None:
     assert PATTERNS[kind].search(SAMPLES[kind])
     assert not PATTERNS[kind].search("WRITE_TOKEN=  # choose one; docs/settings.md")

@@ -1,4 +1,4 @@
-"""The page is followed to the letter: its files are written, its commands are run, its output is compared."""
+"""docs/adopting.md is executed: its files are written, its commands run, its output compared."""
 
 import os
 import re
@@ -28,13 +28,13 @@ COMMANDS = [
 
 
 @dataclass
-class Desk:
-    """A directory with the page's files, and the ports that stand for those on the page."""
+class Workspace:
+    """A directory with the page's files, and the ports used instead of those on the page."""
 
     folder: Path
     ports: dict[str, str]
 
-    def translated(self, command: str) -> str:
+    def with_free_ports(self, command: str) -> str:
         for port, free in self.ports.items():
             command = command.replace(port, free)
         return command
@@ -46,34 +46,34 @@ class Desk:
             "OTEL_EXPORTER_PROMETHEUS_PORT": self.ports["9464"],
         }
         return subprocess.run(
-            [str(executable("bash", package="bash")), "-c", self.translated(command)],
+            [str(executable("bash", package="bash")), "-c", self.with_free_ports(command)],
             cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    desk = Desk(tmp_path_factory.mktemp("desk"), {"8080": str(free_port()), "9464": str(free_port())})
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    workspace = Workspace(tmp_path_factory.mktemp("workspace"), {"8080": str(free_port()), "9464": str(free_port())})
     for name, code in FILES.items():
-        (desk.folder / name).write_text(code)
+        (workspace.folder / name).write_text(code)
     serve = next(command for command, _ in COMMANDS if command.startswith("uvicorn"))
-    arguments = desk.translated(serve.removesuffix(" &")).split()
+    arguments = workspace.with_free_ports(serve.removesuffix(" &")).split()
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments, "--log-level", "warning"],
-        cwd=desk.folder,
-        env={**os.environ, "OTEL_EXPORTER_PROMETHEUS_PORT": desk.ports["9464"]},
+        cwd=workspace.folder,
+        env={**os.environ, "OTEL_EXPORTER_PROMETHEUS_PORT": workspace.ports["9464"]},
     )
     deadline = monotonic() + 60
     try:
         while True:
             try:
-                httpx.get(f"http://127.0.0.1:{desk.ports['9464']}/metrics")
+                httpx.get(f"http://127.0.0.1:{workspace.ports['9464']}/metrics")
             except httpx.ConnectError:
                 assert monotonic() < deadline, "the service does not start"
                 sleep(0.1)
             else:
                 break
-        yield desk
+        yield workspace
     finally:
         process.terminate()
         process.wait(20)
@@ -85,21 +85,21 @@ def without_numbers(line: str) -> str:
 
 
 @pytest.mark.parametrize(("command", "expected"), [(command, expected) for command, expected in COMMANDS if expected])
-def test_a_command_prints_what_the_page_says(desk: Desk, command: str, expected: list[str]) -> None:
+def test_a_command_prints_what_the_page_shows(workspace: Workspace, command: str, expected: list[str]) -> None:
     executable("curl", package="curl")
-    done = desk.run(command)
+    done = workspace.run(command)
     assert [without_numbers(line) for line in done.stdout.strip().splitlines()] == list(map(without_numbers, expected))
     assert done.returncode == 0
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if not name.startswith("test_")])
-def test_a_file_of_the_page_can_be_imported(desk: Desk, name: str) -> None:
-    done = desk.run(f"python -W error -c 'import {name.removesuffix('.py')}'")
+def test_a_file_of_the_page_can_be_imported(workspace: Workspace, name: str) -> None:
+    done = workspace.run(f"python -W error -c 'import {name.removesuffix('.py')}'")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_test_of_the_page_passes(desk: Desk) -> None:
-    done = desk.run("python -m pytest -q -o anyio_mode=auto test_shop.py")
+def test_the_test_of_the_page_passes(workspace: Workspace) -> None:
+    done = workspace.run("python -m pytest -q -o anyio_mode=auto test_shop.py")
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
 

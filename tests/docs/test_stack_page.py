@@ -1,4 +1,4 @@
-"""The page of the stack says what the files say."""
+"""docs/stack.md agrees with the compose file, the checks and the configuration files."""
 
 import re
 
