@@ -1,1 +1,1 @@
-"""Dashboards as code: Python in `boards/` becomes the committed JSON in `dashboards/`."""
+"""Dashboards as code: `boards/` generates the committed JSON in `dashboards/`."""

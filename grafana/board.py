@@ -1,4 +1,4 @@
-"""A dashboard: its address, the question it answers, its rows; links, variables and alerts come with it."""
+"""A dashboard: its uid, question and rows, with the links, variables and annotations that every one has."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardCursorSy
 
 from grafana.colours import BAD, QUIET
 from grafana.links import board_menu, start_link
-from grafana.source import SOURCE
+from grafana.query import SOURCE
 from grafana.variables import VARIABLES
 
 TAG: Final = "flightdeck"
-"""On every board: the menu of boards lists what carries it."""
+"""The menu of boards lists the boards with this tag."""
 EVERY_BOARD: Final = ("datasource", "arm", "handler", "window")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """Panels under one heading, from left to right, 24 columns to a line."""
+    """Panels under one heading, from left to right, 24 columns to a row."""
 
     title: str
     panels: Sequence[PanelBuilder[Panel]]
@@ -30,19 +30,15 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """A board before it is built."""
-
     uid: str
-    """Stable: alerts, links and bookmarks lead to it."""
+    """Stable: alerts, links and bookmarks use it."""
     title: str
     question: str
-    """What its reader wants to know."""
     sections: Sequence[Section]
-    """A section without a title stands at the top, without a heading."""
+    """A section without a title is at the top, without a heading."""
     variables: Sequence[str] = EVERY_BOARD
 
     def build(self) -> Dashboard:
-        """Return the dashboard as Grafana reads it; `to_json` and the library's encoder make the text."""
         builder = (
             Builder(self.title)
             .uid(self.uid)
@@ -79,18 +75,18 @@ def _place(builder: Builder, section: Section) -> None:
 
 
 def _panels(dashboard: Dashboard) -> list[Panel]:
-    found: list[Panel] = []
+    panels: list[Panel] = []
     for one in dashboard.panels or []:
-        found.append(one)  # type: ignore[arg-type]  # rows have an id too
-        found.extend(getattr(one, "panels", None) or [])
-    return found
+        panels.append(one)  # type: ignore[arg-type]  # rows have an id too
+        panels.extend(getattr(one, "panels", None) or [])
+    return panels
 
 
 def _experiments() -> AnnotationQuery:
-    """Return the regions in which the lab measured something; it writes them to Grafana with these tags."""
+    """Return the time ranges of the lab's experiments, which it writes to Grafana with these tags."""
     return (
         AnnotationQuery()
-        .name("Experiments of the lab")
+        .name("Lab experiments")
         .datasource(DataSourceRef(type_val="grafana", uid="-- Grafana --"))
         .target(AnnotationTarget().type("tags").tags([TAG, "lab"]).match_any(False).limit(100))
         .enable(True)
@@ -99,11 +95,11 @@ def _experiments() -> AnnotationQuery:
 
 
 def _firing_alerts(*, has_arms: bool) -> AnnotationQuery:
-    """Return the moments at which an alert fired: one of the chosen arms, or of no arm in particular."""
+    """Return the firing alerts of the chosen arms, and those without an arm."""
     matchers = 'alertstate="firing", severity!="heartbeat"' + (', arm=~"$arm|"' if has_arms else "")
     return (
         AnnotationQuery()
-        .name("Alerts that fire")
+        .name("Firing alerts")
         .datasource(SOURCE)
         .expr(f"ALERTS{{{matchers}}}")
         .enable(True)

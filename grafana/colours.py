@@ -1,4 +1,4 @@
-"""What each colour means, the same on every board; told apart also by people who see colours differently."""
+"""The colours of series, the same on every board and distinct under every form of colour blindness."""
 
 from typing import Final
 
@@ -13,13 +13,13 @@ RESULTS: Final = {
     "miss": "#f0a35e",
     "error": "#e0566b",
 }
-"""Of cache lookups: cool colours were spared a computation, warm ones were not."""
+"""Of cache lookups: cool colours avoided a computation, warm ones did not."""
 
 LEVELS: Final = {"local": "#5fc9c0", "shared": "#5b7fd6", "edge": "#d68fc0"}
 """Of caches, from the process outwards."""
 
 CACHES: Final = {"report": "#b08ce0", "board": "#4fb6c9", "reference": "#c9a24f"}
-"""Of the service; caches of other applications get colours in turn."""
+"""Of the service; caches of other applications get the colours of Grafana's palette."""
 
 ENCODINGS: Final = {
     "identity": "#9397a1",
@@ -36,9 +36,9 @@ STATUSES: Final = {
     "3xx": "#7fc4e0",
     "4xx": "#dd9a1c",
     "5xx": "#d64550",
-    "gone": "#b7a6e8",
+    "disconnected": "#b7a6e8",
 }
-"""Of answers, by their first digit; gone is a client that did not wait."""
+"""Of responses, by class; disconnected: the client closed the connection first."""
 
 OPERATIONS: Final = {
     "SELECT": "#5b8ff0",
@@ -48,10 +48,10 @@ OPERATIONS: Final = {
     "BEGIN": "#8e929b",
     "COMMIT": "#b5b8bf",
 }
-"""Of statements: what reads is blue, what opens and closes transactions is grey."""
+"""Of statements: reads are blue, transaction control is grey."""
 
 GOOD: Final = "#2f9e6e"
 WARNING: Final = "#dd9a1c"
 BAD: Final = "#d64550"
 QUIET: Final = "#8e929b"
-"""For what is neither good nor bad: totals, limits, explanations."""
+"""For values that are neither good nor bad."""

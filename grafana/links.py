@@ -1,4 +1,4 @@
-"""Links between boards: they carry the time and every variable along."""
+"""Links between boards, which keep the time range and every variable."""
 
 from typing import Final
 
@@ -9,7 +9,6 @@ START: Final = "flightdeck-start"
 
 
 def board_link(uid: str, title: str) -> DashboardLink:
-    """Return a link to another board."""
     return (
         DashboardLink(title)
         .type(DashboardLinkType.LINK)
@@ -21,18 +20,16 @@ def board_link(uid: str, title: str) -> DashboardLink:
 
 
 def start_link() -> DashboardLink:
-    """Return the link to the board that everybody begins with."""
     return board_link(START, "Start here")
 
 
 def cell_link(uid: str, title: str, variable: str) -> DynamicConfigValue:
-    """Return the property that leads from a cell to a board on which the variable has the cell's value."""
+    """Return the property that links a cell to a board, with the variable set to the value of the cell."""
     url = f"/d/{uid}?${{__url_time_range}}&var-{variable}=${{__value.raw:percentencode}}"
     return DynamicConfigValue("links", [{"title": title, "url": url}])
 
 
 def board_menu(tag: str) -> DashboardLink:
-    """Return the menu of all boards with this tag."""
     return (
         DashboardLink("Boards")
         .type(DashboardLinkType.DASHBOARDS)

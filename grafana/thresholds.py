@@ -1,4 +1,4 @@
-"""Thresholds of panels; the numbers come from `slo.toml`."""
+"""Thresholds of panels; their numbers come from `slo.toml`."""
 
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode
@@ -7,18 +7,18 @@ from grafana.colours import BAD, GOOD, QUIET, WARNING
 
 
 def above_is_bad(limit: float, *, warning: float | None = None) -> ThresholdsConfig:
-    """Return good below the warning, bad from the limit on."""
+    """Good below the warning, bad from the limit on."""
     between = [] if warning is None else [Threshold(value=warning, color=WARNING)]
     return _steps([Threshold(value=None, color=GOOD), *between, Threshold(value=limit, color=BAD)])
 
 
 def above_is_warning(limit: float) -> ThresholdsConfig:
-    """Return good below the limit, and from there on what deserves a look but is no fault."""
+    """Good below the limit, a warning from there on."""
     return _steps([Threshold(value=None, color=GOOD), Threshold(value=limit, color=WARNING)])
 
 
 def below_is_bad(limit: float, *, good: float | None = None) -> ThresholdsConfig:
-    """Return bad below the limit; good from there on, or only from `good` on."""
+    """Bad below the limit; good from there on, or a warning up to `good`."""
     if good is None:
         return _steps([Threshold(value=None, color=BAD), Threshold(value=limit, color=GOOD)])
     middle = Threshold(value=limit, color=WARNING)
@@ -26,7 +26,6 @@ def below_is_bad(limit: float, *, good: float | None = None) -> ThresholdsConfig
 
 
 def neutral(colour: str = QUIET) -> ThresholdsConfig:
-    """Return one colour for every value."""
     return _steps([Threshold(value=None, color=colour)])
 
 

@@ -1,4 +1,4 @@
-"""The units of panels, as Grafana calls them."""
+"""Units of panels, by Grafana's names."""
 
 from typing import Final
 
@@ -11,7 +11,6 @@ SHARE: Final = "percentunit"
 """A ratio from 0 to 1, shown as a percentage."""
 COUNT: Final = "short"
 FACTOR: Final = "suffix:\N{MULTIPLICATION SIGN}"
-"""How many times; the sign follows the number."""
 REQUESTS_PER_SECOND: Final = "reqps"
 OPERATIONS_PER_SECOND: Final = "ops"
 EVENTS_PER_SECOND: Final = "suffix:/s"

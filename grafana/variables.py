@@ -1,4 +1,4 @@
-"""The variables at the top of boards: the same names everywhere, so that links carry the choice along."""
+"""The variables of boards: the same names everywhere, so that links keep the choice."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,7 +8,7 @@ from grafana_foundation_sdk.builders.dashboard import CustomVariable, Datasource
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import VariableModel, VariableOption, VariableRefresh, VariableSort
 
-from grafana.source import SOURCE
+from grafana.query import SOURCE
 from prometheus.slo import load
 
 ALL: Final = VariableOption(selected=True, text="All", value="$__all")
@@ -16,7 +16,6 @@ WINDOWS: Final = ("1m", "5m", "15m", "1h", "6h")
 
 
 def datasource() -> Builder[VariableModel]:
-    """Return the choice of a Prometheus."""
     return (
         DatasourceVariable("datasource")
         .label("Prometheus")
@@ -26,8 +25,8 @@ def datasource() -> Builder[VariableModel]:
 
 
 def job() -> Builder[VariableModel]:
-    """Return the choice of one service by its Prometheus job; the promised one where there is one of that name."""
-    (promised, *_) = load().jobs
+    """Return the choice of one service by its Prometheus job; the default is the first job with objectives."""
+    (first, *_) = load().jobs
     return (
         QueryVariable("job")
         .label("Service")
@@ -35,12 +34,12 @@ def job() -> Builder[VariableModel]:
         .query(_label_values("job", "http_response_last_byte_seconds_count", "job"))
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)
-        .current(VariableOption(selected=True, text=promised, value=promised))
+        .current(VariableOption(selected=True, text=first, value=first))
     )
 
 
 def jobs() -> Builder[VariableModel]:
-    """Return the choice of Prometheus jobs among those whose processes run Python."""
+    """Return the choice among jobs whose processes run Python."""
     return _values("job", "Job", "python_info", all_value=None)
 
 
@@ -50,12 +49,12 @@ def arm(of: str = "") -> Builder[VariableModel]:
 
 
 def handler(of: str = 'arm=~"$arm"') -> Builder[VariableModel]:
-    """Return the choice of routes among those that the chosen arms have answered."""
+    """Return the choice among the routes of the chosen arms."""
     return _values("handler", "Route", f"http_requests_total{{{of}}}")
 
 
 def window() -> Builder[VariableModel]:
-    """Return the choice of the window that rates are taken over; recorded series keep theirs."""
+    """Return the choice of the rate window; recorded series keep their own."""
     return (
         CustomVariable("window")
         .label("Rate window")
@@ -94,4 +93,4 @@ VARIABLES: Final[Mapping[str, Callable[[], Builder[VariableModel]]]] = {
     "handler of job": partial(handler, 'job="$job", arm=~"$arm"'),
     "window": window,
 }
-"""By how boards ask for them; the names that queries use are `datasource`, `job`, `arm`, `handler` and `window`."""
+"""By the names in `Board.variables`; queries use `datasource`, `job`, `arm`, `handler` and `window`."""

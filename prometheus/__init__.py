@@ -1,1 +1,1 @@
-"""Rules, alerts and their docs, generated from `slo.toml` and the catalogue: `make rules`."""
+"""Rules, alerts and their docs, generated from `slo.toml` and the catalogue of alerts: `make rules`."""

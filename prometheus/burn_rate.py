@@ -1,7 +1,7 @@
 """Error budgets and multi-window, multi-burn-rate alerts, after the Google SRE workbook, chapter 5.
 
-A burn rate of 1 spends the budget exactly in the objective's window. An alert needs a long window, so that it is
-about something that matters, and a short one, so that it ends soon after the trouble does.
+A burn rate of 1 spends exactly the error budget over the objective's window. The long window of an alert keeps it from
+firing on a short burst of errors; the short one resolves it soon after the errors end.
 """
 
 from collections.abc import Iterator
@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from prometheus import duration
+from prometheus.promql import LATENCY, bucket
 from prometheus.rule import Alert, Group, Recording, Severity
-from prometheus.slo import Objectives, Sli, Slo, bucket
+from prometheus.slo import Objectives, Sli, Slo
 
 BY: Final = "sum by (job, arm)"
 SERVED: Final = 'status!="client_disconnected"'
-LATENCY: Final = "http_response_last_byte_seconds"
-"""What a client waits for: background tasks are not in it, nor are requests whose client went away."""
-
 SHORTEST: Final = "5m"
 
 
@@ -31,7 +29,7 @@ class Burn:
     for_: str
 
 
-# Of a 30-day budget: 2 % in an hour, 5 % in six hours; 10 % in a day, 10 % in three days.
+# Share of a 30-day budget: 2 % in an hour, 5 % in six hours, 10 % in a day, 10 % in three days.
 BURNS: Final = (
     Burn(14.4, "1h", "5m", "page", "2m"),
     Burn(6, "6h", "30m", "page", "15m"),
@@ -40,23 +38,22 @@ BURNS: Final = (
 )
 WINDOWS: Final = tuple(sorted({window for burn in BURNS for window in (burn.long, burn.short)}, key=duration.seconds))
 COUNTED: Final = ("1h", "6h")
-"""The windows in which failures are counted, for alerts that would otherwise fire on a handful."""
+"""Windows in which failures are counted, so that an alert needs `min_failures` of them."""
 
 
 def budget_rules(objectives: Objectives) -> Group:
-    """Return the recording rules of every objective: failures, ratio, burn rate by window, budget left."""
     rules: list[Recording] = []
     for slo in objectives.slos():
         rules.extend(_counts(objectives, slo))
     rules.extend(
-        _error_ratio(window, meaning=f"Share of requests that failed the objective in {window}, weighted by traffic.")
+        _error_ratio(window, meaning=f"Share of requests that missed the objective over {window}, weighted by traffic.")
         for window in (*WINDOWS, objectives.window)
     )
     rules.extend(
         Recording(
             record=f"slo:burn_rate:{window}",
             expr=f"slo:error_ratio:{window} / on (slo) group_left () (1 - slo:objective:ratio)",
-            meaning=f"How fast the budget burns, over {window}; 1 spends it exactly in its window.",
+            meaning=f"Burn rate over {window}; 1 spends exactly the budget over the objective's window.",
         )
         for window in WINDOWS
     )
@@ -64,7 +61,7 @@ def budget_rules(objectives: Objectives) -> Group:
         Recording(
             record="slo:error_budget:remaining",
             expr=f"1 - slo:error_ratio:{objectives.window} / on (slo) group_left () (1 - slo:objective:ratio)",
-            meaning="Share of the error budget that is left; negative when the objective is missed.",
+            meaning="Share of the error budget that is left; negative where the objective is missed.",
         )
     )
     return Group(name="slo", rules=rules)
@@ -76,14 +73,14 @@ def _counts(objectives: Objectives, slo: Slo) -> Iterator[Recording]:
         record="slo:objective:ratio",
         expr=f"vector({slo.objective:g})",
         labels=labels,
-        meaning="The promised share of good requests.",
+        meaning="The objective: the share of good requests.",
     )
     if slo.threshold_s is not None:
         yield Recording(
             record="slo:threshold:seconds",
             expr=f"vector({slo.threshold_s:g})",
             labels=labels,
-            meaning="The promised latency.",
+            meaning="The latency threshold of the objective.",
         )
     yield Recording(
         record="slo:requests:rate5m",
@@ -95,14 +92,14 @@ def _counts(objectives: Objectives, slo: Slo) -> Iterator[Recording]:
         record="slo:errors:rate5m",
         expr=_errors(objectives, slo, "rate", "5m"),
         labels=labels,
-        meaning="Of these, the ones that failed it.",
+        meaning="Requests per second that missed the objective.",
     )
     for window in COUNTED:
         yield Recording(
             record=f"slo:errors:increase{window}",
             expr=_errors(objectives, slo, "increase", window),
             labels=labels,
-            meaning=f"Requests that failed the objective in {window}.",
+            meaning=f"Requests that missed the objective in {window}.",
         )
 
 
@@ -114,19 +111,19 @@ def _requests(objectives: Objectives, slo: Slo, function: str, window: str) -> s
 
 
 def _errors(objectives: Objectives, slo: Slo, function: str, window: str) -> str:
-    """Count what failed; where nothing ever failed there is no such series, so traffic times zero stands in."""
+    """Count missed requests; a counter without failures has no series, so the request rate times zero stands in."""
     routes = objectives.selector(slo.group)
-    all_of_them = _requests(objectives, slo, function, window)
+    requests = _requests(objectives, slo, function, window)
     if slo.threshold_s is None:
         failed = f'{BY} ({function}(http_requests_total{{{routes}, status=~"5.."}}[{window}]))'
-        return f"{failed}\nor\n{all_of_them} * 0"
+        return f"{failed}\nor\n{requests} * 0"
     le = bucket(slo.threshold_s)
     in_time = f"{BY} ({function}({LATENCY}_bucket{{{routes}, {le}}}[{window}]))"
-    return f"clamp_min({all_of_them} - {in_time}, 0)"
+    return f"clamp_min({requests} - {in_time}, 0)"
 
 
 def _error_ratio(window: str, *, meaning: str) -> Recording:
-    """Divide sums of the five-minute rates: cheap for long windows, and weighted by traffic."""
+    """Divide sums of five-minute rates, which is cheap for long windows and weighted by traffic."""
     failed, covered = "slo:errors:rate5m", "slo:requests:rate5m"
     if window != SHORTEST:
         failed, covered = f"sum_over_time({failed}[{window}])", f"sum_over_time({covered}[{window}])"
@@ -134,7 +131,7 @@ def _error_ratio(window: str, *, meaning: str) -> Recording:
 
 
 def burn_alerts(objectives: Objectives) -> Group:
-    """Return the alerts of every objective; one rule serves all objectives of a kind."""
+    """Return the alerts; one rule covers all objectives of a kind."""
     return Group(
         name="error budget",
         rules=[_alert(objectives, sli, burn) for sli in ("availability", "latency") for burn in BURNS],
@@ -158,11 +155,11 @@ def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
         labels={"window": burn.long},
         summary=f"Too many {{{{ $labels.group }}}} requests {verb} on {{{{ $labels.arm }}}}",
         description=(
-            f"Over [{burn.long}] the {sli} budget of {{{{ $labels.group }}}} burned "
-            '{{ $value | printf "%.0f" }} times as fast as it may (limit ' + f"{burn.rate:g}); "
-            f"at this speed the budget of [{objectives.window}] is gone early."
+            f"The burn rate of the {sli} budget of {{{{ $labels.group }}}} was "
+            f'{{{{ $value | printf "%.1f" }}}} over [{burn.long}] (limit {burn.rate:g}; '
+            f"1 spends exactly the budget over [{objectives.window}])."
         ),
         dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
         drill={"availability": "pool-exhausted", "latency": "slow-responses"}[sli] if burn is BURNS[0] else "",
-        drill_exemption="" if burn is BURNS[0] else "the same rule on a longer window; a drill would last hours",
+        drill_exemption="" if burn is BURNS[0] else "the same rule with a longer window; a drill would take hours",
     )

@@ -1,4 +1,4 @@
-"""Durations as Prometheus writes them, and accelerated rules of demos on which an hour lasts a minute."""
+"""Durations as Prometheus writes them, and the clocks of real and accelerated rules."""
 
 import re
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _IN_EXPRESSION: Final = re.compile(
 
 
 def seconds(text: str) -> int:
-    """Return the seconds that `1h30m` stands for; raise `ValueError` for anything else."""
+    """Return the seconds of a duration such as `1h30m`; raise `ValueError` for anything else."""
     if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration; allowed: whole numbers of w, d, h, m, s, as in 1h30m")
+        raise ValueError(f"{text!r} is not a duration; allowed: whole numbers of w, d, h, m, s, as in 1h30m")
     return sum(int(number) * UNITS_S[unit] for number, unit in _PART.findall(text))
 
 
@@ -33,21 +33,22 @@ def text(total_s: int) -> str:
 
 @dataclass(frozen=True)
 class Clock:
-    """How fast the rules' time runs: every duration is divided by `speed`.
+    """Divides every duration of the rules by `speed`.
 
-    Names of recorded series keep the nominal window, so the same dashboards read both clocks.
+    Names of recorded series keep the nominal window, so that the same dashboards read both.
     """
 
     speed: int = 1
 
     def duration(self, nominal: str) -> str:
-        """Return the nominal duration on this clock, at least one second."""
+        """Return the nominal duration divided by the speed, at least one second."""
         return text(max(seconds(nominal) // self.speed, 1)) if nominal != "0s" else nominal
 
     def expression(self, nominal: str) -> str:
-        """Return a PromQL expression or a text with `[1h]` in it, with its durations on this clock."""
+        """Return a PromQL expression, or a text that has durations in brackets, with its durations on this clock."""
         return _IN_EXPRESSION.sub(lambda found: self.duration(found.group()), nominal)
 
 
 REAL: Final = Clock()
 ACCELERATED: Final = Clock(speed=60)
+"""An hour lasts a minute."""

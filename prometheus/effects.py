@@ -1,9 +1,9 @@
-"""Recorded series by arm: what each technique buys and costs, cheap enough for every panel to read."""
+"""Recorded series by arm: effect and cost of each technique, so that panels read few series."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from prometheus.burn_rate import LATENCY
+from prometheus.promql import LATENCY
 from prometheus.rule import Group, Recording
 
 WINDOW: Final = "5m"
@@ -17,13 +17,13 @@ RATIOS: Final = (
         "cpu_seconds_per_request",
         "process_cpu_seconds_total",
         "http_requests_total",
-        "Seconds of CPU that a request costs, everything the process does included.",
+        "Seconds of CPU per request, including all other work of the process.",
     ),
     (
         "queries_per_request",
         "db_queries_per_request_sum",
         "db_queries_per_request_count",
-        "Database statements of a request.",
+        "Database statements per request.",
     ),
     (
         "response_bytes_per_request",
@@ -35,29 +35,29 @@ RATIOS: Final = (
         "connects_per_request",
         "db_client_connection_create_time_seconds_count",
         "http_requests_total",
-        "Database connections that are opened for a request.",
+        "Database connections opened per request.",
     ),
     (
         "cache_hit_ratio",
         'cache_requests_total{result=~"hit|stale"}',
         "cache_requests_total",
-        "Share of cache lookups that found an answer, over all levels.",
+        "Share of cache lookups that are hits, stale ones included, over all levels.",
     ),
     (
         "compression_ratio",
         "compression_before_bytes_total",
         "compression_after_bytes_total",
-        "How many bytes of a body became one on the wire.",
+        "Bytes of bodies before compression, divided by bytes on the wire.",
     ),
     (
         "compression_seconds_per_megabyte",
         "compression_duration_seconds_sum",
         "compression_before_bytes_total / 1e6",
-        "Seconds of compression for a megabyte of bodies.",
+        "Seconds of compression per megabyte of bodies.",
     ),
 )
 
-# Effects compare with the arm that has no technique; above 1 the arm is better.
+# Ratios of the arm without techniques to each arm; above 1 the arm is better.
 EFFECTS: Final = (
     "latency_p50_seconds",
     "latency_p95_seconds",
@@ -73,9 +73,9 @@ HANDLER_EFFECTS: Final = ("latency_p50_seconds", "latency_p95_seconds", "respons
 
 
 def effect_rules() -> Group:
-    """Return the recording rules that dashboards read: `arm:*`, `handler:*`, `cache:*` and effects."""
     return Group(
-        name="effects", rules=[*_by_arm(), *_by_handler(), *_by_cache(), *_answers(), *_effects(), *_handler_effects()]
+        name="effects",
+        rules=[*_by_arm(), *_by_handler(), *_by_cache(), *_by_cache_result(), *_effects(), *_handler_effects()],
     )
 
 
@@ -100,7 +100,7 @@ def _by_arm() -> Iterator[Recording]:
         divisor, _, scale = denominator.partition(" / ")
         below = f"sum by (job, arm) (rate({divisor}[{WINDOW}]))" + (f" / {scale}" if scale else "")
         above = f"sum by (job, arm) (rate({numerator}[{WINDOW}]))"
-        none = f"\nor {below} * 0" if "{" in numerator else ""  # nothing of that kind yet is no series
+        none = f"\nor {below} * 0" if "{" in numerator else ""  # a counter without events has no series
         yield Recording(record=f"arm:{name}:5m", expr=f"({above}{none})\n/\n({below} > 0)", meaning=meaning)
     yield Recording(
         record="arm:resident_memory_bytes:max",
@@ -114,17 +114,17 @@ def _by_handler() -> Iterator[Recording]:
     yield Recording(
         record="handler:requests:rate5m",
         expr=f"{by} (rate(http_requests_total[{WINDOW}]))",
-        meaning="Requests per second of a route.",
+        meaning="Requests per second, by route.",
     )
     for name in ("p50", "p95"):
         buckets = f"sum by (job, arm, handler, le) (rate({LATENCY}_bucket[{WINDOW}]))"
         yield Recording(
             record=f"handler:latency_{name}_seconds:5m",
             expr=f"histogram_quantile({QUANTILES[name]:g}, {buckets})",
-            meaning=f"Time to the last byte of a route, {name}.",
+            meaning=f"Time to the last byte, {name}, by route.",
         )
     for name, metric, meaning in (
-        ("queries_per_request", "db_queries_per_request", "Database statements of a request, by route."),
+        ("queries_per_request", "db_queries_per_request", "Database statements per request, by route."),
         ("response_bytes_per_request", "http_response_size_bytes", "Bytes of a response body, by route."),
     ):
         above, below = (f"{by} (rate({metric}_{part}[{WINDOW}]))" for part in ("sum", "count"))
@@ -148,7 +148,7 @@ def _by_cache() -> Iterator[Recording]:
     )
 
 
-def _answers() -> Iterator[Recording]:
+def _by_cache_result() -> Iterator[Recording]:
     by = "sum by (job, arm, cache, result)"
     yield Recording(
         record="cache:results:rate5m",
@@ -157,7 +157,7 @@ def _answers() -> Iterator[Recording]:
             f'or\n{by} (rate(cache_requests_total{{result="miss", level="shared"}}[{WINDOW}]))\n'
             f'or\n{by} (rate(cache_requests_total{{result="miss", level="local"}}[{WINDOW}]))'
         ),
-        meaning="Answers per second by how they came about; what one level lacked and the next one had is no miss.",
+        meaning="Cache lookups per second by result; a local miss that the shared level served is not a miss.",
     )
 
 
@@ -167,7 +167,7 @@ def _effects() -> Iterator[Recording]:
         yield Recording(
             record=f"effect:{name}:ratio",
             expr=f'max({series}{{arm="{BASELINE}"}})\n/ on () group_right ()\n{series}',
-            meaning=f"{series} of the arm `{BASELINE}` over this arm's; above 1 the arm is better.",
+            meaning=f"`{series}` of `{BASELINE}`, divided by that of this arm; above 1 this arm is better.",
         )
 
 
@@ -177,7 +177,7 @@ def _handler_effects() -> Iterator[Recording]:
         yield Recording(
             record=f"handler_effect:{name}:ratio",
             expr=(f'max by (handler) ({series}{{arm="{BASELINE}"}})\n/ on (handler) group_right ()\n({series} > 0)'),
-            meaning=f"{series} of the arm `{BASELINE}` over this arm's, route by route; above 1 the arm is better.",
+            meaning=f"`{series}` of `{BASELINE}`, divided by that of this arm, by route; above 1 this arm is better.",
         )
     yield Recording(
         record="arm:queries_avoided:rate5m",
@@ -187,5 +187,5 @@ def _handler_effects() -> Iterator[Recording]:
             "    - on (handler) group_right () handler:queries_per_request:5m)\n"
             "  * on (job, arm, handler) handler:requests:rate5m\n)"
         ),
-        meaning=f"Statements per second that this arm spares, against what `{BASELINE}` runs for the same requests.",
+        meaning=f"Statements per second that this arm avoids, compared with `{BASELINE}` for the same requests.",
     )

@@ -1,4 +1,4 @@
-"""The page that lists every objective, every alert and every recorded series."""
+"""docs/alerts.md: every objective, alert and recorded series."""
 
 from typing import Final
 
@@ -18,23 +18,22 @@ LABELS: Final = {
     "handler_effect": "`job`, `arm`, `handler`",
     "cache": "`job`, `arm`, `cache`, `level`",
 }
-"""Of recorded series, by the first part of their name."""
+"""Labels of recorded series, by the first part of their name."""
 
 
 def alerts_page(objectives: Objectives) -> str:
-    """Return the text of docs/alerts.md."""
     return "\n".join([HEADER, *_objectives(objectives), *_alerts(objectives), *_recorded(objectives)]) + "\n"
 
 
 def _objectives(objectives: Objectives) -> list[str]:
     lines = [
         "# Objectives and alerts\n",
-        f"What users are promised over {objectives.window}, by group of routes. `slo.toml` is where it is changed.\n",
+        f"The SLOs over {objectives.window}, by group of routes. `slo.toml` defines them.\n",
         "| group | routes | availability | latency |",
         "| --- | --- | --- | --- |",
     ]
     for group in objectives.groups.values():
-        routes = "every other route" if group.handlers == "rest" else ", ".join(f"`{one}`" for one in group.handlers)
+        routes = "all other routes" if group.handlers == "rest" else ", ".join(f"`{one}`" for one in group.handlers)
         latency = f"{group.latency.objective:.1%} within {group.latency.threshold_s:g} s"
         lines.append(f"| {group.title} | {routes} | {group.availability.objective:.2%} | {latency} |")
     return lines
@@ -43,9 +42,9 @@ def _objectives(objectives: Objectives) -> list[str]:
 def _alerts(objectives: Objectives) -> list[str]:
     lines = [
         "\n## Alerts\n",
-        "A page is about what users notice; a ticket is about a cause. Each row's name leads to its runbook, the board",
-        "to what its link opens. [What each drill showed](drills.md): how soon each fired and resolved.\n",
-        "| alert | severity | owner | holds for | fires when | board | drill |",
+        "A page is about a symptom that users notice, a ticket about a cause. The name of an alert links to its",
+        "runbook. [Drills](drills.md) lists how soon each alert fired and resolved.\n",
+        "| alert | severity | owner | for | expression | board | drill |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for alert in every_alert(objectives):
@@ -64,8 +63,8 @@ def _alerts(objectives: Objectives) -> list[str]:
 def _recorded(objectives: Objectives) -> list[str]:
     lines = [
         "\n## Recorded series\n",
-        "What panels and alerts read. The window in a name is nominal: on accelerated rules of demos the same name",
-        "holds a sixtieth of it, so dashboards need not know which clock runs.\n",
+        "Panels and alerts read these. The window in a name is nominal: with accelerated rules it is a sixtieth of",
+        "that, under the same name, so that the same dashboards work.\n",
         "| series | labels | meaning |",
         "| --- | --- | --- |",
     ]

@@ -13,7 +13,7 @@ Owner = Literal["service", "platform", "monitoring"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A series that is computed once, so that panels and alerts stay cheap."""
+    """A series that is computed once per interval, so that panels and alerts stay cheap."""
 
     record: str
     expr: str
@@ -22,38 +22,34 @@ class Recording:
     """For the docs; rules that differ only in labels share it."""
 
     def mapping(self, clock: Clock) -> dict[str, Any]:
-        """Return the rule on this clock as Prometheus reads it."""
         rule: dict[str, Any] = {"record": self.record, "expr": clock.expression(self.expr)}
         return rule | ({"labels": dict(self.labels)} if self.labels else {})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One alert with everything that a person who is woken by it needs."""
-
     name: str
-    severity: Severity
-    owner: Owner
+    severity: Severity = "ticket"
+    owner: Owner = "service"
     expr: str
     for_: str
-    """How long the expression must hold: Prometheus' `for`."""
+    """How long the expression must hold before the alert fires."""
     summary: str
     description: str
-    """With the value, and durations in brackets where the text says over what time."""
+    """With the value; durations in brackets follow the clock of the rules."""
     dashboard: str
-    """Uid of the board that shows it, with its query string."""
+    """Uid of the board that shows the cause, with its query string."""
     labels: Mapping[str, str] = field(default_factory=dict)
     drill: str = ""
-    """Name of the drill that makes it fire, or empty: then `drill_exemption` says why."""
+    """Name of the drill that makes it fire, or empty: then `drill_exemption` gives the reason."""
     drill_exemption: str = ""
 
     @property
     def runbook(self) -> str:
-        """Return the runbook page's name: `PoolExhausted` is `pool-exhausted`."""
+        """Name of the runbook page: `PoolExhausted` is `pool-exhausted`."""
         return "".join(f"-{one.lower()}" if one.isupper() else one for one in self.name).lstrip("-")
 
     def mapping(self, clock: Clock, links: Links) -> dict[str, Any]:
-        """Return the alert on this clock as Prometheus reads it."""
         return {
             "alert": self.name,
             "expr": clock.expression(self.expr),
@@ -77,7 +73,6 @@ class Group:
     interval: str = "15s"
 
     def mapping(self, clock: Clock, links: Links) -> dict[str, Any]:
-        """Return the group on this clock as Prometheus reads it."""
         rules = [
             rule.mapping(clock) if isinstance(rule, Recording) else rule.mapping(clock, links) for rule in self.rules
         ]

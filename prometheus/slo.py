@@ -17,7 +17,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class InvalidObjectives(ValueError):
-    """`slo.toml` is refused: where, and what is allowed."""
+    """`slo.toml` is invalid; the message names each entry and what is allowed."""
 
 
 def _checked_duration(value: object) -> str:
@@ -30,20 +30,18 @@ class _Table(BaseModel):
 
 
 class Availability(_Table):
-    """The share of requests that end without a server error."""
-
     objective: Share
+    """The share of requests that end without a server error."""
 
 
 class Latency(_Table):
-    """The share of requests that are answered within `threshold_s` seconds."""
-
     objective: Share
+    """The share of requests whose last byte is sent within `threshold_s`."""
     threshold_s: float = Field(gt=0)
 
 
 class RouteGroup(_Table):
-    """Routes with one promise; `rest` is every route that no other group names."""
+    """Routes with one objective of each kind; `rest` is every route that no other group lists."""
 
     title: str = Field(min_length=1)
     handlers: tuple[str, ...] | Literal["rest"]
@@ -59,7 +57,7 @@ class Links(_Table):
 
 
 class Limits(_Table):
-    """Where saturation alerts fire; the unit is in the name."""
+    """Thresholds of alerts on causes; the unit is in the name."""
 
     pool_wait_s: float = Field(gt=0)
     queries_per_request: float = Field(gt=0)
@@ -81,7 +79,7 @@ class Limits(_Table):
 
 
 class DisplayThresholds(_Table):
-    """Where dashboards change colour before a limit is reached; shares of what there is."""
+    """Thresholds at which dashboards change colour before an alert fires."""
 
     filling_ratio: Share
     nearly_full_ratio: Share
@@ -90,8 +88,6 @@ class DisplayThresholds(_Table):
 
 
 class Slo(_Table):
-    """One objective: the name, what it counts, and where."""
-
     name: str
     sli: Sli
     group: str
@@ -100,8 +96,6 @@ class Slo(_Table):
 
 
 class Objectives(_Table):
-    """Everything that `slo.toml` says."""
-
     jobs: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], ...] = Field(min_length=1)
     window: Annotated[str, BeforeValidator(_checked_duration)]
     min_failures: int = Field(ge=1)
@@ -116,17 +110,17 @@ class Objectives(_Table):
         seen = dict.fromkeys(self.excluded, "excluded")
         rest = [name for name, group in self.groups.items() if group.handlers == "rest"]
         if len(rest) > 1:
-            raise ValueError(f"groups {', '.join(rest)} all take the rest; only one can")
+            raise ValueError(f"groups {', '.join(rest)} are both `rest`: only one can be")
         for name, group in self.groups.items():
             for handler in group.handlers if group.handlers != "rest" else ():
                 if handler in seen:
-                    raise ValueError(f"{handler} is in {seen[handler]} and in {name}; a route belongs to one")
+                    raise ValueError(f"{handler} is in {seen[handler]} and in {name}; a route belongs to one group")
                 seen[handler] = name
         return self
 
     @property
     def slo_jobs(self) -> str:
-        """Return the PromQL matcher of the jobs whose targets are alerted on."""
+        """PromQL matcher of the jobs that the objectives cover."""
         return f'job="{self.jobs[0]}"' if len(self.jobs) == 1 else f'job=~"{"|".join(self.jobs)}"'
 
     def slos(self) -> Iterator[Slo]:
@@ -144,7 +138,7 @@ class Objectives(_Table):
             )
 
     def selector(self, group: str) -> str:
-        """Return the PromQL matcher of a group's routes."""
+        """Return the PromQL matcher of the routes of a group."""
         handlers = self.groups[group].handlers
         if handlers != "rest":
             return f'handler=~"{_any_of(handlers)}"'
@@ -152,17 +146,12 @@ class Objectives(_Table):
         return f'handler!~"{_any_of([*self.excluded, *named])}"'
 
     def thresholds_s(self) -> tuple[float, ...]:
-        """Return every latency threshold, ascending: each must be a bucket of the latency histogram."""
+        """Return the latency thresholds, ascending; each must be a bucket of the latency histogram."""
         return tuple(sorted({group.latency.threshold_s for group in self.groups.values()}))
 
 
-def bucket(threshold_s: float) -> str:
-    """Return the matcher of a histogram's bucket; Prometheus 3 writes 1.0 where 2 wrote 1."""
-    return f'le=~"{threshold_s:g}([.]0)?"' if threshold_s == int(threshold_s) else f'le="{threshold_s:g}"'
-
-
 def load(path: Path = PATH) -> Objectives:
-    """Return the objectives; raise `InvalidObjectives` naming each entry that is wrong."""
+    """Read the objectives; raise `InvalidObjectives` naming each invalid entry."""
     try:
         return Objectives.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except tomllib.TOMLDecodeError as error:
@@ -173,5 +162,5 @@ def load(path: Path = PATH) -> Objectives:
 
 
 def _any_of(handlers: tuple[str, ...] | list[str]) -> str:
-    """Return a pattern of exactly these; in brackets, because a backslash would have to be escaped in PromQL again."""
+    """Return a pattern of exactly these, escaped by brackets: PromQL needs every backslash twice."""
     return "|".join(re.sub(r"\\(.)", r"[\1]", re.escape(handler)) for handler in handlers)

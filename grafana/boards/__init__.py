@@ -1,4 +1,4 @@
-"""Every board, in the order in which the menu should be read."""
+"""Every board, in the order of the menu."""
 
 from typing import Final
 
@@ -10,5 +10,4 @@ BOARDS: Final = (start, caching, pooling, compression, database, background, ser
 
 
 def every_board() -> list[Dashboard]:
-    """Return the boards, built."""
     return [module.dashboard() for module in BOARDS]

@@ -1,4 +1,4 @@
-"""Async and background: who blocks the event loop or waits for threads, what happens after the response, tasks."""
+"""Async and background: blocking routes, threads, work after the response, tasks."""
 
 from typing import Final
 
@@ -19,13 +19,12 @@ LIMITS: Final = load().limits
 
 
 def dashboard() -> Dashboard:
-    """Return the board about everything that makes others wait."""
     return Board(
         uid="flightdeck-async",
         title="Async and background",
-        question="Who keeps the event loop or the threads from serving others, and does what can wait really wait?",
+        question="What blocks the event loop or exhausts the thread pool, and is deferrable work really deferred?",
         sections=[
-            Section(title="Event loop", panels=[_guilty(), _lag(), _stall()]),
+            Section(title="Event loop", panels=[_blocking_routes(), _lag(), _stall()]),
             Section(title="Threads", panels=[_occupied(), _thread_wait(), _thread_queue()]),
             Section(title="After the response", panels=[_background(), _first_byte()]),
             Section(title="Task queue", panels=tasks.tasks()),
@@ -35,14 +34,14 @@ def dashboard() -> Dashboard:
     ).build()
 
 
-def _guilty() -> Bars:
+def _blocking_routes() -> Bars:
     blocked = f"sum by (job, arm, handler) (rate(event_loop_blocked_seconds_total{{{ARM}}}[$window]))"
     return (
         bars(
-            "Who blocks the event loop",
-            "Share of the time in which a route kept the loop from doing anything else, the twelve worst at this "
-            f"moment. Every other request waits meanwhile. Good is near zero; from {LIMITS.loop_blocked_ratio:.0%} on "
-            "an alert names the route.",
+            "Blocking routes",
+            "Share of the time in which a route blocked the event loop, the twelve highest at this moment. Every "
+            f"other request of the process waits meanwhile. Good is near zero; from {LIMITS.loop_blocked_ratio:.0%} "
+            "on the alert EventLoopBlocked names the route.",
             instant(f"sort_desc({arm_or_job(f'topk(12, {blocked})')})", "{{arm}} {{handler}}"),
             unit=units.SHARE,
         )
@@ -55,8 +54,8 @@ def _lag() -> Panel:
     return (
         time_series(
             "Event-loop lag, p99",
-            "How late the loop runs a timer, one time in a hundred, by arm. Good is a few milliseconds; it is what "
-            "every request pays for somebody else's blocking call.",
+            "Delay of the loop's timers, by arm. Good is a few milliseconds. When a route blocks the loop, every "
+            "request pays this delay.",
             query(arm_or_job(quantile(0.99, "event_loop_lag_seconds", by="job, arm")), "{{arm}}"),
             unit=units.SECONDS,
         )
@@ -69,8 +68,8 @@ def _stall() -> Panel:
     return (
         time_series(
             "Longest stall",
-            "How late the loop was at the worst moment, measured from outside of it, so that it shows also while the "
-            "loop hangs. Above a second, health checks fail.",
+            "Longest time for which the loop did not run, measured from another thread, so that a loop that hangs "
+            "shows too. Probes with a shorter timeout fail.",
             query(
                 arm_or_job(f"max by (job, arm) (max_over_time(event_loop_stall_seconds{{{ARM}}}[$window]))"), "{{arm}}"
             ),
@@ -87,8 +86,8 @@ def _occupied() -> Panel:
     return with_threshold_line(
         time_series(
             "Threads in use",
-            "Of those that a limiter allows: `def` endpoints share the limiter default. At the dashed line "
-            f"({limit:.0%}) blocking work stands in line.",
+            "Threads in use as a share of each limiter's limit; `def` endpoints share the limiter default. At the "
+            f"dashed line ({limit:.0%}) blocking work queues up.",
             query(arm_or_job(top_expr(f"max by (job, arm, limiter) ({share})")), "{{arm}} {{limiter}}"),
             unit=units.SHARE,
         ).max(1),
@@ -100,8 +99,8 @@ def _thread_wait() -> Panel:
     waits = quantile(0.95, "thread_limiter_wait_seconds", by="job, arm, limiter")
     return time_series(
         "Wait for a thread, p95",
-        "Time from asking for a thread until it works. Good is below a millisecond; more means that the limiter is too "
-        "small for what is offloaded, or that the work is too long for threads.",
+        "Time from requesting a thread to the start of the work. Good is below a millisecond; more means that the "
+        "limiter is too small for the offloaded work, or that the work is too long for threads.",
         query(arm_or_job(top_expr(waits)), "{{arm}} {{limiter}}"),
         unit=units.SECONDS,
     ).span(8)
@@ -111,9 +110,8 @@ def _thread_queue() -> Panel:
     queued = f"sum by (job, arm, limiter) (rate(thread_limiter_queue_seconds_total{{{ARM}}}[$window]))"
     return (
         time_series(
-            "Tasks that wait for a thread",
-            "Average length of the line before each limiter. Good is zero: what waits here has a request waiting "
-            "behind it.",
+            "Tasks waiting for a thread",
+            "Average number of tasks queued for each limiter. Good is zero: behind each of them a request waits.",
             query(arm_or_job(top_expr(queued)), "{{arm}} {{limiter}}"),
             unit=units.COUNT,
         )
@@ -127,8 +125,9 @@ def _background() -> Bars:
     return (
         bars(
             "Work after the response",
-            "Seconds per second for which requests go on working after their last byte, the ten most. Nobody waits "
-            "for it, but it takes the same process; what takes longer than a request belongs into the task queue.",
+            "Seconds per second that requests spend in background tasks after their last byte, the ten highest. "
+            "Clients do not wait for it, but it uses the same process; what takes longer than a request belongs in "
+            "the task queue.",
             instant(f"sort_desc({arm_or_job(f'topk(10, {worked})')})", "{{arm}} {{handler}}"),
             unit=units.SHARE,
         )
@@ -140,9 +139,9 @@ def _background() -> Bars:
 def _first_byte() -> Panel:
     updated = f'{ARM}, handler="/flights/{{flight_id}}/status"'
     return time_series(
-        "Status update until its response, p95",
-        "What a client waits for when it reports a departure, by arm. Arms that do side effects before the response "
-        "are slower here; arms that do them afterwards show the work on the left instead.",
+        "Status update: time to first byte, p95",
+        "Time to the first byte of a status update, by arm. Arms without background tasks notify subscribers before "
+        "the response and are slower here; arms with them show that work in the panel on the left.",
         query(quantile(0.95, "http_response_first_byte_seconds", by="job, arm", matching=updated), "{{arm}}"),
         unit=units.SECONDS,
     ).height(9)

@@ -1,4 +1,4 @@
-"""What caches cost: answers that are a little old, work to invalidate them, memory."""
+"""What caches cost: staleness, invalidations, memory."""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
@@ -11,7 +11,6 @@ from prometheus.slo import load
 
 
 def costs() -> list[Builder[Panel]]:
-    """Return the panels of what is paid for a hit."""
     limits = load().limits
 
     def lookups(result: str) -> str:
@@ -20,9 +19,9 @@ def costs() -> list[Builder[Panel]]:
 
     return [
         time_series(
-            "Stale answers",
-            "Share of lookups that were answered with an older answer while a fresh one was made. They are as old as "
-            "the policy allows, never older than a write that changed them: writes invalidate at once.",
+            "Stale hits",
+            "Share of lookups that returned a stale entry while a fresh one was computed. Entries are at most as "
+            "stale as their policy allows, and never older than a write to their data: writes invalidate at once.",
             query(
                 arm_or_job(
                     f"({lookups('stale')}\n/\nsum by (job, arm) (rate(cache_requests_total{{{ARM}}}[$window])))"
@@ -33,11 +32,10 @@ def costs() -> list[Builder[Panel]]:
         ).span(8),
         with_threshold_line(
             time_series(
-                "Stampedes: lookups that waited for one computation",
-                "For every answer that was computed, how many requests waited for it instead of computing it too. "
-                "Without "
-                "that each of them would have run the same queries. Above the dashed line an alert asks why popular "
-                "answers are slow to make.",
+                "Coalesced lookups per computation",
+                "Requests that waited for each computation instead of repeating it; without single flight, each "
+                "would have run the same queries. Above the dashed line the alert CacheStampede fires: popular "
+                "responses are slow to compute.",
                 query(arm_or_job(f"({lookups('coalesced')}\n/\n({lookups('miss')} > 0))"), "{{arm}}"),
                 unit=units.COUNT,
             ),
@@ -47,32 +45,32 @@ def costs() -> list[Builder[Panel]]:
         .span(8),
         time_series(
             "Invalidations",
-            "Entries per second that were dropped because a write changed what they depend on. Each will be a miss. It "
-            "should follow the rate of writes.",
+            "Entries per second that a write invalidated; the next lookup of each is a miss. It should follow the "
+            "rate of writes.",
             query(f"sum by (arm) (rate(cache_invalidations_total{{{ARM}}}[$window]))", "{{arm}}"),
             unit=units.EVENTS_PER_SECOND,
         ).span(8),
         stacked(
             time_series(
-                "Memory of entries",
-                "Bytes that cached answers take, by level and summed over the chosen arms. It levels out at the bound "
-                "of each cache; what is used least goes first.",
+                "Cache memory",
+                "Bytes of cached entries by level, summed over the chosen arms. It levels out at the bound of each "
+                "cache, which evicts the least recently used entries.",
                 query(f"sum by (level) (cache_size_bytes{{{ARM}}})", "{{level}}"),
                 unit=units.BYTES,
             )
         ).span(8),
         time_series(
-            "Entries",
-            "Answers that are kept, on all levels of the chosen arms. Many entries and few hits mean keys that nobody "
-            "asks for twice.",
+            "Cache entries",
+            "Entries on all levels of the chosen arms, by cache. Many entries and few hits mean keys that are "
+            "requested only once.",
             query(f"topk(12, sum by (cache) (cache_entries{{{ARM}}}))", "{{cache}}"),
             unit=units.COUNT,
         ).span(8),
         with_threshold_line(
             time_series(
                 "Failed lookups",
-                "Share of lookups at which the cache did not answer: then answers are computed, slower but correct. "
-                "The dashed line is the limit of the alert CacheDown.",
+                "Share of lookups that failed because a cache level was unreachable: responses are then computed, "
+                "slower but correct. The dashed line is the threshold of the alert CacheDown.",
                 query(
                     f"{lookups('error')}\n/\nsum by (arm) (rate(cache_requests_total{{{ARM}}}[$window]))\n"
                     f"or sum by (arm) (rate(cache_requests_total{{{ARM}}}[$window])) * 0",

@@ -1,4 +1,4 @@
-"""Compression: bytes that are spared, CPU that is spent, and the link from which on it does not pay."""
+"""Compression: bytes saved, CPU spent, and the link speed up to which it pays."""
 
 from typing import Final
 
@@ -18,16 +18,14 @@ from grafana.thresholds import below_is_bad
 from prometheus.slo import load
 
 LINKS_MBIT_S: Final = {"2 Mbit/s": 2, "10 Mbit/s": 10, "50 Mbit/s": 50, "100 Mbit/s": 100, "1 Gbit/s": 1000}
-"""From a phone at the edge of its cell to a data centre."""
 BOARD: Final = 'handler="/airports/{faa}/departures"'
 
 
 def dashboard() -> Dashboard:
-    """Return the board about compression."""
     return Board(
         uid="flightdeck-compression",
         title="Compression",
-        question="How many bytes does compression spare, what CPU does it cost, and on which links does it pay?",
+        question="How many bytes does compression save, what CPU does it cost, and on which links does it pay?",
         sections=[
             Section(title="", panels=_overview()),
             Section(title="By encoding", panels=_by_encoding()),
@@ -49,8 +47,8 @@ def _overview() -> list[Builder[Panel]]:
     return [
         bars(
             "A departure board on the wire",
-            "Bytes of an average board as it leaves each arm, for the same requests. Short bars are good: compression "
-            "sends a fraction of what baseline sends.",
+            "Bytes of the average departure board as each arm sends it, for the same requests. Compression sends a "
+            "fraction of what baseline sends.",
             instant(f"max by (arm) (handler:response_bytes_per_request:5m{{{ARM}, {BOARD}}})", "{{arm}}"),
             unit=units.BYTES,
         )
@@ -58,10 +56,9 @@ def _overview() -> list[Builder[Panel]]:
         .height(9),
         table(
             "Bytes by route",
-            "An average answer of each route on the arm without techniques and on the one that only compresses, the "
-            "ten "
-            "largest first. Small answers are left as they are: below the minimum size compressing costs more than it "
-            "spares.",
+            "Average response of each route on the arm without techniques and on the arm that only compresses, the "
+            "ten largest first. Small responses are sent as they are: below the minimum size, compressing costs more "
+            "than it saves.",
             Column(
                 title="baseline",
                 query=rows('topk(10, max by (handler) (handler:response_bytes_per_request:5m{arm="baseline"}))'),
@@ -86,10 +83,9 @@ def _overview() -> list[Builder[Panel]]:
         .height(9),
         coloured(
             stat(
-                "Ratio",
-                "How many bytes of a body became one on the wire, over every compressed answer of the arm. JSON gives "
-                "4 to "
-                "12; near 1 the bodies do not compress and the CPU is wasted.",
+                "Compression ratio",
+                "Bytes of bodies divided by bytes on the wire, over all responses of the arm. JSON reaches 4 to 12; "
+                "near 1 the bodies do not compress and the CPU is wasted.",
                 instant(f"max by (arm) (arm:compression_ratio:5m{{{ARM}}} > 1)", "{{arm}}"),
                 unit=units.FACTOR,
             )
@@ -101,14 +97,14 @@ def _overview() -> list[Builder[Panel]]:
 
 
 def _by_encoding() -> list[Builder[Panel]]:
-    answers = _rate("responses_total", "arm")
+    responses = _rate("responses_total", "arm")
     compressed = _rate("responses_total", "arm", ', encoding!="identity"')
     reused = _rate("responses_total", "arm", ', reused="true"')
     return [
         time_series(
             "Bytes before and after",
-            "Body bytes per second as the application made them, and as they went over the wire. The distance between "
-            "the lines is what compression spares.",
+            "Body bytes per second before compression and as sent. The gap between the lines is what compression "
+            "saves.",
             query(_total("before_bytes_total"), "before"),
             query(_total("after_bytes_total"), "after"),
             unit=units.BYTES_PER_SECOND,
@@ -118,30 +114,31 @@ def _by_encoding() -> list[Builder[Panel]]:
         .span(8),
         stacked(
             time_series(
-                "What clients were sent",
-                "The same bytes on the wire, by their encoding. Identity is what went out as it was: small bodies, and "
-                "clients that accept nothing else.",
+                "Bytes on the wire by encoding",
+                "The bytes sent, by encoding. identity is uncompressed: small bodies, and clients that accept no "
+                "other encoding.",
                 query(_rate("after_bytes_total"), "{{encoding}}"),
                 unit=units.BYTES_PER_SECOND,
             )
         ).span(8),
         time_series(
             "Ratio by encoding",
-            "How many bytes became one. br and zstd should lie above gzip; identity is one by definition.",
+            "Bytes before compression divided by bytes after. br and zstd should be above gzip; identity is 1 by "
+            "definition.",
             query(f"{_rate('before_bytes_total')}\n/\n({_rate('after_bytes_total')} > 0)", "{{encoding}}"),
             unit=units.FACTOR,
         ).span(8),
         time_series(
-            "CPU for a megabyte",
-            "Seconds of compression for a megabyte of bodies. Bodies that were compressed before and sent again cost "
-            "nothing and are in the average: caches bring this down.",
+            "Compression time per megabyte",
+            "Seconds of compression per megabyte of bodies. Bodies that were compressed earlier and sent again cost "
+            "nothing and are in the average: caches bring it down.",
             query(f"{_rate('duration_seconds_sum')}\n/\n({_rate('before_bytes_total')} / 1e6 > 0)", "{{encoding}}"),
             unit=units.SECONDS,
         ).span(8),
         logarithmic(
             "Time to compress one body, p95",
-            "A body of the departure board takes a millisecond or less with zstd. Long ones leave the event loop, so "
-            "that others need not wait. Dots lead to traces.",
+            "A departure board takes a millisecond or less with zstd. Large bodies are compressed on threads, while "
+            "the event loop serves other requests. Dots lead to traces.",
             query(
                 "histogram_quantile(0.95, sum by (encoding, le) "
                 f"(rate(compression_duration_seconds_bucket{{{ARM}}}[$window])))",
@@ -150,11 +147,11 @@ def _by_encoding() -> list[Builder[Panel]]:
             unit=units.SECONDS,
         ).span(8),
         time_series(
-            "Compressed once, sent again",
-            "Share of compressed answers whose bytes were kept from an earlier one. It follows the hit ratio of the "
-            "cache; an arm without a cache compresses every answer anew.",
+            "Reused compressed bodies",
+            "Share of compressed responses that reuse bytes compressed for an earlier response. It follows the hit "
+            "ratio of the cache; an arm without a cache compresses every response.",
             query(
-                f"({reused} or {answers} * 0)\n/\n({compressed} > 0)",
+                f"({reused} or {responses} * 0)\n/\n({compressed} > 0)",
                 "{{arm}}",
             ),
             unit=units.SHARE,
@@ -177,10 +174,8 @@ def _worth() -> list[Builder[Panel]]:
     return [
         table(
             "Time to the last byte of a departure board, on modelled links",
-            "The median time that the service takes, as measured, plus the time that the bytes would take on a link of "
-            "this "
-            "speed, as calculated. On slow links bytes decide and compression wins; on fast ones only the service's "
-            "own time remains.",
+            "Measured median time of the service plus the calculated time of the bytes on a link of this speed. On "
+            "slow links the bytes decide and compression wins; on fast ones only the service's own time remains.",
             *(
                 Column(title=title, query=rows(on_link(mbit_s)), unit=units.SECONDS, bar=True)
                 for title, mbit_s in LINKS_MBIT_S.items()
@@ -191,11 +186,10 @@ def _worth() -> list[Builder[Panel]]:
         .height(8),
         with_threshold_line(
             logarithmic(
-                "Break-even link",
-                "On links slower than this, compressing takes less time than it saves; on faster ones it delays the "
-                "answer. "
-                f"Good is far above the dashed line ({limit / 1e6:g} Mbit/s, from slo.toml): below it the alert "
-                "CompressionCostsMore fires.",
+                "Break-even link speed",
+                "On links slower than this, compression saves more time than it takes; on faster ones it delays the "
+                f"response. Good is far above the dashed line ({limit / 1e6:g} Mbit/s, from slo.toml), below which "
+                "the alert CompressionCostsMore applies.",
                 query(f"{saved} * 8\n/\n({_rate('duration_seconds_sum')} > 0)", "{{encoding}}"),
                 unit=units.BITS_PER_SECOND,
             ),

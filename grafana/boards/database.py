@@ -1,4 +1,4 @@
-"""Database: how many statements a request makes, which routes repeat themselves, what is slow, and the replica."""
+"""Database: statements per request, N+1 suspects, slow statements, the replica."""
 
 from typing import Final
 
@@ -22,20 +22,21 @@ from prometheus.slo import load
 STATEMENT: Final = "db_client_operation_duration_seconds"
 LIMIT: Final = load().limits.queries_per_request
 SLOW_S: Final = 0.1
-"""A statement that takes longer holds its connection while others wait; a bucket of the histogram ends there."""
+"""A bucket of the histogram ends there."""
 
 
 def dashboard() -> Dashboard:
-    """Return the board about statements."""
     return Board(
         uid="flightdeck-database",
         title="Database",
-        question="How much does a request ask of the database, which route asks again and again, and what is slow?",
+        question="How many statements does a request run, which routes repeat them, and which statements are slow?",
         sections=[
             Section(title="", panels=[_per_request(), _busy()]),
             Section(title="N+1 suspects", panels=[_routes(), _repeats()]),
-            Section(title="Slow statements", panels=[_durations(), _per_answer(), _slow(), _operations(), _failures()]),
-            Section(title="What indexes change", panels=[_lists(), _boards()]),
+            Section(
+                title="Slow statements", panels=[_durations(), _time_per_request(), _slow(), _operations(), _failures()]
+            ),
+            Section(title="Effect of indexes", panels=[_lists(), _boards()]),
             Section(title="Index use (PostgreSQL)", panels=indexes(), collapsed=True),
             Section(title="Replica (PostgreSQL)", panels=replica(), collapsed=True),
         ],
@@ -46,8 +47,8 @@ def _per_request() -> TimeSeries:
     return with_threshold_line(
         time_series(
             "Queries per request",
-            "Statements that the average request makes, by arm. Caching and eager loading push it down; above the "
-            f"dashed line ({LIMIT:g}) somebody wrote a query per row.",
+            "Statements of the average request, by arm. Caching and eager loading lower it; above the dashed line "
+            f"({LIMIT:g}) an N+1 is likely.",
             query(arm_or_job(f"arm:queries_per_request:5m{{{ARM}}}"), "{{arm}}"),
             unit=units.PER_REQUEST,
         ),
@@ -57,9 +58,9 @@ def _per_request() -> TimeSeries:
 
 def _busy() -> TimeSeries:
     return time_series(
-        "Connections that work",
-        "Seconds per second in which statements run: how many connections are busy on average, by arm. Below one, one "
-        "connection would do; near the size of the pool, requests begin to wait.",
+        "Busy connections",
+        "Seconds per second in which statements run, which is the average number of busy connections, by arm. Below "
+        "one, one connection would do; near the pool size, requests begin to wait.",
         query(arm_or_job(f"sum by (job, arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))"), "{{arm}}"),
         unit=units.COUNT,
     )
@@ -68,12 +69,12 @@ def _busy() -> TimeSeries:
 def _routes() -> Table:
     by = "by (arm, handler)"
     suspected = f"sum {by} (rate(db_n_plus_one_suspected_total{{{ARM_AND_HANDLER}}}[$window]))"
-    asked = f"sum {by} (handler:requests:rate5m{{{ARM_AND_HANDLER}}})"
+    requests = f"sum {by} (handler:requests:rate5m{{{ARM_AND_HANDLER}}})"
     return (
         table(
             "Routes by queries per request",
-            "The twenty routes that ask the database most, by arm. A route whose queries grow with its rows is an "
-            "N+1; the last column counts statements that one request repeated. Compare an arm with eager loading.",
+            "The twenty routes with the most queries per request, by arm. A route whose queries grow with its rows "
+            "is an N+1; Repeats counts statements that one request repeated. Compare with an arm that loads eagerly.",
             Column(
                 title="Queries",
                 query=rows(f"topk(20, max {by} (handler:queries_per_request:5m{{{ARM_AND_HANDLER}}}))"),
@@ -81,7 +82,7 @@ def _routes() -> Table:
                 decimals=1,
                 thresholds=above_is_bad(LIMIT),
             ),
-            Column(title="Requests", query=rows(asked), unit=units.REQUESTS_PER_SECOND),
+            Column(title="Requests", query=rows(requests), unit=units.REQUESTS_PER_SECOND),
             Column(
                 title="p95",
                 query=rows(f"max {by} (handler:latency_p95_seconds:5m{{{ARM_AND_HANDLER}}})"),
@@ -89,7 +90,7 @@ def _routes() -> Table:
             ),
             Column(
                 title="Repeats",
-                query=rows(f"{suspected} or {asked} * 0"),
+                query=rows(f"{suspected} or {requests} * 0"),
                 unit=units.EVENTS_PER_SECOND,
                 decimals=2,
                 thresholds=above_is_bad(0.001),
@@ -99,7 +100,7 @@ def _routes() -> Table:
         .height(11)
         .span(14)
         .sort_by([TableSortByFieldState().display_name("Queries").desc(True)])
-        .override_by_name("Route", [cell_link("flightdeck-service", "Its rate, errors and duration", "handler")])
+        .override_by_name("Route", [cell_link("flightdeck-service", "Rate, errors and duration", "handler")])
         .override_by_regexp("/^(Arm|Queries|Requests|p95|Repeats)$/", [DynamicConfigValue("custom.width", 120)])
     )
 
@@ -109,8 +110,8 @@ def _repeats() -> TimeSeries:
     return (
         time_series(
             "Repeated statements",
-            "Statements that one request made so often that a loop over rows is the likely reason. Good is no line "
-            "at all; the trace of such a request shows the statement.",
+            "Statements that one request repeated so often that a loop over rows is likely. Good is no line at all; "
+            "the trace of such a request shows the statement.",
             query(arm_or_job(top_expr(repeats, number=8)), "{{arm}} {{handler}}"),
             unit=units.EVENTS_PER_SECOND,
         )
@@ -121,22 +122,23 @@ def _repeats() -> TimeSeries:
 
 def _durations() -> Heatmap:
     return heatmap(
-        "How long statements take",
-        "Each cell is how many statements took that long. Good is one dark band low down; a band far above it is a "
-        "scan of a whole table, or a wait for a lock. Dots are single statements: click one to open its trace.",
+        "Statement duration",
+        "Each cell counts the statements that took that long. Good is one dark band at the bottom; a band far above "
+        "it is a scan of a whole table, or a wait for a lock. Dots are single statements: click one to open its "
+        "trace.",
         heatmap_query(f"sum by (le) (increase({STATEMENT}_bucket{{{ARM}}}[$__rate_interval]))"),
         unit=units.SECONDS,
     )
 
 
-def _per_answer() -> TimeSeries:
+def _time_per_request() -> TimeSeries:
     worked = f"sum by (job, arm) (rate({STATEMENT}_sum{{{ARM}}}[$window]))"
-    asked = f"sum by (job, arm) (rate(http_requests_total{{{ARM}}}[$window]))"
+    requests = f"sum by (job, arm) (rate(http_requests_total{{{ARM}}}[$window]))"
     return time_series(
         "Time in the database per request",
-        "How long the statements of the average request take together, by arm. It is what indexes, eager loading and "
-        "caches save; many quick statements cost as much here as one slow one.",
-        query(arm_or_job(f"{worked} / ({asked} > 0)"), "{{arm}}"),
+        "Total time of the statements of the average request, by arm. Indexes, eager loading and caches lower it; "
+        "many fast statements count as much as one slow one.",
+        query(arm_or_job(f"{worked} / ({requests} > 0)"), "{{arm}}"),
         unit=units.SECONDS,
     ).height(9)
 
@@ -146,8 +148,8 @@ def _slow() -> TimeSeries:
     quick = f'sum by (job, arm) (rate({STATEMENT}_bucket{{{ARM}, le="{SLOW_S:g}"}}[$window]))'
     return time_series(
         f"Statements over {SLOW_S * 1000:g} ms",
-        "How many statements per second take longer than that, by arm. Each holds a connection that others wait for; "
-        "good is none.",
+        "Statements per second that take longer, by arm. Each holds a connection that other requests wait for; good "
+        "is none.",
         query(arm_or_job(f"clamp_min({every} - {quick}, 0)"), "{{arm}}"),
         unit=units.EVENTS_PER_SECOND,
     ).span(8)
@@ -156,9 +158,9 @@ def _slow() -> TimeSeries:
 def _operations() -> TimeSeries:
     return stacked(
         time_series(
-            "Statements by kind",
-            "What the chosen arms ask the database for. More writes than users cause, or BEGIN and COMMIT around "
-            "single reads, are round trips to save.",
+            "Statements by operation",
+            "Statements of the chosen arms. More writes than users cause, or BEGIN and COMMIT around single reads, "
+            "are avoidable round trips.",
             query(f"topk(8, sum by (operation) (rate({STATEMENT}_count{{{ARM}}}[$window])))", "{{operation}}"),
             unit=units.OPERATIONS_PER_SECOND,
         ).span(8)
@@ -171,8 +173,8 @@ def _failures() -> TimeSeries:
     none = f"{every} * 0"
     panel = time_series(
         "Failed statements",
-        "Statements that failed or were cancelled, by the class of the error. Good is a line at zero; locks and "
-        "timeouts come before exhausted pools.",
+        "Statements that failed or were cancelled, by error class. Good is a line at zero; lock and timeout errors "
+        "come before an exhausted pool.",
         query(arm_or_job(f"topk(12, {failed} or {none} unless on (job, arm) {failed})"), "{{arm}} {{error}}"),
         unit=units.EVENTS_PER_SECOND,
     )
@@ -182,8 +184,8 @@ def _failures() -> TimeSeries:
 def _lists() -> TimeSeries:
     return time_series(
         "Flight list, p95",
-        "How long one list in twenty takes at least, by arm. This route filters and sorts the largest table: arms "
-        "without indexes read all of it, and arms without pages answer all of it.",
+        "Response time of the flight list, by arm. The route filters and sorts the largest table: arms without "
+        "indexes read all of it, and arms without pagination return every matching row.",
         query(f'handler:latency_p95_seconds:5m{{{ARM}, handler="/flights"}}', "{{arm}}"),
         unit=units.SECONDS,
     )
@@ -192,8 +194,8 @@ def _lists() -> TimeSeries:
 def _boards() -> TimeSeries:
     return time_series(
         "Departure boards, p95",
-        "The same for departure boards: one airport on one day, found by an index or in all flights, and then one "
-        "query or three hundred.",
+        "Response time of departure boards, by arm: one airport on one day, read through an index or by a scan of "
+        "all flights, with one query or three hundred.",
         query(f'handler:latency_p95_seconds:5m{{{ARM}, handler="/airports/{{faa}}/departures"}}', "{{arm}}"),
         unit=units.SECONDS,
     )

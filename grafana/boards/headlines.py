@@ -1,83 +1,92 @@
-"""The three headline effects: a big number each, and the sentence that explains it."""
+"""The three headline effects: a sentence with its numbers, and the cost of the technique."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
-from grafana import units
 from grafana.colours import ARMS
 from grafana.panels.stat import headline
 from grafana.panels.text import text
 from grafana.query import instant
 
+BASELINE: Final = "baseline"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """One effect: of which arm, how much, and what that means."""
-
     arm: str
     title: str
-    number: Dataquery
-    unit: str
+    sentence: str
+    """With `{{effect}}`, `{{before}}` and `{{after}}`."""
+    value: str
+    """PromQL of the value per arm, as a format string with `{arm}`."""
+    step: float
+    """`before` and `after` are rounded to multiples of it."""
+    effect: str
+    """PromQL of the effect, as a format string with `{before}` and `{after}`."""
     description: str
-    claim: str
-    price: str
+    cost: str
 
-
-def _handler_effect(name: str, arm: str, handler: str) -> Dataquery:
-    return instant(f'max(handler_effect:{name}:ratio{{arm="{arm}", handler="{handler}"}})', arm)
+    def expr(self) -> str:
+        """Return a series whose labels are the numbers of the sentence: a panel can show them within a text."""
+        before, after = (self.value.format(arm=arm) for arm in (BASELINE, self.arm))
+        effect = self.effect.format(before=f"({before})", after=f"({after})")
+        return (
+            f'count_values("before", round({before}, {self.step}))\n'
+            f'* on () group_left (after) count_values("after", round({after}, {self.step}))\n'
+            f'* on () group_left (effect) count_values("effect", {effect})'
+        )
 
 
 HEADLINES: Final = (
     Headline(
         arm="caching",
         title="Caching",
-        number=instant('max(effect:latency_p50_seconds:ratio{arm="caching"})', "caching"),
-        unit=units.FACTOR,
-        description="Median time of all requests on baseline, divided by the same on the arm with caches. Above 1 is "
-        "faster. It grows as the caches fill. Times below the histogram's smallest bucket are taken as larger than "
-        "they are: it is no less.",
-        claim="Half of all requests are answered this much sooner: what is found is not computed.",
-        price="answers may be a little old, and take memory.",
+        sentence="Caching: median response {{effect}}\N{MULTIPLICATION SIGN} faster ({{before}} → {{after}} ms)",
+        value='1000 * max(arm:latency_p50_seconds:5m{{arm="{arm}"}})',
+        step=0.1,
+        effect="round({before} / {after}, 0.1)",
+        description="Median response time of all requests on baseline and on the arm with caches. The effect grows as "
+        "the caches fill. Times below the smallest bucket of the histogram are overestimated, so that the real effect "
+        "is at least this one.",
+        cost="responses may be slightly stale; the caches use memory.",
     ),
     Headline(
         arm="pooling",
         title="Connection pooling",
-        number=instant(
-            '1 - max(arm:connects_per_request:5m{arm="pooling"}) / max(arm:connects_per_request:5m{arm="baseline"})',
-            "pooling",
-        ),
-        unit=units.SHARE,
-        description="Share of the connects per request on baseline that the arm with a pool does without. 100 % is all "
-        "of them.",
-        claim="Of all connects are gone: requests find a connection open.",
-        price="connections are held, and may be waited for.",
+        sentence="Connection pooling: {{effect}} % fewer connects ({{before}} → {{after}} per request)",
+        value='max(arm:connects_per_request:5m{{arm="{arm}"}})',
+        step=0.001,
+        effect="round(100 * (1 - {after} / {before}))",
+        description="Database connections opened per request on baseline and on the arm with a pool.",
+        cost="connections stay open, and a request may wait for one.",
     ),
     Headline(
         arm="compression",
         title="Compression",
-        number=_handler_effect("response_bytes_per_request", "compression", "/airports/{faa}/departures"),
-        unit=units.FACTOR,
-        description="Bytes of a departure board on baseline, divided by the same on the arm that compresses. Above 1 "
-        "is smaller.",
-        claim="Boards are this much smaller on the wire.",
-        price="CPU, which very fast links do not pay back.",
+        sentence="Compression: departure boards {{effect}}\N{MULTIPLICATION SIGN} smaller ({{before}} → {{after}} kB)",
+        value='max(handler:response_bytes_per_request:5m{{arm="{arm}", handler="/airports/{{faa}}/departures"}}) / 1e3',
+        step=0.1,
+        effect="round({before} / {after}, 0.1)",
+        description="Bytes of the average departure board on baseline and on the arm that compresses.",
+        cost="CPU; not worth it on very fast links.",
     ),
 )
 
 
 def headlines() -> list[Builder[Panel]]:
-    """Return the three numbers, each with its sentence beside it."""
-    return [panel for one in HEADLINES for panel in _panels(one)]
-
-
-def _panels(one: Headline) -> list[Builder[Panel]]:
-    uid = f"flightdeck-{one.arm}"
-    sentence = f"#### {one.claim}\n\nThe price: {one.price} [Look closer](/d/{uid})"
-    return [
-        headline(one.title, one.description, one.number, unit=one.unit, colour=ARMS[one.arm]).span(4).height(5),
-        text("", one.description, sentence).transparent(True).span(4).height(5),
+    """Return the three sentences, and below each its cost and a link to its board."""
+    sentences = [
+        headline(one.title, one.description, instant(one.expr(), one.sentence), colour=ARMS[one.arm]).span(8).height(3)
+        for one in HEADLINES
     ]
+    costs = [
+        text("", one.description, f"Cost: {one.cost} [{one.title} in detail](/d/flightdeck-{one.arm})")
+        .transparent(True)
+        .span(8)
+        .height(2)
+        for one in HEADLINES
+    ]
+    return [*sentences, *costs]

@@ -1,4 +1,4 @@
-"""Lab results: what was measured with intervals, what it cost, and where nothing should have changed."""
+"""Lab results: effects with their intervals, costs, negative controls."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ from grafana.query import instant, rows
 from grafana.thresholds import neutral
 
 VERDICTS: Final = {"1": ("helps", GOOD), "0": ("no difference seen", QUIET), "-1": ("hurts", BAD)}
-ANSWERS: Final = {"1": ("yes", GOOD), "0": ("no", BAD)}
+YES_NO: Final = {"1": ("yes", GOOD), "0": ("no", BAD)}
 SAME: Final = "on (experiment, part, metric)"
 DECIDES: Final = f"and {SAME} lab_effect_headline == 1"
 ALONE: Final = 'part="techniques"'
@@ -27,16 +27,15 @@ ABSENT: Final = "no result is scraped"
 
 
 def dashboard() -> Dashboard:
-    """Return the board about the lab's results."""
     return Board(
         uid="flightdeck-lab",
         title="Lab results",
-        question="What does each technique buy under controlled load, how sure is that, and what does it cost?",
+        question="What is the effect of each technique under controlled load, how certain is it, what does it cost?",
         sections=[
             Section(title="", panels=[_effects(), _ranked()]),
             Section(title="Before and after", panels=_values()),
-            Section(title="What it costs, and where nothing should change", panels=[_costs(), _negative_controls()]),
-            Section(title="Every technique missing from all the others", panels=[_left_out(), _how_to(), _running()]),
+            Section(title="Costs and negative controls", panels=[_costs(), _negative_controls()]),
+            Section(title="Leave-one-out", panels=[_left_out(), _how_to(), _running()]),
         ],
         variables=("datasource",),
     ).build()
@@ -66,13 +65,11 @@ def _effects() -> Builder[Panel]:
         table(
             "Effects of single techniques",
             "One row for each experiment: two arms that differ in exactly these techniques, under the same load in "
-            "turns. "
-            "Effect is the ratio without / with of the metric that decides, above 1 is better; with 95 % confidence it "
-            "lies "
-            "between at least and at most. An interval that includes 1 is no difference seen. Distrust rows whose load "
-            "was not valid.",
+            "alternating rounds. Effect is the ratio without / with of the deciding metric (with / without for "
+            "throughput), above 1 is better; with 95 % confidence it lies between at least and at most. An interval "
+            "that includes 1 is no difference seen. Distrust rows whose load was not valid.",
             *_interval(ALONE),
-            Column(title="Load valid", query=rows(of_experiment("valid")), unit=units.COUNT, words=ANSWERS),
+            Column(title="Load valid", query=rows(of_experiment("valid")), unit=units.COUNT, words=YES_NO),
             Column(
                 title="Finished", query=rows(of_experiment("finished_timestamp_seconds", " * 1000")), unit=units.WHEN
             ),
@@ -87,8 +84,8 @@ def _effects() -> Builder[Panel]:
 def _ranked() -> Builder[Panel]:
     return (
         bars(
-            "How many times better",
-            "The twelve largest effects, each by the metric that decides its experiment. Different metrics are not "
+            "Largest effects",
+            "The twelve largest effects, each by the deciding metric of its experiment. Different metrics are not "
             "comparable: ten times fewer bytes is not ten times faster.",
             instant(
                 f"sort_desc(topk(12, max by (experiment) (lab_effect_ratio{{{ALONE}}} {DECIDES})))", "{{experiment}}"
@@ -110,19 +107,19 @@ def _values() -> list[Builder[Panel]]:
     return [
         table(
             title,
-            "The metric that decides, on the arm without the technique and on the one with it: what the effect is the "
-            "ratio of. Smaller is better, except for throughput.",
+            "The deciding metric on the arm without the technique and on the arm with it; the effect is their ratio. "
+            "Lower is better, except for throughput.",
             Column(title="without", query=rows(side("off", metrics)), unit=unit, bar=True),
             Column(title="with", query=rows(side("on", metrics)), unit=unit, bar=True),
             key=BY_METRIC,
         )
-        .no_value("none was measured")
+        .no_value("not measured")
         .span(12)
         .height(7)
         for title, metrics, unit in (
-            ("Times", "(.*[.])?(p50|p95|p99|cpu_per_request)_s", units.SECONDS),
+            ("Durations", "(.*[.])?(p50|p95|p99|cpu_per_request)_s", units.SECONDS),
             ("Bytes", ".*bytes.*", units.BYTES),
-            ("Counts for a request", "(.*[.])?(queries|connects|upstream_connects)_per_request", units.COUNT),
+            ("Counts per request", "(.*[.])?(queries|connects|upstream_connects)_per_request", units.COUNT),
             ("Throughput", "(.*[.])?throughput_per_s", units.REQUESTS_PER_SECOND),
         )
     ]
@@ -132,13 +129,13 @@ def _costs() -> Builder[Panel]:
     worse = f"and {SAME} lab_effect_verdict == -1"
     return (
         table(
-            "What became worse",
+            "Costs",
             "Metrics that a technique makes worse with confidence: an effect of 0.5 is twice as much memory, time or "
-            "CPU. This is the price; a technique without a row has none that was seen.",
+            "CPU. A technique without a row has no cost that was seen.",
             *_interval(ALONE, matching=worse)[1:],
             key=BY_METRIC,
         )
-        .no_value("nothing became worse")
+        .no_value("no metric became worse")
         .span(12)
         .height(10)
     )
@@ -147,9 +144,9 @@ def _costs() -> Builder[Panel]:
 def _negative_controls() -> Builder[Panel]:
     return (
         table(
-            "Where it should make no difference",
-            "The same arms under traffic that the technique does not touch. Good is no difference seen in every row: "
-            "anything else says that the arms differ in more than the technique, or that the machine was busy.",
+            "Negative controls",
+            "The same arms under traffic that the technique should not affect. Good is no difference seen in every "
+            "row: anything else means that the arms differ in more than the technique, or that the machine was busy.",
             *_interval('part="control"'),
             key=BY_METRIC,
         )
@@ -162,13 +159,13 @@ def _negative_controls() -> Builder[Panel]:
 def _left_out() -> Builder[Panel]:
     return (
         table(
-            "Everything but this one",
-            "All techniques against all but one. An effect near 1 says that the others cover for it: techniques "
-            "overlap.",
+            "Leave-one-out",
+            "All techniques against all but one. An effect near 1 means that the other techniques achieve the same: "
+            "they overlap.",
             *_interval('part="leave_one_out"'),
             key=BY_METRIC,
         )
-        .no_value("not measured; flightdeck lab run --leave-one-out does")
+        .no_value("not measured; use flightdeck lab run --leave-one-out")
         .span(12)
         .height(10)
     )
@@ -178,10 +175,10 @@ def _how_to() -> Builder[Panel]:
     return (
         text(
             "Measure it yourself",
-            "Commands that bring results to this board, while they are measured or afterwards.",
+            "Commands that publish results on this board, while they are measured or afterwards.",
             "```\nflightdeck lab run all --metrics-port 9475\nflightdeck lab serve results.json --port 9475\n```\n\n"
-            "The first is scrapable while it measures; the second shows a result from before. With `GRAFANA_URL` every "
-            "experiment is marked on these boards.",
+            "The first serves results while it measures, the second those of an earlier run. With `GRAFANA_URL` every "
+            "experiment is annotated on these boards.",
         )
         .span(7)
         .height(10)
@@ -192,7 +189,7 @@ def _running() -> Builder[Panel]:
     return (
         stat(
             "Running now",
-            "The experiment that is being measured at this moment, if any.",
+            "The experiment that is measured at this moment, if any.",
             instant("topk(1, lab_experiment_running == 1)", "{{experiment}}"),
             unit=units.COUNT,
         )

@@ -1,4 +1,4 @@
-"""The monitoring itself: a quiet pager must mean that all is well, not that nobody watches."""
+"""Self-monitoring: no firing alert must mean that the service is well, not that monitoring is broken."""
 
 from typing import Final
 
@@ -9,11 +9,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import units
 from grafana.board import Board, Section
-from grafana.boards import self_monitoring as watchers
-from grafana.panels.legend import with_legend_table
+from grafana.boards import self_monitoring
 from grafana.panels.stat import stat
 from grafana.panels.table import Column, table
-from grafana.panels.timeseries import stacked, time_series
+from grafana.panels.timeseries import stacked, time_series, with_legend_table
 from grafana.query import instant, query, rows, top, top_expr
 from grafana.thresholds import above_is_bad, below_is_bad
 
@@ -22,18 +21,17 @@ LOST: Final = 'observability_export_total{outcome!="exported"}'
 
 
 def dashboard() -> Dashboard:
-    """Return the board about scrapes, telemetry, rules and notifications."""
     return Board(
         uid="flightdeck-monitoring",
-        title="The monitoring itself",
-        question="Would we hear of a fault: is everything scraped, evaluated, exported and delivered?",
+        title="Self-monitoring",
+        question="Is everything scraped, evaluated, exported and delivered, so that a fault would be noticed?",
         sections=[
             Section(title="", panels=[_down(), _failing_rules(), _lost(), _errors(), _undelivered(), _series()]),
             Section(title="Scrapes", panels=[_targets(), _scrape_time(), _samples()]),
             Section(title="Telemetry of the services", panels=[_exports(), _queue(), _where()]),
-            Section(title="Rules and alerts", panels=watchers.rules()),
-            Section(title="Cardinality", panels=watchers.cardinality()),
-            Section(title="Collector", panels=watchers.collector(), collapsed=True),
+            Section(title="Rules and alerts", panels=[*self_monitoring.rules(), _firing()]),
+            Section(title="Cardinality", panels=self_monitoring.cardinality()),
+            Section(title="Collector", panels=self_monitoring.collector(), collapsed=True),
         ],
         variables=("datasource", "window"),
     ).build()
@@ -46,16 +44,15 @@ def _number(title: str, description: str, expr: str, *, unit: str = units.COUNT)
 def _down() -> Stat:
     return _number(
         "Targets down",
-        "Targets that Prometheus can not scrape. Good is zero: of these nothing is known.",
+        "Targets that Prometheus cannot scrape. Good is zero: their state is unknown.",
         "count(up == 0) or vector(0)",
     )
 
 
 def _failing_rules() -> Stat:
     return _number(
-        "Rules that fail",
-        "Evaluations of rules that failed within the window. Good is zero: an alert that can not be evaluated is "
-        "silent.",
+        "Rule failures",
+        "Rule evaluations that failed within the window. Good is zero: an alert that cannot be evaluated cannot fire.",
         "sum(increase(prometheus_rule_evaluation_failures_total[$window]))",
     ).decimals(0)
 
@@ -63,26 +60,26 @@ def _failing_rules() -> Stat:
 def _lost() -> Stat:
     return _number(
         "Telemetry lost",
-        "Spans, logs and error reports that never arrived within the window, for lack of room or of a collector. "
-        "Good is zero; requests do not notice.",
+        "Spans, logs and error reports that were not delivered within the window, because a queue was full or the "
+        "export failed. Good is zero; requests are not affected.",
         f"sum(increase({LOST}[$window])) or vector(0)",
     ).decimals(0)
 
 
 def _errors() -> Stat:
     return _number(
-        "Errors of telemetry",
-        "Failures inside the instrumentation within the window. Requests do not notice, but what it measures is "
-        "incomplete.",
+        "Telemetry errors",
+        "Failures inside the instrumentation within the window. Requests are not affected, but the metrics, spans or "
+        "logs of that part are incomplete.",
         "sum(increase(observability_errors_total[$window])) or vector(0)",
     ).decimals(0)
 
 
 def _undelivered() -> Stat:
     return _number(
-        "Notifications that fail",
-        "Notifications that Alertmanager could not deliver within the window. Good is zero: nobody heard of these "
-        "alerts.",
+        "Failed notifications",
+        "Notifications that Alertmanager could not deliver within the window. Good is zero: these alerts reached no "
+        "receiver.",
         "sum(increase(alertmanager_notifications_failed_total[$window]))",
     ).decimals(0)
 
@@ -90,8 +87,8 @@ def _undelivered() -> Stat:
 def _series() -> Stat:
     return stat(
         "Series in memory",
-        "Time series that Prometheus holds. A few thousand for each process are usual; a number that climbs every "
-        "hour is a label with unbounded values.",
+        "Time series that Prometheus holds. A few thousand for each process are usual; a number that grows every "
+        "hour means a label with unbounded values.",
         instant("sum(prometheus_tsdb_head_series)", "series"),
         unit=units.COUNT,
     ).span(4)
@@ -101,10 +98,10 @@ def _targets() -> Table:
     by = "by (job, arm, instance)"
     return table(
         "Targets",
-        "One row for each target. Up is 1 while it answers; samples are what one scrape brings, new ones are series "
-        "that were not there before.",
+        "One row for each target. Up is 1 while Prometheus can scrape it; Samples are those of one scrape; New "
+        "series are those that appeared within the window.",
         Column(title="Up", query=rows(f"min {by} (up)"), unit=units.COUNT, thresholds=below_is_bad(1)),
-        Column(title="Scrape takes", query=rows(f"max {by} (scrape_duration_seconds)"), unit=units.SECONDS),
+        Column(title="Scrape duration", query=rows(f"max {by} (scrape_duration_seconds)"), unit=units.SECONDS),
         Column(title="Samples", query=rows(f"max {by} (scrape_samples_scraped)"), unit=units.COUNT),
         Column(
             title="New series",
@@ -115,12 +112,26 @@ def _targets() -> Table:
     ).height(10)
 
 
+def _firing() -> Table:
+    return table(
+        "Firing alerts",
+        "One row for each alert and arm, with the number of alerts. Watchdog always fires; the receiver's page has the "
+        "links to the runbooks.",
+        Column(
+            title="Firing",
+            query=rows('count by (alertname, severity, job, arm) (ALERTS{alertstate="firing"})'),
+            unit=units.COUNT,
+        ),
+        key={"alertname": "Alert", "severity": "Severity", "job": "Job", "arm": "Arm"},
+    ).height(8)
+
+
 def _scrape_time() -> TimeSeries:
     return with_legend_table(
         time_series(
-            "How long scrapes take",
-            "The twelve slowest targets. Good is far below the scrape interval; a process whose loop hangs still "
-            "answers, because metrics have a thread of their own.",
+            "Scrape duration",
+            "The twelve slowest targets. Good is far below the scrape interval. A process whose event loop is "
+            "blocked can still be scraped, because metrics are served on a thread of their own.",
             query(top("scrape_duration_seconds"), BY_TARGET),
             unit=units.SECONDS,
         )
@@ -131,8 +142,8 @@ def _samples() -> TimeSeries:
     return with_legend_table(
         time_series(
             "Samples per scrape",
-            "The twelve largest targets. It grows with routes and labels and then stays; steady growth is a label "
-            "whose values never end.",
+            "The twelve largest targets. It grows with routes and labels and then levels out; steady growth means a "
+            "label with unbounded values.",
             query(top("scrape_samples_scraped"), BY_TARGET),
             unit=units.COUNT,
         )
@@ -142,9 +153,9 @@ def _samples() -> TimeSeries:
 def _exports() -> TimeSeries:
     return stacked(
         time_series(
-            "What becomes of spans, logs and errors",
-            "Telemetry that processes send, by signal and outcome. Good is exported only: failed means that the "
-            "collector does not answer, dropped that more came than the queue holds.",
+            "Telemetry export by outcome",
+            "Spans, logs and error reports of the services, by signal and outcome. Good is exported only: failed "
+            "means that the collector is unreachable, dropped that the queue was full.",
             query(
                 "topk(9, sum by (signal, outcome) (rate(observability_export_total[$window])))",
                 "{{signal}} {{outcome}}",
@@ -156,9 +167,9 @@ def _exports() -> TimeSeries:
 
 def _queue() -> TimeSeries:
     return time_series(
-        "Waiting for export",
-        "The fullest queue of each signal. It empties every few seconds; a queue that stays full drops what comes "
-        "next.",
+        "Export queue",
+        "The fullest export queue of each signal. It is emptied every few seconds; a queue that stays full drops "
+        "what comes next.",
         query("max by (signal) (observability_export_queue_size)", "{{signal}}"),
         unit=units.COUNT,
     ).span(8)
@@ -168,8 +179,9 @@ def _where() -> TimeSeries:
     failures = "sum by (where) (rate(observability_errors_total[$window]))"
     none = 'label_replace(vector(0), "where", "none", "", "")'
     panel = time_series(
-        "Errors of telemetry by place",
-        "Failures of the code that measures, by the part that failed. Good is no line: each is a bug, logged once.",
+        "Telemetry errors by component",
+        "Failures of the instrumentation, by the part that failed. Good is no line above zero: each is a bug, logged "
+        "once.",
         query(f"{top_expr(failures, number=8)}\nor {none} unless on () {failures}", "{{where}}"),
         unit=units.EVENTS_PER_SECOND,
     )

@@ -1,4 +1,4 @@
-"""The first line of the service's board: is it well at this moment?"""
+"""The first row of the service's board."""
 
 from grafana_foundation_sdk.builders.stat import Panel
 
@@ -10,24 +10,25 @@ from prometheus.slo import load
 
 
 def overview() -> list[Panel]:
-    """Return six numbers: rate, errors, duration, requests under way, budget, alerts."""
+    """Return six numbers: rate, errors, duration, requests in flight, error budget, alerts."""
     objectives = load()
     strictest = max(group.availability.objective for group in objectives.groups.values())
-    asked = f"sum(rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
+    requests = f"sum(rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     failed = f'sum(rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
     buckets = f"sum by (le) (rate(http_response_last_byte_seconds_bucket{{{JOB_AND_HANDLER}}}[$window]))"
     firing = f'count(ALERTS{{alertstate="firing", severity!="heartbeat", {JOB}}})'
     return [
         stat(
             "Requests",
-            "Requests per second that the chosen routes get. Compare with the same hour of another day.",
-            instant(asked, "requests"),
+            "Requests per second to the chosen routes. Compare with the same hour of another day.",
+            instant(requests, "requests"),
             unit=units.REQUESTS_PER_SECOND,
         ).span(4),
         stat(
             "Failed",
-            f"Share of 5xx answers. Good is zero; red begins where the strictest objective ends ({1 - strictest:.2%}).",
-            instant(f"({failed} or {asked} * 0) / ({asked} > 0)", "failed"),
+            "Share of 5xx responses. Good is zero; red begins where the strictest objective is missed "
+            f"({1 - strictest:.2%}).",
+            instant(f"({failed} or {requests} * 0) / ({requests} > 0)", "failed"),
             unit=units.SHARE,
         )
         .thresholds(above_is_bad(1 - strictest))
@@ -35,23 +36,21 @@ def overview() -> list[Panel]:
         .span(4),
         stat(
             "p95",
-            "All but one request in twenty are quicker than this, until their last byte. Red above the slowest "
-            "promise.",
+            "95% of the requests are faster than this, to their last byte. Red above the slowest latency objective.",
             instant(f"histogram_quantile(0.95, {buckets})", "p95"),
             unit=units.SECONDS,
         )
         .thresholds(above_is_bad(objectives.thresholds_s()[-1], warning=objectives.thresholds_s()[-2]))
         .span(4),
         stat(
-            "Under way",
-            "Requests that are being answered right now. It grows when answers take longer, before clients complain.",
+            "In flight",
+            "Requests in progress. The number grows when responses take longer, before clients complain.",
             instant(f"sum(http_requests_inprogress{{{JOB}}})", "in flight"),
             unit=units.COUNT,
         ).span(4),
         stat(
             "Error budget left",
-            f"Of the promise that is worst off, over {objectives.window}. At zero the promise is broken: stop what is "
-            "risky.",
+            f"Worst SLO, over {objectives.window}. At zero the objective is missed: freeze risky changes.",
             instant(f"min(slo:error_budget:remaining{{{JOB}}})", "left"),
             unit=units.SHARE,
         )
@@ -59,8 +58,8 @@ def overview() -> list[Panel]:
         .decimals(1)
         .span(4),
         stat(
-            "Alerts that fire",
-            "For this service. Each one links to the board and the runbook that help; zero is good.",
+            "Firing alerts",
+            "Alerts of this service. Each one links to its board and its runbook; good is zero.",
             instant(f"{firing} or vector(0)", "firing"),
             unit=units.COUNT,
         )

@@ -1,4 +1,4 @@
-"""Connection pooling: connects that are spared, waits that appear instead, and who holds connections."""
+"""Connection pooling: connects saved, waits, connections checked out."""
 
 from typing import Final
 
@@ -16,27 +16,26 @@ from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
 SINGLE_ROWS: Final = 'handler=~"/flights/[{]flight_id[}]|/airports/[{]faa[}]"'
-"""Routes that do little else than one query: there a connect is a large part of the time."""
+"""Routes that do little else than one query."""
 
 
 def dashboard() -> Dashboard:
-    """Return the board about connection pools."""
     return Board(
         uid="flightdeck-pooling",
         title="Connection pooling",
-        question="What do kept connections save, and does anybody wait for one?",
+        question="How many connects does pooling save, and does any request wait for a connection?",
         sections=[
             Section(title="", panels=_overview()),
             Section(title="Waiting for a connection", panels=_waiting()),
-            Section(title="Holding connections", panels=_holding()),
-            Section(title="The database's own view", panels=_of_the_database()),
+            Section(title="Connections in the pool", panels=_holding()),
+            Section(title="Connections in PostgreSQL", panels=_of_the_database()),
         ],
         variables=("datasource", "arm", "window"),
     ).build()
 
 
 def _by_arm(series: str) -> str:
-    """Return the sum of an arm's processes; what has no arm goes by its job's name."""
+    """Return the sum over the processes of an arm, or of a job without arms."""
     return f"sum by (arm) ({arm_or_job(f'sum by (job, arm) ({series})')})"
 
 
@@ -52,7 +51,7 @@ def _overview() -> list[Builder[Panel]]:
     return [
         time_series(
             "Connects per second",
-            "New database connections. Without a pool every session opens one; with a pool the line lies at zero after "
+            "New database connections. Without a pool every session opens one; with a pool the line is at zero after "
             "the first requests. A pool whose line does not stay there is too small, or recycles too often.",
             query(_by_arm(f"rate(db_client_connection_create_time_seconds_count{{{ARM}}}[$window])"), "{{arm}}"),
             unit=units.EVENTS_PER_SECOND,
@@ -61,8 +60,7 @@ def _overview() -> list[Builder[Panel]]:
         .height(9),
         bars(
             "Connects per 100 requests",
-            "The same for equal traffic. Good is nearly nothing; around a hundred and more is a connect for every "
-            "request.",
+            "New database connections per 100 requests. Good is near zero; 100 or more is a connect for every request.",
             instant(arm_or_job(f"100 * max by (job, arm) (arm:connects_per_request:5m{{{ARM}}})"), "{{arm}}"),
             unit=units.COUNT,
         )
@@ -70,9 +68,9 @@ def _overview() -> list[Builder[Panel]]:
         .span(6)
         .height(9),
         stat(
-            "Longest usual wait",
-            f"p95 of the wait for a connection, of the arm that waits longest. Red from {limit_s:g} s on, where an "
-            "alert fires: a pool that makes people wait is too small, or its connections are held for too long.",
+            "Pool wait, p95 (worst arm)",
+            f"Wait for a connection on the arm with the longest wait. Red from {limit_s:g} s on, where the alert "
+            "PoolWaitHigh fires: the pool is too small, or connections stay checked out for too long.",
             instant(f"max({_quantile(0.95, 'wait_time')})", "p95 of the wait"),
             unit=units.SECONDS,
         )
@@ -81,9 +79,9 @@ def _overview() -> list[Builder[Panel]]:
         .span(4)
         .height(9),
         stat(
-            "Gave up",
-            "Checkouts in the range of time that got no connection before the pool's timeout: their requests were "
-            "answered 503. Good is zero.",
+            "Pool timeouts",
+            "Checkouts in the time range that got no connection within the pool's timeout; their requests got 503. "
+            "Good is zero.",
             instant(f"sum({timeouts})", "timeouts"),
             unit=units.COUNT,
         )
@@ -100,27 +98,28 @@ def _waiting() -> list[Builder[Panel]]:
     return [
         with_threshold_line(
             time_series(
-                "Wait time, p95",
-                "How long a checkout waited for a connection that somebody else had; connecting is not in it. Waits "
-                "appear only with a pool: they are its price. The dashed line is the limit of the alert PoolWaitHigh.",
+                "Pool wait, p95",
+                "Time for which a checkout waited because all connections were in use; connecting is not included. "
+                "Only a pool has waits: they are its cost. The dashed line is the threshold of the alert "
+                "PoolWaitHigh.",
                 query(_quantile(0.95, "wait_time"), "{{arm}}"),
                 unit=units.SECONDS,
             ),
             above_is_bad(limit_s),
         ).span(8),
         time_series(
-            "Waiting right now",
-            "Checkouts that waited for a connection at their worst moment within the rate window. A queue that does "
-            "not go away is a pool that is too small, or a leak.",
+            "Pending checkouts",
+            "Most checkouts that waited for a connection at once, within the rate window. A number that does not "
+            "return to zero is a pool that is too small, or a leak.",
             query(_by_arm(f"max_over_time(db_client_connection_pending_requests{{{ARM}}}[$window])"), "{{arm}}"),
             unit=units.COUNT,
         )
         .axis_soft_max(1)
         .span(8),
         time_series(
-            "Timeouts",
-            "Checkouts per second that gave up; each is a request that was answered 503 within the pool's timeout "
-            "instead of hanging. Good is zero; anything else fires the alert PoolExhausted.",
+            "Pool timeouts per second",
+            "Checkouts that timed out; each is a request that got 503 within the pool's timeout instead of hanging. "
+            "Good is zero; anything else fires the alert PoolExhausted.",
             query(_by_arm(f"rate(db_client_connection_timeouts_total{{{ARM}}}[$window])"), "{{arm}}"),
             unit=units.EVENTS_PER_SECOND,
         )
@@ -128,22 +127,22 @@ def _waiting() -> list[Builder[Panel]]:
         .span(8),
         logarithmic(
             "Connect time, p95",
-            "What opening one connection takes: about a millisecond for a file, several for a server with TLS and a "
-            "password. Times the connects above, this is what a pool saves.",
+            "Duration of one connect: about a millisecond for a file, several for a server with TLS and a password. "
+            "Multiplied by the connects above, it is what a pool saves.",
             query(_quantile(0.95, "create_time"), "{{arm}}"),
             unit=units.SECONDS,
         ).span(8),
         logarithmic(
             "Use time, p95",
-            "How long a connection is kept from the pool to its return. Long uses are what others wait for: look for "
-            "slow statements, and for work that is done while a connection is held.",
+            "Time from checkout to return. Other requests wait during long uses: look for slow statements, and for "
+            "other work that is done while a connection is checked out.",
             query(_quantile(0.95, "use_time"), "{{arm}}"),
             unit=units.SECONDS,
         ).span(8),
         logarithmic(
             "Single rows: time to the last byte, p50",
-            "Requests that do little else than one query; here a connect shows most. The gap between baseline and "
-            "pooling is what the pool buys.",
+            "Requests that do little else than one query, where a connect is a large share of the time. The gap "
+            "between baseline and pooling is what the pool saves.",
             query(
                 "histogram_quantile(0.5, sum by (arm, le) "
                 f"(rate(http_response_last_byte_seconds_bucket{{{ARM}, {SINGLE_ROWS}}}[$window])))",
@@ -161,18 +160,17 @@ def _holding() -> list[Builder[Panel]]:
     size = _by_arm(f"db_client_connection_max{{{ARM}}} < Inf")
     return [
         time_series(
-            "Checked out against size",
-            "Most connections that were in use at once, and the size of the pool with its overflow (dashed). Good "
-            "keeps a "
-            "distance; an arm without a pool has no limit, and every session its own connection.",
+            "Checked out, and pool size",
+            "Most connections that were in use at once, and the pool size including overflow (dashed). Good keeps a "
+            "distance; an arm without a pool has no limit, and each of its sessions has a connection of its own.",
             query(most("used"), "{{arm}}"),
             query(size, "{{arm}} size"),
             unit=units.COUNT,
         ).override_by_regexp("/ size$/", [DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})]),
         time_series(
-            "Kept idle",
-            "Connections that wait in the pool to be used: what pooling costs the database, which keeps a process or "
-            "memory for each. Arms without a pool keep none.",
+            "Idle connections",
+            "Checked-in connections that wait to be used: the cost of pooling for the database, which keeps a "
+            "process or memory for each. Arms without a pool keep none.",
             query(most("idle"), "{{arm}}"),
             unit=units.COUNT,
         ),
@@ -185,19 +183,18 @@ def _of_the_database() -> list[Builder[Panel]]:
     return [
         stacked(
             time_series(
-                "Connections by state, as PostgreSQL counts them",
-                "What the server holds: active ones run a statement; idle ones wait in a pool; idle in transaction "
-                "block "
-                "others and should be rare. Pools of all processes add up here. On the embedded database it is empty.",
+                "PostgreSQL connections by state",
+                "Connections of the server, over the pools of all processes: active ones run a statement; idle ones "
+                "wait in a pool; idle in transaction hold locks and should be rare. Empty on the embedded database.",
                 query(f"sum by (state) ({activity})", "{{state}}"),
                 unit=units.COUNT,
             )
         ).no_value(absent),
         with_threshold_line(
             time_series(
-                "Room left in PostgreSQL",
-                "Connections of all processes as a share of max_connections. Add the size and the overflow of every "
-                "process's pool: the sum must stay below the dashed line, or new connections are refused.",
+                "PostgreSQL connections used",
+                "Connections of all processes as a share of max_connections. Add size and overflow of the pools of "
+                "all processes: the sum must stay below the dashed line, or PostgreSQL rejects new connections.",
                 query("sum(pg_stat_activity_count) / max(pg_settings_max_connections)", "in use"),
                 unit=units.SHARE,
             ),

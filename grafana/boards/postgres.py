@@ -1,4 +1,4 @@
-"""What PostgreSQL says about itself, through its exporter; empty on the embedded database."""
+"""PostgreSQL, from the metrics of its exporter; empty on the embedded database."""
 
 from typing import Final
 
@@ -13,11 +13,10 @@ from prometheus.slo import load
 BY_TABLE: Final = "sum by (relname)"
 TABLES: Final = 8
 OWN: Final = 'datname!~"template.*|postgres"'
-"""Leaves out the databases that every server has."""
+"""Excludes the databases that every server has."""
 
 
 def indexes() -> list[Panel]:
-    """Return how tables are read: by index, or all of it."""
     scans = {
         kind: f"{BY_TABLE} (rate(pg_stat_user_tables_{kind}[$window]))"
         for kind in ("seq_tup_read", "idx_tup_fetch", "seq_scan", "idx_scan")
@@ -26,14 +25,14 @@ def indexes() -> list[Panel]:
     return [
         time_series(
             "Rows read without an index",
-            "Rows that PostgreSQL read while it went through whole tables. A large table here lacks an index, or the "
-            "statement can not use it; small tables are cheaper to read whole.",
+            "Rows that PostgreSQL read in scans of whole tables. A large table here lacks an index, or its "
+            "statements cannot use it; small tables are cheaper to scan.",
             query(top_expr(scans["seq_tup_read"], number=TABLES), "{{relname}}"),
             unit=units.OPERATIONS_PER_SECOND,
         ).span(12),
         time_series(
             "Reads by index",
-            "Share of the reads of a table that used an index. Good is near 100% for every large table.",
+            "Share of the scans of a table that used an index. Good is near 100% for every large table.",
             query(top_expr(by_index, number=TABLES), "{{relname}}"),
             unit=units.SHARE,
         )
@@ -43,14 +42,14 @@ def indexes() -> list[Panel]:
 
 
 def replica() -> list[Panel]:
-    """Return how far the replica is behind, and who answers reads."""
     limit_s = load().limits.replica_lag_s
     return [
         with_threshold_line(
             time_series(
                 "Replica lag",
-                "How old the data is that readers of the replica see. Good is below a second; from the dashed line on "
-                f"({limit_s:g} s) an alert fires, and long before that the service reads from the primary.",
+                "Age of the data that readers of the replica see. Good is below a second; from the dashed line on "
+                f"({limit_s:g} s) the alert ReplicaLag fires, and long before that the service reads from the "
+                "primary.",
                 query(f"max by (arm) (db_replication_lag_seconds{{{ARM}}})", "{{arm}}"),
                 unit=units.SECONDS,
             ),
@@ -58,16 +57,17 @@ def replica() -> list[Panel]:
         ).span(8),
         stacked(
             time_series(
-                "Who answers reads, and why",
-                "Reads by the server that answered. On the replica they are fresh; on the primary because the "
-                "replica is down or behind, or because a client reads what it has just written.",
+                "Reads by server and reason",
+                "Reads by the server that ran them. On the replica they are fresh; on the primary because the "
+                "replica is down or lagging, because a client reads its own writes, or to retry a read that failed "
+                "on the replica.",
                 query(f"sum by (role, reason) (rate(db_reads_total{{{ARM}}}[$window]))", "{{role}} {{reason}}"),
                 unit=units.OPERATIONS_PER_SECOND,
             )
         ).span(8),
         time_series(
-            "Replica answers",
-            "1 while the replica answers, 0 while it does not; then every read goes to the primary.",
+            "Replica up",
+            "1 while the replica responds, 0 while it does not; then every read goes to the primary.",
             query(f"min by (arm) (db_replica_up{{{ARM}}})", "{{arm}}"),
             unit=units.COUNT,
         )
@@ -77,15 +77,14 @@ def replica() -> list[Panel]:
 
 
 def server() -> list[Panel]:
-    """Return what to look at first when PostgreSQL itself is slow."""
     hits = f"sum by (datname) (rate(pg_stat_database_blks_hit{{{OWN}}}[$window]))"
     reads = f"sum by (datname) (rate(pg_stat_database_blks_read{{{OWN}}}[$window]))"
     used = "sum by (job, instance) (pg_stat_activity_count)"
     return [
         time_series(
-            "Connections of those allowed",
-            "Connections that the server has open, as a share of its limit. Every arm's pool counts; near 100% it "
-            "refuses new ones.",
+            "PostgreSQL connections used",
+            "Open connections as a share of max_connections. The pools of all arms count; near 100% PostgreSQL "
+            "rejects new ones.",
             query(f"topk(4, {used} / on (job, instance) pg_settings_max_connections)", "{{job}} {{instance}}"),
             unit=units.SHARE,
         ),
@@ -97,16 +96,16 @@ def server() -> list[Panel]:
             unit=units.OPERATIONS_PER_SECOND,
         ),
         time_series(
-            "Reads from memory",
-            "Share of blocks that were in PostgreSQL's own cache. Good is above 99%; below, the disk decides how long "
-            "statements take.",
+            "Buffer cache hit ratio",
+            "Share of blocks that were in PostgreSQL's buffer cache. Good is above 99%; below, the disk decides how "
+            "long statements take.",
             query(f"topk(4, {hits} / ({hits} + {reads} > 0))", "{{datname}}"),
             unit=units.SHARE,
         ).max(1),
         time_series(
             "Locks and deadlocks",
-            "Locks that are held, by mode, and deadlocks that the server had to end. Locks that pile up are a "
-            "transaction that somebody forgot.",
+            "Locks that are held, by mode, and deadlocks that the server ended. A growing number of locks is a "
+            "transaction that was left open.",
             query("topk(8, sum by (mode) (pg_locks_count))", "{{mode}}"),
             query("sum(rate(pg_stat_database_deadlocks[$window]))", "deadlocks per second"),
             unit=units.COUNT,

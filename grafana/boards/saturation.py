@@ -1,4 +1,4 @@
-"""Saturation: what fills up before requests fail, each as a share of what there is."""
+"""Saturation: the use of each resource that requests wait for, as a share of its limit."""
 
 from typing import Final
 
@@ -16,17 +16,16 @@ DISPLAY: Final = load().display_thresholds
 
 
 def saturation() -> list[Bars | TimeSeries]:
-    """Return how full each resource is now and over time, and how long requests wait for each."""
     return [_now(), _over_time(), _waits()]
 
 
 def shares() -> dict[str, str]:
-    """Return for each resource the share in use, of the process that is worst off."""
+    """Return PromQL for the share in use of each resource, in the most saturated process."""
     used = f'sum by (instance, pool) (db_client_connection_count{{state="used", {JOB}}})'
     size = f"sum by (instance, pool) (db_client_connection_max{{{JOB}}})"
     blocked = f"sum by (instance) (rate(event_loop_blocked_seconds_total{{{JOB}}}[$window]))"
     return {
-        "processor": f"max(rate(process_cpu_seconds_total{{{JOB}}}[$window]))",
+        "CPU": f"max(rate(process_cpu_seconds_total{{{JOB}}}[$window]))",
         "event loop": f"max({blocked} or up{{{JOB}}} * 0)",
         "threads": f"max(thread_limiter_borrowed_threads{{{JOB}}} / thread_limiter_limit_threads{{{JOB}}})",
         "connections": f"max({used} / {size})",
@@ -37,9 +36,10 @@ def shares() -> dict[str, str]:
 def _now() -> Bars:
     return (
         bars(
-            "How full",
-            "The fullest process at this moment. Processor is of one core, which is all that one Python process can "
-            "use; event loop is the time in which one request kept all others waiting. Short bars are good.",
+            "Saturation",
+            "The most saturated process at this moment. CPU is the share of one core, which is all that one Python "
+            "process can use; event loop is the share of time in which one request blocked all others. Short bars "
+            "are good.",
             *(instant(expr, name) for name, expr in shares().items()),
             unit=units.SHARE,
         )
@@ -52,8 +52,8 @@ def _now() -> Bars:
 def _over_time() -> TimeSeries:
     return (
         time_series(
-            "How full, over time",
-            "The same, over time. What reaches 100% first is what to enlarge or to use less; the others follow it.",
+            "Saturation over time",
+            "The same over time. What reaches 100% first is the bottleneck: enlarge it, or use less of it.",
             *(query(expr, name) for name, expr in shares().items()),
             unit=units.SHARE,
         )
@@ -68,8 +68,8 @@ def _waits() -> TimeSeries:
 
     return time_series(
         "Waits, p95",
-        "How long one request in twenty waits for a database connection, for a worker thread, and for its turn on the "
-        "event loop. A few milliseconds are good; a wait that grows is a resource that is full.",
+        "Wait for a database connection, for a worker thread, and for the event loop. A few milliseconds are good; a "
+        "wait that grows is a saturated resource.",
         query(p95("db_client_connection_wait_time_seconds"), "connection"),
         query(p95("thread_limiter_wait_seconds"), "thread"),
         query(p95("event_loop_lag_seconds"), "event loop"),

@@ -1,6 +1,6 @@
-"""Service: rate, errors and duration of any instrumented application, what it promised, and how full it is.
+"""Service: rate, errors, duration, SLOs and saturation of any instrumented application.
 
-Nothing here assumes an arm or a group of routes: the variables find what there is.
+Nothing here assumes an arm or a group of routes: the variables list what exists.
 """
 
 from typing import Final
@@ -15,35 +15,33 @@ from grafana import units
 from grafana.board import Board, Section
 from grafana.boards.overview import overview
 from grafana.boards.saturation import saturation
-from grafana.boards.slo import promises
+from grafana.boards.slo import slos
 from grafana.links import cell_link
 from grafana.panels.heatmap import heatmap
-from grafana.panels.legend import with_legend_table
 from grafana.panels.table import Column, table
-from grafana.panels.timeseries import stacked, time_series, with_threshold_line
+from grafana.panels.timeseries import stacked, time_series, with_legend_table, with_threshold_line
 from grafana.query import JOB_AND_HANDLER, heatmap_query, query, rows, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
-WAITED: Final = "http_response_last_byte_seconds"
+LATENCY: Final = "http_response_last_byte_seconds"
 OBJECTIVES: Final = load()
 STRICTEST: Final = max(group.availability.objective for group in OBJECTIVES.groups.values())
 
 
 def dashboard() -> Dashboard:
-    """Return the board that any instrumented application gets."""
     return Board(
         uid="flightdeck-service",
         title="Service (RED and SLO)",
-        question="Do users of this service get what they were promised, and if not, which route fails them?",
+        question="Does the service meet its SLOs, and if not, which route is the cause?",
         sections=[
             Section(title="", panels=overview()),
             Section(
                 title="Rate, errors, duration",
-                panels=[_rate(), _answers(), _durations(), _quantiles(), _slowest(), _errors()],
+                panels=[_rate(), _responses(), _durations(), _quantiles(), _slowest(), _errors()],
             ),
             Section(title="Routes", panels=[_routes()]),
-            Section(title="Promises", panels=promises()),
+            Section(title="SLOs", panels=slos()),
             Section(title="Saturation", panels=saturation()),
         ],
         variables=("datasource", "job", "arm of job", "handler of job", "window"),
@@ -54,23 +52,24 @@ def _rate() -> TimeSeries:
     rate = f"sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     panel = time_series(
         "Requests by route",
-        "How often each route is asked, the twelve busiest. A line that falls to zero while others go on is a route "
-        "that clients can not reach any more.",
+        "Requests per second of each route, the twelve highest. A line that falls to zero while others go on is a "
+        "route that clients cannot reach any more.",
         query(top_expr(rate), "{{handler}}"),
         unit=units.REQUESTS_PER_SECOND,
     )
     return with_legend_table(panel)
 
 
-def _answers() -> TimeSeries:
+def _responses() -> TimeSeries:
     by_status = f"sum by (status) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     by_class = f'label_replace({by_status}, "class", "${{1}}xx", "status", "([1-5])..")'
-    named = f'label_replace({by_class}, "class", "gone", "status", "client_disconnected")'
+    named = f'label_replace({by_class}, "class", "disconnected", "status", "client_disconnected")'
     return stacked(
         time_series(
-            "Answers by kind",
-            "All answers, in layers by the first digit of their status. Red is the service's fault (5xx) and costs "
-            "error budget; 4xx is the client's; gone means that the client did not wait. Good is no red at all.",
+            "Responses by status class",
+            "All responses, stacked by status class. 5xx (red) is a failure of the service and spends error budget; "
+            "4xx is an error of the client; disconnected means that the client closed the connection first. Good is "
+            "no red at all.",
             query(f"topk(6, sum by (class) ({named}))", "{{class}}"),
             unit=units.REQUESTS_PER_SECOND,
         )
@@ -79,24 +78,24 @@ def _answers() -> TimeSeries:
 
 def _durations() -> Heatmap:
     return heatmap(
-        "How long clients wait",
-        "Each column is a moment, each cell how many requests took that long until their last byte. Good is one dark "
-        "band low down; a second band above it is a second kind of request, often a cache miss or a wait for a "
-        "connection. Dots are single requests: click one to open its trace.",
-        heatmap_query(f"sum by (le) (increase({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$__rate_interval]))"),
+        "Response time",
+        "Each column is a moment, each cell counts the requests that took that long to their last byte. Good is one "
+        "dark band at the bottom; a second band above it is a second kind of request, often a cache miss or a wait "
+        "for a connection. Dots are single requests: click one to open its trace.",
+        heatmap_query(f"sum by (le) (increase({LATENCY}_bucket{{{JOB_AND_HANDLER}}}[$__rate_interval]))"),
         unit=units.SECONDS,
     )
 
 
 def _quantiles() -> TimeSeries:
     def at(quantile: float) -> str:
-        buckets = f"sum by (le) (rate({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$window]))"
+        buckets = f"sum by (le) (rate({LATENCY}_bucket{{{JOB_AND_HANDLER}}}[$window]))"
         return f"histogram_quantile({quantile:g}, {buckets})"
 
     panel = time_series(
-        "Duration",
-        "Half of the requests are quicker than p50, all but one in twenty quicker than p95, all but one in a hundred "
-        "quicker than p99. When p99 leaves the others behind, few requests wait for something that most do not need.",
+        "Response time quantiles",
+        "50% of the requests are faster than p50, 95% faster than p95, 99% faster than p99. A p99 far above the "
+        "others means that a few requests wait for something that most do not need.",
         query(at(0.5), "p50"),
         query(at(0.95), "p95"),
         query(at(0.99), "p99"),
@@ -106,12 +105,12 @@ def _quantiles() -> TimeSeries:
 
 
 def _slowest() -> TimeSeries:
-    buckets = f"sum by (handler, le) (rate({WAITED}_bucket{{{JOB_AND_HANDLER}}}[$window]))"
+    buckets = f"sum by (handler, le) (rate({LATENCY}_bucket{{{JOB_AND_HANDLER}}}[$window]))"
     slowest = top_expr(f"histogram_quantile(0.95, {buckets})", number=8)
     panel = time_series(
         "Slowest routes, p95",
-        "The eight slowest routes. Compare a route with its promise below; a route that climbs while its rate does "
-        "not is doing more work per request.",
+        "The eight slowest routes. Compare a route with its objective below; a route that slows down at a constant "
+        "rate does more work per request.",
         query(slowest, "{{handler}}"),
         unit=units.SECONDS,
     )
@@ -125,8 +124,8 @@ def _errors() -> TimeSeries:
     panel = with_threshold_line(
         time_series(
             "Share of failed requests by route",
-            "5xx answers of each route, the eight worst. Good is zero; the dashed line is what the strictest "
-            f"objective of slo.toml leaves ({1 - STRICTEST:.2%}).",
+            "5xx responses of each route, the eight worst. Good is zero; the dashed line is what the strictest "
+            f"objective of slo.toml allows ({1 - STRICTEST:.2%}).",
             query(top_expr(share, number=8), "{{handler}}"),
             unit=units.SHARE,
         ),
@@ -137,17 +136,17 @@ def _errors() -> TimeSeries:
 
 def _routes() -> Table:
     by = "by (handler)"
-    asked = f"sum {by} (handler:requests:rate5m{{{JOB_AND_HANDLER}}})"
+    requests = f"sum {by} (handler:requests:rate5m{{{JOB_AND_HANDLER}}})"
     failed = f'sum {by} (rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
     return (
         table(
-            "Every route",
-            "One row for each route over five minutes, the slowest first. Many queries or many bytes explain most slow "
-            "routes: the boards Database, Caching and Compression say what helps.",
-            Column(title="Requests", query=rows(asked), unit=units.REQUESTS_PER_SECOND, bar=True),
+            "All routes",
+            "One row for each route over five minutes, the slowest first. Many queries or many bytes explain most "
+            "slow routes: see the boards Database, Caching and Compression.",
+            Column(title="Requests", query=rows(requests), unit=units.REQUESTS_PER_SECOND, bar=True),
             Column(
                 title="Failed",
-                query=rows(f"({failed} or {asked} * 0) / ({asked} > 0)"),
+                query=rows(f"({failed} or {requests} * 0) / ({requests} > 0)"),
                 unit=units.SHARE,
                 decimals=2,
                 thresholds=above_is_bad(1 - STRICTEST),
@@ -166,7 +165,7 @@ def _routes() -> Table:
                 thresholds=above_is_bad(OBJECTIVES.limits.queries_per_request),
             ),
             Column(
-                title="Bytes per answer",
+                title="Bytes per response",
                 query=rows(f"max {by} (handler:response_bytes_per_request:5m{{{JOB_AND_HANDLER}}})"),
                 unit=units.BYTES,
             ),
@@ -174,5 +173,5 @@ def _routes() -> Table:
         )
         .height(10)
         .sort_by([TableSortByFieldState().display_name("p95").desc(True)])
-        .override_by_name("Route", [cell_link("flightdeck-database", "Its queries", "handler")])
+        .override_by_name("Route", [cell_link("flightdeck-database", "Queries", "handler")])
     )

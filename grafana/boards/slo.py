@@ -1,4 +1,4 @@
-"""Objectives: how much of each error budget is left, and how fast it burns."""
+"""SLOs: how much of each error budget is left, and how fast it burns."""
 
 from typing import Final
 
@@ -8,9 +8,8 @@ from grafana_foundation_sdk.builders.table import Panel as Table
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from grafana import units
-from grafana.panels.legend import with_legend_table
 from grafana.panels.table import Column, table
-from grafana.panels.timeseries import time_series, with_threshold_line
+from grafana.panels.timeseries import time_series, with_legend_table, with_threshold_line
 from grafana.query import JOB, arm_or_job, query, rows, top
 from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.burn_rate import BURNS
@@ -21,8 +20,7 @@ PAGE_SLOWLY: Final = min(burn.rate for burn in BURNS if burn.severity == "page")
 TICKET: Final = min(burn.rate for burn in BURNS)
 
 
-def promises() -> list[Table | TimeSeries]:
-    """Return the table of objectives, and the burn rates over time."""
+def slos() -> list[Table | TimeSeries]:
     return [_objectives(), _burn("1h", PAGE), _burn("6h", PAGE_SLOWLY)]
 
 
@@ -31,14 +29,15 @@ def _objectives() -> Table:
         return rows(f"max by (group, sli) ({series}{{{JOB}}})")
 
     burning = above_is_bad(PAGE_SLOWLY, warning=TICKET)
-    promised = "max by (group, sli) (slo:objective:ratio) and on (group, sli) slo:requests:rate5m"
+    objective = "max by (group, sli) (slo:objective:ratio) and on (group, sli) slo:requests:rate5m"
     within = 'max by (group, sli) (slo:threshold:seconds) and on (group, sli) slo:requests:rate5m{sli="latency"'
     panel = table(
-        "Promises",
-        f"One row for each promise of slo.toml. Budget is what is left for {load().window}; a burn rate of 1 spends it "
-        f"exactly by the end, {PAGE:g} over an hour wakes somebody. Routes that no group names are in the group rest.",
-        Column(title="Promised", query=rows(f"{promised}{{{JOB}}}"), unit=units.SHARE, decimals=1),
-        Column(title="Within", query=rows(f"{within}, {JOB}}}"), unit=units.SECONDS),
+        "SLOs",
+        f"One row for each objective of slo.toml. Budget left is the share that remains over {load().window}; a burn "
+        f"rate of 1 spends exactly the budget over that window, {PAGE:g} over an hour pages. Routes that no group "
+        "lists are in the group rest.",
+        Column(title="Objective", query=rows(f"{objective}{{{JOB}}}"), unit=units.SHARE, decimals=1),
+        Column(title="Threshold", query=rows(f"{within}, {JOB}}}"), unit=units.SECONDS),
         Column(
             title="Budget left",
             query=of_each("slo:error_budget:remaining"),
@@ -51,7 +50,7 @@ def _objectives() -> Table:
         Column(title="Burn 6 h", query=of_each("slo:burn_rate:6h"), unit=units.FACTOR, decimals=1, thresholds=burning),
         Column(title="Burn 3 d", query=of_each("slo:burn_rate:3d"), unit=units.FACTOR, decimals=1, thresholds=burning),
         Column(title="Requests", query=of_each("slo:requests:rate5m"), unit=units.REQUESTS_PER_SECOND),
-        key={"group": "Routes", "sli": "Promise"},
+        key={"group": "Routes", "sli": "SLI"},
     )
     return panel.height(11).sort_by([TableSortByFieldState().display_name("Budget left")])
 
@@ -60,8 +59,9 @@ def _burn(window: str, limit: float) -> TimeSeries:
     panel = with_threshold_line(
         time_series(
             f"Burn rate over {window}",
-            f"How many times as fast as it may the budget is spent, the twelve worst promises. Below 1 it lasts; above "
-            f"the dashed line ({limit:g}) and as fast in the short window too, an alert wakes somebody.",
+            "Rate at which the error budget is spent, the twelve highest; 1 spends exactly the budget over the "
+            f"window of the objective. Above the dashed line ({limit:g}), when the short window is above it too, an "
+            "alert pages.",
             query(arm_or_job(top(f"slo:burn_rate:{window}{{{JOB}}}")), "{{slo}} {{arm}}"),
             unit=units.FACTOR,
         ),

@@ -1,4 +1,4 @@
-"""Start here: what each technique buys, at one look, and where to go on."""
+"""Start here: the effect of each technique, and links to the other boards."""
 
 from typing import Final
 
@@ -19,32 +19,31 @@ from grafana.thresholds import above_is_bad, above_is_warning
 from service.techniques import ARMS, CATALOGUE
 
 GUIDE: Final = {
-    "caching": ("Caching", "what is found, what that saves, how stale it may be"),
-    "pooling": ("Connection pooling", "connects, waits, and who holds connections"),
-    "compression": ("Compression", "bytes by encoding and route, CPU, the link it pays on"),
+    "caching": ("Caching", "hit ratios, savings, staleness"),
+    "pooling": ("Connection pooling", "connects, waits, connections in use"),
+    "compression": ("Compression", "bytes by encoding and route, CPU, break-even link"),
     "database": ("Database", "queries per request, N+1 suspects, slow statements"),
-    "async": ("Async and background", "what blocks the event loop, threads, tasks"),
-    "service": ("Service (RED and SLO)", "rate, errors, duration of any app, budget left"),
-    "runtime": ("Runtime and dependencies", "memory, garbage, upstreams"),
-    "monitoring": ("The monitoring itself", "who watches the watchers"),
+    "async": ("Async and background", "blocking routes, threads, tasks"),
+    "service": ("Service (RED and SLO)", "rate, errors, duration and SLOs of any application"),
+    "runtime": ("Runtime and dependencies", "CPU, memory, garbage collection, upstream calls"),
+    "monitoring": ("Self-monitoring", "scrapes, rules, notifications, cardinality"),
     "lab": ("Lab results", "effects with confidence intervals"),
 }
-"""Every other board, and the question it is opened with."""
+"""Every other board, and what it shows."""
 
 
 def dashboard() -> Dashboard:
-    """Return the home dashboard."""
     return Board(
         uid=START,
         title="Start here",
-        question="Which technique matters, by how much, and where can I see why?",
+        question="Which technique matters, by how much, and why?",
         sections=[
             Section(title="", panels=[*headlines(), _effects(), _alerts(), _guide()]),
-            Section(title="The same over time", panels=_over_time()),
+            Section(title="Over time", panels=_over_time()),
             Section(
-                title="Why: click a dot, and its trace opens", panels=[_requests("baseline"), _requests("optimized")]
+                title="Why? Click an exemplar to open its trace", panels=[_requests("baseline"), _requests("optimized")]
             ),
-            Section(title="The arms", panels=[_arms()]),
+            Section(title="Arms", panels=[_arms()]),
         ],
         variables=("datasource",),
     ).build()
@@ -56,11 +55,10 @@ def _effects() -> Builder[Panel]:
 
     return (
         table(
-            "What each arm costs a request",
+            "Cost of a request, by arm",
             "All arms get the same requests at the same rate; they differ only in their techniques (listed at the "
-            "bottom). "
-            "Compare each row with baseline: p50, p95, CPU, queries and bytes are better when smaller. "
-            "One core could carry is 1 / CPU per request: the throughput at which a core is full.",
+            "bottom). Compare each row with baseline: lower p50, p95, CPU, queries and bytes are better. Capacity "
+            "per core is 1 / CPU per request: the rate of requests that fully uses one core.",
             Column(title="p50", query=rows(recorded("arm:latency_p50_seconds:5m")), unit=units.SECONDS, bar=True),
             Column(title="p95", query=rows(recorded("arm:latency_p95_seconds:5m")), unit=units.SECONDS, bar=True),
             Column(
@@ -70,7 +68,7 @@ def _effects() -> Builder[Panel]:
                 decimals=1,
             ),
             Column(
-                title="One core could carry",
+                title="Capacity per core",
                 query=rows(f"1 / {recorded('arm:cpu_seconds_per_request:5m')}"),
                 unit=units.REQUESTS_PER_SECOND,
                 decimals=1,
@@ -109,15 +107,15 @@ def _alerts() -> Builder[Panel]:
     return (
         stat(
             "Alerts",
-            "How many fire now: pages are about what users notice, tickets about a cause that can wait until morning; "
-            "pending ones have not held for long enough yet. All zero is good; the board about the monitoring lists "
-            "them.",
+            "Firing alerts: pages are about symptoms that users notice, tickets about causes that can wait for "
+            "working hours; pending ones have not held for long enough yet. All zero is good; the board "
+            "Self-monitoring lists them.",
             instant(number('alertstate="firing", severity="page"'), "pages"),
             instant(number('alertstate="firing", severity="ticket"'), "tickets"),
             instant(number('alertstate="pending"'), "pending"),
             unit=units.COUNT,
         )
-        .links([board_link("flightdeck-monitoring", "Which ones")])
+        .links([board_link("flightdeck-monitoring", "Self-monitoring")])
         .thresholds(above_is_bad(1))
         .override_by_regexp("/tickets|pending/", [DynamicConfigValue("thresholds", above_is_warning(1).build())])
         .span(8)
@@ -128,7 +126,9 @@ def _alerts() -> Builder[Panel]:
 def _guide() -> Builder[Panel]:
     entries = [f"**[{title}](/d/flightdeck-{name})** {what}" for name, (title, what) in GUIDE.items()]
     lines = [" · ".join(entries[at : at + 2]) for at in range(0, len(entries), 2)]
-    return text("Go on", "Every board, with the question it answers.", "  \n".join(lines)).span(16).height(5)
+    return (
+        text("All dashboards", "Links to every other board, with what it shows.", "  \n".join(lines)).span(16).height(5)
+    )
 
 
 def _over_time() -> list[Builder[Panel]]:
@@ -137,46 +137,46 @@ def _over_time() -> list[Builder[Panel]]:
 
     return [
         logarithmic(
-            "Latency, p50",
-            "Half of the requests are answered faster. The axis is logarithmic: one line's height above another is how "
-            "many times slower it is. Gaps between baseline and the others are what their techniques buy.",
+            "Response time, p50",
+            "Half of the requests are faster. The axis is logarithmic: equal distances are equal factors. Gaps "
+            "between baseline and the other arms are the effects of their techniques.",
             query(by_arm("arm:latency_p50_seconds:5m"), "{{arm}}"),
             unit=units.SECONDS,
         ),
         logarithmic(
-            "Latency, p95",
-            "One request in twenty is slower. Caches show here less than in the median, because misses remain.",
+            "Response time, p95",
+            "95% of the requests are faster. Caches show here less than in the median, because misses remain.",
             query(by_arm("arm:latency_p95_seconds:5m"), "{{arm}}"),
             unit=units.SECONDS,
         ),
         time_series(
             "CPU per request",
-            "Seconds of processor for one request, everything included. Compression costs here what it saves in bytes.",
+            "Seconds of CPU for one request, everything included. Compression spends here what it saves in bytes.",
             query(by_arm("arm:cpu_seconds_per_request:5m"), "{{arm}}"),
             unit=units.SECONDS,
         ).span(8),
         time_series(
             "Queries per request",
-            "Statements that a request sends to its database. Caching and eager loading bring it down.",
+            "Database statements per request. Caching and eager loading lower it.",
             query(by_arm("arm:queries_per_request:5m"), "{{arm}}"),
             unit=units.COUNT,
         ).span(8),
         time_series(
             "Bytes per response",
-            "Body bytes as they go over the wire. Compression, pages and 304 answers bring it down.",
+            "Body bytes on the wire. Compression, pagination and 304 responses lower it.",
             query(by_arm("arm:response_bytes_per_request:5m"), "{{arm}}"),
             unit=units.BYTES,
         ).span(8),
         time_series(
             "Requests",
-            "Answered requests per second. Equal lines mean that the comparison is fair; a lower line is an arm that "
-            "can not keep up.",
+            "Completed requests per second. Equal lines mean that the comparison is fair; a lower line is an arm "
+            "that cannot keep up.",
             query(by_arm("arm:requests:rate5m"), "{{arm}}"),
             unit=units.REQUESTS_PER_SECOND,
         ).span(8),
         time_series(
             "Errors",
-            "Answers per second with a status of 500 or more. Anything above zero is worth a look.",
+            "Responses per second with a status of 500 or more. Good is zero; anything else is worth a look.",
             query(by_arm("arm:errors:rate5m"), "{{arm}}"),
             unit=units.REQUESTS_PER_SECOND,
         )
@@ -184,7 +184,7 @@ def _over_time() -> list[Builder[Panel]]:
         .span(8),
         time_series(
             "Memory",
-            "Resident memory of the arm's largest process: what caches and pools cost. It should level out.",
+            "Resident memory of the arm's largest process: the cost of caches and pools. It should level out.",
             query(by_arm("arm:resident_memory_bytes:max"), "{{arm}}"),
             unit=units.BYTES,
         ).span(8),
@@ -194,8 +194,9 @@ def _over_time() -> list[Builder[Panel]]:
 def _requests(arm: str) -> Builder[Panel]:
     return heatmap(
         f"Departure boards on {arm}",
-        "How long boards took: the more requests, the stronger the cell. Dots are requests with a trace; click one to "
-        "see what it did. A board on baseline runs hundreds of small queries, on optimized three or none.",
+        "Response times of departure boards: the more requests, the stronger the cell. Dots are requests with a "
+        "trace; click one to open it. A board on baseline runs hundreds of small queries, on optimized three or "
+        "none.",
         heatmap_query(
             "sum by (le) (increase(http_response_last_byte_seconds_bucket"
             f'{{arm="{arm}", handler="/airports/{{faa}}/departures"}}[$__rate_interval]))'
@@ -215,7 +216,7 @@ def _arms() -> Builder[Panel]:
     lines = [f"- **{arm}**: {having(techniques)}" for arm, techniques in ARMS.items()]
     return (
         text(
-            "Who is who",
+            "Arms and their techniques",
             "Every arm is a process of the same service; these are the techniques that are switched on.",
             "\n".join(lines),
         )

@@ -1,4 +1,4 @@
-"""The task queue: sent, waited, ran, how it ended; and the broker in between."""
+"""The task queue: published, waiting, running and finished tasks; and the broker."""
 
 from typing import Final
 
@@ -14,20 +14,19 @@ from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.slo import load
 
 LIMITS: Final = load().limits
-FEW: Final = 4
-"""Tasks that fit into a panel which shows two lines of each."""
+MAX_TASKS: Final = 4
+"""Of a panel with two lines for each."""
 
 
 def tasks() -> list[Stat | TimeSeries]:
-    """Return the way of tasks through the queue."""
-    return [_workers(), _failing(), _retried(), _sent_and_ended(), _waits(), _runs(), _states()]
+    return [_workers(), _failing(), _retried(), _published_and_finished(), _waits(), _runs(), _states()]
 
 
 def _workers() -> Stat:
     return (
         stat(
             "Workers",
-            "Worker processes that Prometheus reaches. At zero, tasks that are sent wait until one comes back.",
+            "Worker processes that Prometheus can scrape. At zero, published tasks stay queued until a worker starts.",
             instant('count(up{job="worker"} == 1) or vector(0)', "workers"),
             unit=units.COUNT,
         )
@@ -42,8 +41,9 @@ def _failing() -> Stat:
     limit = LIMITS.task_failure_ratio
     return (
         stat(
-            "Tasks that fail",
-            f"Share of executions that ended in an error. Good is zero; from {limit:.0%} on an alert fires.",
+            "Failed tasks",
+            f"Share of executions that ended in an error. Good is zero; from {limit:.0%} on the alert TasksFailing "
+            "fires.",
             instant(f'(sum(rate(tasks_total{{state="failure"}}[$window])) or {ended} * 0) / ({ended} > 0)', "failed"),
             unit=units.SHARE,
         )
@@ -57,9 +57,9 @@ def _retried() -> Stat:
     ended = "sum(rate(tasks_total[$window]))"
     return (
         stat(
-            "Tasks that are retried",
-            "Executions that ended with another attempt. Some are good: a broken connection is worth one; a task "
-            "that is retried for ever hides a bug.",
+            "Task retries",
+            "Executions per second that ended in a retry. A few are normal: a broken connection is worth one. A task "
+            "that is retried without end hides a bug.",
             instant(f'sum(rate(tasks_total{{state="retry"}}[$window])) or {ended} * 0', "retries"),
             unit=units.EVENTS_PER_SECOND,
         )
@@ -68,14 +68,14 @@ def _retried() -> Stat:
     )
 
 
-def _sent_and_ended() -> TimeSeries:
+def _published_and_finished() -> TimeSeries:
     return time_series(
-        "Sent and ended",
-        "Tasks sent to the broker and executions that ended. The lines lie on each other while workers keep up; a "
-        "gap that stays is a queue that grows.",
-        query("sum(rate(tasks_published_total[$window]))", "sent"),
-        query("sum(rate(tasks_total[$window]))", "ended"),
-        query("sum(tasks_inprogress)", "running now"),
+        "Published and finished",
+        "Tasks published to the broker and executions that finished, per second, and executions in progress. The "
+        "first two lines coincide while workers keep up; a lasting gap is a growing queue.",
+        query("sum(rate(tasks_published_total[$window]))", "published"),
+        query("sum(rate(tasks_total[$window]))", "finished"),
+        query("sum(tasks_inprogress)", "running"),
         unit=units.COUNT,
     )
 
@@ -83,9 +83,10 @@ def _sent_and_ended() -> TimeSeries:
 def _waits() -> TimeSeries:
     return with_threshold_line(
         time_series(
-            "Wait in the queue",
-            "Time from sending a task until a worker begins it. Good is below a second; from the dashed line on "
-            f"({LIMITS.task_wait_s:g} s) an alert fires: add workers, or find the task that blocks them.",
+            "Queue wait",
+            "Time from publishing a task until a worker starts it. Good is below a second; from the dashed line on "
+            f"({LIMITS.task_wait_s:g} s) the alert TaskQueueWaitHigh fires: add workers, or find the task that "
+            "occupies them.",
             *_quantiles("task_queue_wait_seconds"),
             unit=units.SECONDS,
         ).no_value("no task yet"),
@@ -96,7 +97,7 @@ def _waits() -> TimeSeries:
 def _runs() -> TimeSeries:
     panel = time_series(
         "Run time",
-        "How long one execution takes. It decides how many workers the rate of tasks needs: rate times run time.",
+        "Duration of one execution. The rate of tasks times their run time is the number of workers needed.",
         *_quantiles("task_run_seconds"),
         unit=units.SECONDS,
     )
@@ -106,8 +107,8 @@ def _runs() -> TimeSeries:
 def _states() -> TimeSeries:
     return stacked(
         time_series(
-            "How tasks end",
-            "Executions by their end. Success should be nearly all of it; revoked are exports that somebody cancelled.",
+            "Executions by state",
+            "Executions per second by their final state. Nearly all should be success; revoked are cancelled exports.",
             query("topk(6, sum by (state) (rate(tasks_total[$window])))", "{{state}}"),
             unit=units.EVENTS_PER_SECOND,
         )
@@ -115,27 +116,26 @@ def _states() -> TimeSeries:
 
 
 def broker() -> list[TimeSeries]:
-    """Return what RabbitMQ says about its queues."""
     return [
         time_series(
             "Messages in the broker",
-            "Messages that no worker has taken yet, and messages that a worker has taken and not acknowledged; those "
-            "go back when their worker dies. Good is near zero; a line that only grows lacks a worker.",
-            query("sum(rabbitmq_queue_messages_ready)", "waiting"),
-            query("sum(rabbitmq_queue_messages_unacked)", "taken"),
+            "Messages ready for a worker, and messages that a worker received and has not acknowledged; those are "
+            "redelivered when the worker dies. Good is near zero; ready messages that only grow need more workers.",
+            query("sum(rabbitmq_queue_messages_ready)", "ready"),
+            query("sum(rabbitmq_queue_messages_unacked)", "unacknowledged"),
             unit=units.COUNT,
         ).span(8),
         time_series(
             "Consumers and connections",
-            "Who is connected to RabbitMQ, and how many consumers take messages. Without consumers messages wait.",
+            "Connections to RabbitMQ, and consumers that receive messages. Without a consumer, messages stay queued.",
             query("sum(rabbitmq_queue_consumers)", "consumers"),
             query("sum(rabbitmq_connections)", "connections"),
             unit=units.COUNT,
         ).span(8),
         time_series(
-            "Memory of the broker",
-            "What RabbitMQ takes, as a share of its high watermark. At 100% it stops taking messages, and exports are "
-            "answered 503.",
+            "Broker memory",
+            "Memory of RabbitMQ as a share of its high watermark. At 100% it blocks publishers, and requests for "
+            "exports get 503.",
             query(
                 "topk(4, rabbitmq_process_resident_memory_bytes / rabbitmq_resident_memory_limit_bytes)",
                 "{{job}} {{instance}}",
@@ -148,6 +148,6 @@ def broker() -> list[TimeSeries]:
 def _quantiles(histogram: str) -> list[Dataquery]:
     def at(quantile: float) -> str:
         buckets = f"sum by (task, le) (rate({histogram}_bucket[$window]))"
-        return top_expr(f"histogram_quantile({quantile:g}, {buckets})", number=FEW)
+        return top_expr(f"histogram_quantile({quantile:g}, {buckets})", number=MAX_TASKS)
 
     return [query(at(0.5), "p50 {{task}}"), query(at(0.95), "p95 {{task}}")]

@@ -1,4 +1,4 @@
-"""What the service calls over HTTP: how long it takes, how it ends, and whether connections are reused."""
+"""Upstream calls of the service: duration, failures, connections, circuit breaker."""
 
 from grafana_foundation_sdk.builders.timeseries import Panel
 
@@ -10,7 +10,6 @@ from prometheus.slo import load
 
 
 def calls() -> list[Panel]:
-    """Return the panels about upstream calls, by arm."""
     return [_durations(), _failures(), _connects(), _circuit(), _stale()]
 
 
@@ -18,8 +17,8 @@ def _durations() -> Panel:
     waited = quantile(0.95, "http_client_request_duration_seconds", by="job, arm, client")
     return time_series(
         "Upstream calls, p95",
-        "Time from sending a request until the head of its response, by arm and client. When it climbs on every arm, "
-        "the upstream is slow; on one arm only, look for connects on the right.",
+        "Time from sending a request to the head of its response, by arm and client. When it rises on every arm, the "
+        "upstream is slow; on one arm only, look at the connections on the right.",
         query(arm_or_job(top_expr(waited)), "{{arm}} {{client}}"),
         unit=units.SECONDS,
     ).span(8)
@@ -36,9 +35,9 @@ def _failures() -> Panel:
     )
     panel = with_threshold_line(
         time_series(
-            "Upstream calls that fail",
-            "Share of calls that ended in 5xx, in a timeout or without an answer, by arm and upstream. Good is zero; "
-            f"from the dashed line on ({limit:.0%}) an alert fires.",
+            "Failed upstream calls",
+            "Share of calls that ended in a 5xx response, a timeout or an error, by arm and upstream. Good is zero; "
+            f"from the dashed line on ({limit:.0%}) the alert UpstreamFailing fires.",
             query(arm_or_job(top_expr(f"({upstreams} or {clients})")), "{{arm}} {{client}}"),
             unit=units.SHARE,
         ),
@@ -52,7 +51,7 @@ def _share(every: str, failed: str) -> str:
 
 
 def _by_client(series: str) -> str:
-    """Return the rate of calls by upstream, whose name the metrics of clients have in another label."""
+    """Return the rate of calls by upstream, in the label `client` that the other metric has."""
     return f'sum by (job, arm, client) (label_replace(rate({series}[$window]), "client", "$1", "upstream", "(.*)"))'
 
 
@@ -72,9 +71,9 @@ def _connects() -> Panel:
 
 def _circuit() -> Panel:
     return time_series(
-        "Circuits that are not closed",
-        "1 while an upstream is left alone because it failed again and again, or gets one trial. Good is zero: calls "
-        "go through.",
+        "Open and half-open circuits",
+        "1 while the circuit of an upstream is open, so that calls fail at once, or half-open, for one trial call. "
+        "Good is zero: calls go through.",
         query(
             arm_or_job(top_expr(f'sum by (job, arm, upstream) (upstream_circuit_state{{{ARM}, state!="closed"}})')),
             "{{arm}} {{upstream}}",
@@ -85,9 +84,9 @@ def _circuit() -> Panel:
 
 def _stale() -> Panel:
     panel = time_series(
-        "Answered with earlier answers",
-        "Requests per second that got what an upstream said before, because it says nothing now. It keeps users served "
-        "during a fault; without a fault it is zero.",
+        "Stale upstream responses served",
+        "Requests per second that were served with an earlier response because the upstream fails now. It keeps "
+        "clients served during a fault; without a fault it is zero.",
         query(
             arm_or_job(
                 top_expr(f"sum by (job, arm, upstream) (rate(upstream_stale_responses_total{{{ARM}}}[$window]))")

@@ -1,4 +1,4 @@
-"""Panels in the house form: a unit, a description that says how to read it, the colours that everything else has.
+"""Panels with a unit, a description and the shared colours.
 
-Each function returns a builder of the library: boards go on with `.span()`, `.height()` and whatever the panel needs.
+Each function returns a builder of the library, on which boards call `.span()`, `.height()` and what else they need.
 """

@@ -1,4 +1,4 @@
-"""Horizontal bars, one for each series at the end of the range."""
+"""Horizontal bars, one for each series, at the end of the time range."""
 
 from grafana_foundation_sdk.builders.bargauge import Panel
 from grafana_foundation_sdk.builders.common import ReduceDataOptions
@@ -11,13 +11,11 @@ from grafana_foundation_sdk.models.common import (
 )
 
 from grafana.panels.colour import coloured
-from grafana.panels.targets import with_ref_ids
-from grafana.source import SOURCE
+from grafana.query import SOURCE, with_ref_ids
 from grafana.thresholds import neutral
 
 
 def bars(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
-    """Return a bar from zero for each series, with its value in the series' colour."""
     return coloured(
         Panel()
         .title(title)

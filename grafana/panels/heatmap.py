@@ -1,16 +1,15 @@
-"""A histogram over time: the darker a cell, the more observations fell into that bucket."""
+"""A histogram over time: the darker a cell, the more observations in that bucket."""
 
 from grafana_foundation_sdk.builders.heatmap import HeatmapColorOptions, Panel, YAxisConfig
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models.common import AxisPlacement, TooltipDisplayMode
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColorScale
 
-from grafana.panels.targets import with_ref_ids
-from grafana.source import SOURCE
+from grafana.query import SOURCE, with_ref_ids
 
 
 def heatmap(title: str, description: str, buckets: Dataquery, *, unit: str) -> Panel:
-    """Return the heatmap of one histogram; its exemplars are dots that lead to traces."""
+    """Return the heatmap of one histogram; its exemplars are dots that link to traces."""
     return (
         Panel()
         .title(title)

@@ -1,6 +1,6 @@
-"""Big numbers, one for each series."""
+"""Large numbers, one for each series."""
 
-from grafana_foundation_sdk.builders.common import ReduceDataOptions, VizTextDisplayOptions
+from grafana_foundation_sdk.builders.common import ReduceDataOptions
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.builders.stat import Panel
 from grafana_foundation_sdk.models.common import (
@@ -11,8 +11,8 @@ from grafana_foundation_sdk.models.common import (
     VizOrientation,
 )
 
-from grafana.panels.targets import with_ref_ids
-from grafana.source import SOURCE
+from grafana import units
+from grafana.query import SOURCE, with_ref_ids
 from grafana.thresholds import neutral
 
 
@@ -38,11 +38,11 @@ def stat(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
     )
 
 
-def headline(title: str, description: str, number: Dataquery, *, unit: str, colour: str) -> Panel:
-    """Return one number as large as fits, in the colour of what it is about."""
+def headline(title: str, description: str, sentence: Dataquery, *, colour: str) -> Panel:
+    """Return the legend of a query as a sentence, in the colour of its arm."""
     return (
-        stat(title, description, number, unit=unit)
+        stat(title, description, sentence, unit=units.COUNT)
         .thresholds(neutral(colour))
-        .text(VizTextDisplayOptions().value_size(56))
+        .text_mode(BigValueTextMode.NAME)
         .justify_mode(BigValueJustifyMode.CENTER)
     )

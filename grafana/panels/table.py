@@ -18,34 +18,31 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from grafana import colours
 from grafana.panels.colour import value_mapping
-from grafana.panels.targets import with_ref_ids
-from grafana.source import SOURCE
+from grafana.query import SOURCE, with_ref_ids
 from grafana.thresholds import neutral
 
 WIDTHS: Final = {"handler": 200, "experiment": 150, "metric": 200}
-"""In pixels, of keys that would not fit otherwise."""
+"""In pixels, of wide keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of numbers: its heading, its query, its unit."""
-
     title: str
     query: Dataquery
     unit: str
     decimals: int | None = None
     thresholds: ThresholdsConfig | None = None
-    """Where numbers can be good or bad: they colour the cell's text."""
+    """They colour the text of the cell."""
     words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Instead of a number: for each value a word and its colour."""
+    """Instead of numbers: a word and its colour for each value."""
     bar: bool = False
-    """Whether a bar in the cell shows the number beside the others."""
+    """Whether the cell shows the number as a bar."""
 
 
 def table(title: str, description: str, *columns: Column, key: Mapping[str, str]) -> Panel:
-    """Return a table; `key` maps the labels that a row stands for to their headings, in order.
+    """Return a table; `key` maps the labels of a row to their headings, in order.
 
-    Each query must give one series for each combination of those labels, and no other labels: `sum by (…)`.
+    Each query must return one series for each combination of those labels, without other labels: `sum by (…)`.
     """
     panel = (
         Panel()
@@ -63,8 +60,8 @@ def table(title: str, description: str, *columns: Column, key: Mapping[str, str]
         .no_value("-")
         .transformations(_joined(columns, key))
     )
-    # Several bars of one unit share a scale, so that they compare between columns too. A single one has its own: the
-    # shared scale is that of every number in the table.
+    # Bars of one unit share a scale and can be compared between columns. A single one has its own, because the shared
+    # scale is that of every number in the table.
     barred = [column.unit for column in columns if column.bar]
     is_alike = len(barred) > 1 and len(set(barred)) == 1
     for column in columns:
@@ -75,7 +72,7 @@ def table(title: str, description: str, *columns: Column, key: Mapping[str, str]
 
 
 def _joined(columns: Sequence[Column], key: Mapping[str, str]) -> list[DataTransformerConfig]:
-    """Return what makes one row out of what each query says about the same labels."""
+    """Return the transformations that join the results of all queries by their labels."""
     values = [
         f"Value #{letter}" if len(columns) > 1 else "Value" for letter, _ in zip(ascii_uppercase, columns, strict=False)
     ]

@@ -27,17 +27,16 @@ from grafana_foundation_sdk.models.common import (
 from grafana_foundation_sdk.models.dashboard import FieldColorModeId
 
 from grafana.panels.colour import coloured
-from grafana.panels.targets import with_ref_ids
-from grafana.source import SOURCE
+from grafana.query import SOURCE, with_ref_ids
 
 
 def time_series(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
-    """Return lines from zero."""
+    """Return a panel of lines whose axis begins at zero."""
     return _lines(title, description, queries, unit).min(0)
 
 
 def logarithmic(title: str, description: str, *queries: Dataquery, unit: str) -> Panel:
-    """Return lines on a logarithmic axis, where the same distance is the same factor: for effects of ten and more."""
+    """Return a panel of lines on a logarithmic axis, where equal distances are equal factors."""
     scale = ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
     return _lines(title, description, queries, unit).scale_distribution(scale)
 
@@ -59,27 +58,37 @@ def _lines(title: str, description: str, queries: Sequence[Dataquery], unit: str
         .show_points(VisibilityMode.NEVER)
         .span_nulls(False)
         .color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
-        .legend(legend())
+        .legend(
+            VizLegendOptions()
+            .display_mode(LegendDisplayMode.LIST)
+            .placement(LegendPlacement.BOTTOM)
+            .show_legend(True)
+            .calcs([])
+        )
         .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     )
 
 
 def stacked(panel: Panel) -> Panel:
-    """Return the panel with its series as layers of one sum."""
+    """Return the panel with its series stacked."""
     return panel.stacking(StackingConfig().mode(StackingMode.NORMAL)).fill_opacity(55).line_width(1)
 
 
-def with_threshold_line(panel: Panel, limits: ThresholdsConfig) -> Panel:
-    """Return the panel with its limits drawn as dashed lines."""
-    return panel.thresholds(limits).thresholds_style(GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED))
+def with_threshold_line(panel: Panel, thresholds: ThresholdsConfig) -> Panel:
+    """Return the panel with its thresholds drawn as dashed lines."""
+    return panel.thresholds(thresholds).thresholds_style(
+        GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
+    )
 
 
-def legend(*values: str) -> VizLegendOptions:
-    """Return a legend below the lines with these values of each."""
-    return (
+def with_legend_table(panel: Panel) -> Panel:
+    """Return the panel with names and last values beside the lines, the largest first: for up to twelve long names."""
+    return panel.legend(
         VizLegendOptions()
-        .display_mode(LegendDisplayMode.LIST)
-        .placement(LegendPlacement.BOTTOM)
+        .display_mode(LegendDisplayMode.TABLE)
+        .placement(LegendPlacement.RIGHT)
         .show_legend(True)
-        .calcs(list(values))
+        .calcs(["lastNotNull"])
+        .sort_by("Last *")
+        .sort_desc(True)
     )

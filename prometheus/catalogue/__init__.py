@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 
 from prometheus.burn_rate import burn_alerts
-from prometheus.catalogue.admission import admission_alerts
 from prometheus.catalogue.cache import cache_alerts
-from prometheus.catalogue.compression import compression_alerts
 from prometheus.catalogue.database import database_alerts
-from prometheus.catalogue.dependencies import dependency_alerts
+from prometheus.catalogue.http import http_alerts
 from prometheus.catalogue.monitoring import monitoring_alerts
 from prometheus.catalogue.runtime import runtime_alerts
 from prometheus.catalogue.symptoms import symptom_alerts
@@ -17,15 +15,13 @@ from prometheus.slo import Objectives
 
 
 def alert_files(objectives: Objectives) -> dict[str, list[Group]]:
-    """Return the groups of alerts by the name of the file that they are written to."""
+    """Return the groups of alerts by the name of their file."""
     return {
         "budget": [burn_alerts(objectives)],
         "symptoms": [symptom_alerts(objectives)],
-        "admission": [admission_alerts(objectives)],
+        "http": [http_alerts(objectives)],
         "database": [database_alerts(objectives)],
         "cache": [cache_alerts(objectives)],
-        "compression": [compression_alerts(objectives)],
-        "dependencies": [dependency_alerts(objectives)],
         "tasks": [task_alerts(objectives)],
         "runtime": [runtime_alerts(objectives)],
         "monitoring": [monitoring_alerts(objectives)],

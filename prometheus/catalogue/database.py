@@ -1,11 +1,10 @@
-"""Alerts for the database as the service sees it: the pool, statements per request, the replica."""
+"""Alerts for the database from the service's side: pool, statements per request, replica."""
 
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
 
 def database_alerts(objectives: Objectives) -> Group:
-    """Return the alerts on pool, N+1 and replica."""
     return Group(name="database", rules=[*_pool(objectives), _n_plus_one(objectives), *_replica(objectives)])
 
 
@@ -16,8 +15,6 @@ def _pool(objectives: Objectives) -> list[Alert]:
     return [
         Alert(
             name="PoolWaitHigh",
-            severity="ticket",
-            owner="service",
             expr=(
                 f"histogram_quantile(0.95, sum by (job, arm, pool, le) (rate({wait}{{{jobs}}}[5m])))"
                 f" > {limits.pool_wait_s:g}"
@@ -25,20 +22,18 @@ def _pool(objectives: Objectives) -> list[Alert]:
             for_="5m",
             summary="Requests wait for a {{ $labels.pool }} connection on {{ $labels.arm }}",
             description=(
-                "One checkout in twenty waited at least {{ $value | humanizeDuration }} for a connection of the "
-                f"{{{{ $labels.pool }}}} pool over [5m]; the limit is {limits.pool_wait_s:g} s."
+                "The p95 wait for a connection of the {{ $labels.pool }} pool was {{ $value | humanizeDuration }} "
+                f"over [5m]; the limit is {limits.pool_wait_s:g} s."
             ),
             dashboard=board,
             drill="pool-wait",
         ),
         Alert(
             name="PoolExhausted",
-            severity="ticket",
-            owner="service",
             expr=f"sum by (job, arm, pool) (increase(db_client_connection_timeouts_total{{{jobs}}}[5m])) > 0",
             for_="1m",
-            summary="No {{ $labels.pool }} connection became free in time on {{ $labels.arm }}",
-            description='{{ $value | printf "%.0f" }} requests waited in vain for a connection over [5m] and got 503.',
+            summary="Checkouts of the {{ $labels.pool }} pool time out on {{ $labels.arm }}",
+            description='{{ $value | printf "%.0f" }} checkouts timed out over [5m]; their requests got 503.',
             dashboard=board,
             drill="pool-exhausted",
         ),
@@ -50,8 +45,6 @@ def _n_plus_one(objectives: Objectives) -> Alert:
     suspected = f"increase(db_n_plus_one_suspected_total{{{objectives.slo_jobs}}}[5m])"
     return Alert(
         name="NPlusOneQueries",
-        severity="ticket",
-        owner="service",
         expr=(
             f"handler:queries_per_request:5m{{{objectives.slo_jobs}}} > {limit:g}\n"
             f"and sum by (job, arm, handler) ({suspected}) > 0"
@@ -59,8 +52,8 @@ def _n_plus_one(objectives: Objectives) -> Alert:
         for_="5m",
         summary="{{ $labels.handler }} repeats a statement for every row on {{ $labels.arm }}",
         description=(
-            'A request to {{ $labels.handler }} runs {{ $value | printf "%.0f" }} statements on average, one of them '
-            f"again and again; more than {limit:g} is suspect."
+            'A request to {{ $labels.handler }} runs {{ $value | printf "%.0f" }} statements on average and repeats '
+            f"one of them; the limit is {limit:g}."
         ),
         dashboard="flightdeck-database?var-arm={{ $labels.arm }}&var-handler={{ $labels.handler }}",
         drill="n-plus-one",
@@ -72,18 +65,16 @@ def _replica(objectives: Objectives) -> list[Alert]:
     return [
         Alert(
             name="ReplicaDown",
-            severity="ticket",
             owner="platform",
             expr=f"min by (job, arm) (db_replica_up{{{objectives.slo_jobs}}}) == 0",
             for_="2m",
             summary="{{ $labels.arm }} cannot reach its replica",
-            description="The replica answers nothing (up is {{ $value }}); every read goes to the primary.",
+            description="The replica does not respond (up is {{ $value }}); every read goes to the primary.",
             dashboard="flightdeck-database?var-arm={{ $labels.arm }}",
             drill="replica-killed",
         ),
         Alert(
             name="ReplicaLag",
-            severity="ticket",
             owner="platform",
             expr=(
                 # The mean: a replica that replays in bursts has no lag at all at some scrapes.
@@ -93,8 +84,8 @@ def _replica(objectives: Objectives) -> list[Alert]:
             for_="5m",
             summary="The replica of {{ $labels.arm }} is behind",
             description=(
-                "Readers missed the last {{ $value | humanizeDuration }} of writes in the mean over [5m]; "
-                f"the limit is {limit_s:g} s, and beyond its own bound the service reads from the primary."
+                f"The mean replication lag over [5m] was {{{{ $value | humanizeDuration }}}}; the limit is {limit_s:g} "
+                "s. Beyond REPLICA_MAX_LAG_S the service reads from the primary."
             ),
             dashboard="flightdeck-database?var-arm={{ $labels.arm }}",
             drill="replica-lags",

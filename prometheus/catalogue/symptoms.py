@@ -1,12 +1,11 @@
-"""Alerts for what users notice beside the error budgets: the service is away, a route is slow."""
+"""Alerts for symptoms that users notice, besides the error budgets: the service is down, a route is slow."""
 
-from prometheus.burn_rate import LATENCY
+from prometheus.promql import LATENCY, bucket
 from prometheus.rule import Alert, Group
-from prometheus.slo import Objectives, bucket
+from prometheus.slo import Objectives
 
 
 def symptom_alerts(objectives: Objectives) -> Group:
-    """Return the alerts on absence and on slow routes."""
     jobs = objectives.slo_jobs
     return Group(
         name="symptoms",
@@ -14,24 +13,22 @@ def symptom_alerts(objectives: Objectives) -> Group:
             Alert(
                 name="ServiceDown",
                 severity="page",
-                owner="service",
                 expr=f"max by (job, arm) (up{{{jobs}}}) == 0",
                 for_="1m",
                 summary="{{ $labels.arm }} is down",
-                description="Prometheus reaches none of the processes of {{ $labels.arm }}: up is {{ $value }}.",
+                description="Prometheus cannot scrape any process of {{ $labels.arm }}: up is {{ $value }}.",
                 dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
                 drill="service-down",
             ),
             Alert(
                 name="ServiceMissing",
                 severity="page",
-                owner="service",
                 expr=f"absent(up{{{jobs}}})",
                 for_="5m",
-                summary="Prometheus knows no target of the service",
+                summary="Prometheus has no targets for the service",
                 description=(
-                    "Prometheus has discovered no target for [5m] (absent is {{ $value }}): "
-                    "nobody knows whether the service works."
+                    "Prometheus has discovered no target for [5m] (absent is {{ $value }}): the state of the "
+                    "service is unknown."
                 ),
                 dashboard="flightdeck-monitoring",
                 drill="no-targets",
@@ -50,8 +47,6 @@ def _slow_route(objectives: Objectives, name: str) -> Alert:
     )
     return Alert(
         name="RouteSlow",
-        severity="ticket",
-        owner="service",
         expr=(
             f"handler:latency_p95_seconds:5m{{{match}}} > {threshold_s:g}\n"
             f"and {requests}\n- {in_time} >= {objectives.min_failures}"
@@ -60,8 +55,8 @@ def _slow_route(objectives: Objectives, name: str) -> Alert:
         labels={"group": name},
         summary="{{ $labels.handler }} is slow on {{ $labels.arm }}",
         description=(
-            "One request in twenty to {{ $labels.handler }} took longer than "
-            f"{{{{ $value | humanizeDuration }}}} over [5m]; the objective is {threshold_s:g} s."
+            "The p95 response time of {{ $labels.handler }} was {{ $value | humanizeDuration }} over [5m]; the "
+            f"threshold is {threshold_s:g} s."
         ),
         dashboard="flightdeck-service?var-arm={{ $labels.arm }}&var-handler={{ $labels.handler }}",
         drill="route-slow",

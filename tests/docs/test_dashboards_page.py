@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from grafana.build import ROOT
+from prometheus.generated import ROOT
 from tests.grafana.committed import committed
 
 PAGE = ROOT / "docs/dashboards.md"

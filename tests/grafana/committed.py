@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from grafana.build import FOLDER, ROOT
+from grafana.build import FOLDER
+from prometheus.generated import ROOT
 from tests.grafana.asked import Asked
 from tests.grafana.template import Choice, choice, filled
 

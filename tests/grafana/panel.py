@@ -34,7 +34,7 @@ class Place:
 @cache
 def boards() -> dict[str, dict[str, Any]]:
     """Return every board as JSON, by uid."""
-    return {board["uid"]: board for board in (json.loads(text) for _, text in outputs())}
+    return {board["uid"]: board for board in (json.loads(text) for text in outputs().values())}
 
 
 @cache

@@ -20,7 +20,7 @@ from typing import Final
 from lab.arms.process import FLIGHTDECK, free_ports
 from lab.drills.environments.monitoring import Monitoring
 from lab.drills.run.process import Process
-from prometheus.build import ROOT
+from prometheus.generated import ROOT
 from tests.servers.arms import JOBS
 from tests.servers.mixed_load import arms_on_own_databases, send_traffic
 from tests.servers.otlp import collecting

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from grafana import colours
-from grafana.panels.colour import MEANINGS, colours_for, pattern
+from grafana.panels.colour import COLOURS, colours_for, pattern
 from service.techniques import ARMS
 
 Colour = NDArray[np.float64]
@@ -61,7 +61,7 @@ def test_every_arm_stands_out_on_the_ground(ground: str) -> None:
 def test_no_colour_of_an_arm_means_something_else() -> None:
     others = {
         name: colour
-        for meanings in MEANINGS.values()
+        for meanings in COLOURS.values()
         if meanings is not colours.ARMS
         for name, colour in meanings.items()
     }
@@ -70,7 +70,7 @@ def test_no_colour_of_an_arm_means_something_else() -> None:
 
 
 def test_no_name_has_two_colours() -> None:
-    kinds = {id(meanings): meanings for meanings in MEANINGS.values()}.values()
+    kinds = {id(meanings): meanings for meanings in COLOURS.values()}.values()
     names = [name for meanings in kinds for name in meanings]
     assert len(names) == len(set(names))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from grafana.build import FOLDER, ROOT
+from grafana.build import FOLDER
+from prometheus.generated import ROOT
 from tests.grafana.committed import committed, panels_of
 
 SCHEMA = 41

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from grafana.query import MAX_SERIES
-from prometheus.build import ROOT
+from prometheus.generated import ROOT
 from prometheus.slo import load
 from tests.grafana.asked import Asked
 from tests.grafana.committed import SHOWN_AS_CELLS, committed, opened

@@ -13,10 +13,17 @@ def of_title(title: str) -> Place:
     return next(place for place in OF_START if place.panel["title"] == title)
 
 
-def test_the_story_is_told_on_the_first_screen() -> None:
+def test_the_effects_are_on_the_first_screen() -> None:
     first_row = min(panel["gridPos"]["y"] for panel in boards()[START]["panels"] if panel["type"] == "row")
     assert first_row <= SCREEN_ROWS
-    for title in ("Caching", "Connection pooling", "Compression", "What each arm costs a request", "Alerts", "Go on"):
+    for title in (
+        "Caching",
+        "Connection pooling",
+        "Compression",
+        "Cost of a request, by arm",
+        "Alerts",
+        "All dashboards",
+    ):
         assert of_title(title).panel["gridPos"]["y"] < first_row
 
 
@@ -26,7 +33,7 @@ def test_a_headline_is_about_one_arm_and_has_its_colour() -> None:
         panel = of_title(headline.title).panel
         (threshold,) = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
         assert f'arm="{headline.arm}"' in panel["targets"][0]["expr"]
-        assert threshold["color"] in str(of_title("What each arm costs a request").panel)
+        assert threshold["color"] in str(of_title("Cost of a request, by arm").panel)
 
 
 def test_the_guide_leads_to_every_other_board_under_its_own_name() -> None:
@@ -34,6 +41,6 @@ def test_the_guide_leads_to_every_other_board_under_its_own_name() -> None:
     assert titles == {uid: board["title"] for uid, board in boards().items() if uid != START}
 
 
-def test_who_is_who_lists_every_arm() -> None:
-    text = of_title("Who is who").panel["options"]["content"]
+def test_every_arm_is_listed_with_its_techniques() -> None:
+    text = of_title("Arms and their techniques").panel["options"]["content"]
     assert all(f"**{arm}**" in text for arm in ARMS)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from grafana.build import ROOT
+from prometheus.generated import ROOT
 from prometheus.slo import load
 
 PROVISIONING = ROOT / "grafana" / "provisioning"

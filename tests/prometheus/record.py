@@ -20,7 +20,7 @@ from typing import Any, Final
 import httpx
 
 from lab.drills.environments.monitoring import Monitoring
-from prometheus.build import dumped, rule_files
+from prometheus.build import rule_files, yaml_text
 from prometheus.duration import Clock
 from prometheus.rule import Alert, Recording
 from prometheus.slo import load
@@ -49,7 +49,7 @@ def write_rules(directory: Path) -> None:
     for name, groups in rule_files(objectives).items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dumped({"groups": [group.mapping(CLOCK, objectives.links) for group in groups]}), "utf-8")
+        path.write_text(yaml_text({"groups": [group.mapping(CLOCK, objectives.links) for group in groups]}), "utf-8")
 
 
 async def record(data_dir: Path, seconds: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -12,8 +12,9 @@ import yaml
 
 from lab.receiver.app import create_receiver
 from lab.receiver.inbox import Inbox
-from prometheus.build import ROOT, ROUTE_TIMINGS
+from prometheus.build import ROUTE_TIMINGS
 from prometheus.duration import seconds
+from prometheus.generated import ROOT
 from tests.servers.asgi import serving
 
 CONFIG = ROOT / "prometheus/alertmanager/alertmanager.yml"

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from lab.drills.catalogue import DRILLS
-from prometheus.build import ROOT
 from prometheus.catalogue import alert_files, every_alert
 from prometheus.duration import REAL, seconds
+from prometheus.generated import ROOT
 from prometheus.rule import Alert
 from prometheus.slo import load
 

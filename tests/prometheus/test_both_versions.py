@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from prometheus.build import ROOT
 from prometheus.duration import seconds
+from prometheus.generated import ROOT
 from tests.grafana.panel import expressions
 from tests.prometheus.test_alerts import RUNBOOKS, queries
 

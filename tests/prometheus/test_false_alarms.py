@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from prometheus.build import ROOT
 from prometheus.effects import HIT_RATIO_WINDOW
+from prometheus.generated import ROOT
 from service.techniques import ARMS
 from tests.prometheus.everyday import arms_of, everyday
 from tests.prometheus.normal_traffic import Series, Service, monitoring

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from prometheus.build import ROOT, rule_files
+from prometheus.build import rule_files
+from prometheus.generated import ROOT
 from prometheus.rule import Recording
 from prometheus.slo import load
 from service.database.replica import ReplicaMetrics

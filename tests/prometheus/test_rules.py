@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from prometheus.build import FOLDERS, ROOT
+from prometheus.build import FOLDERS
 from prometheus.catalogue import every_alert
 from prometheus.duration import ACCELERATED
+from prometheus.generated import ROOT
 from prometheus.slo import load
 
 TESTS = sorted((ROOT / "prometheus/tests").glob("*.yml"))

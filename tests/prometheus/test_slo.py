@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from observability.core.settings import DEFAULT_BUCKETS_S
-from prometheus.slo import InvalidObjectives, Objectives, bucket, load
+from prometheus.promql import bucket
+from prometheus.slo import InvalidObjectives, Objectives, load
 
 TEXT = (Path(__file__).parents[2] / "slo.toml").read_text(encoding="utf-8")
 
@@ -48,12 +49,12 @@ def test_a_window_that_is_no_duration_is_refused(tmp_path: Path) -> None:
 
 def test_a_route_in_two_groups_is_refused(tmp_path: Path) -> None:
     said = refused(tmp_path, '"/weather/{faa}"', '"/flights"')
-    assert "/flights is in flights and in upstream; a route belongs to one" in said
+    assert "/flights is in flights and in upstream; a route belongs to one group" in said
 
 
 def test_only_one_group_can_take_the_rest(tmp_path: Path) -> None:
     said = refused(tmp_path, 'handlers = ["/weather/{faa}"]', 'handlers = "rest"')
-    assert "groups upstream, rest all take the rest; only one can" in said
+    assert "groups upstream, rest are both `rest`: only one can be" in said
 
 
 def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:

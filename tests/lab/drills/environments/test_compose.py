@@ -20,8 +20,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from lab.drills.catalogue import COMPOSE_DRILLS
-from prometheus.build import ROOT
 from prometheus.catalogue import every_alert
+from prometheus.generated import ROOT
 from prometheus.slo import load
 from tests.servers.asgi import serving
 
