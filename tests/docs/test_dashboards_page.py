@@ -17,9 +17,3 @@ def test_the_page_names_every_board_with_its_question(board: dict[str, str]) -> 
 
 def test_the_page_names_no_board_that_does_not_exist() -> None:
     assert ROWS.keys() == {board["title"] for board in committed().values()}
-
-
-def test_every_picture_and_every_page_that_it_leads_to_is_there() -> None:
-    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", TEXT) if not target.startswith("http")]
-    assert targets
-    assert [target for target in targets if not (PAGE.parent / target).exists()] == []

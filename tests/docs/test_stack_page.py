@@ -36,11 +36,3 @@ def test_the_page_names_the_number_of_checks() -> None:
 @pytest.mark.parametrize("symptom", re.findall(r"^\| `FAIL ([^`]+)`", PAGE, re.MULTILINE))
 def test_a_symptom_is_printed_as_the_page_has_it(symptom: str) -> None:
     assert symptom in {f"{check.service} {check.description}" for check in all_checks()}
-
-
-def test_every_make_target_and_file_that_the_page_names_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in set(re.findall(r"make ([a-z]+(?:-[a-z]+)?)\b", PAGE)):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for path in re.findall(r"`((?:tests|deploy|grafana|prometheus)/[\w./-]+)`", PAGE):
-        assert (ROOT / path).exists(), path
