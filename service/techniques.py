@@ -1,4 +1,4 @@
-"""The catalogue of techniques: plain data that the wiring, the lab, the dashboards and the docs read."""
+"""The catalogue of techniques: plain data for the application factory, the lab, the dashboards and the docs."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Technique:
-    """One optimisation that can be switched off, as the catalogue describes it."""
+    """One optimisation that can be switched off."""
 
     name: str
     title: str
@@ -22,9 +22,9 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
     Technique(
         name="async_io",
         title="Asynchronous I/O",
-        applies_to="weather of an airport, from an upstream HTTP API",
+        applies_to="the weather of an airport, from an upstream HTTP API",
         off="a blocking client inside `async def`",
-        on="an awaited client",
+        on="an asynchronous client",
         headline="latency of other requests, event-loop lag",
         cost="none measured",
     ),
@@ -32,8 +32,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         name="offload",
         title="Offloading CPU work",
         applies_to="itinerary search",
-        off="the search runs on the event loop",
-        on="worker threads with a limiter of their own",
+        off="runs on the event loop",
+        on="worker threads with their own limiter",
         headline="event-loop lag",
         cost="waiting for a thread",
     ),
@@ -42,7 +42,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         title="Shared response cache",
         applies_to="delay reports and departure boards",
         off="recomputed for every request",
-        on="kept with a jittered TTL, tags, single flight and stale-while-revalidate",
+        on="cached with a jittered TTL, tags, single flight and stale-while-revalidate",
         headline="p95, queries per request",
         cost="staleness, memory",
     ),
@@ -77,8 +77,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         name="deferred_columns",
         title="Deferred columns",
         applies_to="the flight list",
-        off="every column, the wide source record too",
-        on="`load_only` of the columns that are answered",
+        off="every column, including the wide source record",
+        on="`load_only` of the columns in the response",
         headline="bytes from the database",
         cost="none measured",
     ),
@@ -89,7 +89,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         off="all matching rows",
         on="bounded keyset pages",
         headline="bytes, p95, memory",
-        cost="more requests for readers who want everything",
+        cost="more requests for clients that need every row",
     ),
     Technique(
         name="indexes",
@@ -123,7 +123,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         title="Slim responses",
         applies_to="boards and lists",
         off="full objects, nulls included",
-        on="`exclude_unset`, `exclude_none` and `fields=`",
+        on="`exclude_none`, and sparse fieldsets (`fields=`)",
         headline="bytes",
         cost="none measured",
     ),
@@ -140,7 +140,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         name="connection_reuse",
         title="Upstream connection reuse",
         applies_to="upstream calls",
-        off="a client for every call",
+        off="a new client for every call",
         on="one pooled client with limits and keep-alive",
         headline="upstream connects, p95",
         cost="none measured",
@@ -149,15 +149,15 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         name="timeouts",
         title="Timeouts",
         applies_to="upstream calls, the pool, statements",
-        off="wait for ever",
+        off="no timeouts",
         on="deadlines, a stale fallback, 503 with `Retry-After`",
         headline="p99 under a slow dependency",
-        cost="some answers are stale or refused",
+        cost="some responses are stale, some requests are rejected",
     ),
     Technique(
         name="background_tasks",
         title="Background tasks",
-        applies_to="the status update: telling those who watch the flight",
+        applies_to="status updates: notifying a flight's subscribers",
         off="done before the response",
         on="done after the response",
         headline="time to the response",
@@ -167,7 +167,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         name="task_queue",
         title="Task queue",
         applies_to="the export of a month of flights",
-        off="made inside the request",
+        off="created during the request",
         on="a Celery task: 202, progress, retries, cancel, download",
         headline="time to the response, other requests",
         cost="delay until the result",
@@ -176,7 +176,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
 
 NAMES: Final[tuple[str, ...]] = tuple(technique.name for technique in CATALOGUE)
 
-# The long-running arms, from "nothing" to "everything".
+# The long-running arms, from no technique to all of them.
 ARMS: Final[dict[str, frozenset[str]]] = {
     "baseline": frozenset(),
     "caching": frozenset({"response_cache", "local_cache", "http_cache"}),
@@ -192,12 +192,12 @@ ARM_COLOURS: Final[dict[str, str]] = {
     "compression": "#a153ad",
     "optimized": "#168b62",
 }
-"""One per arm, on dashboards and in reports. Any two differ under every form of colour blindness, and each stands out
-on dark and on light ground."""
+"""The colours of the arms on dashboards and in reports. Any two are distinguishable with every form of colour
+blindness, and each has enough contrast on dark and on light backgrounds."""
 
 
 class UnknownTechnique(ValueError):
-    """A name in `TECHNIQUES` that the catalogue does not have."""
+    """`TECHNIQUES` has a name that is not in the catalogue."""
 
     def __init__(self, unknown: Collection[str]) -> None:
         super().__init__(

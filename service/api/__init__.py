@@ -1,1 +1,1 @@
-"""What every route shares: parameters, bodies, responses, problem details, OpenAPI, authorisation, health."""
+"""What routes share: parameters, bodies, responses, problem details, OpenAPI, authorisation, rate limits, health."""

@@ -1,4 +1,4 @@
-"""JSON request bodies: their type, their size, their content."""
+"""JSON request bodies."""
 
 from typing import Any, Final, TypeVar
 
@@ -16,9 +16,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def json_body(request: Request, model: type[Model]) -> Model:
-    """Return the body as the model; raise the problem that says why it is none.
+    """Return the validated body; raise one of `BODY_PROBLEMS` or `InvalidRequest`.
 
-    A route reads its body by this call instead of a parameter, so that who may not write is told so first.
+    Routes call this instead of declaring a body parameter, so that authorisation is checked before the body.
     """
     sent = request.headers.get("content-type", "")
     if (
@@ -39,17 +39,17 @@ async def json_body(request: Request, model: type[Model]) -> Model:
 
 
 def body_documentation(model: type[BaseModel]) -> dict[str, Any]:
-    """Return what `openapi_extra` says about a body that a route reads itself."""
+    """Return the `openapi_extra` of a route that reads its body with `json_body`."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 
-    def complete(node: Any) -> Any:
-        """Put each definition where it is referred to: references lead nowhere inside of an OpenAPI document."""
+    def inlined(node: Any) -> Any:
+        """Inline the definitions: their references are not valid in an OpenAPI document."""
         if isinstance(node, list):
-            return [complete(one) for one in node]
+            return [inlined(one) for one in node]
         if not isinstance(node, dict):
             return node
-        referred = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else {}
-        return {key: complete(value) for key, value in (referred | node).items() if key != "$ref"}
+        definition = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else {}
+        return {key: inlined(value) for key, value in (definition | node).items() if key != "$ref"}
 
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": complete(schema)}}}}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": inlined(schema)}}}}

@@ -13,30 +13,28 @@ from service.api.responses import json_response
 from service.errors import NotReady
 
 Check = Callable[[], Awaitable[None]]
-"""Raises `NotReady` while something is missing."""
+"""Raises `NotReady` while a dependency is missing."""
 
 
 class Alive(BaseModel):
-    """The process serves."""
-
     status: Literal["alive"] = "alive"
 
 
 class Ready(BaseModel):
-    """The process can do its work."""
-
     status: Literal["ready"] = "ready"
 
 
 def health_router(checks: Sequence[Check]) -> APIRouter:
-    """Return the probes; readiness asks every check."""
+    """Return the probes; readiness runs every check."""
     router = APIRouter(tags=["health"])
 
     @router.get("/livez", summary="Is the process alive?", response_model=Alive, responses=problems())
     async def livez(_: Annotated[NoParameters, Query()]) -> Response:
         return _uncached(Alive())
 
-    @router.get("/readyz", summary="Can it do its work?", response_model=Ready, responses=problems(NotReady))
+    @router.get(
+        "/readyz", summary="Is the process ready for traffic?", response_model=Ready, responses=problems(NotReady)
+    )
     async def readyz(_: Annotated[NoParameters, Query()]) -> Response:
         missing: dict[str, str] = {}
         for check in checks:

@@ -1,4 +1,4 @@
-"""What OpenAPI says about answers: their problems, and what techniques leave out of them."""
+"""The responses in the OpenAPI document: problems, and properties that techniques leave out."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -21,7 +21,7 @@ from service.settings import Settings
 
 
 class Violation(BaseModel):
-    """One thing that is wrong with the request."""
+    """One invalid part of a request."""
 
     in_: str = Field(alias="in", description="`query`, `path`, `header` or `body`.")
     name: str
@@ -38,8 +38,8 @@ class Problem(BaseModel):
     detail: str
     hint: str | None = Field(None, description="What to do about it.")
     errors: list[Violation] | None = None
-    instance: str = Field(description="The path that was asked for.")
-    trace_id: str | None = Field(None, description="Finds the request in traces and logs.")
+    instance: str = Field(description="The path of the request.")
+    trace_id: str | None = Field(None, description="The id of the request in traces and logs.")
 
 
 EVERYWHERE: tuple[type[ServiceError], ...] = (
@@ -51,7 +51,7 @@ EVERYWHERE: tuple[type[ServiceError], ...] = (
     PoolExhausted,
     StatementTimeout,
 )
-"""What any route can answer with."""
+"""The problems of every route."""
 
 RESPONSE_HEADERS: dict[int, str] = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
@@ -60,7 +60,7 @@ SCHEMAS: dict[str, Any] = _DEFINITIONS["$defs"]
 
 
 def problems(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that can answer with these problems, and with those that every route can."""
+    """Return the `responses` of a route with these problems and those of every route."""
     by_status: dict[int, list[type[ServiceError]]] = {}
     documented: tuple[type[ServiceError], ...] = (*kinds, *EVERYWHERE)
     for kind in documented:
@@ -69,7 +69,7 @@ def problems(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
 
 
 def plain_problem_documentation(status: HTTPStatus, description: str) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that can answer with an error that has no kind of its own."""
+    """Return the `responses` of a route with an error that has no class of its own."""
     example = {
         "type": "about:blank",
         "title": status.phrase,
@@ -104,50 +104,38 @@ def _response(kinds: list[type[ServiceError]]) -> dict[str, Any]:
     return described | ({"headers": {header: {"schema": {"type": "string"}}}} if header else {})
 
 
-def document_problems(app: FastAPI, *, not_modified: bool) -> None:
-    """Complete the application's OpenAPI document: the schema of problems and, where it can happen, `304`."""
-    describe = app.openapi
+ALWAYS_COMPLETE: Final = frozenset({"ExportOut", "ExportRequest", "Links", "Problem", "Violation"})
+"""Schemas whose responses never leave a property out."""
+SPARSE: Final = "FlightOut"
+"""The schema whose fields clients choose (`fields=`)."""
+
+
+def document_responses(app: FastAPI, settings: Settings) -> None:
+    """Complete the OpenAPI document: the schema of problems, 304, and properties that may be absent."""
+    generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = describe()
+        document = generate()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "Problem" not in schemas:
+        if "Problem" not in schemas:  # else it is the cached document, completed before
             schemas |= SCHEMAS
             document["components"]["schemas"] = dict(sorted(schemas.items()))
-            for operations in document["paths"].values() if not_modified else ():
+            for operations in document["paths"].values() if settings.uses("http_cache") else ():
                 if "get" in operations:
                     operations["get"]["responses"]["304"] = {"description": "The client's copy is current."}
+            if settings.uses("slim_responses"):
+                _make_optional(document["components"]["schemas"])
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
 
 
-ALWAYS_WHOLE: Final = frozenset({"ExportOut", "ExportRequest", "Links", "Problem", "Violation"})
-"""Schemas of answers that leave nothing out."""
-CHOSEN: Final = "FlightOut"
-"""The schema of objects of which a client chooses the fields."""
-
-
-def document_responses(app: FastAPI, settings: Settings) -> None:
-    """Complete the application's OpenAPI document for the techniques that the settings switch on."""
-    document_problems(app, not_modified=settings.uses("http_cache"))
-    if settings.uses("slim_responses"):
-        _document_absence(app)
-
-
-def _document_absence(app: FastAPI) -> None:
-    """Say which properties may be absent: those without a value, and those that were not asked for."""
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = describe()
-        for name, schema in document["components"]["schemas"].items():
-            if "required" in schema and name not in ALWAYS_WHOLE:
-                present = [one for one in schema["required"] if not _is_nullable(schema["properties"][one])]
-                schema["required"] = [] if name == CHOSEN else present
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents
+def _make_optional(schemas: dict[str, Any]) -> None:
+    """Take properties that may be absent out of `required`: nullable ones, and those that clients did not choose."""
+    for name, schema in schemas.items():
+        if "required" in schema and name not in ALWAYS_COMPLETE:
+            present = [one for one in schema["required"] if not _is_nullable(schema["properties"][one])]
+            schema["required"] = [] if name == SPARSE else present
 
 
 def _is_nullable(schema: dict[str, Any]) -> bool:

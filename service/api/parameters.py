@@ -1,4 +1,4 @@
-"""The query parameters that several routes share, and the rule for all of them: nothing unknown, nothing twice."""
+"""Shared query parameters, and the rule for all: no unknown and no repeated parameters."""
 
 import re
 from collections import Counter
@@ -13,17 +13,17 @@ from service.errors import InvalidRequest, Violation
 
 
 class Parameters(BaseModel):
-    """The query parameters of a route. An unknown one is refused, so that it can not bypass caches."""
+    """The query parameters of a route. Unknown ones are rejected, because they would bypass caches."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class NoParameters(Parameters):
-    """The query of a route that takes no parameters."""
+    pass
 
 
 async def no_repeated_parameters(request: Request) -> None:
-    """Refuse a query that gives a parameter twice: which of the two counts would be a guess."""
+    """Reject a query with a repeated parameter, which would be ambiguous."""
     counts = Counter(name for name, _ in request.query_params.multi_items())
     repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
@@ -36,7 +36,7 @@ async def no_repeated_parameters(request: Request) -> None:
 
 
 def _day(value: object) -> object:
-    """Let only the full ISO form pass: pydantic alone would also read timestamps."""
+    """Accept the full ISO form only: pydantic alone would also accept timestamps."""
     if isinstance(value, str):
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
             try:

@@ -1,4 +1,4 @@
-"""Errors that something answers in its own words, a file response or a mounted application: problems all the same."""
+"""Problem details for error responses that do not come from an exception handler, such as those of file responses."""
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -6,31 +6,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import MEDIA_TYPE, plain_problem
 
-ABOUT_THE_BODY = frozenset({"content-type", "content-length", "content-encoding", "etag", "last-modified"})
+BODY_HEADERS = frozenset({"content-type", "content-length", "content-encoding", "etag", "last-modified"})
 
 
 class ProblemMiddleware:
-    """Replaces the body of an error response that is no problem document; its other headers stay."""
+    """Replaces the body of an error response that is no problem document, and keeps its other headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer through the application, errors as problems."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         is_replaced = False
 
-        async def checked(message: Message) -> None:
+        async def send_problem(message: Message) -> None:
             nonlocal is_replaced
             if message["type"] == "http.response.start" and message["status"] >= 400:
                 headers = Headers(raw=message.get("headers", []))
                 if headers.get("content-type", "").partition(";")[0] != MEDIA_TYPE:
                     is_replaced = True
-                    kept = {name: value for name, value in headers.items() if name not in ABOUT_THE_BODY}
+                    kept = {name: value for name, value in headers.items() if name not in BODY_HEADERS}
                     await plain_problem(Request(scope), message["status"], headers=kept)(scope, receive, send)
             if not is_replaced:
                 await send(message)
 
-        await self.app(scope, receive, checked)
+        await self.app(scope, receive, send_problem)

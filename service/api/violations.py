@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a request, in the words of the service: where, why, and what is allowed."""
+"""Violations from pydantic's validation errors: location, message, and what is allowed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than
 
 
 def violations_of(errors: Iterable[Mapping[str, Any]], scope: Scope | None = None) -> list[Violation]:
-    """Return one violation for each error; the scope's route knows which parameters exist."""
+    """Return one violation for each error; the route in the scope has the allowed parameters."""
     return [_violation(error, scope) for error in errors]
 
 
@@ -28,7 +28,7 @@ def _violation(error: Mapping[str, Any], scope: Scope | None) -> Violation:
 
 
 def _allowed(context: Mapping[str, Any]) -> str | None:
-    """Return what the broken rule allows, from the facts that pydantic gives with it."""
+    """Return what the violated constraint allows, from pydantic's error context."""
     if "allowed" in context:
         return str(context["allowed"])
     if "expected" in context:
@@ -45,7 +45,7 @@ def _allowed(context: Mapping[str, Any]) -> str | None:
 
 
 def query_parameters(scope: Scope) -> Sequence[str]:
-    """Return the names of the query parameters of the route that the router found."""
+    """Return the names of the query parameters of the matched route."""
     route = scope.get("route")
     if not isinstance(route, APIRoute):
         return []

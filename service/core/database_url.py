@@ -1,4 +1,4 @@
-"""Database URLs: the two kinds that the service knows, and the address of the twin without secondary indexes."""
+"""Database URLs: SQLite or PostgreSQL, and the URL of the twin without secondary indexes."""
 
 from pathlib import Path
 
@@ -12,21 +12,21 @@ DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
-"""The driver that serves each scheme that people write."""
+"""The driver for each accepted scheme."""
 
 
 def parsed(text: str) -> URL:
-    """Return the URL with the service's own driver; raise `ValueError` saying what is allowed."""
+    """Return the URL with the driver of the service; raise `ValueError` with what is allowed."""
     allowed = "allowed: sqlite+aiosqlite:///path/of/a.db or postgresql+asyncpg://user:password@host:5432/database"
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise ValueError(f"not a database URL; {allowed}") from error
     if url.drivername not in DRIVERS:
-        raise ValueError(f"the scheme {url.drivername!r} is not served; {allowed}")
+        raise ValueError(f"the scheme {url.drivername!r} is not supported; {allowed}")
     url = url.set(drivername=DRIVERS[url.drivername])
     if is_embedded(url) and (url.host or url.database in {None, "", ":memory:"} or url.query):
-        raise ValueError(f"the SQLite database is a file, named by its path alone; {allowed}")
+        raise ValueError(f"the SQLite database is a file, given by its path alone; {allowed}")
     if not is_embedded(url) and not url.database:
         raise ValueError(f"the URL names no database; {allowed}")
     return url
@@ -38,17 +38,15 @@ def is_embedded(url: URL) -> bool:
 
 
 def embedded_path(url: URL) -> Path:
-    """Return the path of a SQLite URL's file."""
     return Path(url.database or "")
 
 
 def embedded_url(path: Path) -> str:
-    """Return the URL of a SQLite file."""
     return URL.create(DRIVERS["sqlite"], database=str(path)).render_as_string()
 
 
 def unindexed_twin(url: URL) -> URL:
-    """Return the address of the database without secondary indexes that stands beside this one."""
+    """Return the URL of the database without secondary indexes next to this one."""
     if is_embedded(url):
         path = embedded_path(url)
         return url.set(database=str(path.with_name(f"{path.stem}-unindexed{path.suffix}")))

@@ -85,7 +85,7 @@ def test_a_directory_that_cannot_be_written_fails_with_one_sentence(tmp_path: Pa
 def test_a_bad_setting_is_named_with_what_is_allowed(command: str) -> None:
     result = flightdeck("data", command, DATABASE_URL="mysql://user:secret@host/flights")
     assert result.returncode == 2
-    assert "DATABASE_URL: the scheme 'mysql' is not served; allowed: sqlite+aiosqlite" in result.stderr
+    assert "DATABASE_URL: the scheme 'mysql' is not supported; allowed: sqlite+aiosqlite" in result.stderr
     assert "secret" not in result.stderr
 
 

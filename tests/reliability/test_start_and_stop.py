@@ -198,7 +198,7 @@ def test_a_start_before_the_database_waits_with_the_reason_and_is_ready_once_it_
             assert service.process.poll() is None
 
     assert response.status_code == 503
-    assert "can not be reached" in response.json()["detail"]
+    assert "is unreachable" in response.json()["detail"]
     assert "serving, but not ready, for 60 s at most" in log.read_text()
 
 
@@ -211,4 +211,4 @@ def test_a_start_without_a_database_gives_up_and_reports_why(tmp_path: Path) -> 
         assert service.process.wait(60) == 2
 
     assert "gave up after 1 s" in log.read_text()
-    assert "can not be reached" in log.read_text()
+    assert "is unreachable" in log.read_text()

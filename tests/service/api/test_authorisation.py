@@ -53,5 +53,7 @@ def test_exports_stay_with_their_owner_while_the_token_changes(data_dir: Path) -
 
 def test_a_rate_that_can_not_be_read_stops_the_start_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WRITE_RATE_LIMIT", "often")
-    with pytest.raises(ConfigurationError, match="WRITE_RATE_LIMIT: a rate is a number of requests and a time"):
+    with pytest.raises(
+        ConfigurationError, match="WRITE_RATE_LIMIT: a rate limit is a number of requests per time unit"
+    ):
         Settings.from_environ()

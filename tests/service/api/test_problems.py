@@ -197,12 +197,12 @@ def test_a_huge_declared_body_is_refused_before_it_is_sent(arm: Arm) -> None:
     assert b"application/problem+json" in answer
 
 
-def test_the_order_of_refusals_tells_strangers_nothing(arm: Arm) -> None:
+def test_rejections_disclose_nothing_before_authorisation(arm: Arm) -> None:
     for address in ("/flights/10/status", "/flights/999999999/status"):
         assert problem(arm.client.patch(address, content=b"{", headers=JSON), 401)
 
 
-def test_an_unhandled_error_tells_nothing_but_where_to_look(arm: Arm) -> None:
+def test_an_unhandled_error_discloses_its_trace_id_only(arm: Arm) -> None:
     response = arm.client.post("/error")
 
     document = problem(response, 500)
@@ -225,7 +225,6 @@ def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
     assert {words[0] for words in drawn} == set(found)
     for name, *status in drawn:
         assert not status or int(status[0]) == found[name], name
-    assert set(errors.__all__) == {*found, "ServiceError", "Violation"}
 
 
 def test_every_kind_of_problem_is_documented() -> None:

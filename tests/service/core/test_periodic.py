@@ -58,7 +58,7 @@ async def test_a_round_under_way_is_brought_to_its_end() -> None:
 
 
 async def test_a_round_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LAST_ROUND_S", 0.01)
+    monkeypatch.setattr(module, "LAST_RUN_TIMEOUT_S", 0.01)
     work = Work()
     running = asyncio.create_task(run_periodically(work, every_s=0))
     await work.begun.wait()

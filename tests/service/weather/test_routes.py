@@ -75,7 +75,7 @@ def test_without_a_stale_response_the_client_gets_a_503_with_retry_after(upstrea
         ("/weather/JFK?at=now", 422, "YYYY-MM-DDTHH:MM"),
         ("/weather/JFK?at=2013-02-08T20:00", 422, "zone"),
         ("/weather/JFK?at=2013-02-08T20:00Z&units=c", 422, "unknown parameter"),
-        ("/weather/..%2Fadmin%2Fbehaviour?at=2013-02-08T20:00Z", 404, "nothing is at this address"),
+        ("/weather/..%2Fadmin%2Fbehaviour?at=2013-02-08T20:00Z", 404, "there is no resource at this path"),
         ("/weather/ORD?at=2013-02-08T20:00Z", 404, "EWR, JFK and LGA"),
         ("/weather/JFK?at=2014-02-08T20:00Z", 404, "2013"),
     ],
