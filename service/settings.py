@@ -38,7 +38,8 @@ class Settings(BaseSettings):
     )
     database_unindexed_url: str = Field(
         default="",
-        description="URL of the twin without secondary indexes, for arms without `indexes`. Default: named after the primary.",
+        description="URL of the twin without secondary indexes, for arms without `indexes`. "
+        "Default: named after the primary.",
     )
     database_replica_url: str = Field(
         default="", description="URL of a streaming replica for `read_replicas`; PostgreSQL only. Default: none."
