@@ -1,23 +1,23 @@
-"""`flightdeck lab`: measure what techniques buy, on this machine."""
+"""`flightdeck lab`: measure the effect of performance techniques on this machine."""
 
 import asyncio
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flightdeck import results, sweeps
-from flightdeck.options import DataDir, require_data
+from flightdeck import results
+from flightdeck.exits import exit_unless_measured, failing_on
+from flightdeck.options import AsJson, BudgetS, DataDir, Quick, ReportPath, Seed, command_line, require_data
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
 
 @commands.command("list")
-def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the experiments: what each compares, under which traffic, judged by what; then the sweeps."""
+def list_experiments(as_json: AsJson = False) -> None:
+    """List the experiments with their traffic and headline metric, and the sweeps."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -43,11 +43,11 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
         ]
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("experiment", "question", "traffic", "judged by", header_style="dim")
+    table = Table("experiment", "question", "traffic", "headline metric", header_style="dim")
     for each in listed:
         question = Text(each.question)
         if missing[each.name]:
-            question.append(f"\nto run it, set {' and '.join(missing[each.name])}: {each.requirement}", style="yellow")
+            question.append(f"\nrequires {' and '.join(missing[each.name])}: {each.requirement}", style="yellow")
         table.add_row(each.name, question, each.mix, each.headline)
     swept = Table("sweep", "question", header_style="dim")
     for name, each_sweep in KNOWN.items():
@@ -59,129 +59,136 @@ def list_experiments(as_json: Annotated[bool, typer.Option("--json", help="Print
 def run(  # noqa: PLR0913, PLR0917 the options of a command
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Techniques, caching, together; all by default. Or nothing: two equal arms."),
+        typer.Argument(help="Experiments to run (default: all). `aa` runs an A/A test: two equal arms."),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: wider intervals.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the traffic: the same seed asks for the same.")] = 1,
-    budget_s: Annotated[
-        float | None, typer.Option(min=1, help="Seconds of rounds per experiment, unless its interval is tight before.")
-    ] = None,
+    quick: Quick = False,
+    as_json: AsJson = False,
+    seed: Seed = 1,
+    budget_s: BudgetS = None,
     leave_one_out: Annotated[
-        bool, typer.Option("--leave-one-out", help="Also compare everything with everything but the technique.")
+        bool, typer.Option("--leave-one-out", help="Also compare all techniques with all but the examined one.")
     ] = False,
     control: Annotated[
-        bool, typer.Option("--control", help="Also measure where the technique should make no difference.")
+        bool,
+        typer.Option("--control", help="Also run the negative control: traffic the technique should not affect."),
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="Where to write the HTML report.")] = None,
+    report: ReportPath = None,
     metrics_port: Annotated[
         int,
-        typer.Option(min=0, max=65535, help="Port of 127.0.0.1 where results can be scraped meanwhile; 0: none."),
+        typer.Option(
+            min=0, max=65535, help="Serve results as Prometheus metrics on this local port while running (0: off)."
+        ),
     ] = 0,
     metrics_file: Annotated[
-        Path | None, typer.Option(help="Where to write the same as a Prometheus text file, which stays.")
+        Path | None, typer.Option(help="Also write these metrics to a Prometheus text file, which is kept.")
     ] = None,
     data_dir: DataDir = Path(".flightdeck"),
 ) -> None:
-    """Measure techniques: the same traffic with and without each, in turn, until the intervals are tight."""
-    from dataclasses import replace
-
+    """Run experiments: the same traffic without and with a technique alternately, until the interval is narrow."""
     from rich.console import Console
 
     from lab.core.errors import LabError
     from lab.core.servers import Servers
     from lab.experiments import select_experiments
+    from lab.measure.plan import experiment_plan
     from lab.report.live import live_progress
-    from lab.run import QUICK, THOROUGH, RunOptions
+    from lab.run import RunOptions, experiment_jobs
     from lab.run import run as run_lab
 
-    plan = replace(QUICK if quick else THOROUGH, seed=seed)
-    if budget_s is not None:
-        plan = replace(plan, budget_s=budget_s)
-    servers = Servers.from_environ(os.environ)
-    try:
-        experiments = select_experiments(names or ["all"])
-    except LabError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    if servers.has_own_database:
-        require_data(data_dir)
     options = RunOptions(
         data_dir=data_dir,
-        command=" ".join(["flightdeck", *sys.argv[1:]]),
-        plan=plan,
-        servers=servers,
+        command=command_line(),
+        plan=experiment_plan(quick=quick, seed=seed, budget_s=budget_s),
+        servers=Servers.from_environ(os.environ),
         leave_one_out=leave_one_out,
         control=control,
     )
-    try:
+    with failing_on(LabError):
+        experiments = select_experiments(names or ["all"])
+        if options.servers.has_own_database:
+            require_data(data_dir)
         with (
             live_progress(Console(stderr=True)) as progress,
-            results.observer(metrics_port, metrics_file, say=progress.status) as observer,
+            results.observer(metrics_port, metrics_file, say=progress.say) as observer,
         ):
-            result = asyncio.run(run_lab(experiments, options, progress, observer))
-    except LabError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+            result = asyncio.run(run_lab(experiment_jobs(experiments, options), options, progress, observer))
     results.show(result, as_json=as_json, report=report)
-    if result.is_interrupted:
-        raise typer.Exit(130)
-    if not result.techniques:
-        raise typer.Exit(1)
+    exit_unless_measured(is_interrupted=result.is_interrupted, is_empty=not result.techniques)
 
 
 @commands.command()
 def compare(  # noqa: PLR0913, PLR0917 the options of a command
     url_a: Annotated[str, typer.Argument(help="The service to compare with, as http://host:port.")],
     url_b: Annotated[str, typer.Argument(help="The service that may be better.")],
-    requests: Annotated[list[str], typer.Option("--request", help="What to ask both, as 'GET /path'; repeat it.")],
-    metrics_a: Annotated[str, typer.Option(help="URL of the first one's Prometheus metrics.")] = "",
-    metrics_b: Annotated[str, typer.Option(help="URL of the second one's Prometheus metrics.")] = "",
+    requests: Annotated[
+        list[str], typer.Option("--request", help="Request to send to both, as 'GET /path'; may be repeated.")
+    ],
+    metrics_a: Annotated[str, typer.Option(help="URL of the first service's Prometheus metrics.")] = "",
+    metrics_b: Annotated[str, typer.Option(help="URL of the second service's Prometheus metrics.")] = "",
     rate: Annotated[
-        float, typer.Option(min=0, help="Requests per second; by default what the slower one can well take.")
+        float, typer.Option(min=0, help="Requests per second (default: 60 % of the slower service's capacity).")
     ] = 0.0,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer and shorter rounds: wider intervals.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON and nothing else.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the arrivals.")] = 1,
-    budget_s: Annotated[
-        float | None, typer.Option(min=1, help="Seconds of rounds, unless the interval is tight before.")
-    ] = None,
-    report: Annotated[Path | None, typer.Option(help="Where to write the HTML report.")] = None,
+    quick: Quick = False,
+    as_json: AsJson = False,
+    seed: Seed = 1,
+    budget_s: BudgetS = None,
+    report: ReportPath = None,
 ) -> None:
-    """Compare two services that already run, with nothing but HTTP: same requests, in turn, with intervals."""
-    from dataclasses import replace
-
+    """Compare two running services over HTTP: the same requests to both alternately, with confidence intervals."""
     from rich.console import Console
 
-    from lab.compare import Service, parsed_request
+    from lab.compare import RemoteService, parsed_request
     from lab.compare import compare as compare_services
     from lab.core.errors import LabError
     from lab.core.servers import Servers
+    from lab.measure.plan import experiment_plan
     from lab.report.live import live_progress
-    from lab.run import QUICK, THOROUGH, RunOptions
+    from lab.run import RunOptions
 
-    plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate)
-    if budget_s is not None:
-        plan = replace(plan, budget_s=budget_s)
-    command = " ".join(["flightdeck", *sys.argv[1:]])
-    options = RunOptions(data_dir=Path(), command=command, plan=plan, servers=Servers({}))
-    first = Service(name="A", url=url_a, metrics_url=metrics_a)
-    second = Service(name="B", url=url_b, metrics_url=metrics_b)
-    try:
-        asked = [parsed_request(text) for text in requests]
+    plan = experiment_plan(quick=quick, seed=seed, budget_s=budget_s, rate_per_s=rate)
+    options = RunOptions(data_dir=Path(), command=command_line(), plan=plan, servers=Servers({}))
+    first = RemoteService(name="A", url=url_a, metrics_url=metrics_a)
+    second = RemoteService(name="B", url=url_b, metrics_url=metrics_b)
+    with failing_on(LabError):
+        parsed = [parsed_request(text) for text in requests]
         with live_progress(Console(stderr=True)) as progress:
-            result = asyncio.run(compare_services(first, second, asked, options, progress))
-    except LabError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+            result = asyncio.run(compare_services(first, second, parsed, options, progress))
     results.show(result, as_json=as_json, report=report)
-    if result.is_interrupted:
-        raise typer.Exit(130)
-    if not result.techniques:
-        raise typer.Exit(1)
+    exit_unless_measured(is_interrupted=result.is_interrupted, is_empty=not result.techniques)
 
 
-commands.command()(sweeps.sweep)
+@commands.command()
+def sweep(
+    names: Annotated[
+        list[str], typer.Argument(help="pool-size, threads, page-size, compression, ttl, data-size, or all.")
+    ],
+    seconds: Annotated[float, typer.Option(min=0.5, help="Measured seconds per point.")] = 3.0,
+    as_json: AsJson = False,
+    report: ReportPath = None,
+    data_dir: DataDir = Path(".flightdeck"),
+) -> None:
+    """Measure a setting over its range, and recommend a value."""
+    from rich.console import Console
+
+    from lab.core.errors import LabError
+    from lab.core.servers import Servers
+    from lab.measure.plan import THOROUGH
+    from lab.report.live import live_progress
+    from lab.run import RunOptions
+    from lab.sweeps.catalogue import KNOWN, run_sweeps, select_sweeps
+
+    servers = Servers.from_environ(os.environ)
+    options = RunOptions(data_dir=data_dir, command=command_line(), plan=THOROUGH, servers=servers)
+    with failing_on(LabError):
+        selected = select_sweeps(names)
+        if servers.has_own_database or any(KNOWN[name].needs_embedded for name in selected):
+            require_data(data_dir)
+        with live_progress(Console(stderr=True)) as progress:
+            result = asyncio.run(run_sweeps(selected, options, progress, seconds=seconds))
+    results.show(result, as_json=as_json, report=report)
+    exit_unless_measured(is_interrupted=result.is_interrupted, is_empty=not result.sweeps)
+
+
 commands.command("report")(results.write_reports)
 commands.command()(results.schema)
 commands.command()(results.serve)

@@ -1,1 +1,1 @@
-"""Experiments that tell what a technique buys."""
+"""Experiments that measure the effect of a technique."""

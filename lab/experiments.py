@@ -1,4 +1,4 @@
-"""The experiments as plain data: which techniques, under which traffic, judged by what, where nothing should change."""
+"""The experiments as plain data: techniques, traffic, headline metric, negative control."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ TITLES: Final = {technique.name: technique.title for technique in CATALOGUE} | {
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A comparison of two arms that differ in exactly these techniques."""
+    """A comparison of two arms that differ only in `techniques`."""
 
     name: str
     techniques: frozenset[str]
@@ -25,24 +25,23 @@ class Experiment:
     mix: str
     """The traffic that the technique applies to."""
     headline: str
-    """The metric that decides the verdict."""
+    """The metric that gives the verdict."""
     costs: tuple[str, ...] = ()
     """The metrics that may get worse."""
     control: str = ""
-    """Traffic where it should make no difference."""
+    """Traffic of the negative control, which the technique should not affect."""
 
     upstream: tuple[str, ...] | None = None
-    """Options of the upstream weather service, where the experiment needs one."""
+    """Options of the upstream weather service; None: not needed."""
     has_worker: bool = False
-    """Whether arms with a task queue need a worker."""
+    """Whether arms with a task queue get a worker."""
     required_settings: tuple[str, ...] = ()
-    """The variables that name servers which the lab can not start by itself."""
+    """Variables that name servers which the lab cannot start itself."""
     requirement: str = ""
-    """What those servers are, in words."""
+    """Description of these servers."""
 
     @property
     def title(self) -> str:
-        """The name as a person reads it."""
         return TITLES.get(self.name, self.name)
 
 
@@ -50,7 +49,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="caching",
         techniques=ARMS["caching"],
-        question="Do three levels of cache spare the reports their computation?",
+        question="How much faster are reports with three levels of cache?",
         mix="reports",
         headline="p95_s",
         costs=("memory_bytes",),
@@ -59,7 +58,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="response_cache",
         techniques=frozenset({"response_cache"}),
-        question="What does a shared cache of finished answers spare reports and boards?",
+        question="How much faster are reports and boards with a shared response cache?",
         mix="reports and boards",
         headline="p95_s",
         costs=("memory_bytes",),
@@ -68,7 +67,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="local_cache",
         techniques=frozenset({"local_cache"}),
-        question="What does a cache inside the process spare reference data and distances?",
+        question="How much faster are reference data and distances with an in-process cache?",
         mix="reference",
         headline="p95_s",
         costs=("memory_bytes",),
@@ -77,7 +76,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="http_cache",
         techniques=frozenset({"http_cache"}),
-        question="How many bytes do clients spare that keep what they got and ask whether it still holds?",
+        question="How many bytes does conditional caching save?",
         mix="reference",
         headline="bytes_per_response",
         costs=("cpu_per_request_s",),
@@ -86,7 +85,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="eager_loading",
         techniques=frozenset({"eager_loading"}),
-        question="What does loading related rows together spare the departure boards?",
+        question="How many queries does eager loading save for a departure board?",
         mix="boards",
         headline="queries_per_request",
         control="reports",
@@ -94,7 +93,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="deferred_columns",
         techniques=frozenset({"deferred_columns"}),
-        question="What does it spare to read only the columns that are answered?",
+        question="How much faster are lists that read only the columns they return?",
         mix="lists",
         headline="p95_s",
         control="reports",
@@ -102,7 +101,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="pagination",
         techniques=frozenset({"pagination"}),
-        question="What does answering a page instead of everything spare?",
+        question="How many bytes does pagination save?",
         mix="lists",
         headline="bytes_per_response",
         control="reports",
@@ -110,7 +109,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="indexes",
         techniques=frozenset({"indexes"}),
-        question="What do secondary indexes spare lists, and what do they cost?",
+        question="How much faster are lists with secondary indexes, and what do the indexes cost?",
         mix="lists",
         headline="p95_s",
         costs=("memory_bytes",),
@@ -119,7 +118,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="pooling",
         techniques=frozenset({"pooling"}),
-        question="What does keeping database connections spare?",
+        question="How many database connects does a connection pool avoid?",
         mix="single rows",
         headline="connects_per_request",
         costs=("memory_bytes",),
@@ -128,18 +127,18 @@ EXPERIMENTS: Final = (
     Experiment(
         name="read_replicas",
         techniques=frozenset({"read_replicas"}),
-        question="How much of the primary's work does a replica take over?",
+        question="How many of the primary's queries does a replica take over?",
         mix="everyday",
         headline="primary_queries_per_request",
         costs=("p95_s",),
         control="updates",
         required_settings=("DATABASE_URL", "DATABASE_REPLICA_URL"),
-        requirement="PostgreSQL with a streaming replica, as docs/postgresql.md says",
+        requirement="PostgreSQL with a streaming replica (docs/postgresql.md)",
     ),
     Experiment(
         name="slim_responses",
         techniques=frozenset({"slim_responses"}),
-        question="How many bytes does it spare to leave out what is empty or was not asked for?",
+        question="How many bytes do sparse responses save?",
         mix="lists",
         headline="bytes_per_response",
         control="reports",
@@ -147,7 +146,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="compression",
         techniques=frozenset({"compression"}),
-        question="How many bytes does compression spare the boards, and what CPU does it cost?",
+        question="How many bytes does compression save, and how much CPU does it cost?",
         mix="boards",
         headline="bytes_per_response",
         costs=("cpu_per_request_s",),
@@ -156,7 +155,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="background_tasks",
         techniques=frozenset({"background_tasks"}),
-        question="How much sooner is a status update answered if those who progress the flight are told after?",
+        question="How much faster is a status update that notifies subscribers after the response?",
         mix="updates",
         headline="p50_s",
         control="single rows",
@@ -164,7 +163,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="async_io",
         techniques=frozenset({"async_io"}),
-        question="How long do others wait while a request calls the weather service?",
+        question="How much do calls to the weather service delay other requests?",
         mix="weather and flights",
         headline="flight.p95_s",
         control="single rows",
@@ -173,7 +172,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="connection_reuse",
         techniques=frozenset({"connection_reuse"}),
-        question="What does keeping upstream connections spare?",
+        question="How many connects to the upstream service does a shared client avoid?",
         mix="weather",
         headline="upstream_connects_per_request",
         control="single rows",
@@ -182,7 +181,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="timeouts",
         techniques=frozenset({"timeouts"}),
-        question="How long does the unluckiest wait when the weather service is sometimes very slow?",
+        question="How high is the p99 latency when the weather service is sometimes very slow?",
         mix="weather",
         headline="p99_s",
         costs=("error_share",),
@@ -192,7 +191,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="offload",
         techniques=frozenset({"offload"}),
-        question="How long do others wait while an itinerary is searched?",
+        question="How much do itinerary searches delay other requests?",
         mix="itineraries and flights",
         headline="flight.p95_s",
         control="single rows",
@@ -200,7 +199,7 @@ EXPERIMENTS: Final = (
     Experiment(
         name="task_queue",
         techniques=frozenset({"task_queue"}),
-        question="How much sooner is an export answered if a worker makes it?",
+        question="How much faster does an export request return if a worker creates the file?",
         mix="exports and flights",
         headline="export.p50_s",
         costs=("memory_bytes",),
@@ -212,7 +211,7 @@ EXPERIMENTS: Final = (
 TOGETHER: Final = Experiment(
     name="together",
     techniques=frozenset(NAMES),
-    question="What do all techniques buy together, under everyday traffic?",
+    question="How much faster is everyday traffic with all techniques together?",
     mix="everyday",
     headline="p95_s",
     costs=("memory_bytes",),
@@ -221,17 +220,17 @@ TOGETHER: Final = Experiment(
 AA: Final = Experiment(
     name="aa",
     techniques=frozenset(),
-    question="Does the lab see a difference where there is none? Both arms have every technique.",
+    question="Does the lab report a difference between two equal arms? Both have all techniques.",
     mix="everyday",
     headline="p50_s",
 )
-"""The A/A run: the lab, examined by itself."""
+"""The A/A run, which checks the lab itself."""
 
 BY_NAME: Final = {experiment.name: experiment for experiment in (*EXPERIMENTS, TOGETHER)}
 
 
 def select_experiments(names: Iterable[str]) -> list[Experiment]:
-    """Return the experiments of these techniques, arms, or `all`; raise `UnknownExperiment` for any other name."""
+    """Return the experiments with these names, or `all`; raise `UnknownExperiment` for an unknown name."""
     wanted = list(dict.fromkeys(names)) or ["all"]
     if "all" in wanted:
         return [*BY_NAME.values()]

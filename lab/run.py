@@ -1,18 +1,19 @@
-"""A run of the lab: experiment after experiment, each on two arms of its own, into one result."""
+"""The runner of the lab: job after job, each measures its arms and adds its comparisons to the result."""
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
 from lab.analysis.environment import environment
-from lab.analysis.outcome import compared, is_tight
-from lab.analysis.result import LabResult
+from lab.analysis.outcome import compared, is_precise
+from lab.analysis.result import PARTS, LabResult, Part
 from lab.arms.arms import Arm, ArmSpec, running
 from lab.arms.upstream import upstream
 from lab.core.errors import ArmFailed
@@ -20,85 +21,105 @@ from lab.core.servers import EMBEDDED, Servers
 from lab.experiments import Experiment
 from lab.load.generator import Generator
 from lab.measure.otlp_receiver import OtlpReceiver, otlp_receiver
-from lab.measure.rounds import Measurement, Plan, Progress, Round, measure
-from lab.report.observers import CompositeObserver, Part, RunObserver, RunStep
-from lab.traffic.traffic import MIXES, WRITES, Request, typical_request
+from lab.measure.plan import Plan
+from lab.measure.rounds import Measurement, Progress, Round, Target, measure
+from lab.report.observers import CompositeObserver, RunObserver, RunStep
+from lab.traffic.traffic import MIXES, WRITES, typical_request
 from service.techniques import NAMES, arm_name
 
-PARTS: Final[dict[Part, str]] = {
-    "techniques": "alone",
-    "leave_one_out": "left out of everything",
-    "control": "where it should make no difference",
-}
-
 NULL_OBSERVER: Final = CompositeObserver()
-
-QUICK: Final = Plan(
-    open_loop_s=1.6, fewest_requests=16, closed_loop_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0
-)
-THOROUGH: Final = Plan(
-    open_loop_s=5.0, fewest_requests=40, closed_loop_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One experiment of the run, as it is carried out."""
-
-    experiment: Experiment
-    part: Part
-
-    @property
-    def sides(self) -> dict[str, frozenset[str]]:
-        """The arms without and with what is examined, by name."""
-        everything, examined = frozenset(NAMES), self.experiment.techniques
-        if not examined:
-            return {"optimized": everything, "optimized-again": everything}
-        both = (everything - examined, everything) if self.part == "leave_one_out" else (frozenset[str](), examined)
-        return {arm_name(techniques): techniques for techniques in both}
-
-    @property
-    def step(self) -> RunStep:
-        """What an observer is told."""
-        return RunStep(experiment=self.experiment.name, part=self.part, title=self.title)
-
-    @property
-    def label(self) -> str:
-        """What it is called where it was not measured."""
-        return f"{self.experiment.name} ({PARTS[self.part]})"
-
-    @property
-    def title(self) -> str:
-        """What a person reads while it runs."""
-        return f"{self.experiment.title}, {PARTS[self.part]}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What a run is asked for."""
-
     data_dir: Path
     command: str
-    """As typed; the report repeats it."""
+    """As typed; the report shows it."""
     plan: Plan
     servers: Servers = field(default_factory=lambda: Servers(EMBEDDED))
     leave_one_out: bool = False
     control: bool = False
 
 
-def jobs(experiments: Sequence[Experiment], options: RunOptions) -> Iterator[Job]:
-    """Return the experiments in order, each alone, then in the other designs that were asked for."""
-    for experiment in experiments:
-        yield Job(experiment=experiment, part="techniques")
-        if options.leave_one_out and 0 < len(experiment.techniques) < len(NAMES):
-            yield Job(experiment=experiment, part="leave_one_out")
-        if options.control and experiment.control:
-            yield Job(experiment=replace(experiment, mix=experiment.control, headline="p95_s"), part="control")
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two arms of a job, compared for one experiment."""
+
+    experiment: Experiment
+    sides: Mapping[str, frozenset[str]]
+    """Techniques by arm: first the arm without, then the arm with the examined techniques."""
+    part: Part = "techniques"
+
+    @property
+    def step(self) -> RunStep:
+        title = f"{self.experiment.title}, {PARTS[self.part]}"
+        return RunStep(experiment=self.experiment.name, part=self.part, title=title)
+
+    def is_precise(self, rounds: Sequence[Round]) -> bool:
+        off, on = self.sides
+        return is_precise(self.experiment.headline, rounds, off=off, on=on)
 
 
-def empty_result(options: RunOptions) -> LabResult:
-    """Return a result that has nothing measured yet."""
-    return LabResult(
+@dataclass(frozen=True, kw_only=True)
+class StartedArms:
+    arms: Sequence[Target]
+    receiver: OtlpReceiver | None = None
+    """Where the arms send their spans."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One measurement: arms under the same traffic, and the comparisons it is made for."""
+
+    label: str
+    """Its name where it was not measured."""
+    status: str
+    """What the user reads while it runs."""
+    plan: Plan
+    comparisons: Sequence[Comparison]
+    start: Callable[[], AbstractAsyncContextManager[StartedArms]]
+    stops_early: bool = True
+    """Whether rounds end before the budget once every headline is precise."""
+    missing: str = ""
+    """Why it cannot run; empty if it can."""
+
+    def is_precise(self, rounds: Sequence[Round]) -> bool:
+        return self.stops_early and all(comparison.is_precise(rounds) for comparison in self.comparisons)
+
+
+async def run(
+    jobs: Iterable[Job], options: RunOptions, progress: Progress, observer: RunObserver = NULL_OBSERVER
+) -> LabResult:
+    """Run the jobs; an interruption ends the run and keeps what was measured."""
+    with new_result(options) as result:
+        async with Generator() as generator:
+            for job in jobs:
+                if job.missing:
+                    result.skipped[job.label] = job.missing
+                    continue
+                progress.status(job.status)
+                for comparison in job.comparisons:
+                    await observer.on_start(comparison.step)
+                measurement = await _measured(job, generator, progress)
+                for comparison in job.comparisons:
+                    found = None
+                    if measurement.rounds:
+                        found = compared(comparison.experiment, measurement, sides=comparison.sides)
+                        getattr(result, comparison.part)[found.name] = found
+                    await observer.on_end(comparison.step, found)
+                if measurement.is_interrupted:
+                    result.is_interrupted = True
+                    break
+                if not measurement.rounds:
+                    result.skipped[job.label] = measurement.failure
+    return result
+
+
+@contextmanager
+def new_result(options: RunOptions) -> Iterator[LabResult]:
+    """Yield an empty result, then record the duration; a cancellation ends the block and marks the result."""
+    started = monotonic()
+    result = LabResult(
         command=options.command,
         seed=options.plan.seed,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -107,75 +128,32 @@ def empty_result(options: RunOptions) -> LabResult:
         environment=environment(options.servers),
         techniques={},
     )
-
-
-async def run(
-    experiments: Sequence[Experiment], options: RunOptions, progress: Progress, observer: RunObserver = NULL_OBSERVER
-) -> LabResult:
-    """Return the result of all experiments; an interruption ends the run and keeps what was measured."""
-    begun = monotonic()
-    result = empty_result(options)
     try:
-        async with Generator() as generator:
-            for job in jobs(experiments, options):
-                progress.status(job.title)
-                await _add(job, options, generator, result, progress=progress, observer=observer)
-                if result.is_interrupted:
-                    break
+        yield result
     except asyncio.CancelledError:
         result.is_interrupted = True
-    result.duration_s = monotonic() - begun
-    return result
+    finally:
+        result.duration_s = monotonic() - started
 
 
-async def _add(
-    job: Job, options: RunOptions, generator: Generator, result: LabResult, *, progress: Progress, observer: RunObserver
-) -> None:
-    """Measure one experiment and put what it found into the result."""
-    if missing := options.servers.missing(job.experiment.required_settings):
-        result.skipped[job.label] = f"set {' and '.join(missing)}: {job.experiment.requirement}"
-        return
-    await observer.on_start(job.step)
-    measured = await _measured(job, options, generator, progress)
-    result.is_interrupted = measured.is_interrupted
-    found = compared(job.experiment, measured, sides=job.sides) if measured.rounds else None
-    if found is not None:
-        getattr(result, job.part)[job.experiment.name] = found
-    elif not measured.is_interrupted:
-        result.skipped[job.label] = measured.failure
-    await observer.on_end(job.step, found)
-
-
-async def _measured(job: Job, options: RunOptions, generator: Generator, progress: Progress) -> Measurement:
-    experiment = job.experiment
-    off, on = job.sides
-
-    def tight_enough(rounds: Sequence[Round]) -> bool:
-        return is_tight(experiment.headline, rounds, off=off, on=on)
-
+async def _measured(job: Job, generator: Generator, progress: Progress) -> Measurement:
     try:
-        async with AsyncExitStack() as stack:
-            receiver = stack.enter_context(otlp_receiver())
-            settings = dict(receiver.settings)
-            if experiment.upstream is not None:
-                weather = upstream(experiment.upstream, data_dir=options.data_dir)
-                settings["WEATHER_URL"] = await stack.enter_async_context(weather)
-            arms = _arms(job, options, settings)
-            await stack.enter_async_context(running(arms))
-            plan = replace(options.plan, mix=experiment.mix)
-            measured = await measure(arms, plan, generator, progress=progress, tight_enough=tight_enough)
-            if measured.rounds and not (measured.is_interrupted or measured.failure):
-                progress.status(f"{job.title}: one request to each arm, traced")
-                await _trace(receiver, arms, typical_request(plan.mix, seed=plan.seed), into=measured)
-            return measured
+        async with job.start() as started:
+            measurement = await measure(started.arms, job.plan, generator, progress=progress, is_precise=job.is_precise)
+            is_complete = measurement.rounds and not (measurement.is_interrupted or measurement.failure)
+            if started.receiver is not None and is_complete:
+                progress.status(f"{job.status}: tracing one request per arm")
+                await _trace(started.receiver, started.arms, job.plan, into=measurement)
+            return measurement
     except ArmFailed as error:
         return Measurement(failure=str(error))
     except asyncio.CancelledError:
         return Measurement(is_interrupted=True)
 
 
-async def _trace(receiver: OtlpReceiver, arms: Sequence[Arm], request: Request, *, into: Measurement) -> None:
-    """Add what the arms' spans tell of the request; an interruption keeps what was measured before."""
+async def _trace(receiver: OtlpReceiver, arms: Sequence[Target], plan: Plan, *, into: Measurement) -> None:
+    """Add one trace per arm; an interruption keeps the rounds."""
+    request = typical_request(plan.mix, seed=plan.seed)
     try:
         for arm in arms:
             trace = await receiver.trace_of(arm, request)
@@ -185,14 +163,55 @@ async def _trace(receiver: OtlpReceiver, arms: Sequence[Arm], request: Request, 
         into.is_interrupted = True
 
 
-def _arms(job: Job, options: RunOptions, settings: Mapping[str, str]) -> list[Arm]:
-    token = secrets.token_hex(16)
-    return [
-        Arm(
-            ArmSpec(name=name, techniques=techniques, settings=settings, has_worker=job.experiment.has_worker),
-            data_dir=options.data_dir,
-            token=token,
-            writes=options.servers.has_own_database and not WRITES.isdisjoint(MIXES[job.experiment.mix]),
-        )
-        for name, techniques in job.sides.items()
-    ]
+def experiment_jobs(experiments: Iterable[Experiment], options: RunOptions) -> Iterator[Job]:
+    """Yield each experiment alone, then in the other designs that the options select."""
+    for experiment in experiments:
+        yield _experiment_job(experiment, "techniques", options)
+        if options.leave_one_out and 0 < len(experiment.techniques) < len(NAMES):
+            yield _experiment_job(experiment, "leave_one_out", options)
+        if options.control and experiment.control:
+            yield _experiment_job(replace(experiment, mix=experiment.control, headline="p95_s"), "control", options)
+
+
+def _experiment_job(experiment: Experiment, part: Part, options: RunOptions) -> Job:
+    missing = options.servers.missing(experiment.required_settings)
+    comparison = Comparison(experiment=experiment, sides=_sides(experiment, part), part=part)
+    return Job(
+        label=f"{experiment.name} ({PARTS[part]})",
+        status=comparison.step.title,
+        plan=replace(options.plan, mix=experiment.mix),
+        comparisons=[comparison],
+        start=partial(_started, comparison, options),
+        missing=f"set {' and '.join(missing)}: {experiment.requirement}" if missing else "",
+    )
+
+
+def _sides(experiment: Experiment, part: Part) -> dict[str, frozenset[str]]:
+    everything, examined = frozenset(NAMES), experiment.techniques
+    if not examined:
+        return {"optimized": everything, "optimized-again": everything}
+    both = (everything - examined, everything) if part == "leave_one_out" else (frozenset[str](), examined)
+    return {arm_name(techniques): techniques for techniques in both}
+
+
+@asynccontextmanager
+async def _started(comparison: Comparison, options: RunOptions) -> AsyncIterator[StartedArms]:
+    experiment = comparison.experiment
+    async with AsyncExitStack() as stack:
+        receiver = stack.enter_context(otlp_receiver())
+        settings = dict(receiver.settings)
+        if experiment.upstream is not None:
+            weather = upstream(experiment.upstream, data_dir=options.data_dir)
+            settings["WEATHER_URL"] = await stack.enter_async_context(weather)
+        token = secrets.token_hex(16)
+        arms = [
+            Arm(
+                ArmSpec(name=name, techniques=techniques, settings=settings, has_worker=experiment.has_worker),
+                data_dir=options.data_dir,
+                token=token,
+                writes=options.servers.has_own_database and not WRITES.isdisjoint(MIXES[experiment.mix]),
+            )
+            for name, techniques in comparison.sides.items()
+        ]
+        await stack.enter_async_context(running(arms))
+        yield StartedArms(arms=arms, receiver=receiver)

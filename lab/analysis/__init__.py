@@ -1,1 +1,1 @@
-"""From measurements to effects with confidence intervals."""
+"""Effects with confidence intervals, computed from measurements."""

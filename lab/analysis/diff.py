@@ -1,4 +1,4 @@
-"""Whether two runs of the lab say the same."""
+"""The differences between the results of two runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from lab.core.errors import BadTarget
 
 @dataclass(frozen=True, kw_only=True)
 class ResultDiff:
-    """An effect in two runs."""
+    """One effect in two runs."""
 
     technique: str
     metric: str
@@ -21,7 +21,7 @@ class ResultDiff:
 
     @property
     def verdict(self) -> Literal["changed", "no change seen"]:
-        """Intervals that share no value: the effect changed."""
+        """`changed` if the intervals do not overlap."""
         if self.earlier.interval is None or self.later.interval is None:
             return "no change seen"
         (low, high), (later_low, later_high) = self.earlier.interval, self.later.interval
@@ -31,7 +31,7 @@ class ResultDiff:
 
 
 def read(path: Path) -> LabResult:
-    """Return the result in a file; raise `BadTarget` where it holds none that this version reads."""
+    """Read a result; raise `BadTarget` if the file is not one that this version reads."""
     try:
         result = LabResult.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -39,14 +39,14 @@ def read(path: Path) -> LabResult:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
-        raise BadTarget(f"{path} is no result of the lab: {problem['msg']}{f' at {where}' if where else ''}") from error
+        raise BadTarget(f"{path} is not a lab result: {problem['msg']}{f' at {where}' if where else ''}") from error
     if result.schema_version != SCHEMA_VERSION:
         raise BadTarget(f"{path} has schema version {result.schema_version}; this version reads {SCHEMA_VERSION}")
     return result
 
 
 def result_diffs(earlier: LabResult, later: LabResult) -> list[ResultDiff]:
-    """Return the deciding metric of every technique that both runs measured alone."""
+    """Compare the headline of every technique that both runs measured alone."""
     return [
         ResultDiff(
             technique=name, metric=was.headline, earlier=was.metrics[was.headline], later=now.metrics[was.headline]

@@ -1,4 +1,4 @@
-"""From rounds to the effect on one metric, by the method that suits what the metric is."""
+"""The effect on one metric, computed from rounds by the method that suits the metric."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -8,31 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy ships no types
 
-from lab.analysis.statistics import MIN_ROUNDS, Effect, Interval, judged, paired_effect
+from lab.analysis.statistics import MIN_ROUNDS, Effect, Interval, effect_with_verdict, paired_effect
 from lab.load.latencies import Latencies
 from lab.measure.metric import Metric
 from lab.measure.rounds import Round
 
 RESAMPLES: Final = 400
-FEWEST_BEYOND: Final = 3
-"""With fewer requests above the quantile in an arm, its place is anybody's guess, and no interval is given."""
+MIN_BEYOND: Final = 3
+"""Requests above the quantile that each arm needs for an interval."""
 
 
 def quantile_effect(
     off: Sequence[Latencies], on: Sequence[Latencies], share: float, *, confidence: float = 0.95
 ) -> Effect:
-    """Return the effect on the quantile of this share, better when lower; equal positions are the same round."""
+    """Return the effect on the quantile of this share; equal positions are the same round."""
     if len(off) != len(on):
         raise ValueError(f"{len(off)} rounds off and {len(on)} rounds on are not pairs")
     both = [(before, after) for before, after in zip(off, on, strict=True) if len(before) and len(after)]
     if not both:
-        return judged(None, None, None, None, rounds=0)
+        return effect_with_verdict(None, None, None, None, rounds=0)
     before, after = (_Pool(latencies) for latencies in zip(*both, strict=True))
     rounds = len(both)
     whole = np.ones((1, rounds))
     slow, fast = float(before.quantiles(whole, share)[0]), float(after.quantiles(whole, share)[0])
-    if rounds < MIN_ROUNDS or min(before.requests, after.requests) < requests_needed(share):
-        return judged(slow, fast, slow / fast, None, rounds=rounds)
+    if rounds < MIN_ROUNDS or min(before.requests, after.requests) < min_requests(share):
+        return effect_with_verdict(slow, fast, slow / fast, None, rounds=rounds)
     picks = np.random.default_rng(0).multinomial(rounds, np.full(rounds, 1 / rounds), size=RESAMPLES).astype(float)
     logs = np.log(before.quantiles(picks, share)) - np.log(after.quantiles(picks, share))
     error = float(logs.std(ddof=1)) * np.sqrt(rounds / (rounds - 1))
@@ -40,16 +40,16 @@ def quantile_effect(
     middle = np.log(slow) - np.log(fast)
     detectable = np.exp(reach + float(stdtrit(rounds - 1, 0.8)) * error)
     interval = Interval(low=float(np.exp(middle - reach)), high=float(np.exp(middle + reach)))
-    return judged(slow, fast, slow / fast, interval, float(detectable), rounds=rounds)
+    return effect_with_verdict(slow, fast, slow / fast, interval, float(detectable), rounds=rounds)
 
 
-def requests_needed(share: float) -> int:
-    """Return with how many requests to each arm this quantile has an interval."""
-    return ceil(FEWEST_BEYOND / (1 - share) - 1e-9)
+def min_requests(share: float) -> int:
+    """Return how many requests per arm the interval of this quantile needs."""
+    return ceil(MIN_BEYOND / (1 - share) - 1e-9)
 
 
 class _Pool:
-    """The latencies of one arm, as a table of rounds by durations."""
+    """The latencies of one arm as a matrix, rounds by durations."""
 
     def __init__(self, rounds: Sequence[Latencies]) -> None:
         counted = [latencies.counts() for latencies in rounds]
@@ -61,14 +61,14 @@ class _Pool:
         self.requests = int(self._table.sum())
 
     def quantiles(self, weights: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-        """Return the quantile in seconds for each row of weights, one weight per round."""
+        """Return the quantile in seconds for each row of weights; a row has one weight per round."""
         seen = np.cumsum(weights @ self._table, axis=1)
-        reached = seen >= share * seen[:, -1:] - 1e-9  # rounding must not push a count over the edge
+        reached = seen >= share * seen[:, -1:] - 1e-9  # tolerance for rounding errors
         return np.asarray(self._seconds[reached.argmax(axis=1)])
 
 
 def effect_of(metric: Metric, rounds: Sequence[Round], *, off: str, on: str, confidence: float = 0.95) -> Effect:
-    """Return the effect from the rounds in which both arms tell; without an interval where rounds tell nothing new."""
+    """Return the effect over the rounds that have a value for both arms; no interval if it does not vary by round."""
     pairs = [(metric.of(r.arms[off]), metric.of(r.arms[on])) for r in rounds]
     both = [(before, after) for before, after in pairs if before is not None and after is not None]
     if metric.quantile is not None and both:

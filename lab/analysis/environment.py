@@ -1,4 +1,4 @@
-"""Where a result was measured."""
+"""The machine and the versions behind a result."""
 
 import os
 import platform
@@ -27,22 +27,19 @@ NAMED_PACKAGES: Final = (
 
 
 class Environment(BaseModel):
-    """The machine and the versions behind a result."""
-
     python: str
     system: str
     processor: str
     cores: int
     memory_bytes: int
     load_average: float | None
-    """Over the last minute, when the run began; above 0.5 per core somebody else was busy too."""
+    """Over the last minute, at the start of the run; above 0.5 per core other programs were busy."""
     packages: dict[str, str]
     servers: dict[str, str] = {}
-    """What the arms used, by role: `database`, `replica`, `shared cache`, `task broker`."""
+    """Kind of server by role: `database`, `replica`, `shared cache`, `task broker`."""
 
 
 def environment(servers: Servers) -> Environment:
-    """Return what this process runs on."""
     return Environment(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         system=f"{platform.system()} {platform.release()} {platform.machine()}",

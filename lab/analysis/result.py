@@ -1,7 +1,7 @@
-"""The result of a run, as JSON with a schema: everything that a table, a report or a comparison needs."""
+"""The result of a run, as JSON with a schema."""
 
-from collections.abc import Mapping
-from typing import Final, Self
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,21 +14,30 @@ from lab.measure.metric import METRICS, SPECIAL, ArmRound, Better, Metric, metri
 from lab.measure.rounds import Measurement
 from lab.measure.trace import TraceResult
 
-DECIDING: Final = 0.95
-"""Confidence of the interval of the metric that decides an experiment."""
-ACCOMPANYING: Final = 0.995
-"""Of every other metric: there are about ten, and all their intervals together shall hold in 19 of 20 runs."""
-OF_MANY: Final = 0.999
-"""Of metrics of one kind of request, and of every metric of two equal arms: all forty of them shall hold together."""
+HEADLINE_CONFIDENCE: Final = 0.95
+OTHER_CONFIDENCE: Final = 0.995
+"""There are about ten other metrics; with this confidence all their intervals hold together in 19 of 20 runs."""
+MANY_CONFIDENCE: Final = 0.999
+"""For metrics of one kind of request and for A/A runs: about forty intervals hold together."""
 SCHEMA_VERSION: Final = 2
 """Grows when a reader of an older version would misread a newer one."""
 
+Part = Literal["techniques", "leave_one_out", "control"]
+PARTS: Final[Mapping[Part, str]] = {
+    "techniques": "alone",
+    "leave_one_out": "leave-one-out",
+    "control": "negative control",
+}
+"""The designs of an experiment: fields of the result, and how they are called in texts."""
+
 
 class MetricResult(BaseModel):
-    """One metric of both arms. `ratio` is above 1 where the technique makes it better: off/on if lower is better,
-    on/off if higher is; null where nothing is left to divide by. `interval` bounds the ratio with this `confidence`,
-    without an upper end where that is null; it is null itself where there were too few rounds, and for what belongs to
-    a process and not to a round."""
+    """One metric of both arms.
+
+    `ratio` is above 1 where the technique makes it better: off/on if lower is better, on/off if higher is; null where
+    it is not finite. `interval` is the confidence interval of the ratio, with null for an open upper end; it is null
+    with too few rounds, and for metrics that do not vary by round.
+    """
 
     title: str
     unit: str
@@ -42,11 +51,10 @@ class MetricResult(BaseModel):
     rounds: int
     verdict: Verdict
     difference: tuple[float, float] | None = None
-    """Bounds on - off with the same confidence, and decides, where a round of an arm counted nothing."""
+    """Interval of on - off, which gives the verdict where an arm counted zero in a round."""
 
     @classmethod
     def of(cls, metric: Metric, effect: Effect, *, confidence: float) -> Self:
-        """Return the metric's effect for the result."""
         return cls(
             title=metric.title,
             unit=metric.unit,
@@ -66,21 +74,20 @@ class MetricResult(BaseModel):
 
 
 class ArmResult(BaseModel):
-    """What one arm showed over all rounds."""
+    """One arm over all rounds."""
 
     name: str
     techniques: list[str]
     requests: int
     server_errors: int
     capacity_per_s: float | None
-    """Answers per second under the closed loop that set the rate."""
+    """Throughput of the closed loop at the end of the warm-up."""
     latencies: dict[str, str]
     """By kind of request, in HdrHistogram's text form, in microseconds."""
     trace: TraceResult | None = None
-    """One request after the rounds, the same for both arms, as the arm's own spans tell it."""
+    """One request after the rounds, the same for both arms."""
 
     def all_latencies(self) -> Latencies:
-        """Return the latencies of all kinds together."""
         merged = Latencies()
         for text in self.latencies.values():
             merged.add(Latencies.decode(text))
@@ -88,7 +95,7 @@ class ArmResult(BaseModel):
 
 
 class RoundResult(BaseModel):
-    """The metrics of one round."""
+    """All metrics of one round, by name."""
 
     at_s: float
     off: dict[str, float]
@@ -103,7 +110,7 @@ class ExperimentResult(BaseModel):
     question: str
     mix: str
     headline: str
-    """The metric that decides the verdict."""
+    """The metric that gives the verdict."""
     verdict: Verdict
     off: ArmResult
     on: ArmResult
@@ -112,19 +119,19 @@ class ExperimentResult(BaseModel):
     rate_per_s: float
     rounds: list[RoundResult]
     discarded_rounds: int
-    """Measured again because the load generator was late."""
+    """Repeated because the load generator was late."""
     late_rounds: int
-    """Kept although it was late again."""
+    """Kept although the load generator was late again."""
     is_valid: bool
-    """Whether the load was what it was meant to be: the generator on time, no arm overrun."""
+    """Whether the load was as planned: generator on schedule, no arm saturated, no requests rejected."""
     is_complete: bool
     """Whether every planned round was measured."""
     notes: list[str]
-    """What a reader must know before believing the figures."""
+    """Limits of the figures."""
 
 
 class LabResult(BaseModel):
-    """Everything that one run of the lab measured."""
+    """The result of one run of the lab."""
 
     model_config = ConfigDict(json_schema_extra={"$id": "https://flightdeck.example/lab-result.schema.json"})
 
@@ -136,21 +143,26 @@ class LabResult(BaseModel):
     is_interrupted: bool
     environment: Environment
     techniques: dict[str, ExperimentResult]
-    """Each alone: nothing against nothing but it."""
+    """No technique against one technique, by experiment."""
     leave_one_out: dict[str, ExperimentResult] = {}
-    """Each missing from everything: everything but it against everything."""
+    """All techniques but one against all of them, by experiment."""
     control: dict[str, ExperimentResult] = {}
-    """Each under traffic where it should make no difference."""
+    """Negative controls: traffic that the technique should not affect, by experiment."""
     sweeps: dict[str, SweepResult] = {}
-    """Settings over their range, by the name of the sweep."""
+    """By the name of the sweep."""
     skipped: dict[str, str] = {}
-    """Experiments and sweeps that were asked for and not run, and why."""
+    """Why requested experiments and sweeps were not measured, by name."""
+
+    def experiments(self) -> Iterator[tuple[Part, ExperimentResult]]:
+        for part in PARTS:
+            for experiment in getattr(self, part).values():
+                yield part, experiment
 
 
 def summarised(
     measured: Measurement, *, sides: Mapping[str, frozenset[str]], headline: str
 ) -> tuple[ArmResult, ArmResult, dict[str, MetricResult], list[RoundResult]]:
-    """Return both arms, the effects, and the rounds of a measurement; the sides are named with their techniques."""
+    """Return both arms, their effects and their rounds; `sides` are the techniques by arm."""
     off, on = sides
     arm_rounds = [arm_round for round_ in measured.rounds for arm_round in round_.arms.values()]
     kinds = sorted({kind for arm_round in arm_rounds for kind in arm_round.open_loop.responses})
@@ -171,12 +183,11 @@ def summarised(
 
 
 def _confidence(metric: str, *, headline: str, is_equal: bool) -> float:
-    """Return how sure the interval of a metric is meant to be; `is_equal`: both arms have the same techniques."""
     if is_equal:
-        return OF_MANY
+        return MANY_CONFIDENCE
     if metric == headline:
-        return DECIDING
-    return OF_MANY if "." in metric else ACCOMPANYING
+        return HEADLINE_CONFIDENCE
+    return MANY_CONFIDENCE if "." in metric else OTHER_CONFIDENCE
 
 
 def _values(metrics: list[Metric], arm_round: ArmRound) -> dict[str, float]:

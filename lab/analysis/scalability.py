@@ -14,25 +14,24 @@ class ScalabilityLaw:
     """Throughput at concurrency N: `rate * N / (1 + contention * (N - 1) + coherence * N * (N - 1))`."""
 
     rate_per_s: float
-    """Of one client alone."""
+    """Throughput of a single client."""
     contention: float
-    """Share of the work that only one can do at a time."""
+    """Share of the work that is serialized."""
     coherence: float
-    """What each pays for every other: above 0, more clients make it slower in the end."""
+    """Cost per pair of clients; above 0 the throughput has a maximum."""
 
     def throughput(self, clients: float) -> float:
-        """Return the answers per second at this concurrency."""
         waiting = self.contention * (clients - 1) + self.coherence * clients * (clients - 1)
         return self.rate_per_s * clients / (1 + waiting)
 
     @property
     def knee(self) -> float | None:
-        """The concurrency with the most throughput; None where more is always more."""
+        """The concurrency of the highest throughput; None if it grows without limit."""
         return sqrt(max(1 - self.contention, 0) / self.coherence) if self.coherence > 0 else None
 
 
 def fitted(clients: Sequence[float], throughput_per_s: Sequence[float]) -> ScalabilityLaw:
-    """Return the law that fits the measurements best; raise `ValueError` with fewer than three of them.
+    """Return the best fit; raise `ValueError` with fewer than three measurements.
 
     In the form N/X = a + b (N - 1) + c N (N - 1) the law is linear, and its coefficients are never negative.
     """
@@ -41,10 +40,10 @@ def fitted(clients: Sequence[float], throughput_per_s: Sequence[float]) -> Scala
             f"{len(clients)} concurrencies and {len(throughput_per_s)} throughputs: three pairs are needed"
         )
     number: NDArray[np.float64] = np.asarray(clients, dtype=float)
-    per_answer = number / np.asarray(throughput_per_s, dtype=float)
+    per_response = number / np.asarray(throughput_per_s, dtype=float)
     terms = np.column_stack([np.ones_like(number), number - 1, number * (number - 1)])
-    weights = 1 / per_answer  # relative errors count the same at every concurrency
-    (alone, contention, coherence), _ = nnls(terms * weights[:, None], per_answer * weights)
+    weights = 1 / per_response  # relative errors count the same at every concurrency
+    (alone, contention, coherence), _ = nnls(terms * weights[:, None], per_response * weights)
     return ScalabilityLaw(
         rate_per_s=float(1 / alone), contention=float(contention / alone), coherence=float(coherence / alone)
     )

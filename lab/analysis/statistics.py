@@ -1,11 +1,11 @@
 """Effects with intervals, from paired rounds.
 
 Every round measures both arms under the same requests, one directly after the other, so the ratio within a round
-cancels what both shared (a busy machine, a slow disk). The effect is the geometric mean of the rounds' ratios.
+cancels what both arms share (a busy machine, a slow disk). The effect is the geometric mean of the rounds' ratios.
 
 The interval is the wider, at each end, of the studentized bootstrap (Efron and Tibshirani, "An Introduction to the
 Bootstrap", 12.5: right for skewed ratios) and Student's t (right for heavy tails with few rounds). Neither alone keeps
-its coverage on both kinds of noise with the four to twenty rounds that a patient person waits for.
+its coverage on both kinds of noise with four to twenty rounds.
 """
 
 from collections.abc import Sequence
@@ -21,30 +21,29 @@ from lab.measure.metric import Better
 Verdict = Literal["helps", "no difference seen", "hurts"]
 
 MIN_ROUNDS: Final = 4
-"""With fewer rounds no interval is given."""
+"""Rounds that an interval needs."""
 PRACTICAL: Final = 1.05
-"""A ratio nearer to 1 than this is no difference that anyone should act on."""
+"""A ratio nearer to 1 than this is of no practical importance."""
 RESAMPLES_IN_TAIL: Final = 25
-"""So many resamples beyond each end make its place sure enough."""
+"""Resamples beyond each end of an interval, for a stable estimate."""
 STUDENTIZED_CAP: Final = 2.5
-"""A resample of four rounds can have almost no spread, and no end may follow it further than this many Student's t."""
+"""Limit of an end, in Student's t: a resample of four rounds can have almost no spread."""
 RULE_OF_THREE: Final = 3.0
-"""Nothing seen in n trials: the rate is below 3/n with 95 % confidence."""
+"""No event in n trials: the rate is below 3/n with 95 % confidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """The plausible range of a ratio; `high` is None where it has no upper end."""
+    """A confidence interval; `high` is None without an upper end."""
 
     low: float
     high: float | None
 
     def contains(self, value: float) -> bool:
-        """Return whether the value is inside, ends included."""
         return self.low <= value and (self.high is None or value <= self.high)
 
     def widest_factor(self, ratio: float) -> float:
-        """Return how many times an end lies from the ratio, at least 1; infinity where there is no end."""
+        """Return the factor between the ratio and its farther end, at least 1; infinity without an end."""
         if self.high is None or self.low <= 0:
             return float("inf")
         return max(ratio / self.low, self.high / ratio)
@@ -52,10 +51,10 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """One metric of an experiment: both arms, their ratio, how sure it is.
+    """One metric of an experiment: both arms, their ratio and its interval.
 
     The ratio is above 1 where the technique makes the metric better: off/on where lower is better, on/off where
-    higher is better. It is None where it has no finite value: nothing left with the technique on, or not measured.
+    higher is better. It is None if it is not finite (0 with the technique on) or was not measured.
     """
 
     off: float | None
@@ -63,11 +62,11 @@ class Effect:
     ratio: float | None
     interval: Interval | None
     detectable: float | None
-    """The smallest ratio that this many rounds of this much noise would have seen four times out of five."""
+    """The smallest ratio that would be detected with a probability of 80 %, given the rounds and their noise."""
     rounds: int
     verdict: Verdict
     difference: Interval | None = None
-    """The plausible range of on - off, where a round counted nothing and ratios say little."""
+    """The interval of on - off, if an arm counted zero in a round."""
 
 
 def paired_effect(
@@ -75,14 +74,13 @@ def paired_effect(
 ) -> Effect:
     """Return the effect from one value per arm and round; equal positions are the same round.
 
-    `trials_on` is the number of requests behind the values with the technique on; where nothing at all was counted
-    it bounds how much could have been missed.
+    `trials_on` is the number of requests with the technique on; if they counted zero events, it bounds the rate.
     """
     if len(off) != len(on):
         raise ValueError(f"{len(off)} rounds off and {len(on)} rounds on are not pairs")
     before, after = np.asarray(off, dtype=float), np.asarray(on, dtype=float)
     if not len(before):
-        return judged(None, None, None, None, rounds=0)
+        return effect_with_verdict(None, None, None, None, rounds=0)
     if better == "higher":
         before, after = after, before
     if (before > 0).all() and (after > 0).all():
@@ -90,7 +88,7 @@ def paired_effect(
     else:
         effect = _from_totals(before, after, confidence, trials_on)
     if better == "higher":
-        return replace(effect, off=effect.on, on=effect.off, difference=_turned(effect.difference))
+        return replace(effect, off=effect.on, on=effect.off, difference=_negated(effect.difference))
     return effect
 
 
@@ -108,14 +106,14 @@ def mean_interval(
     student = float(stdtrit(count - 1, 1 - tail))
     samples = np.random.default_rng(seed).choice(values, (_resamples(tail), count))
     spread = samples.std(axis=1, ddof=1) / np.sqrt(count)
-    kept = spread > 0  # a resample of one value repeated has no spread to studentize with
+    kept = spread > 0  # a resample of equal values cannot be studentized
     low_t, high_t = np.quantile((samples.mean(axis=1)[kept] - mean) / spread[kept], [tail, 1 - tail])
     below, above = (min(max(student, float(end)), STUDENTIZED_CAP * student) for end in (high_t, -low_t))
     return mean - below * error, mean + above * error
 
 
 def verdict_of(ratio: float | None, interval: Interval | None) -> Verdict:
-    """Return what the interval lets one say; a ratio within `PRACTICAL` of 1 is no difference."""
+    """Return the verdict that the interval supports; a ratio within `PRACTICAL` of 1 is no difference."""
     if interval is None:
         return "no difference seen"
     if interval.low > 1 and (ratio is None or ratio >= PRACTICAL):
@@ -125,7 +123,7 @@ def verdict_of(ratio: float | None, interval: Interval | None) -> Verdict:
     return "no difference seen"
 
 
-def judged(
+def effect_with_verdict(
     off: float | None,
     on: float | None,
     ratio: float | None,
@@ -134,7 +132,6 @@ def judged(
     *,
     rounds: int,
 ) -> Effect:
-    """Return the effect with its verdict."""
     return Effect(
         off=off,
         on=on,
@@ -158,7 +155,7 @@ def _from_logs(before: NDArray[np.float64], after: NDArray[np.float64], confiden
     if rounds >= MIN_ROUNDS:
         reach = stdtrit(rounds - 1, (1 + confidence) / 2) + stdtrit(rounds - 1, 0.8)
         detectable = float(np.exp(reach * logs.std(ddof=1) / np.sqrt(rounds)))
-    return judged(
+    return effect_with_verdict(
         float(np.exp(np.log(before).mean())),
         float(np.exp(np.log(after).mean())),
         float(np.exp(logs.mean())),
@@ -171,22 +168,24 @@ def _from_logs(before: NDArray[np.float64], after: NDArray[np.float64], confiden
 def _from_totals(
     before: NDArray[np.float64], after: NDArray[np.float64], confidence: float, trials_after: float
 ) -> Effect:
-    """Return the effect where some rounds counted nothing: ratios have no bounds there, so the difference decides."""
+    """Return the effect if a round counted zero: its ratio has no bounds, so the difference gives the verdict."""
     rounds = len(before)
     off, on = float(before.mean()), float(after.mean())
     ends = mean_interval(after - before, confidence=confidence)
     if (off == 0 and on == 0) or ends is None:
-        return judged(off, on, off / on if off and on else None, None, rounds=rounds)
+        return effect_with_verdict(off, on, off / on if off and on else None, None, rounds=rounds)
     difference = Interval(low=ends[0], high=ends[1])
     ratio = off / on if off and on else None
-    effect = judged(off, on, ratio, _ratio_interval(before, after, confidence, trials_after), rounds=rounds)
+    effect = effect_with_verdict(
+        off, on, ratio, _ratio_interval(before, after, confidence, trials_after), rounds=rounds
+    )
     return replace(effect, difference=difference, verdict=_verdict_of_difference(ratio, ends))
 
 
 def _ratio_interval(
     before: NDArray[np.float64], after: NDArray[np.float64], confidence: float, trials_after: float
 ) -> Interval:
-    """Return the range of the ratio of means over resampled rounds; it may have no upper end."""
+    """Return the interval of the ratio of means over resampled rounds; it may have no upper end."""
     tail = (1 - confidence) / 2
     picks = np.random.default_rng(0).integers(0, len(before), (_resamples(tail), len(before)))
     befores, afters = before[picks].mean(axis=1), after[picks].mean(axis=1)
@@ -199,7 +198,7 @@ def _ratio_interval(
 
 
 def _verdict_of_difference(ratio: float | None, ends: tuple[float, float]) -> Verdict:
-    """Return what a range of after - before lets one say, lower being better."""
+    """Return the verdict for an interval of after - before, lower being better."""
     if ends[1] < 0 and (ratio is None or ratio >= PRACTICAL):
         return "helps"
     if ends[0] > 0 and (ratio is None or ratio <= 1 / PRACTICAL):
@@ -207,7 +206,7 @@ def _verdict_of_difference(ratio: float | None, ends: tuple[float, float]) -> Ve
     return "no difference seen"
 
 
-def _turned(difference: Interval | None) -> Interval | None:
+def _negated(difference: Interval | None) -> Interval | None:
     if difference is None or difference.high is None:
         return None
     return Interval(low=-difference.high, high=-difference.low)

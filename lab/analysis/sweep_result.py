@@ -1,11 +1,9 @@
-"""What a sweep found: tables, curves, and a recommendation with its reason. Every sweep tells it in the same form."""
+"""The result of a sweep: tables, curves, and a recommendation with its reason."""
 
 from pydantic import BaseModel
 
 
 class Axis(BaseModel):
-    """What a curve is drawn over."""
-
     title: str
     unit: str = ""
     """`s`, `bytes`, `1/s`, `share`, `bit/s`, or empty for a number."""
@@ -13,17 +11,13 @@ class Axis(BaseModel):
 
 
 class Line(BaseModel):
-    """Points that belong together, in their order."""
-
     name: str
     points: list[tuple[float, float]]
     is_dashed: bool = False
-    """A fitted law, or the other of two ways."""
+    """A fitted law, or the second of two variants."""
 
 
 class Curve(BaseModel):
-    """A chart as data."""
-
     title: str
     x: Axis
     y: Axis
@@ -32,10 +26,8 @@ class Curve(BaseModel):
 
 
 class Column(BaseModel):
-    """One column of a table."""
-
     name: str
-    """Its key in every row."""
+    """Key in every row."""
     title: str
     unit: str = ""
 
@@ -47,23 +39,21 @@ class SweepTable(BaseModel):
     columns: list[Column]
     rows: list[dict[str, float | str | None]]
     chosen: list[int] = []
-    """Rows that belong to the recommended value."""
+    """Rows of the recommended value."""
     is_detail: bool = False
-    """Folded away in a report, left out on a terminal."""
+    """Collapsed in a report, omitted on a terminal."""
 
 
 class SweepResult(BaseModel):
-    """A setting over its range, and which value to choose."""
-
     name: str
     question: str
     setting: str
-    """What was varied."""
+    """The setting that was varied."""
     tables: list[SweepTable]
     curves: list[Curve]
     recommendation: str | None
-    """None where nothing can be recommended; the reason says why."""
+    """None if nothing can be recommended; `reason` says why."""
     reason: str
     notes: list[str] = []
-    """What a reader must know before believing the figures."""
+    """Limits of the figures."""
     is_interrupted: bool = False

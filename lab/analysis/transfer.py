@@ -1,4 +1,4 @@
-"""What a coding makes of each body: its bytes, its CPU time, and when the last byte is there over a link."""
+"""What a content coding does to each body: bytes, CPU time, and time until the last byte over a link."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,40 +10,38 @@ LINKS_BIT_PER_S: Final = {"1 Mbit/s": 1e6, "10 Mbit/s": 1e7, "100 Mbit/s": 1e8, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coded:
-    """One coding at one level, over all bodies; what it made is by the name of the body."""
+class CodedBodies:
+    """All bodies in one content coding at one level; mappings are by the name of the body."""
 
     coding: str
     level: int | None
-    """None: not compressed."""
+    """None: identity."""
     before_bytes: Mapping[str, int]
     after_bytes: Mapping[str, int]
     cpu_s: Mapping[str, float]
 
     @property
     def name(self) -> str:
-        """The coding with its level."""
         return self.coding if self.level is None else f"{self.coding} {self.level}"
 
     @property
     def bytes_share(self) -> float:
-        """What is left of a body, in the geometric mean over the bodies."""
+        """Compressed size as a share of the original, geometric mean over the bodies."""
         return geometric_mean(self.after_bytes[body] / size for body, size in self.before_bytes.items())
 
     @property
     def cpu_per_mb_s(self) -> float:
-        """CPU seconds for a megabyte, in the mean over the bodies."""
+        """CPU seconds per megabyte, mean over the bodies."""
         return fmean(self.cpu_s[body] / size * 1e6 for body, size in self.before_bytes.items())
 
     def total_s(self, body: str, link: str) -> float:
-        """Return CPU and transfer of the body together."""
+        """Return CPU time plus transfer time."""
         return self.cpu_s[body] + 8 * self.after_bytes[body] / LINKS_BIT_PER_S[link]
 
     def typical_s(self, link: str) -> float:
-        """Return the same in the geometric mean over the bodies."""
+        """Return the geometric mean of `total_s` over the bodies."""
         return geometric_mean(self.total_s(body, link) for body in self.before_bytes)
 
 
 def geometric_mean(values: Iterable[float]) -> float:
-    """Return the mean of ratios and of times that differ by orders of magnitude."""
     return exp(fmean(log(value) for value in values))

@@ -1,1 +1,1 @@
-"""The processes that are compared, and what they need: databases, the upstream."""
+"""The processes that are compared, with their databases and the upstream service."""

@@ -1,4 +1,4 @@
-"""Arms as child processes: started on free ports, waited for, watched, and ended with whoever started them."""
+"""Arms as child processes on free ports, which end with the process that started them."""
 
 import asyncio
 import os
@@ -18,26 +18,24 @@ from lab.core.errors import ArmFailed
 from lab.core.snapshot import Snapshot
 
 UNLIMITED: Final = {"MAX_CONCURRENT_REQUESTS": "0", "WRITE_RATE_LIMIT": "", "EXPORT_RATE_LIMIT": ""}
-"""What the service refuses under load would hide what a technique does to it; settings of an arm come before this."""
+"""Without limits, because rejected requests would bias the comparison; an arm's own settings take precedence."""
 START_S: Final = 60.0
-"""How long an arm may take until it is ready."""
+"""Time limit for an arm to become ready."""
 POLL_S: Final = 0.05
 OWN_VARIABLES: Final = frozenset({"TECHNIQUES", "ARM", "OTEL_EXPORTER_PROMETHEUS_PORT", "WRITE_TOKEN", "DATA_DIR"})
-"""What the lab sets for every arm; the rest of the environment is passed on."""
+"""Set by the lab for every arm; the rest of the environment is inherited."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSpec:
-    """What to start: a name, its techniques, and settings that differ from the environment's."""
-
     name: str
     techniques: frozenset[str]
     settings: Mapping[str, str] = field(default_factory=dict)
+    """Override the environment."""
     has_worker: bool = False
-    """Whether a worker process takes tasks from the arm's queue."""
+    """Whether the arm gets a Celery worker."""
 
     def environment(self, *, metrics_port: int, data_dir: Path, token: str) -> dict[str, str]:
-        """Return the environment of the arm's process."""
         inherited = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
         own = {
             "TECHNIQUES": ",".join(sorted(self.techniques)) or "none",
@@ -51,7 +49,7 @@ class ArmSpec:
 
 
 class Arm:
-    """One running service process, with a worker where its specification has one."""
+    """One service process, with a worker if its specification has one."""
 
     def __init__(
         self,
@@ -69,17 +67,16 @@ class Arm:
         self._writes = writes
         self._command = command
         self._process = SupervisedProcess(spec.name)
-        self._worker = SupervisedProcess(f"{spec.name}'s worker")
+        self._worker = SupervisedProcess(f"worker of {spec.name}")
         self._copies: Path | None = None
         self._client = httpx.AsyncClient(timeout=10.0)
 
     @property
     def name(self) -> str:
-        """The arm's name in metrics, tables and reports."""
         return self.spec.name
 
     async def start(self) -> None:
-        """Start the process and wait until it is ready; whoever calls this calls `stop` in every case."""
+        """Start the process and wait until it is ready; the caller calls `stop` even if this fails."""
         if self._writes:
             self._copies = Path(tempfile.mkdtemp(prefix="lab-", dir=self._data_dir))
             own = DATABASES[0] if "indexes" in self.spec.techniques else DATABASES[1]
@@ -107,15 +104,15 @@ class Arm:
         self._worker.check()
 
     async def snapshot(self) -> Snapshot:
-        """Return the arm's metrics now; raise `ArmFailed` where it does not give them."""
+        """Return the arm's metrics now; raise `ArmFailed` if they cannot be read."""
         self.check()
         try:
             return Snapshot.parse((await self._client.get(self.metrics_url)).raise_for_status().text)
         except httpx.HTTPError as error:
-            raise self._process.failure(f"does not give its metrics ({error!r})") from error
+            raise self._process.failure(f"does not serve its metrics ({error!r})") from error
 
     async def stop(self) -> None:
-        """End the processes, then remove what they left."""
+        """Stop the processes, then remove the copies of the databases."""
         await asyncio.gather(self._process.stop(), self._worker.stop())
         if self._copies is not None:
             shutil.rmtree(self._copies, ignore_errors=True)
@@ -141,7 +138,7 @@ class Arm:
 
 @asynccontextmanager
 async def running(arms: Sequence[Arm]) -> AsyncIterator[Sequence[Arm]]:
-    """Start the arms at the same time and end them all, whatever happens; raise `ArmFailed` if one does not start."""
+    """Start the arms concurrently and stop all of them in any case; raise `ArmFailed` if one does not start."""
     try:
         async with asyncio.TaskGroup() as starting:
             for arm in arms:

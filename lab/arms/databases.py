@@ -1,16 +1,23 @@
-"""The embedded databases of a run: shared where nobody writes, a copy of its own where somebody does."""
+"""Copies of the embedded databases, for arms that write to them and for sweeps that change them."""
 
+import os
 import sqlite3
-from contextlib import closing
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
+from lab.arms.process import SupervisedProcess
+
 DATABASES: Final = ("flightdeck.db", "flightdeck-unindexed.db")
 """With secondary indexes, and without."""
+PAUSE: Final = (sys.executable, "-c", "import signal; signal.pause()")
 
 
 def clone_databases(original: Path, directory: Path, *, written: str = "") -> None:
-    """Give the directory both databases of the original one: links, but a copy of the one that is written."""
+    """Link both databases into the directory; copy the one that is written."""
     for name in DATABASES:
         if name == written:
             with (
@@ -20,3 +27,18 @@ def clone_databases(original: Path, directory: Path, *, written: str = "") -> No
                 source.backup(copy)
         else:
             (directory / name).symlink_to((original / name).resolve())
+
+
+@asynccontextmanager
+async def scratch_directory(data_dir: Path) -> AsyncIterator[Path]:
+    """Yield an empty directory on the file system of the data directory.
+
+    It is removed at the end of the context, and by its process guard if this process is killed.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="lab-", dir=data_dir))
+    keeper = SupervisedProcess("scratch directory")
+    try:
+        await keeper.start(PAUSE, environment=os.environ, remove=directory)
+        yield directory
+    finally:
+        await keeper.stop()

@@ -1,4 +1,4 @@
-"""A child process that ends with whoever started it, and whose last words are kept."""
+"""A child process that ends with the process that started it, and whose log is kept."""
 
 import asyncio
 import os
@@ -17,13 +17,13 @@ from lab.core.errors import ArmFailed
 
 FLIGHTDECK: Final = (sys.executable, "-m", "flightdeck")
 STOP_S: Final = 6.0
-"""Longer than the tether's patience with the command."""
+"""Longer than the grace period of the process guard."""
 LOG_BYTES: Final = 8192
-"""Read of the log of a process that failed."""
+"""Of the end of a failed process's log."""
 
 
 class SupervisedProcess:
-    """A command that runs until `stop`, or until this process ends in whatever way."""
+    """A command that runs until `stop`, or until this process ends for any reason."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -32,12 +32,11 @@ class SupervisedProcess:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
         return self._process is not None and self._process.returncode is None
 
     @property
     def own(self) -> psutil.Process | None:
-        """The command's own process, below its tether; None where it has ended."""
+        """The process of the command itself, below its guard; None if it has ended."""
         if self._process is None or self._process.returncode is not None:
             return None
         with suppress(psutil.NoSuchProcess):
@@ -52,7 +51,7 @@ class SupervisedProcess:
         remove: Path | None = None,
         directory: Path | None = None,
     ) -> None:
-        """Start the command in the directory; `remove` is one that must not outlive this process."""
+        """Start the command; the guard deletes the directory `remove` after the command has ended."""
         self._process = await asyncio.create_subprocess_exec(
             *(
                 sys.executable,
@@ -67,7 +66,7 @@ class SupervisedProcess:
             stderr=self._log_file,
             env=environment,
             cwd=directory,
-            start_new_session=True,  # Ctrl-C is for the lab, which ends its children in order
+            start_new_session=True,  # Ctrl-C reaches only the lab, which stops its children in order
         )
 
     def check(self) -> None:
@@ -76,11 +75,11 @@ class SupervisedProcess:
             raise self.failure(f"ended with code {self._process.returncode}")
 
     def failure(self, what: str) -> ArmFailed:
-        """Return what went wrong, with the end of the log."""
+        """Return an error with the end of the log."""
         return ArmFailed(self.name, what, self.log())
 
     def log(self) -> str:
-        """Return the end of what it wrote; nothing after `stop`."""
+        """Return the end of the log; empty after `stop`."""
         if self._log_file.closed:
             return ""
         size = os.fstat(self._log_file.fileno()).st_size
@@ -88,19 +87,19 @@ class SupervisedProcess:
         return log.decode(errors="replace")
 
     async def kill(self) -> None:
-        """End the command at once, as a crash does."""
+        """Kill the command, as a crash would."""
         if own := self.own:
             with suppress(psutil.NoSuchProcess):
                 own.kill()
         await self._ended()
 
     async def stop(self) -> None:
-        """End the command; nothing to do where it never started."""
+        """Stop the command, if it was started."""
         if own := self.own:
             with suppress(psutil.NoSuchProcess):
-                own.resume()  # a frozen process hears no signal to end
+                own.resume()  # a suspended process does not handle SIGTERM
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()  # the tether
+            self._process.stdin.close()  # the guard then stops the command
         await self._ended()
         self._log_file.close()
 
@@ -118,7 +117,7 @@ class SupervisedProcess:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return loopback ports that were free a moment ago, all different."""
+    """Return different loopback ports that are free now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

@@ -1,9 +1,9 @@
-"""Run a command that ends when whoever started it ends, however that happens, and leave nothing of it behind.
+"""Run a command, and stop it when the process that started this one ends for any reason.
 
     python -m lab.arms.process_guard [--remove DIRECTORY] -- COMMAND [ARGUMENT...]
 
-Standard input is the tether: the starter holds the other end of the pipe and never writes. When the pipe closes, even
-because the starter was killed, the command is ended and the directory removed.
+The starter holds the other end of standard input, a pipe, and never writes to it. When the pipe closes, even because
+the starter was killed, the command is stopped and the directory removed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from threading import Event, Thread
 from typing import Final
 
 GRACE_S: Final = 3.0
-"""How long the command may take to end by itself."""
+"""Between SIGTERM and SIGKILL."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     watch.start()
     code = child.wait()
     if starter_ended.is_set():
-        watch.join()  # it has a directory to remove yet
+        watch.join()  # it may still be removing the directory
     return code
 
 

@@ -1,4 +1,4 @@
-"""The upstream weather service beside the arms, for experiments that call it."""
+"""The upstream weather service, for experiments whose requests call it."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ POLL_S: Final = 0.05
 
 @asynccontextmanager
 async def upstream(options: Sequence[str], *, data_dir: Path) -> AsyncIterator[str]:
-    """Run the weather service with these options; give its URL. Raise `ArmFailed` if it does not start."""
+    """Run the weather service and yield its URL; raise `ArmFailed` if it does not start."""
     process = SupervisedProcess("upstream")
     (port,) = free_ports(1)
     try:

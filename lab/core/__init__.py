@@ -1,1 +1,1 @@
-"""What every room of the lab builds on: errors, servers, snapshots of metrics."""
+"""What every package of the lab uses: errors, servers, snapshots of metrics."""

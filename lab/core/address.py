@@ -1,4 +1,4 @@
-"""Addresses of services."""
+"""The address of a service."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,17 +11,15 @@ PORTS: Final = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a service listens."""
-
     host: str
     port: int
     is_tls: bool = False
     prefix: str = ""
-    """Path before every target, without a slash at its end."""
+    """Path before every target, without a trailing slash."""
 
     @classmethod
     def of(cls, url: str) -> "Address":
-        """Return the address in an `http://` or `https://` URL; raise `BadTarget` for any other."""
+        """Parse an `http://` or `https://` URL; raise `BadTarget` for anything else."""
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname or parts.query or parts.fragment:
             raise BadTarget(f"{url!r} is not the address of a service; it looks like http://127.0.0.1:8000")

@@ -1,4 +1,4 @@
-"""The real servers that the environment names; without them the arms use what is embedded."""
+"""The servers that the environment names; without them the arms use the embedded ones."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,15 +16,17 @@ KINDS: Final = {
     "amqps": "RabbitMQ",
     "filesystem": "files",
 }
-"""What is behind a URL, by its scheme."""
 EMBEDDED: Final = {"DATABASE_URL": "SQLite", "REDIS_URL": "in the process", "CELERY_BROKER_URL": "files"}
+EMBEDDED_ONLY: Final = dict.fromkeys(
+    ("DATABASE_URL", "DATABASE_UNINDEXED_URL", "DATABASE_REPLICA_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"), ""
+)
+"""Settings of an arm that uses no server, whatever the environment names."""
 ROLES: Final = {
     "DATABASE_URL": "database",
     "DATABASE_REPLICA_URL": "replica",
     "REDIS_URL": "shared cache",
     "CELERY_BROKER_URL": "task broker",
 }
-"""What each variable chooses."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +37,20 @@ class Servers:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Return what the variables name."""
         named = {variable: _kind(environ[variable]) for variable in ROLES if environ.get(variable)}
         return cls(EMBEDDED | named)
 
     @property
     def has_own_database(self) -> bool:
-        """Whether arms read a file that the lab can copy for each of them, and not a server's database."""
+        """Whether the database is a file that the lab can copy for each arm."""
         return self.kinds["DATABASE_URL"] == "SQLite"
 
     def missing(self, needed: Collection[str]) -> list[str]:
-        """Return the variables among these that name no server."""
+        """Return those of the variables that name no server."""
         return [variable for variable in needed if self.kinds.get(variable) == EMBEDDED.get(variable)]
 
     def described(self) -> dict[str, str]:
-        """Return what each role is played by, for a report."""
+        """Return the kind of server by role, for a report."""
         return {role: self.kinds[variable] for variable, role in ROLES.items() if variable in self.kinds}
 
 

@@ -1,4 +1,4 @@
-"""What a service says about itself: its metrics page, read before and after a phase of load."""
+"""A service's Prometheus metrics, read before and after a phase of load."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Every sample of a metrics page, or what changed between two pages."""
+    """Every sample of a metrics page, or the difference of two pages."""
 
     samples: dict[tuple[str, frozenset[tuple[str, str]]], float]
 
     @classmethod
     def parse(cls, page: str) -> Self:
-        """Return the samples of a page in the Prometheus text format."""
+        """Parse the Prometheus text format."""
         return cls(
             {
                 (sample.name, frozenset(sample.labels.items())): sample.value
@@ -25,28 +25,28 @@ class Snapshot:
         )
 
     def since(self, before: "Snapshot") -> "Snapshot":
-        """Return how much every sample grew."""
+        """Return the increase of every sample."""
         return Snapshot({key: value - before.samples.get(key, 0.0) for key, value in self.samples.items()})
 
     def plus(self, other: "Snapshot") -> "Snapshot":
-        """Return the sum of every sample of both: of growth, the growth of both times."""
+        """Return the sum of every sample of both."""
         keys = self.samples.keys() | other.samples.keys()
         return Snapshot({key: self.samples.get(key, 0.0) + other.samples.get(key, 0.0) for key in keys})
 
     def total(self, name: str, **labels: str) -> float | None:
-        """Return the sum of the samples of this name that carry these labels; None where there is none."""
+        """Return the sum of the samples with this name and these labels; None without any."""
         values = [value for _, value in self._matching(name, labels)]
         return sum(values) if values else None
 
     def totals_by(self, name: str, label: str, **labels: str) -> dict[str, float]:
-        """Return the sums of the samples of this name by the value of a label."""
+        """Return the sums of the samples with this name by the value of a label."""
         totals: dict[str, float] = {}
         for own, value in self._matching(name, labels):
             totals[own.get(label, "")] = totals.get(own.get(label, ""), 0.0) + value
         return totals
 
     def quantile(self, name: str, share: float) -> float | None:
-        """Return the upper bound of the histogram bucket that holds this quantile; None where nothing was observed."""
+        """Return the upper bound of the histogram bucket of this quantile; None without observations."""
         buckets = sorted(
             (float(bound), count) for bound, count in self.totals_by(f"{name}_bucket", "le").items() if bound
         )

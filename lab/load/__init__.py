@@ -1,1 +1,1 @@
-"""How requests are sent: load models, HTTP/1.1 connections, the generator, latencies."""
+"""Load models, HTTP/1.1 connections, the load generator, recordings."""

@@ -1,4 +1,4 @@
-"""What clients remember between requests: validators and the way to the next page. One state per arm."""
+"""State of the clients between requests: validators and cursors of next pages. One per arm."""
 
 import re
 import zlib
@@ -19,15 +19,15 @@ DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
 }
 
 NEXT_CURSOR: Final = re.compile(rb'"next"\s*:\s*"([^"]+)"\s*\}\s*$')
-"""The end of a page; reading only it costs the generator nothing."""
-LARGEST_PAGE_BYTES: Final = 200_000
-"""A larger answer is a whole list, which has no next page."""
-REMEMBERED: Final = 2000
-"""Validators, and cursors, that one state keeps: the newest."""
+"""The end of a page; only this part is searched."""
+MAX_PAGE_BYTES: Final = 200_000
+"""A larger response is a whole list, without a next page."""
+MAX_ENTRIES: Final = 2000
+"""Of validators and of cursors; the oldest are dropped."""
 
 
 class ClientState:
-    """Turns a request of the traffic model into what goes on the wire, and learns from the answer."""
+    """Turns requests of the traffic model into HTTP requests, with the state of earlier responses."""
 
     def __init__(self, *, token: str = "") -> None:
         self.token = token
@@ -35,7 +35,7 @@ class ClientState:
         self._cursors: dict[int, tuple[int, str]] = {}
 
     def target(self, request: Request) -> str:
-        """Return the path and query; a reader without a next page opens the list again from its start."""
+        """Return the path and query; without a cursor it is the first page again."""
         walk = request.walk
         if walk is None or walk.page == 1:
             return request.target
@@ -43,7 +43,6 @@ class ClientState:
         return f"{request.target}&cursor={cursor}" if page == walk.page else request.target
 
     def headers(self, request: Request, target: str) -> list[tuple[str, str]]:
-        """Return the headers that this client sends for the target."""
         headers = []
         if request.client.accept_encoding:
             headers.append(("accept-encoding", request.client.accept_encoding))
@@ -55,17 +54,17 @@ class ClientState:
         return headers
 
     def needs_body(self, request: Request) -> bool:
-        """Return whether the answer's body leads somewhere: only a list has a next page."""
+        """Return whether `update` reads the body: only lists have a next page."""
         return request.walk is not None
 
     def update(self, request: Request, target: str, *, etag: str, encoding: str, body: bytes) -> None:
-        """Remember the validator and the cursor of a 200 answer."""
+        """Store the validator and the cursor of a response with status 200."""
         if etag and request.client.keeps_etags:
             self._etags[request.client.number, target] = etag
-        if request.walk is not None and body and len(body) <= LARGEST_PAGE_BYTES:
-            found = NEXT_CURSOR.search(DECODERS[encoding](body)[-500:])
-            if found:
-                self._cursors[request.walk.number] = (request.walk.page + 1, found[1].decode())
-        for remembered in (self._etags, self._cursors):
-            while len(remembered) > REMEMBERED:
-                remembered.pop(next(iter(remembered)))  # type: ignore[call-overload]  # the keys' types differ
+        if request.walk is not None and body and len(body) <= MAX_PAGE_BYTES:
+            match = NEXT_CURSOR.search(DECODERS[encoding](body)[-500:])
+            if match:
+                self._cursors[request.walk.number] = (request.walk.page + 1, match[1].decode())
+        for entries in (self._etags, self._cursors):
+            while len(entries) > MAX_ENTRIES:
+                entries.pop(next(iter(entries)))  # type: ignore[call-overload]  # the keys' types differ

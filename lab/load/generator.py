@@ -1,6 +1,6 @@
-"""The load generator as a process of its own, so that drawing a live view never delays a request.
+"""The load generator, in a separate process so that drawing the live view never delays a request.
 
-It reads orders from standard input, one JSON object a line, and writes what each recorded; it ends with its input.
+It reads commands from standard input, one JSON object per line, writes the recording of each, and ends with its input.
 """
 
 import asyncio
@@ -31,37 +31,34 @@ class LoadCommand:
     """One phase of load on one arm."""
 
     arm: str
-    """Whose state to use: each arm's clients remember what that arm told them."""
+    """Each arm has its own client state."""
     url: str
     model: LoadModel
     phase: Phase
     stream: int
-    """Which requests and arrivals: the same number gives every arm the same."""
+    """Selects requests and arrivals: the same number gives every arm the same ones."""
     mix: str = ""
     targets: tuple[tuple[str, str], ...] = ()
-    """Instead of a mix: methods and targets, asked for in turn."""
+    """Methods and targets, sent in rotation instead of a mix."""
     seed: int = 1
     token: str = ""
 
     def encode(self) -> bytes:
-        """Return the command as a line."""
         return json.dumps(asdict(self) | {"kind": type(self.model).__name__}).encode() + b"\n"
 
     @classmethod
     def decode(cls, line: bytes) -> Self:
-        """Return the command that `encode` wrote."""
         data: dict[str, Any] = json.loads(line)
         model = {model.__name__: model for model in (OpenLoop, ClosedLoop)}[data.pop("kind")](**data.pop("model"))
         targets = tuple((method, target) for method, target in data.pop("targets"))
         return cls(model=model, phase=Phase(**data.pop("phase")), targets=targets, **data)
 
     def requests(self) -> Iterator[Request]:
-        """Return the requests to send."""
         if self.mix:
             return Traffic(self.mix, seed=self.seed).requests(self.stream)
-        return self._in_turn()
+        return self._rotating_targets()
 
-    def _in_turn(self) -> Iterator[Request]:
+    def _rotating_targets(self) -> Iterator[Request]:
         random = seeded(self.seed, self.stream)
         clients = [replace(client, link_bytes_per_s=None) for client in population(random)]
         for number in count():
@@ -71,11 +68,11 @@ class LoadCommand:
 
 
 ClientStates = dict[tuple[str, str, str], ClientState]
-"""What clients remember, by arm, its address and its token."""
+"""By arm, its address and its token."""
 
 
 class Generator:
-    """The generator's process, for as long as the context is entered."""
+    """Runs the generator's process while the context is entered."""
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
@@ -103,7 +100,7 @@ class Generator:
             await process.wait()
 
     async def drive(self, command: LoadCommand) -> Recording:
-        """Return what the command recorded; raise `LabError` where it cannot be driven."""
+        """Execute the command; raise `LabError` if that is not possible."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise RuntimeError("the generator is not running")
@@ -112,36 +109,36 @@ class Generator:
         line = await process.stdout.readline()
         if not line:
             raise LabError(f"the load generator ended with code {await process.wait()}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise LabError(answer["error"])
-        return Recording.from_json(answer)
+        response = json.loads(line)
+        if "error" in response:
+            raise LabError(response["error"])
+        return Recording.from_json(response)
 
 
 async def serve_commands() -> None:
-    """Carry out the orders on standard input until it ends, even in the middle of one."""
+    """Execute the commands on standard input; its end cancels the command in progress."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     states: ClientStates = {}
-    following = asyncio.create_task(reader.readline())
-    while line := await following:
-        following = asyncio.create_task(reader.readline())
-        carried_out = asyncio.create_task(_carry_out(LoadCommand.decode(line), states))
-        await asyncio.wait({following, carried_out}, return_when=asyncio.FIRST_COMPLETED)
-        if not carried_out.done():  # the input ended, or someone gave two orders at once
-            carried_out.cancel()
+    next_line = asyncio.create_task(reader.readline())
+    while line := await next_line:
+        next_line = asyncio.create_task(reader.readline())
+        execution = asyncio.create_task(_execute(LoadCommand.decode(line), states))
+        await asyncio.wait({next_line, execution}, return_when=asyncio.FIRST_COMPLETED)
+        if not execution.done():  # the input ended, or a second command came too early
+            execution.cancel()
             return
-        sys.stdout.write(json.dumps(carried_out.result()) + "\n")
+        sys.stdout.write(json.dumps(execution.result()) + "\n")
         sys.stdout.flush()
 
 
-async def _carry_out(command: LoadCommand, states: ClientStates) -> dict[str, Any]:
-    # An arm of the same name in the next experiment is another process, with another token and other answers.
+async def _execute(command: LoadCommand, states: ClientStates) -> dict[str, Any]:
+    # An arm of the same name in the next experiment is another process, with another token.
     state = states.setdefault((command.arm, command.url, command.token), ClientState(token=command.token))
     gc.collect()
     gc.freeze()
-    gc.disable()  # a collection in the middle would be measured as the service's
+    gc.disable()  # a collection would add to the measured latency
     try:
         recording = await drive(
             Address.of(command.url), command.requests(), command.model, command.phase, state=state, seed=command.stream
@@ -153,14 +150,14 @@ async def _carry_out(command: LoadCommand, states: ClientStates) -> dict[str, An
     return recording.to_json()
 
 
-def _ask_for_priority() -> None:
-    """Be served first where that is allowed: the generator needs little, and needs it at once."""
+def _raise_priority() -> None:
+    """Raise the scheduling priority if permitted: the generator needs little CPU, but without delay."""
     with suppress(OSError):
         os.nice(PRIORITY)
 
 
 if __name__ == "__main__":
-    _ask_for_priority()
+    _raise_priority()
     try:
         import uvloop
 

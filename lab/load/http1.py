@@ -1,6 +1,6 @@
-"""HTTP/1.1 over kept connections, at a few tens of microseconds per request.
+"""HTTP/1.1 over keep-alive connections, at a few tens of microseconds per request.
 
-A general client spends ten times more on each request, on cores that the measured service needs.
+A general client takes ten times as much CPU per request, on cores that the measured service needs.
 """
 
 import asyncio
@@ -13,13 +13,12 @@ from httptools import HttpParserError, HttpResponseParser
 from lab.core.address import Address
 
 NO_RESPONSE: Final = 0
-"""The status of an pending that got no answer."""
+"""Status of a request without a response."""
 
 
 def encode(
     method: str, address: Address, target: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
 ) -> bytes:
-    """Return a request as bytes."""
     host = f"[{address.host}]" if ":" in address.host else address.host
     lines = [f"{method} {address.prefix}{target} HTTP/1.1", f"host: {host}:{address.port}"]
     lines += [f"{name}: {value}" for name, value in headers]
@@ -30,7 +29,7 @@ def encode(
 
 @dataclass(slots=True, eq=False)
 class PendingRequest:
-    """A request on its way and what came back; times are the event loop's."""
+    """A request and its response; times are those of the event loop."""
 
     data: bytes
     intended: float
@@ -46,7 +45,7 @@ class PendingRequest:
 
 
 class Connection(asyncio.Protocol):
-    """One connection that carries one pending at a time and is kept for the next."""
+    """A keep-alive connection with at most one request in flight."""
 
     def __init__(self, finished: Callable[["Connection", PendingRequest], None]) -> None:
         self._finished = finished
@@ -54,31 +53,29 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._pending_request: PendingRequest | None = None
-        self.carried = 0
+        self.completed = 0
 
     @property
     def is_open(self) -> bool:
-        """Return whether another pending can be started."""
         return self._transport is not None and not self._transport.is_closing()
 
     def start(self, pending: PendingRequest) -> None:
-        """Send the pending's request; `finished` is called when the answer is complete or can never be."""
-        assert self._transport is not None  # noqa: S101 a pool starts exchanges on open connections only
+        """Send the request; `finished` is called when the response is complete or cannot become complete."""
+        assert self._transport is not None  # noqa: S101 the driver uses open connections only
         self._pending_request = pending
         pending.sent = self._loop.time()
         self._transport.write(pending.data)
 
     def close(self) -> None:
-        """Give the connection up; an pending under way is finished as unanswered."""
+        """Abort the connection; a request in flight finishes without a response."""
         if self._transport is not None:
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; asyncio calls this."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Read the answer, on a slow link after the time it takes; asyncio calls this."""
+        """Parse the data, on a slow link after the transfer time."""
         pending = self._pending_request
         if pending is None or pending.bytes_per_s is None:
             self._feed(data)
@@ -88,24 +85,20 @@ class Connection(asyncio.Protocol):
         self._loop.call_later(len(data) / pending.bytes_per_s, self._feed_slowly, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Finish what can no longer be answered; asyncio calls this."""
         self._transport = None
         self._finish(repr(exc) if exc else "connection closed")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; the parser calls this."""
         if self._pending_request is not None:
             self._pending_request.headers[name.lower()] = value
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of the body where somebody wants it; the parser calls this."""
         if self._pending_request is not None and self._pending_request.keeps_body:
             self._pending_request.body += body
 
     def on_message_complete(self) -> None:
-        """Finish the pending; the parser calls this."""
         status = self._parser.get_status_code()
-        if status < 200:  # a hint ahead of the answer
+        if status < 200:  # an informational response
             return
         if self._pending_request is not None:
             self._pending_request.status = status
@@ -130,7 +123,7 @@ class Connection(asyncio.Protocol):
     def _finish(self, error: str) -> None:
         pending, self._pending_request = self._pending_request, None
         if pending is not None:
-            self.carried += 1
+            self.completed += 1
             pending.error = error
             pending.finished = self._loop.time()
             self._finished(self, pending)

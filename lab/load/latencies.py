@@ -1,4 +1,4 @@
-"""Latencies, recorded in constant state and merged without loss (HdrHistogram)."""
+"""Latency histograms of constant size that merge without loss (HdrHistogram)."""
 
 from typing import Final, Self
 
@@ -10,41 +10,38 @@ DIGITS: Final = 3
 
 
 class Latencies:
-    """A histogram of durations from 1 µs to an hour, right to three digits."""
+    """A histogram of durations from 1 µs to 1 h, with three significant digits."""
 
     def __init__(self) -> None:
         self._histogram = HdrHistogram(1, LONGEST_US, DIGITS)
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Return the histogram that `encode` wrote."""
         latencies = cls()
         latencies._histogram = HdrHistogram.decode(text.encode())
         return latencies
 
     def encode(self) -> str:
-        """Return the histogram in HdrHistogram's own compressed text form, which its other tools read."""
+        """Return HdrHistogram's compressed text format."""
         return str(self._histogram.encode().decode())
 
     def record(self, seconds: float) -> None:
-        """Count one duration."""
         self._histogram.record_value(min(max(round(seconds * 1e6), 1), LONGEST_US))
 
     def add(self, other: "Latencies") -> None:
-        """Count everything that the other one counted."""
         self._histogram.add(other._histogram)  # noqa: SLF001 the same class
 
     def __len__(self) -> int:
         return int(self._histogram.get_total_count())
 
     def quantile(self, share: float) -> float | None:
-        """Return the duration in seconds that this share of all did not exceed; None where nothing was recorded."""
+        """Return the quantile in seconds; None without records."""
         if not len(self):
             return None
         return float(self._histogram.get_value_at_percentile(share * 100)) / 1e6
 
     def counts(self) -> dict[int, int]:
-        """Return how often each duration was recorded, by microseconds, ascending."""
+        """Return the counts by duration in microseconds, ascending."""
         histogram = self._histogram
         table = np.ctypeslib.as_array(histogram.counts)
         return {
@@ -53,7 +50,7 @@ class Latencies:
         }
 
     def distribution(self) -> tuple[list[float], list[float]]:
-        """Return ascending durations in seconds and, for each, the share of all at or below it."""
+        """Return ascending durations in seconds and their cumulative shares."""
         counts = self.counts()
         shares = np.cumsum(list(counts.values())) / len(self)
         return [duration / 1e6 for duration in counts], shares.tolist()

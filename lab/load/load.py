@@ -1,8 +1,9 @@
-"""Load that does not lie.
+"""Open-loop and closed-loop load.
 
-An open loop sends on a schedule, whatever the service does, and measures from the time at which a request should have
-been sent: a service that stops for a second shows it in every request that fell due meanwhile. A closed loop waits for
-each answer before it asks again, as benchmarks often do; it finds the throughput, and hides pauses.
+An open loop sends on a schedule, independently of the service, and measures latency from the time at which a request
+was due: a pause of one second shows in every request that was due during it. A closed loop sends the next request after
+the response to the one before, as many benchmarks do; it measures the throughput, and hides pauses (coordinated
+omission).
 """
 
 import asyncio
@@ -21,17 +22,15 @@ from lab.load.recording import TIMED_OUT, Recording
 from lab.traffic.traffic import Request
 
 SPIN_S: Final = 0.002
-"""Timers of an event loop are right to a millisecond or two; the last phase before a send is polled."""
-MOST_CONNECTIONS: Final = 500
+"""Timers of an event loop are accurate to 1 or 2 ms; the time before a send is polled."""
+MAX_CONNECTIONS: Final = 500
 RECONNECT_S: Final = 0.05
-"""A closed loop asks no faster than this where nobody listens."""
-HELD_BACK: Final = "not sent, too many unanswered"
+"""Delay of a closed loop after a request without a response."""
+NOT_SENT: Final = "not sent, too many in flight"
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Sent(PendingRequest):
-    """An pending that knows which request it carries."""
-
+class SentRequest(PendingRequest):
     request: Request
     target: str
     is_measured: bool
@@ -41,7 +40,7 @@ class Sent(PendingRequest):
 async def drive(
     address: Address, requests: Iterator[Request], model: LoadModel, phase: Phase, *, state: ClientState, seed: int = 0
 ) -> Recording:
-    """Return what driving the requests at the model recorded; the seed decides the arrivals."""
+    """Send the requests by the load model and return the recording; `seed` determines the arrivals."""
     driver = Driver(address, requests, phase, state)
     cpu = process_time()
     try:
@@ -56,7 +55,7 @@ async def drive(
 
 
 class Driver:
-    """One phase of load: its connections, its clock, what it recorded."""
+    """One phase of load, with its connections and its recording."""
 
     def __init__(
         self,
@@ -65,10 +64,10 @@ class Driver:
         phase: Phase,
         state: ClientState,
         *,
-        most_under_way: int | None = None,
+        max_in_flight: int | None = None,
     ) -> None:
         self.recording = Recording(duration_s=phase.duration_s)
-        self._most_under_way = most_under_way
+        self._max_in_flight = max_in_flight
         self._address = address
         self._requests = requests
         self._phase = phase
@@ -79,26 +78,25 @@ class Driver:
         self._idle: list[Connection] = []
         self._connections: set[Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
-        self._queue: deque[Sent] = deque()
-        self._pending: set[Sent] = set()
+        self._queue: deque[SentRequest] = deque()
+        self._pending: set[SentRequest] = set()
         self._drained = asyncio.Event()
         self._is_closed_loop = False
         self._has_unsent = False
-        self._is_over = False  # not told by the time: a loop's timers may be a little early, and its time a little old
+        self._is_over = False  # not derived from the time: a loop's timers may be early, and its time outdated
         self._is_closed = False
 
     @property
-    def under_way(self) -> int:
-        """Return how many requests wait for their answer."""
+    def in_flight(self) -> int:
         return len(self._pending)
 
-    def taken(self) -> Recording:
-        """Return what was recorded since the last time, and record anew."""
+    def take_recording(self) -> Recording:
+        """Return the recording since the last call."""
         recording, self.recording = self.recording, Recording(duration_s=0)
         return recording
 
     async def run_open(self, arrivals: Iterator[float]) -> None:
-        """Send when requests are due, in seconds from the start, until the end; then wait for the last answers."""
+        """Send requests when they are due, in seconds from the start; then wait for the last responses."""
         started = self._begin - self._phase.warm_up_s
         due = (started + arrival for arrival in arrivals)
         self._has_unsent = True
@@ -106,14 +104,14 @@ class Driver:
         await self._finish()
 
     async def run_closed(self, model: ClosedLoop) -> None:
-        """Keep every client busy until the end, then wait for the last answers."""
+        """Keep one request per client in flight until the end; then wait for the last responses."""
         self._is_closed_loop = True
         for request in islice(self._requests, model.clients):
             self._send(request, self._loop.time())
         await self._finish()
 
     async def close(self) -> None:
-        """Close every connection, and open none from now on."""
+        """Close all connections and open no more."""
         self._is_closed = True
         self.recording.connections = len(self._connections)
         for task in self._opening:
@@ -121,7 +119,7 @@ class Driver:
         await asyncio.gather(*self._opening, return_exceptions=True)
         for connection in self._connections:
             connection.close()
-        await asyncio.sleep(0)  # transports close in the loop's next turn
+        await asyncio.sleep(0)  # transports close in the next iteration of the loop
 
     async def _finish(self) -> None:
         await asyncio.sleep(self._end - self._loop.time())
@@ -132,10 +130,10 @@ class Driver:
                 async with asyncio.timeout(self._phase.drain_s):
                     await self._drained.wait()
             except TimeoutError:
-                self._give_up()
+                self._record_timeouts()
 
-    def _give_up(self) -> None:
-        """Record what was never answered, with the time it waited so far: leaving it out would flatter the service."""
+    def _record_timeouts(self) -> None:
+        """Record the pending requests with the time since they were due; omitting them would bias the latencies."""
         now = self._loop.time()
         for sent in self._pending:
             if sent.is_measured:
@@ -151,7 +149,7 @@ class Driver:
             due = next(arrivals, None)
         if due is None:
             self._has_unsent = False
-            self._note_if_drained()
+            self._set_if_drained()
             return
         if due - now > SPIN_S:
             self._loop.call_later(due - now - SPIN_S, self._tick, due, arrivals)
@@ -159,11 +157,11 @@ class Driver:
             self._loop.call_soon(self._tick, due, arrivals)
 
     def _send(self, request: Request, intended: float) -> None:
-        if self._most_under_way is not None and len(self._pending) >= self._most_under_way:
-            self.recording.failures[HELD_BACK] += 1
+        if self._max_in_flight is not None and len(self._pending) >= self._max_in_flight:
+            self.recording.failures[NOT_SENT] += 1
             return
         target = self._state.target(request)
-        sent = Sent(
+        sent = SentRequest(
             data=encode(request.method, self._address, target, self._state.headers(request, target), request.body),
             intended=intended,
             keeps_body=self._state.needs_body(request),
@@ -175,26 +173,26 @@ class Driver:
         self._pending.add(sent)
         if sent.is_measured:
             self.recording.lateness.record(self._loop.time() - intended)
-        self._carry(sent)
+        self._send_on_connection(sent)
 
-    def _carry(self, sent: Sent) -> None:
+    def _send_on_connection(self, sent: SentRequest) -> None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open:
                 connection.start(sent)
                 return
             self._connections.discard(connection)
-        if len(self._connections) + len(self._opening) >= MOST_CONNECTIONS:
+        if len(self._connections) + len(self._opening) >= MAX_CONNECTIONS:
             self._queue.append(sent)
         else:
-            self._carry_on_new_connection(sent)
+            self._send_on_new_connection(sent)
 
-    def _carry_on_new_connection(self, sent: Sent) -> None:
+    def _send_on_new_connection(self, sent: SentRequest) -> None:
         task = self._loop.create_task(self._connect(sent))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _connect(self, sent: Sent) -> None:
+    async def _connect(self, sent: SentRequest) -> None:
         try:
             _, connection = await self._loop.create_connection(
                 lambda: Connection(self._finished),
@@ -203,13 +201,13 @@ class Driver:
                 ssl=True if self._address.is_tls else None,
             )
         except OSError as error:
-            self._conclude(sent, f"no connection: {type(error).__name__}")
+            self._complete(sent, f"no connection: {type(error).__name__}")
             return
         self._connections.add(connection)
         connection.start(sent)
 
     def _finished(self, connection: Connection, pending: PendingRequest) -> None:
-        if not isinstance(pending, Sent):  # pragma: no cover  # connections of a driver carry nothing else
+        if not isinstance(pending, SentRequest):  # pragma: no cover  # connections of a driver carry nothing else
             raise TypeError(pending)
         if not connection.is_open:
             self._connections.discard(connection)
@@ -219,16 +217,16 @@ class Driver:
             self._idle.append(connection)
         if self._is_closed:
             return
-        was_idle_too_long = pending.status == NO_RESPONSE and not pending.received_bytes and connection.carried > 1
+        was_idle_too_long = pending.status == NO_RESPONSE and not pending.received_bytes and connection.completed > 1
         if was_idle_too_long and not pending.is_resent and pending.request.method == "GET":
-            pending.is_resent = True  # the service closed the connection just as it was used again
-            self._carry_on_new_connection(pending)
+            pending.is_resent = True  # the service closed the idle connection
+            self._send_on_new_connection(pending)
         else:
-            self._conclude(pending, pending.error)
+            self._complete(pending, pending.error)
 
-    def _conclude(self, sent: Sent, error: str) -> None:
+    def _complete(self, sent: SentRequest, error: str) -> None:
         if sent not in self._pending:
-            return  # given up before
+            return  # timed out before
         self._pending.remove(sent)
         now = self._loop.time()
         if sent.is_measured:
@@ -246,9 +244,9 @@ class Driver:
             delay = RECONNECT_S if sent.status == NO_RESPONSE else 0
             self._loop.call_later(delay, self._send_next)
         else:
-            self._note_if_drained()
+            self._set_if_drained()
 
-    def _note_if_drained(self) -> None:
+    def _set_if_drained(self) -> None:
         if self._is_over and not self._pending and not self._has_unsent:
             self._drained.set()
 
@@ -256,10 +254,10 @@ class Driver:
         if not self._is_over:
             self._send(next(self._requests), self._loop.time())
 
-    def _record(self, sent: Sent, now: float, error: str) -> None:
+    def _record(self, sent: SentRequest, now: float, error: str) -> None:
         recording, kind = self.recording, sent.request.kind
         recording.count(kind, status=sent.status, received_bytes=sent.received_bytes, error=error)
         recording.busy_s = max(recording.busy_s, now - self._begin)
-        if sent.status != NO_RESPONSE or error == TIMED_OUT:  # a refused connection is fast, and no answer
+        if sent.status != NO_RESPONSE or error == TIMED_OUT:  # a refused connection is fast, and not a response
             latencies = recording.latencies[kind] if sent.bytes_per_s is None else recording.slow_link
             latencies.record(now - sent.intended)

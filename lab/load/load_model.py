@@ -1,4 +1,4 @@
-"""When requests are sent: on a schedule, or each after the answer to the one before."""
+"""When requests are sent: on a schedule (open loop), or after the response to the previous one (closed loop)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ DRAIN_S: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class OpenLoop:
-    """Requests at a rate, whether or not earlier ones were answered."""
+    """Requests at a rate, independently of the responses."""
 
     rate_per_s: float
     arrivals: Literal["poisson", "constant"] = "poisson"
 
     def arrivals_within(self, seconds: float, seed: int) -> Iterator[float]:
-        """Return when requests are due, ascending, in seconds from now: always as many as the rate says.
+        """Yield when requests are due, in seconds, ascending; their number is exactly rate times duration.
 
-        Poisson arrivals of which the number is known are spread evenly at random.
+        Poisson arrivals of a given number are uniformly distributed.
         """
         number = round(self.rate_per_s * seconds)
         if self.arrivals == "constant":
@@ -30,7 +30,7 @@ class OpenLoop:
 
 @dataclass(frozen=True, kw_only=True)
 class ClosedLoop:
-    """Clients that each wait for their answer before they ask again."""
+    """Clients that each send the next request after the response to the previous one."""
 
     clients: int
 
@@ -40,10 +40,8 @@ LoadModel = OpenLoop | ClosedLoop
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """How long to drive, and what of it counts."""
-
     duration_s: float
     warm_up_s: float = 0.0
-    """Driven before the duration and not recorded."""
+    """Before the duration, not recorded."""
     drain_s: float = DRAIN_S
-    """How long to wait for the last answers."""
+    """Time limit for the last responses."""

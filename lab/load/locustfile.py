@@ -1,9 +1,9 @@
-"""Long-running traffic by Locust: every arm gets the same light stream of requests, for as long as Locust runs.
+"""Long-running traffic with Locust: every arm gets the same stream of requests.
 
     FLIGHTDECK_ARMS=baseline=http://127.0.0.1:8001,optimized=http://127.0.0.1:8002 locust -f lab/load/locustfile.py
 
-Each reader of each arm is a class of its own, of which there is one user: wherever Locust puts it, on whichever of its
-workers, it asks for the same. `lab.traffic.locust_settings` says which variables are read.
+Each reader of each arm is a separate class with one user, so that it sends the same requests on any Locust worker.
+`lab.traffic.locust_settings` reads the environment variables.
 """
 
 import os
@@ -19,12 +19,12 @@ from lab.core.errors import LabError
 from lab.load.client_state import ClientState
 from lab.traffic.locust_settings import LocustLoad, Schedule
 
-NOT_ALWAYS_THERE: Final = frozenset({"airport", "nearest", "weather"})
-"""Four airports that people fly to are in no table, and some hours have no weather: there, 404 is an answer."""
+MAY_BE_MISSING: Final = frozenset({"airport", "nearest", "weather"})
+"""Some destinations and some hours of weather are missing from the data, so 404 is expected."""
 
 
 class AsReceived(FastResponse):
-    """An answer whose content is what came over the wire: its size is the compressed one, and any encoding will do."""
+    """A response whose content is the body as received, so that its size is the compressed one."""
 
     def _content(self) -> bytes:
         if self.headers is None:
@@ -35,7 +35,7 @@ class AsReceived(FastResponse):
 
 
 class Reader(FastHttpUser):
-    """Somebody who reads one arm: asks on a schedule, waits for the answer, remembers validators and cursors."""
+    """A user of one arm that sends requests on a schedule and keeps validators and cursors."""
 
     abstract = True
     fixed_count = 1
@@ -45,19 +45,16 @@ class Reader(FastHttpUser):
     load: ClassVar[LocustLoad]
 
     def on_start(self) -> None:
-        """Begin the reader's stream."""
         self.client.client.response_type = AsReceived  # type: ignore[misc]  # of this reader's client, not of all
         self._client_state = ClientState(token=self.load.token)
         self._requests = self.load.requests(self.number)
         self._schedule = Schedule(self.load.gaps_s(self.number), now=monotonic())
 
     def wait_time(self) -> float:
-        """Return the seconds until the next request is due."""
         return self._schedule.wait_s(monotonic())
 
     @task
-    def ask(self) -> None:
-        """Send the next request and learn from its answer."""
+    def send_request(self) -> None:
         request = next(self._requests)
         target = self._client_state.target(request)
         headers = {"accept-encoding": "identity"} | dict(self._client_state.headers(request, target))
@@ -69,21 +66,20 @@ class Reader(FastHttpUser):
             headers=headers,
             allow_redirects=False,
             catch_response=True,
-        ) as answer:
-            if answer.status_code == 404 and request.kind in NOT_ALWAYS_THERE:
-                answer.success()
-        if answer.status_code == 200 and answer.headers is not None:
+        ) as response:
+            if response.status_code == 404 and request.kind in MAY_BE_MISSING:
+                response.success()
+        if response.status_code == 200 and response.headers is not None:
             self._client_state.update(
                 request,
                 target,
-                etag=str(answer.headers.get("etag", "")),
-                encoding=str(answer.headers.get("content-encoding", "")),
-                body=answer.content or b"" if self._client_state.needs_body(request) else b"",
+                etag=str(response.headers.get("etag", "")),
+                encoding=str(response.headers.get("content-encoding", "")),
+                body=response.content or b"" if self._client_state.needs_body(request) else b"",
             )
 
 
 def readers(load: LocustLoad) -> dict[str, type[Reader]]:
-    """Return a class for each reader of each arm."""
     return {
         f"{arm} {number}": type(
             f"{arm} {number}",
@@ -95,8 +91,8 @@ def readers(load: LocustLoad) -> dict[str, type[Reader]]:
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]  # Locust's events have no types
-def everybody_comes(environment: Any, **_: object) -> None:
-    """Start all readers, at once, unless the command line wants it otherwise."""
+def spawn_all_readers(environment: Any, **_: object) -> None:
+    """Start all readers at once, unless the command line sets the number of users."""
     options = environment.parsed_options
     if options is not None:
         options.num_users = options.num_users or len(environment.user_classes)

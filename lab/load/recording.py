@@ -1,4 +1,4 @@
-"""What a phase of load recorded, and whether it can be trusted."""
+"""The recording of a phase of load, and whether it is valid."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -8,75 +8,72 @@ from lab.load.http1 import NO_RESPONSE
 from lab.load.latencies import Latencies
 
 LATE_S: Final = 0.005
-"""Nobody acts on less than this."""
+"""Less lateness than this is irrelevant."""
 LATE_SHARE: Final = 0.2
-"""Lateness below this share of the measured latency does not show in it."""
-TIMED_OUT: Final = "no answer in time"
-BACKLOG: Final = 6
-"""Fewer requests than this under way at the end are no queue."""
+"""Lateness below this share of the measured latency does not affect it."""
+TIMED_OUT: Final = "no response in time"
+MIN_BACKLOG: Final = 6
+"""Fewer requests in flight at the end are not a queue."""
 BACKLOG_SHARE: Final = 0.2
-"""More than this share of all requests still under way at the end: the queue grew."""
+"""If more than this share of all requests is in flight at the end, the queue grew."""
 
 
 @dataclass(kw_only=True)
 class Recording:
-    """The figures of one phase of load, warm-up excluded; latencies are from the intended send time."""
+    """One phase of load without its warm-up; latencies count from the intended send time."""
 
     duration_s: float
     latencies: defaultdict[str, Latencies] = field(default_factory=lambda: defaultdict(Latencies))
     """By kind of request, for clients on ordinary links."""
     slow_link: Latencies = field(default_factory=Latencies)
-    """Of clients on slow links, whatever they asked for."""
+    """Of clients on slow links, all kinds."""
     lateness: Latencies = field(default_factory=Latencies)
-    """How long after its intended time the generator sent each request."""
+    """Delay of the generator: actual minus intended send time of each request."""
     received_bytes: Counter[str] = field(default_factory=Counter)
     """On the wire, headers included, by kind."""
     responses: Counter[str] = field(default_factory=Counter)
     """By kind."""
     statuses: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
-    """Requests without an answer, by what happened."""
+    """Requests without a response, by reason."""
     busy_s: float = 0.0
-    """Until the last answer came; not less than the duration."""
+    """Until the last response; at least the duration."""
     backlog: int = 0
-    """Requests of clients on ordinary links that were under way when the phase ended."""
+    """Requests of clients on ordinary links in flight at the end of the phase."""
     connections: int = 0
     generator_cpu_s: float = 0.0
 
     @property
     def requests(self) -> int:
-        """Return how many requests were meant to be sent, answered or not."""
+        """Requests that were due, with or without a response."""
         return self.responses.total() + self.failures.total()
 
     @property
     def server_errors(self) -> int:
-        """Return how many answers were 5xx, plus the requests without any answer."""
+        """Responses with a 5xx status, plus requests without a response."""
         return self.failures.total() + sum(count for status, count in self.statuses.items() if status >= 500)
 
     @property
     def throughput_per_s(self) -> float:
-        """Return the answers per second, until the last of them."""
         return self.responses.total() / max(self.busy_s, self.duration_s)
 
     @property
     def is_saturated(self) -> bool:
-        """Return whether requests came faster than they were answered: latencies then tell the length of the run."""
-        return self.failures[TIMED_OUT] > 0 or self.backlog >= max(BACKLOG, BACKLOG_SHARE * self.requests)
+        """Whether requests arrived faster than they were served; latencies then depend on the length of the run."""
+        return self.failures[TIMED_OUT] > 0 or self.backlog >= max(MIN_BACKLOG, BACKLOG_SHARE * self.requests)
 
     def is_late(self, tolerated_s: float = LATE_S) -> bool:
-        """Return whether the generator was later than tolerated, and so late that it shows in the latencies."""
+        """Return whether the generator was later than tolerated, and late enough to affect the latencies."""
         late = self.lateness.quantile(0.95) or 0.0
         return late > tolerated_s and late > LATE_SHARE * (self.overall().quantile(0.95) or 0.0)
 
     def overall(self) -> Latencies:
-        """Return the latencies of all kinds together."""
         merged = Latencies()
         for latencies in self.latencies.values():
             merged.add(latencies)
         return merged
 
     def count(self, kind: str, *, status: int, received_bytes: int, error: str) -> None:
-        """Count one finished request."""
         if status == NO_RESPONSE:
             self.failures[error] += 1
         else:
@@ -85,7 +82,6 @@ class Recording:
             self.received_bytes[kind] += received_bytes
 
     def add(self, other: Self) -> None:
-        """Count everything that the other phase counted."""
         self.duration_s += other.duration_s
         for kind, latencies in other.latencies.items():
             self.latencies[kind].add(latencies)
@@ -101,7 +97,6 @@ class Recording:
         self.generator_cpu_s += other.generator_cpu_s
 
     def to_json(self) -> dict[str, Any]:
-        """Return the recording as JSON types; histograms in HdrHistogram's text form."""
         return {
             "duration_s": self.duration_s,
             "latencies": {kind: latencies.encode() for kind, latencies in self.latencies.items()},
@@ -119,7 +114,6 @@ class Recording:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Return the recording that `to_json` wrote."""
         recording = cls(**{name: data[name] for name in ("duration_s", "busy_s", "backlog", "connections")})
         recording.generator_cpu_s = data["generator_cpu_s"]
         for kind, text in data["latencies"].items():

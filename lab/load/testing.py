@@ -1,4 +1,4 @@
-"""A service with known behaviour, in the caller's event loop: what a test of load or measurement aims at."""
+"""A stub service in the caller's event loop, for tests of load and measurement."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -9,8 +9,6 @@ from http import HTTPStatus
 
 @dataclass(frozen=True, kw_only=True)
 class StubResponse:
-    """What a known service answers."""
-
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b"{}"
@@ -18,7 +16,7 @@ class StubResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class ReceivedRequest:
-    """A request as a known service got it; header names are in lower case."""
+    """Header names are in lower case."""
 
     method: str
     target: str
@@ -31,7 +29,7 @@ Handler = Callable[[ReceivedRequest], Awaitable[StubResponse]]
 
 @asynccontextmanager
 async def stub_service(handler: Handler, *, port: int = 0, hangs_up: bool = False) -> AsyncIterator[str]:
-    """Serve the handler on a loopback port, 0 for a free one; give the URL. `hangs_up` closes after each answer."""
+    """Serve the handler on a loopback port (0: a free one) and yield the URL; `hangs_up` closes after each response."""
     connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -44,16 +42,16 @@ async def stub_service(handler: Handler, *, port: int = 0, hangs_up: bool = Fals
                     name, _, value = header.partition(":")
                     headers[name.lower()] = value.strip()
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                answer = await handler(ReceivedRequest(method=method, target=target, headers=headers, body=body))
-                writer.write(_encoded(answer))
+                response = await handler(ReceivedRequest(method=method, target=target, headers=headers, body=body))
+                writer.write(_encoded(response))
                 await writer.drain()
                 if hangs_up:
                     break
         except ConnectionError:
-            pass  # the client left
+            pass  # the client disconnected
         finally:
             writer.close()
-            await asyncio.sleep(0)  # transports close in the loop's next turn
+            await asyncio.sleep(0)  # transports close in the next iteration of the loop
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     try:
@@ -65,10 +63,10 @@ async def stub_service(handler: Handler, *, port: int = 0, hangs_up: bool = Fals
         await asyncio.gather(*(task for task in connections.values() if task is not None), return_exceptions=True)
 
 
-def _encoded(answer: StubResponse) -> bytes:
-    body = b"" if answer.status in {204, 304} else answer.body
-    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-    if answer.status not in {204, 304}:
+def _encoded(response: StubResponse) -> bytes:
+    body = b"" if response.status in {204, 304} else response.body
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    if response.status not in {204, 304}:
         lines.append(f"content-length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + body

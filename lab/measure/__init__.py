@@ -1,1 +1,1 @@
-"""What is measured of an arm in a round: metrics, spans, traces."""
+"""What is measured in a round: metrics and traces."""

@@ -1,4 +1,4 @@
-"""The metrics that every experiment is judged by: plain data, from what was seen outside and inside an arm."""
+"""The metrics of every experiment, from the load generator's recordings and from the arm's own metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,46 +14,40 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True, kw_only=True)
 class ArmRound:
-    """One arm in one round: seen from outside by the generator, and from inside by the arm's own metrics."""
+    """One arm in one round: recordings of the load generator, and the arm's own metrics."""
 
     open_loop: Recording
-    """Under the open loop: the same requests for every arm of the round."""
+    """The same requests for every arm of the round."""
     closed_loop: Recording | None = None
-    """Under the closed loop: as many requests as the arm could answer."""
     open_loop_delta: Snapshot = field(default_factory=lambda: Snapshot({}))
-    """How much the arm's metrics grew under the open loop."""
+    """Increase of the arm's metrics during the open loop."""
     closed_loop_delta: Snapshot = field(default_factory=lambda: Snapshot({}))
     final_metrics: Snapshot = field(default_factory=lambda: Snapshot({}))
-    """The arm's metrics at the end."""
+    """The arm's metrics at the end of the round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quantile:
-    """A quantile of some of a arm_round's latencies."""
-
     share: float
     of: Callable[[ArmRound], Latencies]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A figure of a arm_round."""
-
     name: str
     title: str
     unit: str
     """`s`, `bytes`, `1/s`, `share`, or what is counted."""
     better: Better
     of: Callable[[ArmRound], float | None]
-    """Takes a arm_round; gives None where the arm_round does not tell."""
+    """Returns None if the round has no value."""
     quantile: "Quantile | None" = None
-    """Set where the figure is a quantile of latencies: the effect on it is that of all rounds together."""
+    """For quantiles of latencies, whose effect is computed from the pooled latencies of all rounds."""
     varies_by_round: bool = True
-    """False: it belongs to the process, and many rounds of one process are still one observation."""
+    """False for metrics of the process: all rounds are one observation of it."""
 
 
 def _latency(name: str, title: str, share: float, of: Callable[[ArmRound], Latencies]) -> Metric:
-    """Return the metric of a quantile of latencies."""
     return Metric(
         name=name,
         title=title,
@@ -72,33 +66,33 @@ def _of_kind(kind: str, arm: ArmRound) -> Latencies:
     return arm.open_loop.latencies.get(kind, Latencies())
 
 
-def _per_answer(total: float | None, recording: Recording | None) -> float | None:
-    answers = recording.responses.total() if recording else 0
-    return total / answers if total is not None and answers else None
+def _per_response(total: float | None, recording: Recording | None) -> float | None:
+    responses = recording.responses.total() if recording else 0
+    return total / responses if total is not None and responses else None
 
 
 def _bytes_per_response(arm: ArmRound) -> float | None:
-    return _per_answer(arm.open_loop.received_bytes.total(), arm.open_loop)
+    return _per_response(arm.open_loop.received_bytes.total(), arm.open_loop)
 
 
 def _kind_bytes(kind: str, arm: ArmRound) -> float | None:
-    answers = arm.open_loop.responses[kind]
-    return arm.open_loop.received_bytes[kind] / answers if answers else None
+    responses = arm.open_loop.responses[kind]
+    return arm.open_loop.received_bytes[kind] / responses if responses else None
 
 
 def _hit_ratio(arm: ArmRound) -> float | None:
-    """Return the share of cached answers: found at any level, of all that were looked up."""
-    found = looked_up = 0.0
+    """Return the share of cache lookups with a hit at any level."""
+    hits = looked_up = 0.0
     for cache in arm.open_loop_delta.totals_by("cache_requests_total", "cache"):
         levels = arm.open_loop_delta.totals_by("cache_requests_total", "level", cache=cache)
         missed = []
         for level in levels:
             results = arm.open_loop_delta.totals_by("cache_requests_total", "result", cache=cache, level=level)
             missed.append(results.get("miss", 0.0) + results.get("error", 0.0))
-            found += sum(results.get(result, 0.0) for result in ("hit", "stale", "coalesced"))
+            hits += sum(results.get(result, 0.0) for result in ("hit", "stale", "coalesced"))
             looked_up += sum(results.get(result, 0.0) for result in ("hit", "stale", "coalesced"))
-        looked_up += min(missed)  # the last level decides: what misses before it is looked up again there
-    return found / looked_up if looked_up else None
+        looked_up += min(missed)  # a miss before the last level is looked up again there
+    return hits / looked_up if looked_up else None
 
 
 def _error_share(arm: ArmRound) -> float | None:
@@ -106,9 +100,9 @@ def _error_share(arm: ArmRound) -> float | None:
 
 
 METRICS: Final = (
-    _latency("p50_s", "latency, p50", 0.5, _overall),
-    _latency("p95_s", "latency, p95", 0.95, _overall),
-    _latency("p99_s", "latency, p99", 0.99, _overall),
+    _latency("p50_s", "p50 latency", 0.5, _overall),
+    _latency("p95_s", "p95 latency", 0.95, _overall),
+    _latency("p99_s", "p99 latency", 0.99, _overall),
     Metric(
         name="throughput_per_s",
         title="throughput",
@@ -121,21 +115,21 @@ METRICS: Final = (
         title="CPU per request",
         unit="s",
         better="lower",
-        of=lambda arm: _per_answer(arm.closed_loop_delta.total("process_cpu_seconds_total"), arm.closed_loop),
+        of=lambda arm: _per_response(arm.closed_loop_delta.total("process_cpu_seconds_total"), arm.closed_loop),
     ),
     Metric(
         name="queries_per_request",
         title="queries per request",
         unit="queries",
         better="lower",
-        of=lambda arm: _per_answer(arm.open_loop_delta.total("db_queries_per_request_sum"), arm.open_loop),
+        of=lambda arm: _per_response(arm.open_loop_delta.total("db_queries_per_request_sum"), arm.open_loop),
     ),
     Metric(
         name="connects_per_request",
         title="connects per request",
         unit="connects",
         better="lower",
-        of=lambda arm: _per_answer(
+        of=lambda arm: _per_response(
             arm.open_loop_delta.total("db_client_connection_create_time_seconds_count"), arm.open_loop
         ),
     ),
@@ -144,13 +138,13 @@ METRICS: Final = (
         title="upstream connects per request",
         unit="connects",
         better="lower",
-        of=lambda arm: _per_answer(arm.open_loop_delta.total("upstream_connects_total"), arm.open_loop),
+        of=lambda arm: _per_response(arm.open_loop_delta.total("upstream_connects_total"), arm.open_loop),
     ),
-    Metric(name="bytes_per_response", title="bytes on the wire", unit="bytes", better="lower", of=_bytes_per_response),
+    Metric(name="bytes_per_response", title="bytes per response", unit="bytes", better="lower", of=_bytes_per_response),
     Metric(name="hit_ratio", title="cache hit ratio", unit="share", better="higher", of=_hit_ratio),
     Metric(
         name="loop_lag_p99_s",
-        title="event-loop lag, p99",
+        title="p99 event-loop lag",
         unit="s",
         better="lower",
         of=lambda arm: arm.open_loop_delta.quantile("event_loop_lag_seconds", 0.99),
@@ -163,34 +157,34 @@ METRICS: Final = (
         of=lambda arm: arm.final_metrics.total("process_resident_memory_bytes"),
         varies_by_round=False,
     ),
-    _latency("slow_link_p50_s", "latency on a slow link, p50", 0.5, lambda arm: arm.open_loop.slow_link),
-    Metric(name="error_share", title="answers that are errors", unit="share", better="lower", of=_error_share),
+    _latency("slow_link_p50_s", "p50 latency on a slow link", 0.5, lambda arm: arm.open_loop.slow_link),
+    Metric(name="error_share", title="error rate", unit="share", better="lower", of=_error_share),
 )
-"""For all requests together."""
+"""Over all requests."""
 
 SPECIAL: Final = (
     Metric(
         name="primary_queries_per_request",
-        title="queries to the primary per request",
+        title="primary queries per request",
         unit="queries",
         better="lower",
-        of=lambda arm: _per_answer(
+        of=lambda arm: _per_response(
             arm.open_loop_delta.total("db_client_operation_duration_seconds_count", pool="primary"),
             arm.open_loop,
         ),
     ),
 )
-"""Measured only where they decide: control they repeat another metric."""
+"""Reported only as a headline: otherwise they repeat another metric."""
 
 
 def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
-    """Return the metrics of one kind of request; their names begin with it."""
+    """Return the metrics of one kind of request, which their names start with."""
     return (
-        _latency(f"{kind}.p50_s", f"{kind}: latency, p50", 0.5, partial(_of_kind, kind)),
-        _latency(f"{kind}.p95_s", f"{kind}: latency, p95", 0.95, partial(_of_kind, kind)),
+        _latency(f"{kind}.p50_s", f"{kind} p50 latency", 0.5, partial(_of_kind, kind)),
+        _latency(f"{kind}.p95_s", f"{kind} p95 latency", 0.95, partial(_of_kind, kind)),
         Metric(
             name=f"{kind}.bytes_per_response",
-            title=f"{kind}: bytes on the wire",
+            title=f"{kind} bytes per response",
             unit="bytes",
             better="lower",
             of=partial(_kind_bytes, kind),
@@ -199,7 +193,7 @@ def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
 
 
 def metric_named(name: str) -> Metric:
-    """Return a metric of all requests, or with a kind before its name, of that kind; raise `KeyError` for any other."""
+    """Return a metric by its name, such as `p95_s` or `report.p95_s`; raise `KeyError` if it does not exist."""
     kind, _, _ = name.rpartition(".")
     known = {metric.name: metric for metric in (*METRICS, *SPECIAL, *metrics_of_kind(kind))}
     return known[name]

@@ -1,7 +1,7 @@
-"""Where arms send their spans: an OTLP/HTTP endpoint inside of the lab, and one traced request to each arm.
+"""An OTLP/HTTP receiver for the spans of arms, and one traced request per arm.
 
-Arms sample nothing by themselves, so that tracing costs the measured requests nothing; the one request that carries a
-sampled `traceparent` is recorded in full.
+Arms sample no trace of their own, so that tracing adds no cost to the measured requests; only a request with a sampled
+`traceparent` is traced.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from lab.traffic.traffic import Request
 
 EXPORT_DELAY_MS: Final = 200
 QUIET_S: Final = 0.8
-"""A trace from which nothing came for so long is complete."""
+"""A trace without new spans for this long is complete."""
 DEADLINE_S: Final = 8.0
 POLL_S: Final = 0.05
 
 
 class OtlpReceiver:
-    """The spans that arrived, by trace."""
+    """Received spans, by trace."""
 
     def __init__(self, port: int) -> None:
         self.endpoint = f"http://127.0.0.1:{port}/v1/traces"
@@ -39,7 +39,7 @@ class OtlpReceiver:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The environment of an arm that sends its spans here, of those requests that carry a sampled trace."""
+        """Settings of an arm that exports the spans of requests with a sampled `traceparent` to this receiver."""
         return {
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": self.endpoint,
             "OTEL_TRACES_EXPORTER": "otlp",
@@ -49,11 +49,10 @@ class OtlpReceiver:
         }
 
     def put(self, span: Span) -> None:
-        """Keep a span."""
         self._traces.setdefault(span.trace_id, []).append(span)
 
     async def trace_of(self, arm: Target, request: Request) -> TraceResult | None:
-        """Return the trace of this one request to the arm; None where it sends none."""
+        """Send the request and return its trace; None if the arm exports no span."""
         trace_id = secrets.token_hex(16)
         state = ClientState(token=arm.token)
         headers = dict(state.headers(request, request.target)) | {
@@ -61,48 +60,50 @@ class OtlpReceiver:
         }
         try:
             async with httpx.AsyncClient(timeout=DEADLINE_S, trust_env=False) as client:
-                answer = await client.request(
+                response = await client.request(
                     request.method, f"{arm.url}{request.target}", content=request.body or None, headers=headers
                 )
         except httpx.HTTPError:
             return None
         spans = await self._complete(trace_id)
         line = f"{request.method} {request.target}"
-        return TraceResult.of(spans, request=line, status=answer.status_code) if spans else None
+        return TraceResult.of(spans, request=line, status=response.status_code) if spans else None
 
     async def _complete(self, trace_id: str) -> list[Span]:
-        seen, quiet_s, waited_s = 0, 0.0, 0.0
-        while waited_s < DEADLINE_S and not (seen and quiet_s >= QUIET_S):
+        count, quiet_s, waited_s = 0, 0.0, 0.0
+        while waited_s < DEADLINE_S and not (count and quiet_s >= QUIET_S):
             await asyncio.sleep(POLL_S)
             waited_s += POLL_S
             now = len(self._traces.get(trace_id, ()))
-            quiet_s = quiet_s + POLL_S if now == seen else 0.0
-            seen = now
+            quiet_s = quiet_s + POLL_S if now == count else 0.0
+            count = now
         return list(self._traces.get(trace_id, ()))
 
 
 @contextmanager
 def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """Give an receiver on a free port of 127.0.0.1."""
+    """Run a receiver on a free port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             try:
-                sent = ExportTraceServiceRequest.FromString(_unpacked(body, self.headers.get("Content-Encoding", "")))
+                sent = ExportTraceServiceRequest.FromString(
+                    _decompressed(body, self.headers.get("Content-Encoding", ""))
+                )
             except (DecodeError, OSError):
                 self.send_error(400)
                 return
             for group in sent.resource_spans:
                 for scope in group.scope_spans:
                     for span in scope.spans:
-                        receiver.put(_received(span))
+                        receiver.put(_parsed(span))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Write nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver = OtlpReceiver(server.server_port)
@@ -116,17 +117,17 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
         thread.join()
 
 
-def _unpacked(body: bytes, encoding: str) -> bytes:
+def _decompressed(body: bytes, encoding: str) -> bytes:
     return gzip.decompress(body) if encoding == "gzip" else body
 
 
-def _received(span: SentSpan) -> Span:
+def _parsed(span: SentSpan) -> Span:
     return Span(
         name=span.name,
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
-        begun_ns=span.start_time_unix_nano,
+        started_ns=span.start_time_unix_nano,
         ended_ns=span.end_time_unix_nano,
         kind=_kind(span),
     )

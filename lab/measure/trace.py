@@ -1,4 +1,4 @@
-"""One request as each arm's own spans tell it."""
+"""The trace of one request."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,56 +8,52 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel
 
 MOST_SPANS: Final = 400
-"""Kept of one trace: the first ones; the others are counted."""
+"""Kept of one trace, from its start; the others are only counted."""
 
 SpanKind = Literal["database", "call", "work"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A span as it arrived; times are nanoseconds since 1970."""
+    """A received span; times are in nanoseconds since 1970."""
 
     name: str
     trace_id: str
     span_id: str
     parent_id: str
-    begun_ns: int
+    started_ns: int
     ended_ns: int
     kind: SpanKind = "work"
 
 
 class SpanResult(BaseModel):
-    """A span of a kept trace."""
-
     name: str
     at_s: float
-    """Since the trace began."""
+    """Since the start of the trace."""
     duration_s: float
     depth: int
-    """How many spans it is inside of."""
+    """Number of its ancestors."""
     kind: SpanKind
-    """`database`: a statement or a connect; `call`: to another service; `work`: everything else."""
+    """`database`: a statement or a connect; `call`: a request to another service; `work`: any other span."""
 
 
 class TraceResult(BaseModel):
-    """One request, from its first span to its last."""
-
     request: str
     status: int
     trace_id: str
     duration_s: float
     spans: list[SpanResult]
-    """In the order they began."""
+    """Ordered by their start."""
     spans_by_name: dict[str, int]
-    """How many there were, the kept and the others."""
+    """Counts, including spans that were not kept."""
 
     @classmethod
     def of(cls, spans: Iterable[Span], *, request: str, status: int) -> Self:
-        """Return the trace that these spans are; raise `ValueError` where there are none."""
-        ordered = sorted(spans, key=lambda span: (span.begun_ns, -span.ended_ns))
+        """Build the trace; raise `ValueError` without spans."""
+        ordered = sorted(spans, key=lambda span: (span.started_ns, -span.ended_ns))
         if not ordered:
             raise ValueError(f"no span of {request}")
-        begun, parents = ordered[0].begun_ns, {span.span_id: span.parent_id for span in ordered}
+        begun, parents = ordered[0].started_ns, {span.span_id: span.parent_id for span in ordered}
         return cls(
             request=request,
             status=status,
@@ -66,8 +62,8 @@ class TraceResult(BaseModel):
             spans=[
                 SpanResult(
                     name=span.name,
-                    at_s=(span.begun_ns - begun) / 1e9,
-                    duration_s=(span.ended_ns - span.begun_ns) / 1e9,
+                    at_s=(span.started_ns - begun) / 1e9,
+                    duration_s=(span.ended_ns - span.started_ns) / 1e9,
                     depth=_depth(span.span_id, parents),
                     kind=span.kind,
                 )
@@ -75,11 +71,6 @@ class TraceResult(BaseModel):
             ],
             spans_by_name=dict(Counter(span.name for span in ordered).most_common()),
         )
-
-    @property
-    def statements(self) -> int:
-        """How many of the kept spans are the database's."""
-        return sum(span.kind == "database" for span in self.spans)
 
 
 def _depth(span_id: str, parents: Mapping[str, str]) -> int:

@@ -1,27 +1,91 @@
-"""Numbers as a person reads them."""
+"""Numbers, effects and headlines as text."""
 
-from typing import Final
+from dataclasses import dataclass
+from math import floor
+from typing import Final, Self
 
-from lab.analysis.result import MetricResult
+from lab.analysis.result import ExperimentResult, MetricResult
 from lab.analysis.sweep_result import Column
 
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 TOO_WIDE: Final = 100.0
-"""An interval around 1 whose ends are so many times apart tells nothing, and figures would look as if it did."""
-
-
+"""An interval around 1 whose ends differ by this factor carries no information."""
 SCALES: Final = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
     "bytes": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
     "bit/s": ((1e6, "Mbit/s"),),
 }
-"""Of each unit, from large to small; the smallest takes whatever is left."""
+"""From large to small."""
 SUFFIXES: Final = {"share": " %", "1/s": " /s", "times": TIMES}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """An effect as a sentence: "Connection pooling: 99 % fewer connects (1.05 → 0.008 per request)"."""
+
+    title: str
+    change: str
+    noun: str
+    values: str
+    interval: str
+    """Empty without one."""
+
+    @classmethod
+    def of(cls, experiment: ExperimentResult) -> Self:
+        metric = experiment.metrics[experiment.headline]
+        noun, _, per = metric.title.partition(" per ")
+        values = (
+            f"{quantity(metric.off, metric.unit)} → {quantity(metric.on, metric.unit)}{f' per {per}' if per else ''}"
+        )
+        is_seen = metric.verdict != "no difference seen"
+        ends = change_interval(metric)
+        return cls(
+            title=experiment.title,
+            change=change(metric) if is_seen else "no difference seen",
+            noun=noun if is_seen else f"in {noun}",
+            values=values,
+            interval=f"{metric.confidence * 100:g} % interval: {ends}" if ends != NONE else "",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.change} {self.noun} ({self.values})"
+
+
+def change(metric: MetricResult) -> str:
+    """Return how the metric changes with the technique, in percent: "99 % fewer", "12 % higher"."""
+    if metric.off is None or metric.on is None:
+        return NONE
+    if not metric.off:
+        return _comparatives(metric)[0] if metric.on else NONE
+    return _change(metric.on / metric.off, metric)
+
+
+def change_interval(metric: MetricResult) -> str:
+    """Return the confidence interval of `change`."""
+    if metric.difference is not None:
+        if not metric.off:
+            return NONE
+        ends = sorted(max(1 + end / metric.off, 0.0) for end in metric.difference)
+    elif metric.interval is not None:
+        low, high = metric.interval
+        if low < 1 and (high is None or high > max(1.0, TOO_WIDE * low)):
+            return "too wide to be useful"
+        if high is None:
+            return f"at least {_change(1 / low, metric)}"
+        ends = [1 / high, 1 / low] if metric.better == "lower" else [low, high]
+    else:
+        return NONE
+    if ends[1] < 1:
+        ends.reverse()  # the smaller change first
+    nearer, farther = (_change(end, metric) for end in ends)
+    if nearer == farther:
+        return nearer
+    return f"{_percent(ends[0]) if (ends[0] < 1) == (ends[1] < 1) else nearer} to {farther}"
+
+
 def quantity(value: float | None, unit: str) -> str:
-    """Return a value with a unit that suits its size; a dash where there is none."""
+    """Return a value with a unit that suits its size; a dash for None."""
     if value is None:
         return NONE
     if unit in SCALES:
@@ -34,47 +98,54 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def cell(value: float | str | None, column: Column) -> str:
-    """Return what stands in a table of a sweep."""
     return value if isinstance(value, str) else quantity(value, column.unit)
 
 
-def factor(ratio: float | None) -> str:
-    """Return a ratio as twelve-fold improvements are written: the number and a times sign."""
-    return quantity(ratio, "times")
-
-
 def effect(metric: MetricResult) -> str:
-    """Return the ratio, or with a sign the difference on - off where a round counted nothing."""
-    if metric.difference is not None and metric.off is not None and metric.on is not None:
-        return _signed(metric.on - metric.off, metric.unit)
+    """Return the ratio; the change in percent where an arm counted zero in a round."""
+    if metric.difference is not None:
+        return change(metric)
     if metric.ratio is not None:
-        return factor(metric.ratio)
+        return quantity(metric.ratio, "times")
     if metric.interval is not None and metric.interval[0] > 1:
-        return f"> {factor(metric.interval[0])}"
+        return f"> {quantity(metric.interval[0], 'times')}"
     return NONE
 
 
 def interval(metric: MetricResult) -> str:
-    """Return the ends of the interval: of the ratio, or with signs of the difference."""
+    """Return the confidence interval of `effect`."""
     if metric.difference is not None:
-        return " to ".join(_signed(end, metric.unit) for end in metric.difference)
+        return change_interval(metric)
     if metric.interval is None:
         return NONE
     low, high = metric.interval
     if high is None:
         return f"at least {_three_digits(low)}"
     if low < 1 < high and high > TOO_WIDE * low:
-        return "too wide to tell"
+        return "too wide to be useful"
     return f"{_three_digits(low)} to {_three_digits(high)}"
 
 
-def _signed(value: float, unit: str) -> str:
-    sign = "\N{MINUS SIGN}" if value < 0 else "+" if value > 0 else ""
-    return sign + quantity(abs(value), unit)
+def _comparatives(metric: MetricResult) -> tuple[str, str]:
+    is_counted = metric.unit in {"queries", "connects"} or (metric.unit == "bytes" and " per " in metric.title)
+    return ("more", "fewer") if is_counted else ("higher", "lower")
+
+
+def _change(factor: float, metric: MetricResult) -> str:
+    more, fewer = _comparatives(metric)
+    return f"{_percent(factor)} {more if factor > 1 else fewer}"
+
+
+def _percent(factor: float) -> str:
+    """Return the change by a factor; 100 % only if nothing is left."""
+    percent = abs(factor - 1) * 100
+    if 0 < factor < 1 and percent >= 99.5:
+        return f"{floor(percent * 10) / 10:.1f} %" if percent < 99.9 else "more than 99.9 %"
+    return f"{percent:.0f} %" if percent >= 10 or factor == 0 else f"{percent:.1f} %"
 
 
 def _three_digits(value: float) -> str:
-    size = abs(float(f"{value:.3g}"))  # 9.999 is written like the 10.0 that it rounds to
+    size = abs(float(f"{value:.3g}"))  # 9.999 is formatted like 10.0
     if size >= 100 or value == 0:
         return f"{value:,.0f}"
     if size >= 10:

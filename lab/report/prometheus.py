@@ -1,4 +1,4 @@
-"""Results as Prometheus metrics: on a port while they are measured, or in a file that stays."""
+"""Results as Prometheus metrics, on a port during the run or in a text file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,24 +10,23 @@ from prometheus_client import CollectorRegistry, start_http_server, write_to_tex
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lab.analysis.result import ExperimentResult, LabResult
+from lab.analysis.result import ExperimentResult, LabResult, Part
 from lab.core.errors import BadSetting
-from lab.report.observers import Part, RunStep
+from lab.report.observers import RunStep
 
 VERDICTS: Final = {"helps": 1.0, "no difference seen": 0.0, "hurts": -1.0}
 INFINITE: Final = float("inf")
 OF_EXPERIMENT: Final = ["experiment", "part"]
 OF_METRIC: Final = [*OF_EXPERIMENT, "metric"]
-PARTS: Final[tuple[Part, ...]] = ("techniques", "leave_one_out", "control")
 
 
 class ResultCollector(Collector):
-    """What is known so far, for whoever scrapes it."""
+    """Collects the finished experiments of a run."""
 
     def __init__(
         self, *, clock: Callable[[], float], path: Path | None = None, say: Callable[[str], None] = lambda _: None
     ) -> None:
-        """Take where to keep the text, if anywhere, and whom to tell that it could not be kept."""
+        """Write the metrics to `path` after each experiment; call `say` if that fails."""
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._clock = clock
@@ -38,28 +37,24 @@ class ResultCollector(Collector):
 
     @classmethod
     def of(cls, result: LabResult, *, finished_at: float) -> "ResultCollector":
-        """Return a whole result that was measured before."""
+        """Collect a result that was measured before."""
         collector = cls(clock=lambda: finished_at)
-        for part in PARTS:
-            for name, experiment in getattr(result, part).items():
-                collector._finished[name, part] = (experiment, finished_at)
+        for part, experiment in result.experiments():
+            collector._finished[experiment.name, part] = (experiment, finished_at)
         return collector
 
     async def on_start(self, step: RunStep) -> None:
-        """Show that it runs."""
         self._running = step
         self._write()
 
     async def on_end(self, step: RunStep, result: ExperimentResult | None) -> None:
-        """Show what it found."""
         self._running = None
         if result is not None:
             self._finished[step.experiment, step.part] = (result, self._clock())
         self._write()
 
     def collect(self) -> Iterator[Metric]:
-        """Return every metric; the registry calls this."""
-        running = GaugeMetricFamily("lab_experiment_running", "1 for what runs now.", None, OF_EXPERIMENT)
+        running = GaugeMetricFamily("lab_experiment_running", "1 for the experiment in progress.", None, OF_EXPERIMENT)
         if self._running is not None:
             running.add_metric([self._running.experiment, self._running.part], 1)
         yield running
@@ -68,7 +63,7 @@ class ResultCollector(Collector):
 
     @contextmanager
     def served(self, port: int) -> Iterator[None]:
-        """StubResponse scrapes on this port of 127.0.0.1, none for 0; raise `BadSetting` where the port is taken."""
+        """Serve the metrics on this port of 127.0.0.1 (0: off); raise `BadSetting` if the port is taken."""
         server: WSGIServer | None = None
         if port:
             try:
@@ -83,8 +78,8 @@ class ResultCollector(Collector):
                 server.server_close()
 
     def _of_experiments(self) -> Iterator[Metric]:
-        rounds = GaugeMetricFamily("lab_experiment_rounds", "Rounds that were measured.", None, OF_EXPERIMENT)
-        valid = GaugeMetricFamily("lab_experiment_valid", "1 if the load was what it should be.", None, OF_EXPERIMENT)
+        rounds = GaugeMetricFamily("lab_experiment_rounds", "Measured rounds.", None, OF_EXPERIMENT)
+        valid = GaugeMetricFamily("lab_experiment_valid", "1 if the load was as planned, else 0.", None, OF_EXPERIMENT)
         ended = GaugeMetricFamily(
             "lab_experiment_finished_timestamp_seconds", "When the experiment ended.", None, OF_EXPERIMENT
         )
@@ -95,17 +90,23 @@ class ResultCollector(Collector):
         yield from (rounds, valid, ended)
 
     def _of_metrics(self) -> Iterator[Metric]:
-        ratio = GaugeMetricFamily("lab_effect_ratio", "How many times better the technique makes it.", None, OF_METRIC)
-        low = GaugeMetricFamily("lab_effect_ratio_low", "Lower end of the ratio's interval.", None, OF_METRIC)
-        high = GaugeMetricFamily("lab_effect_ratio_high", "Upper end of the ratio's interval.", None, OF_METRIC)
+        ratio = GaugeMetricFamily("lab_effect_ratio", "Effect of the technique; above 1 it helps.", None, OF_METRIC)
+        low = GaugeMetricFamily(
+            "lab_effect_ratio_low", "Lower end of the confidence interval of the ratio.", None, OF_METRIC
+        )
+        high = GaugeMetricFamily(
+            "lab_effect_ratio_high", "Upper end of the confidence interval of the ratio.", None, OF_METRIC
+        )
         verdict = GaugeMetricFamily("lab_effect_verdict", "1 helps, 0 no difference seen, -1 hurts.", None, OF_METRIC)
-        deciding = GaugeMetricFamily("lab_effect_headline", "1 for the metric that decides.", None, OF_METRIC)
-        value = GaugeMetricFamily("lab_arm_value", "The metric of each arm.", None, [*OF_METRIC, "side"])
+        headline = GaugeMetricFamily(
+            "lab_effect_headline", "1 for the headline metric of the experiment, else 0.", None, OF_METRIC
+        )
+        value = GaugeMetricFamily("lab_arm_value", "Value of the metric, by arm.", None, [*OF_METRIC, "side"])
         for key, (result, _) in self._finished.items():
             for name, metric in result.metrics.items():
                 labels = [*key, name]
                 verdict.add_metric(labels, VERDICTS[metric.verdict])
-                deciding.add_metric(labels, float(name == result.headline))
+                headline.add_metric(labels, float(name == result.headline))
                 if metric.ratio is not None:
                     ratio.add_metric(labels, metric.ratio)
                 if metric.interval is not None:
@@ -115,7 +116,7 @@ class ResultCollector(Collector):
                 for side, known in (("off", metric.off), ("on", metric.on)):
                     if known is not None:
                         value.add_metric([*labels, side], known)
-        yield from (ratio, low, high, verdict, deciding, value)
+        yield from (ratio, low, high, verdict, headline, value)
 
     def _write(self) -> None:
         if self._path is None:
@@ -123,5 +124,5 @@ class ResultCollector(Collector):
         try:
             write_to_textfile(str(self._path), self.registry)
         except OSError as error:
-            self._say(f"{self._path} is not written: {error.strerror}")
+            self._say(f"cannot write {self._path}: {error.strerror}")
             self._path = None

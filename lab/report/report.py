@@ -1,52 +1,42 @@
-"""A result as one HTML file that needs nothing else: no script, no font, no network."""
+"""A result as one self-contained HTML file: no script, no font, no network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from lab.analysis.result import ExperimentResult, LabResult, MetricResult
+from lab.analysis.result import PARTS, ExperimentResult, LabResult, MetricResult
 from lab.load.latencies import Latencies
 from lab.measure.trace import TraceResult
 from lab.report import charts, formatting
 from lab.report.palette import arm_variable
 from lab.report.sweep_page import DrawnSweep
-from lab.report.table import SECTIONS, is_between_services
+from lab.report.table import is_between_services, sides
 from lab.report.waterfall import waterfall
 from service.techniques import ARM_COLOURS
-
-PARTS: Final = {"techniques": "", "leave_one_out": "left out of everything", "control": "control"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A drawing and what it says."""
-
     svg: str
     caption: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A metric as text."""
-
     title: str
     off: str
     on: str
     effect: str
     interval: str
     verdict: str
-    sure: str
-    """Of the interval."""
     is_headline: bool = False
     is_cost: bool = False
 
     @classmethod
     def of(cls, metric: MetricResult, *, is_headline: bool = False, is_cost: bool = False) -> "Row":
-        """Return the metric as a person reads it."""
         return cls(
             title=metric.title,
             off=formatting.quantity(metric.off, metric.unit),
@@ -54,7 +44,6 @@ class Row:
             effect=formatting.effect(metric),
             interval=formatting.interval(metric),
             verdict=metric.verdict,
-            sure=f"{metric.confidence * 100:g} %",
             is_headline=is_headline,
             is_cost=is_cost,
         )
@@ -62,23 +51,26 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """One experiment in the report."""
+    """One experiment of the report."""
 
     anchor: str
     part: str
     experiment: ExperimentResult
 
     @property
-    def headline(self) -> Row:
-        """The metric that decides."""
+    def headline(self) -> formatting.Headline:
+        return formatting.Headline.of(self.experiment)
+
+    @property
+    def headline_row(self) -> Row:
         return Row.of(self.experiment.metrics[self.experiment.headline])
 
     @property
     def cost(self) -> str:
-        """What the technique was seen to cost, in one phrase."""
+        """The measured costs of the technique, as a phrase."""
         experiment = self.experiment
         seen = [experiment.metrics[name] for name in experiment.costs if name in experiment.metrics]
-        # Without an interval the reader judges: the figures of a process, such as its memory.
+        # Metrics of the process, such as memory, have no interval; the reader judges them.
         paid = [metric for metric in seen if metric.verdict == "hurts" or metric.interval is None]
         if not paid:
             return "none seen" if seen else formatting.NONE
@@ -90,28 +82,25 @@ class Page:
 
     @property
     def sides(self) -> tuple[str, str]:
-        """What the columns of both arms are called."""
-        experiment = self.experiment
-        return (experiment.off.name, experiment.on.name) if is_between_services(experiment) else ("off", "on")
+        return sides(self.experiment)
 
     @property
     def colours(self) -> tuple[str, str]:
-        """The variables of both arms' colours."""
+        """CSS variables of both arms."""
         return arm_variable(self.experiment.off.name, is_reference=True), arm_variable(self.experiment.on.name)
 
     @property
     def rate(self) -> str:
-        """Requests per second of the open loop."""
         return f"{self.experiment.rate_per_s:.3g}"
 
     @property
     def detectable(self) -> str:
-        """The smallest difference that would have been seen, where it is known."""
+        """The smallest detectable difference; empty if unknown."""
         smallest = self.experiment.metrics[self.experiment.headline].detectable
         return f"{(smallest - 1) * 100:.0f} %" if smallest is not None and smallest < 2 else ""
 
     def rows(self, *, of_kinds: bool) -> list[Row]:
-        """Return the metrics of all requests, or of single kinds of request, but not what was nought throughout."""
+        """Return the metrics of all requests or of single kinds, without those that are 0 in both arms."""
         experiment = self.experiment
         return [
             Row.of(metric, is_headline=name == experiment.headline, is_cost=name in experiment.costs)
@@ -121,27 +110,27 @@ class Page:
 
     @property
     def traces(self) -> Chart | None:
-        """One request in both arms, where both sent their spans."""
+        """One request in both arms; None unless both exported spans."""
         arms = (self.experiment.off, self.experiment.on)
         traces = [(arm.name, arm.trace) for arm in arms if arm.trace is not None]
         if len(traces) < len(arms):
             return None
-        told = "; ".join(f"{arm}: {_counted(trace)}" for arm, trace in traces)
-        return Chart(svg=waterfall(traces, name=f"{self.anchor} traces"), caption=told)
+        caption = "; ".join(f"{arm}: {_counted(trace)}" for arm, trace in traces)
+        return Chart(svg=waterfall(traces, name=f"{self.anchor} traces"), caption=caption)
 
     @property
     def charts(self) -> list[Chart]:
-        """How latencies spread, and how the deciding metric, latency and throughput went round by round."""
+        """The distribution of latencies, then the headline, latency and throughput by round."""
         experiment = self.experiment
         arms = {arm.name: arm.all_latencies() for arm in (experiment.off, experiment.on)}
         return [
             Chart(
                 svg=charts.distributions(arms, name=f"{self.anchor} distributions"),
-                caption="Further left is faster. The dots are the p95.",
+                caption="Further left is faster. The dots mark the p95.",
             ),
             Chart(
                 svg=charts.over_rounds(experiment, experiment.headline, name=f"{self.anchor} rounds"),
-                caption="Two level lines far apart are a difference; two that cross are not.",
+                caption="Two level lines that are far apart show a difference; lines that cross do not.",
             ),
             *(
                 Chart(svg=charts.over_rounds(experiment, metric, name=f"{self.anchor} {metric}"), caption="")
@@ -152,7 +141,6 @@ class Page:
 
 
 def html(result: LabResult) -> str:
-    """Return the report."""
     pages = list(_pages(result))
     environment = Environment(
         loader=PackageLoader("lab.report"),
@@ -177,14 +165,13 @@ def html(result: LabResult) -> str:
         if pages
         else "",
         facts=list(_facts(result)),
-        none_sign=formatting.NONE,
     )
 
 
 def write(result: LabResult, path: Path) -> Path:
-    """Write the result as JSON, then beside it the report; return the report's path.
+    """Write the result as JSON, then the report beside it; return the path of the report.
 
-    What was measured is on disk before anything is drawn, so that an interruption costs the drawing only.
+    The JSON comes first, so that an interruption of the drawing loses no measurement.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").write_text(result.model_dump_json(indent=2), encoding="utf-8")
@@ -193,13 +180,13 @@ def write(result: LabResult, path: Path) -> Path:
 
 
 def _pages(result: LabResult) -> Iterator[Page]:
-    for section in SECTIONS:
-        for name, experiment in getattr(result, section).items():
-            yield Page(anchor=f"{section}-{name}", part=PARTS[section], experiment=experiment)
+    for part, experiment in result.experiments():
+        title = "" if part == "techniques" else PARTS[part]
+        yield Page(anchor=f"{part}-{experiment.name}", part=title, experiment=experiment)
 
 
 def _counted(trace: TraceResult) -> str:
-    """Return how many spans a trace has, and what most of them are."""
+    """Return the number of spans of a trace, and of its most frequent span."""
     total = sum(trace.spans_by_name.values())
     name, most = next(iter(trace.spans_by_name.items()))
     share = f", {most} of them “{name}”" if most > 1 else ""
@@ -212,15 +199,15 @@ def _label(page: Page) -> str:
 
 def _title(pages: list[Page], sweeps: list[DrawnSweep]) -> str:
     if not pages:
-        return sweeps[0].found.question if len(sweeps) == 1 else "Settings over their range, and what to choose"
+        return sweeps[0].found.question if len(sweeps) == 1 else "Settings and their recommended values"
     if len(pages) == 1 and pages[0].experiment.off.techniques == pages[0].experiment.on.techniques:
         return pages[0].experiment.question.partition("?")[0] + "?"
     names = [page.experiment.title.partition(" (")[0].lower() for page in pages]
     if len(names) > 4:
         differing = [set(page.experiment.on.techniques) ^ set(page.experiment.off.techniques) for page in pages]
-        return f"What {len(set().union(*differing))} performance techniques buy"
+        return f"Effects of {len(set().union(*differing))} performance techniques"
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"What {listed} {'buys' if len(names) == 1 else 'buy'}"
+    return f"Effects of {listed}"
 
 
 def _lead(result: LabResult) -> str:
@@ -229,15 +216,15 @@ def _lead(result: LabResult) -> str:
         f"Measured on {when:%d %B %Y at %H:%M} UTC, in {result.duration_s:.0f} seconds, on {result.environment.cores} "
         "cores."
     )
-    if not any(getattr(result, section) for section in SECTIONS):
+    if not any(result.experiments()):
         return lead
     if any(is_between_services(experiment) for experiment in result.techniques.values()):
-        return f"{lead} The same requests went to both services, in turn."
-    return f"{lead} The same requests went to a service without and with each technique, in turn."
+        return f"{lead} The same requests were sent to both services alternately."
+    return f"{lead} The same requests were sent to a service without and with each technique alternately."
 
 
 def _overview(pages: list[Page]) -> dict[str, object] | None:
-    """Return one picture of all arms where all experiments share their reference and their traffic."""
+    """Return one chart of all arms if all experiments share their reference and their traffic."""
     references = {(page.experiment.off.name, page.experiment.mix, page.experiment.rate_per_s) for page in pages}
     if len(pages) < 2 or len(references) > 1:
         return None
@@ -256,5 +243,5 @@ def _facts(result: LabResult) -> Iterator[tuple[str, str]]:
     yield from machine.servers.items()
     yield "packages", ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     if machine.load_average is not None:
-        yield "load average at the start", f"{machine.load_average:.2f}"
-    yield "seed of the traffic", str(result.seed)
+        yield "load average at the start of the run", f"{machine.load_average:.2f}"
+    yield "random seed of the traffic", str(result.seed)

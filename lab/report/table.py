@@ -1,6 +1,6 @@
-"""A result as tables on a terminal, and as Markdown for a pull request."""
+"""A result as tables on a terminal, and as Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.box import SIMPLE
@@ -9,56 +9,49 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.analysis.diff import ResultDiff
-from lab.analysis.result import ExperimentResult, LabResult, MetricResult
-from lab.report.formatting import effect, interval, quantity
-from lab.report.live import VERDICT_STYLES
+from lab.analysis.result import ExperimentResult, LabResult, MetricResult, Part
+from lab.report.formatting import Headline, effect, interval, quantity
 from lab.report.sweep_table import print_sweep, sweep_markdown
 
-SECTIONS: Final = {
+SECTIONS: Final[dict[Part, str]] = {
     "techniques": "Each technique alone",
-    "leave_one_out": "Each technique left out of everything",
-    "control": "Where it should make no difference",
+    "leave_one_out": "Leave-one-out: all techniques against all but one",
+    "control": "Negative controls: traffic that the technique should not affect",
 }
+VERDICT_STYLES: Final = {"helps": "green", "hurts": "red", "no difference seen": "yellow"}
 
 
 def print_result(result: LabResult, console: Console) -> None:
-    """Print the effects, then what has to be known to believe them."""
-    for section, title in SECTIONS.items():
-        experiments: dict[str, ExperimentResult] = getattr(result, section)
-        if experiments:
-            console.print(_table(_title_of(title, experiments), experiments))
+    for title, experiments in _sections(result):
+        console.print(_table(title, experiments))
     for sweep in result.sweeps.values():
         print_sweep(sweep, console)
     print_notes(result, console)
 
 
 def print_notes(result: LabResult, console: Console) -> None:
-    """Print what has to be known to believe the effects."""
+    """Print the limits of the effects, and what was not measured."""
     notes: dict[str, list[str]] = {}
-    for section in SECTIONS:
-        for name, experiment in getattr(result, section).items():
-            for note in experiment.notes:
-                notes.setdefault(note, []).append(name)
+    for _, experiment in result.experiments():
+        for note in experiment.notes:
+            notes.setdefault(note, []).append(experiment.name)
     for note, names in notes.items():
         console.print(f"{', '.join(names)}: {note}", style="yellow", markup=False)
     for name, reason in result.skipped.items():
         console.print(f"{name} was not measured: {reason}", style="yellow", markup=False)
     if result.is_interrupted:
-        is_empty = not result.sweeps and not any(getattr(result, section) for section in SECTIONS)
-        kept = "before anything was measured." if is_empty else "what was measured until then is kept."
+        is_empty = not result.sweeps and not any(result.experiments())
+        kept = "before anything was measured." if is_empty else "complete rounds are kept."
         console.print(f"Interrupted{' ' if is_empty else ': '}{kept}", style="yellow")
 
 
 def markdown(result: LabResult) -> str:
-    """Return the effects as Markdown."""
     lines = []
-    for section, title in SECTIONS.items():
-        experiments: dict[str, ExperimentResult] = getattr(result, section)
-        if not experiments:
-            continue
-        off, on = _sides(experiments)
+    for title, experiments in _sections(result):
+        off, on = sides(next(iter(experiments.values())))
         heads = f"| technique | metric | {off} | {on} | effect | interval | verdict |"
-        lines += [f"### {_title_of(title, experiments)}", "", heads]
+        headlines = [f"- **{Headline.of(experiment)}**" for experiment in experiments.values()]
+        lines += [f"### {title}", "", *headlines, "", heads]
         lines.append("| --- | --- | ---: | ---: | ---: | --- | --- |")
         for experiment in experiments.values():
             for metric in shown_metrics(experiment):
@@ -71,7 +64,7 @@ def markdown(result: LabResult) -> str:
 
 
 def shown_metrics(experiment: ExperimentResult) -> Iterator[MetricResult]:
-    """Return the headline, then the metrics with a clear difference, then the costs."""
+    """Yield the headline, then the costs and the metrics with a difference."""
     yield experiment.metrics[experiment.headline]
     for name, metric in experiment.metrics.items():
         if (
@@ -83,24 +76,18 @@ def shown_metrics(experiment: ExperimentResult) -> Iterator[MetricResult]:
 
 
 def print_headlines(result: LabResult, console: Console) -> None:
-    """Print one line for every technique: what it buys and what it costs."""
+    """Print one sentence per technique, with its interval."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for experiment in result.techniques.values():
-        headline = experiment.metrics.get(experiment.headline)
-        if headline is None:
-            continue
-        claim = f"{headline.title} {quantity(headline.off, headline.unit)} → {quantity(headline.on, headline.unit)}"
-        table.add_row(
-            Text(experiment.name, style="bold"),
-            Text(effect(headline), style=f"bold {VERDICT_STYLES[experiment.verdict]}"),
-            claim,
-            Text(f"{headline.confidence * 100:g} % interval {interval(headline)}", style="dim"),
-        )
+        if experiment.headline in experiment.metrics:
+            headline = Headline.of(experiment)
+            change = (headline.change, f"bold {VERDICT_STYLES[experiment.verdict]}")
+            claim = Text.assemble((f"{headline.title}: ", "bold"), change, f" {headline.noun} ({headline.values})")
+            table.add_row(claim, Text(headline.interval, style="dim"))
     console.print(table)
 
 
 def print_diffs(diffs: Sequence[ResultDiff], console: Console) -> None:
-    """Print how the effects of two runs differ."""
     table = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
     for column in ("technique", "metric", "earlier", "interval", "later", "interval", "verdict"):
         table.add_column(column)
@@ -116,26 +103,28 @@ def print_diffs(diffs: Sequence[ResultDiff], console: Console) -> None:
 
 
 def is_between_services(experiment: ExperimentResult) -> bool:
-    """Return whether two services were compared that the lab knows nothing of, and no technique."""
+    """Return whether two running services were compared, instead of techniques."""
     return not (experiment.off.techniques or experiment.on.techniques)
 
 
-def _sides(experiments: Mapping[str, ExperimentResult]) -> tuple[str, str]:
-    """Return what the columns of the two sides are called."""
-    one, *_ = experiments.values()
-    return (one.off.name, one.on.name) if is_between_services(one) else ("off", "on")
+def sides(experiment: ExperimentResult) -> tuple[str, str]:
+    """Return the column titles of both arms."""
+    return (experiment.off.name, experiment.on.name) if is_between_services(experiment) else ("off", "on")
 
 
-def _title_of(title: str, experiments: Mapping[str, ExperimentResult]) -> str:
-    one, *_ = experiments.values()
-    return one.question if is_between_services(one) else title
+def _sections(result: LabResult) -> Iterator[tuple[str, dict[str, ExperimentResult]]]:
+    for part, title in SECTIONS.items():
+        experiments: dict[str, ExperimentResult] = getattr(result, part)
+        if experiments:
+            first = next(iter(experiments.values()))
+            yield (first.question if is_between_services(first) else title), experiments
 
 
 def _table(title: str, experiments: dict[str, ExperimentResult]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE, padding=(0, 1))
     for column in ("technique", "metric"):
         table.add_column(column)
-    for column in (*_sides(experiments), "effect"):
+    for column in (*sides(next(iter(experiments.values()))), "effect"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("interval")
     table.add_column("verdict")

@@ -1,1 +1,1 @@
-"""Sweeps: one setting over its range, its curve, and what to choose."""
+"""Sweeps: a setting over its range, its curve, and a recommended value."""

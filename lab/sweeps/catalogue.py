@@ -1,57 +1,48 @@
 """All sweeps by name, and a run of some of them into one result."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from lab.analysis.result import LabResult
 from lab.analysis.sweep_result import SweepResult
 from lab.core.errors import ArmFailed, UnknownExperiment
 from lab.measure.rounds import Progress
-from lab.run import RunOptions, empty_result
+from lab.run import RunOptions, new_result
 from lab.sweeps.compression import compression_sweep
-from lab.sweeps.data_size import QUESTION, data_size_sweep
-from lab.sweeps.load import SWEEPS, Sweep, sweep_over
+from lab.sweeps.data_size import QUESTION as DATA_SIZE_QUESTION
+from lab.sweeps.data_size import data_size_sweep
+from lab.sweeps.load import SWEEPS, sweep_over
 from lab.sweeps.ttl import ttl_sweep
 
-Measure = Callable[[Path, float, Progress], Awaitable[SweepResult]]
-"""Takes the data directory, the seconds of a point, and who follows it."""
+
+class Measure(Protocol):
+    async def __call__(self, *, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+        """Run the sweep with this many seconds per point."""
 
 
-async def _under_load(sweep: Sweep, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
-    return await sweep_over(sweep, data_dir=data_dir, seconds=seconds, progress=progress)
-
-
-async def _of_compression(data_dir: Path, _: float, progress: Progress) -> SweepResult:
+async def _compression_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:  # noqa: ARG001 it compresses a fixed number of bytes
     return await compression_sweep(data_dir=data_dir, progress=progress)
 
 
-async def _of_data_size(data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
-    return await data_size_sweep(data_dir=data_dir, seconds=seconds, progress=progress)
-
-
-async def _of_ttl(data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
-    return await ttl_sweep(data_dir=data_dir, seconds=seconds, progress=progress)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Known:
-    """A sweep that can be asked for."""
-
+class KnownSweep:
     question: str
     measure: Measure
     needs_embedded: bool = False
     """Whether it copies the embedded databases, whatever servers the environment names."""
 
 
-KNOWN: Final = {sweep.name: Known(question=sweep.question, measure=partial(_under_load, sweep)) for sweep in SWEEPS} | {
-    "compression": Known(question="Which coding, at which level, for answers of which size?", measure=_of_compression),
-    "ttl": Known(question="How long may a cache keep an answer?", measure=_of_ttl, needs_embedded=True),
-    "data-size": Known(question=QUESTION, measure=_of_data_size, needs_embedded=True),
+KNOWN: Final = {
+    sweep.name: KnownSweep(question=sweep.question, measure=partial(sweep_over, sweep)) for sweep in SWEEPS
+} | {
+    "compression": KnownSweep(
+        question="Which content coding, at which level, for responses of which size?", measure=_compression_sweep
+    ),
+    "ttl": KnownSweep(question="How long may a cache keep a response?", measure=ttl_sweep, needs_embedded=True),
+    "data-size": KnownSweep(question=DATA_SIZE_QUESTION, measure=data_size_sweep, needs_embedded=True),
 }
 
 
@@ -64,22 +55,17 @@ def select_sweeps(names: Sequence[str]) -> list[str]:
 
 
 async def run_sweeps(names: Sequence[str], options: RunOptions, progress: Progress, *, seconds: float) -> LabResult:
-    """Return the result of the sweeps; an interruption ends the run and keeps what was measured."""
-    begun = monotonic()
-    result = empty_result(options)
-    for name in names:
-        try:
-            swept = await KNOWN[name].measure(options.data_dir, seconds, progress)
-        except ArmFailed as error:
-            result.skipped[f"sweep {name}"] = str(error)
-            continue
-        except asyncio.CancelledError:
-            result.is_interrupted = True
-            break
-        if swept.tables and any(table.rows for table in swept.tables):
-            result.sweeps[name] = swept
-        if swept.is_interrupted:
-            result.is_interrupted = True
-            break
-    result.duration_s = monotonic() - begun
+    """Run the sweeps; an interruption ends the run and keeps what was measured."""
+    with new_result(options) as result:
+        for name in names:
+            try:
+                swept = await KNOWN[name].measure(data_dir=options.data_dir, seconds=seconds, progress=progress)
+            except ArmFailed as error:
+                result.skipped[f"sweep {name}"] = str(error)
+                continue
+            if any(table.rows for table in swept.tables):
+                result.sweeps[name] = swept
+            if swept.is_interrupted:
+                result.is_interrupted = True
+                break
     return result

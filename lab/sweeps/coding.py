@@ -1,4 +1,4 @@
-"""The codings and levels that are tried, and the CPU time that each takes."""
+"""The content codings and levels of the sweep, and their CPU time."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from zlib_ng import zlib_ng
 
 ROUNDS: Final = 7
 ROUND_BYTES: Final = 400_000
-"""Compressed of each body in a round, so that small bodies are timed as well as large ones."""
+"""Bytes of each body per round, so that small bodies are timed as precisely as large ones."""
 
 Compress = Callable[[bytes], bytes]
 
@@ -43,12 +43,12 @@ CODINGS: Final[Mapping[str, tuple[Callable[[int], Compress], Sequence[int]]]] = 
 
 
 def cpu_s(compress: Compress, body: bytes) -> float:
-    """Return the CPU seconds that compressing the body once takes: the median of rounds."""
+    """Return the CPU seconds for compressing the body once, median of the rounds."""
     times = max(1, ROUND_BYTES // len(body))
     rounds = []
     for _ in range(ROUNDS):
-        begun = process_time()
+        started = process_time()
         for _ in range(times):
             compress(body)
-        rounds.append((process_time() - begun) / times)
+        rounds.append((process_time() - started) / times)
     return median(rounds)

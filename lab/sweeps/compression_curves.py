@@ -1,26 +1,26 @@
-"""The compression sweep as tables and curves: over all sizes, by size and link, and every figure."""
+"""Tables and curves of the compression sweep."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepTable
-from lab.analysis.transfer import LINKS_BIT_PER_S, Coded
+from lab.analysis.transfer import LINKS_BIT_PER_S, CodedBodies
 
 LINKS: Final = tuple(LINKS_BIT_PER_S)
 
 
-def tables(coded: Sequence[Coded], recommendation: str | None) -> list[SweepTable]:
-    """Return the codings over all sizes, the quickest of each size and link, and everything by size."""
+def tables(coded: Sequence[CodedBodies], recommendation: str | None) -> list[SweepTable]:
+    """Return the codings over all sizes, the fastest for each size and link, and all details."""
     if not coded:
         return []
     links = [Column(name=link, title=link, unit="s") for link in LINKS]
     name = Column(name="coding", title="coding")
     chosen = [position for position, each in enumerate(coded) if each.name == recommendation]
     overall = SweepTable(
-        title="Over all sizes, in the geometric mean",
+        title="Geometric mean over all sizes",
         columns=[
             name,
-            Column(name="bytes_share", title="bytes left", unit="share"),
+            Column(name="bytes_share", title="compressed size", unit="share"),
             Column(name="cpu_per_mb_s", title="CPU per MB", unit="s"),
             *links,
         ],
@@ -31,9 +31,9 @@ def tables(coded: Sequence[Coded], recommendation: str | None) -> list[SweepTabl
         ],
         chosen=chosen,
     )
-    size, before = Column(name="body", title="answer"), Column(name="before_bytes", title="bytes", unit="bytes")
-    quickest = SweepTable(
-        title="The quickest for each size and link",
+    size, before = Column(name="body", title="response"), Column(name="before_bytes", title="bytes", unit="bytes")
+    fastest = SweepTable(
+        title="Fastest coding for each size and link",
         columns=[size, before, *(Column(name=link, title=link) for link in LINKS)],
         rows=[
             {"body": body, "before_bytes": float(bytes_)}
@@ -61,55 +61,55 @@ def tables(coded: Sequence[Coded], recommendation: str | None) -> list[SweepTabl
         ],
         is_detail=True,
     )
-    return [overall, quickest, details]
+    return [overall, fastest, details]
 
 
-def curves(coded: Sequence[Coded], recommendation: str | None) -> list[Curve]:
-    """Return CPU against bytes, time against the speed of the link, and what compressing buys by size."""
+def curves(coded: Sequence[CodedBodies], recommendation: str | None) -> list[Curve]:
+    """Return CPU against bytes, time by link, and time saved by size."""
     if len(coded) < 2:
         return []
-    by_coding: dict[str, list[Coded]] = {}
+    by_coding: dict[str, list[CodedBodies]] = {}
     for each in coded:
         by_coding.setdefault(each.coding, []).append(each)
-    quickest = {link: min(each.typical_s(link) for each in coded) for link in LINKS}
+    fastest = {link: min(each.typical_s(link) for each in coded) for link in LINKS}
 
-    def regret(each: Coded) -> float:
-        return max(each.typical_s(link) / quickest[link] for link in LINKS)
+    def regret(each: CodedBodies) -> float:
+        return max(each.typical_s(link) / fastest[link] for link in LINKS)
 
     best_levels = [min(levels, key=regret) for levels in by_coding.values()]
-    found = [
+    result = [
         Curve(
-            title="bytes that are left, against CPU",
+            title="compressed size by CPU time",
             x=Axis(title="CPU per MB", unit="s"),
-            y=Axis(title="bytes left", unit="share", is_log=False),
+            y=Axis(title="compressed size", unit="share", is_log=False),
             lines=[
                 Line(name=name, points=sorted((each.cpu_per_mb_s, each.bytes_share) for each in levels))
                 for name, levels in by_coding.items()
                 if levels[0].level is not None
             ],
-            caption="A line is a coding, its dots are levels. Lower and further left is better.",
+            caption="A line is a content coding, its dots are levels. Lower and further left is better.",
         ),
         Curve(
-            title="until the last byte is there, against the quickest",
+            title="time to the last byte, relative to the fastest coding",
             x=Axis(title="link", unit="bit/s"),
-            y=Axis(title="times as long", unit="times"),
+            y=Axis(title="relative time", unit="times"),
             lines=[
                 Line(
                     name=each.name,
-                    points=[(rate, each.typical_s(link) / quickest[link]) for link, rate in LINKS_BIT_PER_S.items()],
+                    points=[(rate, each.typical_s(link) / fastest[link]) for link, rate in LINKS_BIT_PER_S.items()],
                 )
                 for each in best_levels
             ],
-            caption="Each coding at the level that is never far from the quickest; identity is not compressed.",
+            caption="Each content coding at its level with the least regret; identity is uncompressed.",
         ),
     ]
     chosen = next((each for each in coded if each.name == recommendation and each.level is not None), None)
     if chosen is not None:
-        found.append(
+        result.append(
             Curve(
-                title=f"how much sooner with {chosen.name} than without",
-                x=Axis(title="answer", unit="bytes"),
-                y=Axis(title="times sooner", unit="times"),
+                title=f"speed-up with {chosen.name}",
+                x=Axis(title="response", unit="bytes"),
+                y=Axis(title="speed-up", unit="times"),
                 lines=[
                     Line(
                         name=link,
@@ -120,7 +120,7 @@ def curves(coded: Sequence[Coded], recommendation: str | None) -> list[Curve]:
                     )
                     for link in LINKS
                 ],
-                caption="Below 1 it is later: there the CPU takes longer than the bytes that it spares.",
+                caption="Below 1 compression is slower: it takes more CPU time than it saves transfer time.",
             )
         )
-    return found
+    return result

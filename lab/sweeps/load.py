@@ -1,4 +1,4 @@
-"""Sweeps under load: one setting over its range at several concurrencies, the knee, and what to choose."""
+"""Sweeps under load: a setting over its range at several concurrencies, and a recommended value."""
 
 import asyncio
 import secrets
@@ -14,37 +14,36 @@ from lab.arms.arms import Arm, ArmSpec, running
 from lab.load.generator import Generator
 from lab.measure.rounds import Progress
 from lab.report.formatting import quantity
-from lab.sweeps.point import Point, SweepCell, measure, points_of, said_of_spread
+from lab.sweeps.point import Point, SweepCell, measure, points_of, spread_note
 
 ENOUGH: Final = 0.95
-"""A setting that reaches this share of the best is as good, or comes as near to it as two passes come to each other.
+"""Throughput, as a share of the best, that is good enough; less if two passes differ by more.
 
-Of those the smallest is chosen."""
-MOST_SPREAD: Final = 0.3
-"""If two passes of a point differ by more than this, in the median, the machine was too busy to choose anything."""
-FEWEST_FOR_LAW: Final = 3
+The smallest such value is recommended."""
+MAX_SPREAD: Final = 0.3
+"""If two passes differ by more than this in the median, the machine was too busy for a recommendation."""
+MIN_POINTS_FOR_LAW: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A setting, its values, and the traffic and concurrencies under which it is tried."""
+    """A setting, its values, and the traffic and concurrencies they are measured with."""
 
     name: str
     question: str
     variable: str
-    """The environment variable, or empty where `{value}` in the target is swept."""
+    """The environment variable; empty if `{value}` in the target is varied."""
     values: tuple[int, ...]
     clients: tuple[int, ...]
     techniques: frozenset[str]
     mix: str = ""
     others: str = ""
-    """A kind of request that suffers from the rest of the mix; its latency is shown too."""
+    """A kind of request that the rest of the mix delays; its latency is reported too."""
     target: str = ""
     settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def setting(self) -> str:
-        """What is varied, as a person reads it."""
         return self.variable or "limit"
 
 
@@ -82,7 +81,7 @@ SWEEPS: Final = (
 
 
 async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
-    """Return the curve; every value has an arm of its own, and all of them run while any is measured."""
+    """Run the sweep; every value has its own arm, and all arms run during all measurements."""
     cells: list[SweepCell] = []
     is_interrupted = False
     try:
@@ -93,17 +92,16 @@ async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, progress: 
             await measure(cells, generator, name=sweep.name, seconds=seconds, progress=progress)
     except asyncio.CancelledError:
         is_interrupted = True
-    return told(sweep, points_of(cells)).model_copy(update={"is_interrupted": is_interrupted})
+    return sweep_result(sweep, points_of(cells)).model_copy(update={"is_interrupted": is_interrupted})
 
 
-def told(sweep: Sweep, points: Sequence[Point]) -> SweepResult:
-    """Return the points as tables and curves, with what they recommend."""
+def sweep_result(sweep: Sweep, points: Sequence[Point]) -> SweepResult:
     recommendation, reason = recommended(sweep, points)
     chosen = [point for point in points if point.value == recommendation]
     law = _law(chosen)
-    notes = [] if law is None else [_said(law, sweep, recommendation)]
+    notes = [] if law is None else [_law_note(law, sweep, recommendation)]
     if points:
-        notes.append(said_of_spread(points))
+        notes.append(spread_note(points))
     return SweepResult(
         name=sweep.name,
         question=sweep.question,
@@ -119,10 +117,10 @@ def told(sweep: Sweep, points: Sequence[Point]) -> SweepResult:
 
 
 def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]:
-    """Return the smallest value that is as good as the best, and why."""
+    """Return the smallest value that is good enough, and the reason."""
     served = [point for point in points if not point.errors and point.throughput_per_s]
     if not served:
-        return None, "no value was measured without failing requests"
+        return None, "every value had failing requests"
     if not sweep.variable:
         rates = {point.value: point.throughput_per_s * point.value for point in served}
         unit = "rows per second"
@@ -130,38 +128,38 @@ def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]
         rates = {
             value: max(p.throughput_per_s for p in served if p.value == value) for value in {p.value for p in served}
         }
-        unit = "answers per second"
+        unit = "responses per second"
     best = max(rates, key=lambda value: rates[value])
     spread = median(point.spread for point in served)
-    if spread > MOST_SPREAD:
-        return None, f"two passes of the same point differ by {spread:.0%} in the median: this machine was too busy"
+    if spread > MAX_SPREAD:
+        return None, f"two passes of the same point differ by {spread:.0%} in the median: the machine was too busy"
     chosen = min(value for value, rate in rates.items() if rate >= min(ENOUGH, 1 - spread) * rates[best])
     reason = (
-        f"{rates[chosen]:.0f} {unit}, the most of all"
+        f"{rates[chosen]:.0f} {unit}, the maximum"
         if chosen == best
-        else f"{rates[chosen]:.0f} {unit}; the most was {rates[best]:.0f}, with {best}"
+        else f"{rates[chosen]:.0f} {unit}; the maximum is {rates[best]:.0f}, with {best}"
     )
     if not sweep.variable:
         page = next(point for point in served if point.value == chosen)
-        reason += f". A page of it takes {quantity(page.p50_s, 's')} and {quantity(page.bytes_per_response, 'bytes')}"
+        reason += f". A page takes {quantity(page.p50_s, 's')} and has {quantity(page.bytes_per_response, 'bytes')}"
     law = _law([point for point in served if point.value == chosen])
     measured = max(p.clients for p in served if p.value == chosen)
     if law is not None and law.knee and law.knee < measured:
-        reason += f". More than about {law.knee:.0f} clients at once slow each other down"
+        reason += f". Throughput falls beyond about {law.knee:.0f} concurrent clients"
     return chosen, reason
 
 
 def _law(points: Sequence[Point]) -> ScalabilityLaw | None:
     served = [point for point in points if point.throughput_per_s]
-    if len(served) < FEWEST_FOR_LAW:
+    if len(served) < MIN_POINTS_FOR_LAW:
         return None
     return fitted([p.clients for p in served], [p.throughput_per_s for p in served])
 
 
-def _said(law: ScalabilityLaw, sweep: Sweep, value: int | None) -> str:
-    peak = f"highest at {law.knee:.0f} clients" if law.knee else "no peak within reach"
+def _law_note(law: ScalabilityLaw, sweep: Sweep, value: int | None) -> str:
+    peak = f"maximum at {law.knee:.0f} clients" if law.knee else "no maximum"
     return (
-        f"Universal Scalability Law with {sweep.setting} {value}: {law.rate_per_s:.0f} answers per second for one "
+        f"Universal Scalability Law with {sweep.setting} {value}: {law.rate_per_s:.0f} responses per second for one "
         f"client, contention {law.contention:.1%}, coherence {law.coherence:.2%}, {peak}."
     )
 
@@ -189,16 +187,16 @@ def _table(sweep: Sweep, points: Sequence[Point], chosen: int | None) -> SweepTa
 def _curves_by_clients(
     sweep: Sweep, points: Sequence[Point], chosen: int | None, law: ScalabilityLaw | None
 ) -> list[Curve]:
-    clients = Axis(title="clients at once")
+    clients = Axis(title="concurrent clients")
     throughput = _lines(sweep, points, "throughput_per_s")
     if law is not None:
         law_points = [(float(number), law.throughput(number)) for number in sweep.clients]
-        throughput.append(Line(name=f"scalability law of {chosen}", points=law_points, is_dashed=True))
-    shown = [("p95_s", "95 % of the answers within")]
+        throughput.append(Line(name=f"scalability law for {chosen}", points=law_points, is_dashed=True))
+    shown = [("p95_s", "p95 latency")]
     if sweep.others:
-        shown.append(("others_p95_s", f"95 % of the answers of kind “{sweep.others}” within"))
+        shown.append(("others_p95_s", f"p95 latency of “{sweep.others}” requests"))
     return [
-        Curve(title="answers per second", x=clients, y=Axis(title="responses", unit="1/s"), lines=throughput),
+        Curve(title="responses per second", x=clients, y=Axis(title="responses", unit="1/s"), lines=throughput),
         *(
             Curve(title=title, x=clients, y=Axis(title="latency", unit="s"), lines=_lines(sweep, points, name))
             for name, title in shown
@@ -234,14 +232,14 @@ def _curves_by_value(points: Sequence[Point]) -> list[Curve]:
             x=rows,
             y=Axis(title="rows", unit="1/s"),
             lines=[Line(name="rows per second", points=rates)] if rates else [],
-            caption="What a reader of the whole list gets.",
+            caption="For a client that reads the whole list.",
         ),
         Curve(
-            title="a page takes",
+            title="latency of a page",
             x=rows,
             y=Axis(title="latency", unit="s"),
             lines=[Line(name=name, points=found) for name, found in lines.items() if found],
-            caption="What a reader of the first page waits for.",
+            caption="For a client that reads the first page.",
         ),
     ]
 

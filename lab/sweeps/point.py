@@ -1,4 +1,4 @@
-"""The points of a curve: every one measured in two passes, forwards and backwards, so that no drift looks like one."""
+"""The points of a curve, measured in two passes, forwards and backwards, to separate them from drift."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ POINT_METRICS: Final = ("p50_s", "p95_s", "bytes_per_response", "cpu_per_request
 
 
 class Point(BaseModel):
-    """What one value showed at one concurrency."""
+    """One value at one concurrency."""
 
     value: int
     clients: int
@@ -32,12 +32,12 @@ class Point(BaseModel):
     cpu_per_request_s: float | None
     errors: int
     spread: float = 0.0
-    """By which share of their mean the passes' throughputs differ."""
+    """Difference of the passes' throughputs, as a share of their mean."""
 
 
 @dataclass(kw_only=True)
 class SweepCell:
-    """A point to be: the arm that is asked, by how many clients at once, for what; and what it showed so far."""
+    """A combination of arm, concurrency and traffic to measure, with its measurements so far."""
 
     arm: Arm
     value: int
@@ -45,12 +45,12 @@ class SweepCell:
     mix: str = ""
     target: str = ""
     others: str = ""
-    """A kind of request whose latency is told apart."""
+    """A kind of request whose latency is reported separately."""
     arm_rounds: list[ArmRound] = field(default_factory=list)
 
     @property
     def command(self) -> LoadCommand:
-        """What the load generator is told, to warm the arm."""
+        """The command for the warm-up."""
         return LoadCommand(
             arm=self.arm.name,
             url=self.arm.url,
@@ -62,7 +62,7 @@ class SweepCell:
         )
 
     async def measure(self, generator: Generator, *, seconds: float) -> None:
-        """Measure it once more, with clients that ask again as soon as they are answered."""
+        """Measure another pass, with a closed loop."""
         await generator.drive(self.command)
         before = await self.arm.snapshot()
         recording = await generator.drive(replace(self.command, phase=Phase(duration_s=seconds)))
@@ -73,7 +73,7 @@ class SweepCell:
 
     @property
     def point(self) -> Point | None:
-        """What all passes showed together; None before the first one."""
+        """All passes together; None before the first one."""
         if not self.arm_rounds:
             return None
         together = Recording(duration_s=0)
@@ -99,7 +99,7 @@ class SweepCell:
 async def measure(
     cells: Sequence[SweepCell], generator: Generator, *, name: str, seconds: float, progress: Progress
 ) -> None:
-    """Measure every cell in both passes; a cell keeps what it showed when this is cancelled."""
+    """Measure every cell in both passes; a cancellation keeps completed passes."""
     for number in range(PASSES):
         for cell in cells if number % 2 == 0 else reversed(cells):
             progress.status(f"pass {number + 1} of {PASSES}: {name} {cell.value}, {cell.clients} clients")
@@ -107,14 +107,13 @@ async def measure(
 
 
 def points_of(cells: Sequence[SweepCell]) -> list[Point]:
-    """Return the points that were measured."""
     return [point for cell in cells if (point := cell.point) is not None]
 
 
-def said_of_spread(points: Sequence[Point]) -> str:
-    """Return how far the passes differ: smaller differences between points say nothing."""
+def spread_note(points: Sequence[Point]) -> str:
+    """Return a note with the difference between the passes."""
     return (
         f"Every point was measured in {PASSES} passes, forwards and backwards. Their throughputs differ by "
         f"{median(point.spread for point in points):.0%} in the median and {max(point.spread for point in points):.0%} "
-        "at most; smaller differences between points say nothing."
+        "at most; smaller differences between points are not significant."
     )

@@ -1,8 +1,8 @@
-"""The sweep of the caches' time to live: the hit ratio that it buys, against the staleness that readers really see.
+"""The sweep of the cache TTL: hit ratio against the staleness that clients observe.
 
-Two processes of the service share a database and no cache, as two workers without Redis do. All writes go to one of
-them: it knows what they make stale and drops it. The other one never hears of them, so only its time to live ends a
-stale answer; this is the case that a time to live is for. Both are read at the same moments.
+Two processes of the service share a database but no cache, as two workers without Redis do. All writes go to one of
+them, which invalidates its cache. The other one is not notified, so only the TTL bounds its staleness. Both are read at
+the same times.
 """
 
 import asyncio
@@ -13,127 +13,125 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.analysis.staleness import Observed
+from lab.analysis.staleness import StalenessStats
 from lab.analysis.sweep_result import SweepResult
 from lab.arms.arms import Arm, ArmSpec, running
-from lab.arms.databases import DATABASES, clone_databases
-from lab.demo import EMBEDDED
+from lab.arms.databases import DATABASES, clone_databases, scratch_directory
+from lab.core.servers import EMBEDDED_ONLY
 from lab.measure.rounds import Progress
+from lab.sweeps.board_traffic import READS_PER_S, BoardTraffic
 from lab.sweeps.load import ENOUGH
-from lab.sweeps.scratch import scratch
 from lab.sweeps.ttl_curves import TtlPoint, curves, table
-from lab.sweeps.watched_boards import READS_PER_S, WatchedBoards
 
 TTLS_S: Final = (1.0, 2.0, 5.0, 10.0, 20.0)
 WRITES_PER_S: Final = (0.03, 0.2, 1.0)
-"""Of every board."""
-TOLD, UNTOLD = "invalidated", "TTL only"
+"""Per board."""
+INVALIDATED, TTL_ONLY = "invalidated", "TTL only"
 TECHNIQUES: Final = frozenset({"pooling", "indexes", "eager_loading", "response_cache"})
 SECONDS_FACTOR: Final = 8
-"""So many times as long as a point of other sweeps: a write every half a minute has to be met."""
-LIVES: Final = 3
-"""A time to live is watched over so many of its ends at least."""
+"""Times the seconds of other sweeps' points: the rarest writes happen every half minute."""
+MIN_TTLS: Final = 3
+"""Each point lasts at least this many TTLs."""
 SEED: Final = 1
 READ_FROM_BOTH: Final = (
-    f"Each board is read {READS_PER_S:g} times per second from either process. “{TOLD}”: the writes come in where the "
-    f"board is cached. “{UNTOLD}”: they come in at a process that shares the database and no cache."
+    f"Each board is read {READS_PER_S:g} times per second from both processes. “{INVALIDATED}”: the process that gets "
+    f"the writes. “{TTL_ONLY}”: a process that shares its database but not its cache."
 )
 STALE: Final = (
-    "A stale answer is one that lacks a write which was acknowledged before it was asked for. For half a TTL after its "
-    "end an answer may still be sent while it is computed anew."
+    "A stale response lacks a write that was acknowledged before the request. For half a TTL after its end a response "
+    "may still be served while it is recomputed."
 )
 
 
 @dataclass(kw_only=True)
 class Pair:
-    """The two processes of one time to live."""
+    """The two processes for one TTL."""
 
-    told: Arm
-    untold: Arm
+    invalidated: Arm
+    ttl_only: Arm
 
     @classmethod
     def of(cls, ttl_s: float, *, data_dir: Path, token: str) -> "Pair":
-        """Return processes that share the databases in the directory and nothing else."""
-        settings = EMBEDDED | {"CACHE_TTL_S": f"{ttl_s:g}", "EDGE_URL": ""}
-        told, untold = (
+        """Return processes that share only the databases in the directory."""
+        settings = EMBEDDED_ONLY | {"CACHE_TTL_S": f"{ttl_s:g}", "EDGE_URL": ""}
+        invalidated, ttl_only = (
             Arm(
                 ArmSpec(name=name, techniques=TECHNIQUES, settings=settings),
                 data_dir=data_dir,
                 token=token,
                 writes=False,
             )
-            for name in ("told", "untold")
+            for name in ("invalidated", "ttl-only")
         )
-        return cls(told=told, untold=untold)
+        return cls(invalidated=invalidated, ttl_only=ttl_only)
 
 
 async def ttl_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
-    """Return the curves over a copy of the database that is removed afterwards."""
+    """Measure a copy of the database, which is removed afterwards."""
     points: list[TtlPoint] = []
     failures = 0
     is_interrupted = False
     try:
-        async with scratch(data_dir) as directory:
+        async with scratch_directory(data_dir) as directory:
             progress.status("copying the database")
             await asyncio.to_thread(clone_databases, data_dir, directory, written=DATABASES[0])
             for ttl_s in TTLS_S:
-                lasts_s = max(SECONDS_FACTOR * seconds, LIVES * ttl_s)
+                lasts_s = max(SECONDS_FACTOR * seconds, MIN_TTLS * ttl_s)
                 progress.status(f"TTL {ttl_s:g} s, for {lasts_s:.0f} s")
                 found, failed = await _points(ttl_s, directory, seconds=lasts_s)
                 points += found
                 failures += failed
     except asyncio.CancelledError:
         is_interrupted = True
-    return told(points, failures=failures).model_copy(update={"is_interrupted": is_interrupted})
+    return sweep_result(points, failures=failures).model_copy(update={"is_interrupted": is_interrupted})
 
 
 async def _points(ttl_s: float, directory: Path, *, seconds: float) -> tuple[list[TtlPoint], int]:
     token = secrets.token_hex(16)
     pair = Pair.of(ttl_s, data_dir=directory, token=token)
-    async with running([pair.told, pair.untold]):
-        urls = {TOLD: pair.told.url, UNTOLD: pair.untold.url}
-        async with aclosing(WatchedBoards(urls, written=TOLD, token=token, seed=SEED)) as watched:
-            boards = await watched.boards(WRITES_PER_S)
-            seen = await watched.watch(boards, seconds=seconds)
-        pair.told.check()
-        pair.untold.check()
+    async with running([pair.invalidated, pair.ttl_only]):
+        urls = {INVALIDATED: pair.invalidated.url, TTL_ONLY: pair.ttl_only.url}
+        async with aclosing(BoardTraffic(urls, written=INVALIDATED, token=token, seed=SEED)) as traffic:
+            boards = await traffic.boards(WRITES_PER_S)
+            stats = await traffic.run(boards, seconds=seconds)
+        pair.invalidated.check()
+        pair.ttl_only.check()
     return [
         point
         for rate in WRITES_PER_S
-        for way in (TOLD, UNTOLD)
-        if (point := _point(ttl_s, rate, way, seen.observed.get((rate, way), Observed()))) is not None
-    ], seen.failures
+        for process in (INVALIDATED, TTL_ONLY)
+        if (point := _point(ttl_s, rate, process, stats.staleness.get((rate, process), StalenessStats()))) is not None
+    ], stats.failures
 
 
-def _point(ttl_s: float, rate: float, way: str, observed: Observed) -> TtlPoint | None:
-    hit_ratio, stale_share = observed.hit_ratio, observed.stale_share
+def _point(ttl_s: float, rate: float, process: str, staleness: StalenessStats) -> TtlPoint | None:
+    hit_ratio, stale_share = staleness.hit_ratio, staleness.stale_share
     if hit_ratio is None or stale_share is None:
         return None
     return TtlPoint(
         ttl_s=ttl_s,
         writes_per_s=rate,
-        way=way,
-        responses=len(observed.ages_s),
+        process=process,
+        responses=len(staleness.ages_s),
         hit_ratio=hit_ratio,
         stale_share=stale_share,
-        stale_p50_s=observed.stale_age_s(0.5),
-        stale_p95_s=observed.stale_age_s(0.95),
-        stale_most_s=observed.stale_age_s(1.0),
+        stale_p50_s=staleness.stale_age_s(0.5),
+        stale_p95_s=staleness.stale_age_s(0.95),
+        stale_most_s=staleness.stale_age_s(1.0),
     )
 
 
-def told(points: Sequence[TtlPoint], *, failures: int = 0) -> SweepResult:
-    """Return the points as a table and curves, with the shortest time to live that is as good as the best."""
+def sweep_result(points: Sequence[TtlPoint], *, failures: int = 0) -> SweepResult:
     chosen_s, reason = recommended(points)
     notes = [READ_FROM_BOTH, STALE]
     if failures:
-        notes.append(f"Requests that failed, and are not in the figures: {failures}.")
+        notes.append(f"Failed requests, not in the figures: {failures}.")
     return SweepResult(
         name="ttl",
-        question="How long may a cache keep an answer?",
+        question="How long may a cache keep a response?",
         setting="CACHE_TTL_S",
         tables=[table(points, chosen_s)],
-        curves=curves(points, told=TOLD, untold=UNTOLD) if points else [],
+        curves=curves(points, invalidated=INVALIDATED, ttl_only=TTL_ONLY) if points else [],
         recommendation=None if chosen_s is None else f"CACHE_TTL_S {chosen_s:g}",
         reason=reason,
         notes=notes,
@@ -141,24 +139,26 @@ def told(points: Sequence[TtlPoint], *, failures: int = 0) -> SweepResult:
 
 
 def recommended(points: Sequence[TtlPoint]) -> tuple[float | None, str]:
-    """Return the shortest time to live with nearly the most hits where no write is heard of, and why."""
-    untold = [point for point in points if point.way == UNTOLD]
-    if not untold:
+    """Return the shortest TTL with nearly the best hit ratio without invalidation, and the reason."""
+    ttl_only = [point for point in points if point.process == TTL_ONLY]
+    if not ttl_only:
         return None, "nothing was measured"
-    ttls = sorted({point.ttl_s for point in untold})
-    hits = {ttl_s: _hit_ratio([point for point in untold if point.ttl_s == ttl_s]) for ttl_s in ttls}
+    ttls = sorted({point.ttl_s for point in ttl_only})
+    hits = {ttl_s: _hit_ratio([point for point in ttl_only if point.ttl_s == ttl_s]) for ttl_s in ttls}
     chosen = min(ttl_s for ttl_s in ttls if hits[ttl_s] >= ENOUGH * max(hits.values()))
-    oldest = {ttl_s: max((p.stale_most_s or 0.0 for p in untold if p.ttl_s == ttl_s), default=0.0) for ttl_s in ttls}
-    reason = f"{hits[chosen]:.0%} hits, and no answer was more than {oldest[chosen]:.1f} s out of date"
+    oldest = {ttl_s: max((p.stale_most_s or 0.0 for p in ttl_only if p.ttl_s == ttl_s), default=0.0) for ttl_s in ttls}
+    reason = f"{hits[chosen]:.0%} hits, and no response was more than {oldest[chosen]:.1f} s stale"
     if chosen != ttls[-1]:
-        reason += f"; {ttls[-1]:g} s gives {hits[ttls[-1]]:.0%}, and answers {oldest[ttls[-1]]:.1f} s out of date"
-    invalidated = [point for point in points if point.way == TOLD]
-    stale = round(sum(point.stale_share * point.responses for point in invalidated))
-    answers = sum(point.responses for point in invalidated)
-    if answers:
-        reason += f". Where the cache is told of every write, {stale} of {answers} answers were stale, whatever the TTL"
+        reason += (
+            f"; {ttls[-1]:g} s gives {hits[ttls[-1]]:.0%} hits, with responses up to {oldest[ttls[-1]]:.1f} s stale"
+        )
+    of_invalidated = [point for point in points if point.process == INVALIDATED]
+    stale = round(sum(point.stale_share * point.responses for point in of_invalidated))
+    responses = sum(point.responses for point in of_invalidated)
+    if responses:
+        reason += f". With invalidation, {stale} of {responses} responses were stale, at any TTL"
         if not stale:
-            reason += ": there a longer one costs nothing"
+            reason += ": a longer TTL has no cost there"
     return chosen, reason
 
 

@@ -1,4 +1,4 @@
-"""The sweep of the time to live as a table and curves."""
+"""Table and curves of the TTL sweep."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from lab.analysis.sweep_result import Axis, Column, Curve, Line, SweepTable
 COLUMNS: Final = (
     Column(name="ttl_s", title="TTL, s"),
     Column(name="writes_per_s", title="writes/s"),
-    Column(name="way", title="ended by"),
+    Column(name="process", title="process"),
     Column(name="responses", title="responses"),
     Column(name="hit_ratio", title="hits", unit="share"),
     Column(name="stale_share", title="stale", unit="share"),
@@ -17,16 +17,16 @@ COLUMNS: Final = (
     Column(name="stale_p95_s", title="p95", unit="s"),
     Column(name="stale_most_s", title="oldest", unit="s"),
 )
-"""Ages are those of stale answers."""
+"""Ages are those of stale responses."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TtlPoint:
-    """What readers of boards saw that change so often, with one time to live."""
+    """What clients of one process observed, at one TTL and one rate of writes."""
 
     ttl_s: float
     writes_per_s: float
-    way: str
+    process: str
     responses: int
     hit_ratio: float
     stale_share: float
@@ -36,7 +36,6 @@ class TtlPoint:
 
 
 def table(points: Sequence[TtlPoint], chosen_s: float | None) -> SweepTable:
-    """Return every point as a row."""
     return SweepTable(
         columns=list(COLUMNS),
         rows=[asdict(point) for point in points],
@@ -44,24 +43,24 @@ def table(points: Sequence[TtlPoint], chosen_s: float | None) -> SweepTable:
     )
 
 
-def curves(points: Sequence[TtlPoint], *, told: str, untold: str) -> list[Curve]:
-    """Return hit ratio and staleness over the time to live, and one against the other."""
+def curves(points: Sequence[TtlPoint], *, invalidated: str, ttl_only: str) -> list[Curve]:
+    """Return hit ratio and staleness by TTL, and hit ratio by staleness."""
     ttl = Axis(title="TTL", unit="s")
 
-    def lines(way: str, y: Callable[[TtlPoint], float | None], *, is_dashed: bool = False) -> list[Line]:
-        found = [
+    def lines(process: str, y: Callable[[TtlPoint], float | None], *, is_dashed: bool = False) -> list[Line]:
+        candidates = [
             Line(
-                name=f"{rate:g} writes/s, {way}",
+                name=f"{rate:g} writes/s, {process}",
                 points=[
                     (point.ttl_s, value)
                     for point in points
-                    if (point.way, point.writes_per_s) == (way, rate) and (value := y(point)) is not None
+                    if (point.process, point.writes_per_s) == (process, rate) and (value := y(point)) is not None
                 ],
                 is_dashed=is_dashed,
             )
             for rate in dict.fromkeys(point.writes_per_s for point in points)
         ]
-        return [line for line in found if line.points]
+        return [line for line in candidates if line.points]
 
     share = Axis(title="share", unit="share", is_log=False)
     against = [
@@ -71,12 +70,12 @@ def curves(points: Sequence[TtlPoint], *, told: str, untold: str) -> list[Curve]
                 (point.stale_p95_s, point.hit_ratio)
                 for ttl_s, _ in line.points
                 for point in points
-                if f"{point.writes_per_s:g} writes/s, {point.way}" == line.name
+                if f"{point.writes_per_s:g} writes/s, {point.process}" == line.name
                 and point.ttl_s == ttl_s
                 and point.stale_p95_s
             ],
         )
-        for line in lines(untold, lambda point: point.stale_p95_s)
+        for line in lines(ttl_only, lambda point: point.stale_p95_s)
     ]
     return [
         Curve(
@@ -84,33 +83,33 @@ def curves(points: Sequence[TtlPoint], *, told: str, untold: str) -> list[Curve]
             x=ttl,
             y=share,
             lines=[
-                *lines(told, lambda point: point.hit_ratio),
-                *lines(untold, lambda point: point.hit_ratio, is_dashed=True),
+                *lines(invalidated, lambda point: point.hit_ratio),
+                *lines(ttl_only, lambda point: point.hit_ratio, is_dashed=True),
             ],
-            caption="Writes that the cache is told of cost it hits. Those that it is not told of cost the readers.",
+            caption="With invalidation, writes reduce the hit ratio. Without, they make responses stale.",
         ),
         Curve(
-            title="answers that were stale",
+            title="stale responses",
             x=ttl,
             y=share,
             lines=[
-                *lines(told, lambda point: point.stale_share),
-                *lines(untold, lambda point: point.stale_share, is_dashed=True),
+                *lines(invalidated, lambda point: point.stale_share),
+                *lines(ttl_only, lambda point: point.stale_share, is_dashed=True),
             ],
-            caption="Of all answers: a write had been acknowledged before they were asked for, and they lack it.",
+            caption="Share of responses that lack a write acknowledged before the request.",
         ),
         Curve(
-            title="how old stale answers were, p95",
+            title="p95 age of stale responses",
             x=ttl,
             y=Axis(title="age", unit="s", is_log=False),
-            lines=lines(untold, lambda point: point.stale_p95_s, is_dashed=True),
-            caption="Since the first write that they lack.",
+            lines=lines(ttl_only, lambda point: point.stale_p95_s, is_dashed=True),
+            caption="Since the first missing write.",
         ),
         Curve(
-            title="hit ratio against staleness",
-            x=Axis(title="age of stale answers, p95", unit="s"),
+            title="hit ratio by staleness",
+            x=Axis(title="p95 age of stale responses", unit="s"),
             y=share,
             lines=[line for line in against if line.points],
-            caption="Without invalidation. Each dot is a TTL, the longest one to the right.",
+            caption="Without invalidation. Each dot is a TTL; the longest is on the right.",
         ),
     ]

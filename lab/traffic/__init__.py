@@ -1,1 +1,1 @@
-"""Which requests are sent: kinds, popularity of targets, settings for Locust."""
+"""The requests of the traffic model: mixes, popularity of targets, settings of Locust."""

@@ -1,4 +1,4 @@
-"""The long-running traffic: which arms, how often, with which requests. Read from the environment once."""
+"""Settings of the long-running traffic, read from the environment."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from lab.core.address import Address
 from lab.core.errors import BadSetting, BadTarget
 from lab.traffic.traffic import MIXES, Request, Traffic, seeded
 
-FORGIVEN_S: Final = 5.0
-"""A reader that is further behind its schedule lets the rest go: what was not asked for is not asked for in a rush."""
+MAX_LAG_S: Final = 5.0
+"""A reader that is further behind its schedule skips requests instead of sending a burst."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocustLoad:
-    """Readers of every arm: reader number n asks every arm for the same, on the same schedule."""
+    """Readers of every arm; reader n sends the same requests to every arm, on the same schedule."""
 
     arms: Mapping[str, str]
     """URLs by name."""
     rate_per_s: float = 2.0
-    """Requests to each arm, all its readers together."""
+    """Per arm, all its readers together."""
     readers: int = 4
-    """Of each arm. A reader waits for its answer, so an arm never has more requests under way than this."""
+    """Per arm; a reader waits for its response, so this limits the requests in flight."""
     mix: str = "whole service"
     seed: int = 1
     token: str = ""
-    """The bearer token of writes; without one nobody writes."""
+    """Bearer token of writes. Without it, no writes are sent."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Return what `FLIGHTDECK_ARMS` and the others ask for; raise `BadSetting` for what they can not mean."""
+        """Read `FLIGHTDECK_ARMS` and the other variables; raise `BadSetting` for an invalid value."""
         mix = environ.get("FLIGHTDECK_MIX", cls.mix)
         if mix not in MIXES:
             raise BadSetting("FLIGHTDECK_MIX", mix, f"one of {', '.join(MIXES)}")
@@ -44,31 +44,31 @@ class LocustLoad:
         )
 
     def requests(self, reader: int) -> Iterator[Request]:
-        """Return the endless requests of a reader; the same for every arm."""
+        """Yield the requests of a reader without end."""
         return Traffic(self.mix, seed=self.seed, writes=bool(self.token)).requests(reader)
 
     def gaps_s(self, reader: int) -> Iterator[float]:
-        """Return the endless pauses between a reader's requests: irregular, as often as the rate says."""
+        """Yield exponentially distributed gaps between a reader's requests without end."""
         random = seeded(self.seed, 2, reader)
         while True:
             yield float(random.exponential(self.readers / self.rate_per_s))
 
 
 class Schedule:
-    """When one reader's next request is due, on a clock that its owner reads."""
+    """When a reader's next request is due; the caller reads the clock."""
 
     def __init__(self, gaps_s: Iterator[float], *, now: float) -> None:
         self._gaps_s = gaps_s
         self._due = now
 
     def wait_s(self, now: float) -> float:
-        """Return how long to wait for the next request: 0 if the answer before it took longer than the gap."""
-        self._due = max(self._due + next(self._gaps_s), now - FORGIVEN_S)
+        """Return the time until the next request; 0 if the previous response took longer than the gap."""
+        self._due = max(self._due + next(self._gaps_s), now - MAX_LAG_S)
         return max(self._due - now, 0.0)
 
 
 def parsed_arms(text: str, *, name: str) -> dict[str, str]:
-    """Return the URLs by name in `name=url,name=url`; raise `BadSetting` for anything else."""
+    """Parse `name=url,name=url`; raise `BadSetting` for anything else."""
     allowed = "a comma list of name=url, such as baseline=http://127.0.0.1:8001,optimized=http://127.0.0.1:8002"
     arms: dict[str, str] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -92,12 +92,12 @@ def _number(environ: Mapping[str, str], name: str, default: float, *, least: flo
     except ValueError:
         number = float("nan")
     if not least <= number < float("inf"):
-        raise BadSetting(name, text, f"a number from {least:g} up")
+        raise BadSetting(name, text, f"a number of at least {least:g}")
     return number
 
 
 def _secret(environ: Mapping[str, str], name: str) -> str:
-    """Return the secret in the variable, or in the file that the variable with `_FILE` names."""
+    """Return the value of the variable, or the content of the file that `<name>_FILE` names."""
     path = environ.get(f"{name}_FILE", "")
     if not path:
         return environ.get(name, "")

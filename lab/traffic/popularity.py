@@ -1,4 +1,4 @@
-"""What is popular in the data set: counted from the flights of 2013, so that traffic needs no look into the service."""
+"""Popularity of origins, destinations and carriers, counted from the flights of 2013."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -24,7 +24,7 @@ DESTINATIONS: Final = _counted(
     "PHX 4656 CLE 4573 STL 4339 MDW 4113 CVG 3941 SEA 3923 MSY 3799 RSW 3537 CMH 3524 CHS 2884 PIT 2875 MKE 2802 "
     "SAN 2737 JAX 2720 BTV 2589 SLC 2467 RIC 2454"
 )
-"""Flights by destination: the forty that people ask for."""
+"""Flights by destination, the 40 most frequent."""
 
 CARRIERS: Final = _counted(
     "UA 58665 B6 54635 EV 54173 DL 48110 AA 32729 MQ 26397 US 20536 9E 18460 WN 12275 VX 5162 FL 3260 AS 714 F9 685 "
@@ -35,41 +35,37 @@ CARRIERS: Final = _counted(
 FLIGHTS: Final = 336_776
 LAST_DAY: Final = date(2013, 12, 31)
 LAST_DAY_WITH_WEATHER: Final = date(2013, 12, 30)
-"""The weather ends a day before the flights do."""
+"""The weather data ends a day before the flights."""
 DAYS: Final = 365
 
 
 class Choice(Generic[Item]):
-    """Items drawn with fixed weights."""
-
     def __init__(self, items: Sequence[Item], weights: Sequence[float]) -> None:
         self.items = items
         self.cumulative = np.cumsum(weights) / np.sum(weights)
 
     def draw(self, random: Generator) -> Item:
-        """Return one item; likelier the heavier."""
         return self.at(random.random())
 
     def at(self, share: float) -> Item:
-        """Return the item at this share of all weights, 0 to 1."""
+        """Return the item at this cumulative share, 0 to 1."""
         return self.items[int(np.searchsorted(self.cumulative, share, side="right"))]
 
 
 def zipf(items: Sequence[Item], exponent: float = 1.0) -> Choice[Item]:
-    """Return a choice in which the n-th item is n**exponent times rarer than the first (Zipf's law)."""
+    """The n-th item is n**exponent times rarer than the first (Zipf's law)."""
     return Choice(items, [1 / rank**exponent for rank in range(1, len(items) + 1)])
 
 
 def weighted(counts: dict[str, int]) -> Choice[str]:
-    """Return a choice that draws every name as often as it was counted."""
     return Choice(list(counts), list(counts.values()))
 
 
 def recent_days(exponent: float = 1.2) -> Choice[date]:
-    """Return a choice of days: today most, then yesterday, the further back the rarer."""
+    """The last day is the most frequent, earlier days are rarer."""
     return zipf([LAST_DAY - timedelta(days=back) for back in range(DAYS)], exponent)
 
 
 def popular_flights(random: Generator, count: int = 3000) -> Choice[int]:
-    """Return a choice of flight numbers in the data set; a few are asked for again and again."""
+    """A few flights get most requests."""
     return zipf([int(number) for number in random.choice(FLIGHTS, count, replace=False) + 1], 0.9)

@@ -1,6 +1,6 @@
-"""The traffic model: what people ask the flights service, seeded and the same for every arm.
+"""The traffic model: seeded requests to the flights service, the same for every arm.
 
-It knows no client: the lab's own generator and any other load tool read the same requests.
+It is independent of the load tool: the lab's generator and Locust send the same requests.
 """
 
 import json
@@ -81,32 +81,32 @@ MIXES: Final[dict[str, Mix]] = {
     "exports and flights": {"export": 0.1, "flight": 0.9},
     "read after write": {"report": 0.5, "board": 0.4, "update": 0.1},
 }
-"""What is asked for, by the name of the mix; the shares add up to 1."""
+"""Shares of the kinds of request, by the name of the mix; they add up to 1."""
 
 WRITES: Final[frozenset[Kind]] = frozenset({"update", "export"})
-"""What changes the database."""
+"""Kinds that write to the database."""
 STATUSES: Final = ("boarding", "departed", "arrived", "scheduled")
 FURTHER_PAGE: Final = 0.4
-"""How likely a reader of a list asks for one page more."""
+"""Probability that a reader of a list requests the next page."""
 GOLDEN_RATIO: Final = 0.6180339887498949
-"""Steps of this size cover the kinds evenly: any eight requests have nearly their shares, a lucky dip would not."""
+"""Steps of this size cover the kinds evenly: any eight requests are close to the shares, unlike independent draws."""
 LIST_FIELDS: Final = "id,carrier,number,destination,scheduled_departure,departure_delay_min,status"
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Somebody who asks: what they can decompress, whether they keep what they got, how fast their link is."""
+    """A simulated client: accepted codings, conditional requests, speed of its link."""
 
     number: int
     accept_encoding: str
     keeps_etags: bool
     link_bytes_per_s: float | None
-    """None: no slower than the machine."""
+    """None: unlimited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A reader's way through the pages of one list."""
+    """A reader's position in the pages of one list."""
 
     number: int
     page: int
@@ -114,7 +114,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request before it meets a service: no address, no cursor, no validator."""
+    """A request of the traffic model, without address, cursor or validator."""
 
     kind: str
     method: str
@@ -125,15 +125,15 @@ class Request:
 
 
 ACCEPT_ENCODINGS: Final = Choice(("gzip, deflate, br, zstd", "gzip, deflate, br", "gzip", ""), (0.7, 0.2, 0.08, 0.02))
-"""What browsers, older browsers, libraries and bare scripts send."""
+"""Sent by browsers, older browsers, libraries and scripts."""
 KEEP_ETAGS_SHARE: Final = 0.3
 SLOW_LINK_SHARE: Final = 0.05
 SLOW_LINK_BYTES_PER_S: Final = 250_000.0
-"""2 Mbit/s, a phone at the edge of its cell."""
+"""2 Mbit/s."""
 
 
 def population(random: Generator, size: int = 60) -> list[Client]:
-    """Return the clients that the requests come from, in fixed shares."""
+    """Return clients with fixed shares of conditional requests and slow links."""
     keepers, slow = (
         set(random.permutation(size)[: round(size * share)]) for share in (KEEP_ETAGS_SHARE, SLOW_LINK_SHARE)
     )
@@ -149,14 +149,13 @@ def population(random: Generator, size: int = 60) -> list[Client]:
 
 
 def seeded(*numbers: int) -> Generator:
-    """Return a random generator that is the same for the same numbers."""
     return np.random.default_rng(numbers)
 
 
 class Traffic:
-    """Requests of one mix; the same seed gives the same requests, for ever and for every arm.
+    """Requests of one mix; the same seed gives the same requests for every arm.
 
-    Where nobody writes, the writes are left out and everything else is asked for in the same order.
+    Without writes, all other requests keep their order.
     """
 
     def __init__(self, mix: str, *, seed: int, writes: bool = True) -> None:
@@ -178,11 +177,11 @@ class Traffic:
                 for origin in ("", *ORIGINS)
                 for by in ("carrier", "hour", "destination", "month")
             ],
-            exponent=1.3,  # a few dashboards are open on many screens
+            exponent=1.3,  # a few dashboards get most requests
         )
 
     def requests(self, stream: int) -> Iterator[Request]:
-        """Return the endless requests of a stream; equal streams are equal, different ones share what is popular."""
+        """Yield the requests of a stream without end; streams differ, but share the popular targets."""
         requests = self._drawn(seeded(self.seed, 1, stream))
         return requests if self.writes else (request for request in requests if request.kind not in WRITES)
 
@@ -217,7 +216,7 @@ class Traffic:
                 request = draw[kind](client)
             if request.walk is not None:
                 open_lists.append((request, request.walk))
-                del open_lists[:-5]  # readers come and go
+                del open_lists[:-5]  # older readers end
             yield request
 
     def _board(self, random: Generator, client: Client) -> Request:
@@ -234,10 +233,10 @@ class Traffic:
         until = self.days.draw(random)
         since = until - timedelta(days=6)
         span = {"date_from": since.isoformat(), "date_to": until.isoformat()}
-        taste = random.random()
-        if taste < 0.5:
+        query_kind = random.random()
+        if query_kind < 0.5:
             query = {"origin": self.origins.draw(random), "destination": self.destinations.draw(random)} | span
-        elif taste < 0.8:
+        elif query_kind < 0.8:
             query = {"origin": self.origins.draw(random)} | span
         else:
             query = {
@@ -281,11 +280,11 @@ class Traffic:
 
     def _export(self, random: Generator, client: Client) -> Request:
         until = self.days.draw(random)
-        wanted = {"format": "csv", "date_from": str(until - timedelta(days=29)), "date_to": str(until)}
-        return Request("export", "POST", "/exports", client, body=json.dumps(wanted).encode())
+        body = {"format": "csv", "date_from": str(until - timedelta(days=29)), "date_to": str(until)}
+        return Request("export", "POST", "/exports", client, body=json.dumps(body).encode())
 
 
 def typical_request(mix: str, *, seed: int) -> Request:
-    """Return the first request of the kind that the mix names first."""
+    """Return the first request of the mix's first kind."""
     kind = next(iter(MIXES[mix]))
     return next(request for request in Traffic(mix, seed=seed).requests(1) if request.kind == kind)

@@ -1,4 +1,4 @@
-"""The experiments, read as the catalogue they are."""
+"""The catalogue of experiments, and the jobs of a run."""
 
 import asyncio
 from dataclasses import replace
@@ -10,7 +10,8 @@ from lab.core.errors import UnknownExperiment
 from lab.core.servers import Servers
 from lab.experiments import BY_NAME, TOGETHER, Experiment, select_experiments
 from lab.measure.metric import ArmRound, metric_named
-from lab.run import QUICK, Job, RunOptions, jobs, run
+from lab.measure.plan import QUICK
+from lab.run import RunOptions, experiment_jobs, run
 from lab.traffic.traffic import MIXES
 from service.techniques import ARMS, NAMES
 
@@ -30,14 +31,16 @@ def test_an_experiment_names_metrics_and_traffic_that_exist(experiment: Experime
 
 
 @EVERY
-def test_the_arms_differ_in_exactly_what_is_examined(experiment: Experiment) -> None:
-    for part in ("techniques", "leave_one_out"):
-        off, on = Job(experiment=experiment, part=part).sides.values()
+def test_the_arms_differ_only_in_the_examined_techniques(experiment: Experiment, tmp_path: Path) -> None:
+    options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True)
+    for job in experiment_jobs([experiment], options):
+        (comparison,) = job.comparisons
+        off, on = comparison.sides.values()
         assert on - off == experiment.techniques
         assert off < on
 
 
-def test_techniques_arms_and_all_can_be_asked_for() -> None:
+def test_techniques_arms_and_all_can_be_selected() -> None:
     assert [experiment.name for experiment in select_experiments(["pooling", "caching", "pooling"])] == [
         "pooling",
         "caching",
@@ -47,35 +50,35 @@ def test_techniques_arms_and_all_can_be_asked_for() -> None:
     assert select_experiments(["caching"])[0].techniques == ARMS["caching"]
 
 
-def test_the_lab_can_be_examined_with_two_equal_arms(tmp_path: Path) -> None:
+def test_an_aa_run_has_two_equal_arms(tmp_path: Path) -> None:
     options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, control=True)
-    (alone,) = jobs(select_experiments(["aa"]), options)
-    assert alone.sides == {"optimized": frozenset(NAMES), "optimized-again": frozenset(NAMES)}
+    (alone,) = experiment_jobs(select_experiments(["aa"]), options)
+    assert alone.comparisons[0].sides == {"optimized": frozenset(NAMES), "optimized-again": frozenset(NAMES)}
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_name_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(UnknownExperiment, match=r"no experiment named cacheing; there are: all, caching, "):
         select_experiments(["cacheing"])
 
 
-def test_the_designs_that_are_asked_for_follow_each_experiment(tmp_path: Path) -> None:
+def test_the_selected_designs_follow_each_experiment(tmp_path: Path) -> None:
     options = RunOptions(data_dir=tmp_path, command="", plan=QUICK, leave_one_out=True, control=True)
-    planned = [(job.part, job.experiment.mix) for job in jobs(select_experiments(["compression"]), options)]
+    jobs = experiment_jobs(select_experiments(["compression"]), options)
+    planned = [(job.comparisons[0].part, job.plan.mix) for job in jobs]
     assert planned == [("techniques", "boards"), ("leave_one_out", "boards"), ("control", "updates")]
 
 
 def test_an_experiment_without_its_servers_is_skipped_and_says_what_to_set(tmp_path: Path) -> None:
     plan = replace(QUICK, budget_s=0.0)
     options = RunOptions(data_dir=tmp_path, command="", plan=plan, servers=Servers.from_environ(PRIMARY))
-    result = asyncio.run(run(select_experiments(["read_replicas"]), options, Unwatched()))
+    result = asyncio.run(run(experiment_jobs(select_experiments(["read_replicas"]), options), options, NullProgress()))
     assert result.techniques == {}
     assert result.skipped == {
-        "read_replicas (alone)": "set DATABASE_REPLICA_URL: "
-        "PostgreSQL with a streaming replica, as docs/postgresql.md says"
+        "read_replicas (alone)": "set DATABASE_REPLICA_URL: PostgreSQL with a streaming replica (docs/postgresql.md)"
     }
 
 
-PRIMARY = {"DATABASE_URL": "postgresql+asyncpg://someone:secret@db.example/flights", "REDIS_URL": ""}
+PRIMARY = {"DATABASE_URL": "postgresql+asyncpg://user:secret@db.example/flights", "REDIS_URL": ""}
 
 
 def test_servers_are_named_by_what_they_are_and_nothing_secret() -> None:
@@ -98,9 +101,9 @@ def test_nothing_is_missing_where_every_server_is_named() -> None:
     ]
 
 
-class Unwatched:
+class NullProgress:
     def status(self, text: str) -> None:
-        """Nobody looks."""
+        """Show nothing."""
 
     def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
-        """Nobody looks."""
+        """Show nothing."""

@@ -5,7 +5,7 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lab.analysis.effects import quantile_effect, requests_needed
+from lab.analysis.effects import min_requests, quantile_effect
 from lab.analysis.statistics import Effect
 from lab.load.latencies import Latencies
 
@@ -97,7 +97,7 @@ def test_a_quantile_that_few_requests_are_beyond_has_no_interval() -> None:
     rounds = [latencies(np.full(11, 0.01)) for _ in range(5)]
     assert quantile_effect(rounds, rounds, 0.95).interval is None
     assert quantile_effect([*rounds, latencies(np.full(5, 0.01))], [*rounds, rounds[0]], 0.95).interval is not None
-    assert (requests_needed(0.5), requests_needed(0.95), requests_needed(0.99)) == (6, 60, 300)
+    assert (min_requests(0.5), min_requests(0.95), min_requests(0.99)) == (6, 60, 300)
 
 
 def test_rounds_without_such_requests_in_both_arms_are_left_out() -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.analysis.outcome import compared, is_tight
+from lab.analysis.outcome import compared, is_precise
 from lab.arms.arms import Arm, ArmSpec, running
 from lab.core.errors import ArmFailed
 from lab.experiments import BY_NAME
 from lab.load.generator import Generator
 from lab.measure.metric import ArmRound
-from lab.measure.rounds import Measurement, Plan, Round, measure
+from lab.measure.plan import Plan
+from lab.measure.rounds import Measurement, Round, measure
 
 SERVICE = """
 import asyncio, os, sys, time
@@ -63,7 +64,7 @@ PLAN = Plan(
     max_rounds=4,
     tolerated_lateness_s=10.0,  # the tests' machine may be busy
 )
-STRANGERS: set[psutil.Process] = set()
+OTHER_CHILDREN: set[psutil.Process] = set()
 ENDLESS = replace(PLAN, closed_loop_s=0, min_rounds=50, max_rounds=50)
 
 
@@ -93,7 +94,7 @@ def never(_: Sequence[Round]) -> bool:
 def measured(arms: Sequence[Arm], plan: Plan = PLAN) -> Measurement:
     async def run() -> Measurement:
         async with Generator() as generator, running(arms):
-            return await measure(arms, plan, generator, progress=After(), tight_enough=never)
+            return await measure(arms, plan, generator, progress=After(), is_precise=never)
 
     return asyncio.run(run())
 
@@ -103,28 +104,28 @@ def descendants() -> set[psutil.Process]:
 
 
 @pytest.fixture(autouse=True)
-def _strangers() -> None:
-    """Note who runs already: servers that other tests of this process share."""
-    STRANGERS.clear()
-    STRANGERS.update(descendants())
+def _other_children() -> None:
+    """Record the children that exist already: servers that tests share."""
+    OTHER_CHILDREN.clear()
+    OTHER_CHILDREN.update(descendants())
 
 
 def own_children() -> list[psutil.Process]:
-    return list(descendants() - STRANGERS)
+    return list(descendants() - OTHER_CHILDREN)
 
 
-def test_two_arms_are_measured_in_turn_and_told_apart() -> None:
+def test_two_arms_are_measured_alternately_and_their_difference_is_detected() -> None:
     result = measured([arm("baseline"), arm("pooling", ["pooling"])])
     assert result.failure == ""
     assert len(result.rounds) == 4
-    assert is_tight("queries_per_request", result.rounds, off="baseline", on="pooling")
+    assert is_precise("queries_per_request", result.rounds, off="baseline", on="pooling")
     outcome = compared(BY_NAME["pooling"], result, sides={"baseline": frozenset(), "pooling": frozenset({"pooling"})})
     assert outcome.metrics["queries_per_request"].off == pytest.approx(30)
     assert outcome.metrics["queries_per_request"].on == pytest.approx(3)
     assert outcome.metrics["queries_per_request"].verdict == "helps"
     assert outcome.metrics["bytes_per_response"].ratio == pytest.approx(9.2, abs=0.5)
     assert (outcome.metrics["p50_s"].ratio or 0) > 2
-    assert "connects_per_request" not in outcome.metrics  # this service does not tell
+    assert "connects_per_request" not in outcome.metrics  # this service has no such metric
     assert own_children() == []
 
 
@@ -139,7 +140,7 @@ def test_an_arm_that_dies_ends_the_measuring_and_what_was_measured_stays() -> No
 
     async def run() -> Measurement:
         async with Generator() as generator, running([arm("baseline"), doomed]) as arms:
-            return await measure(arms, ENDLESS, generator, progress=After(kill), tight_enough=never)
+            return await measure(arms, ENDLESS, generator, progress=After(kill), is_precise=never)
 
     result = asyncio.run(run())
     assert "arm pooling" in result.failure
@@ -158,7 +159,7 @@ def test_a_cancelled_measurement_keeps_its_rounds_and_leaves_no_process() -> Non
         measuring = asyncio.current_task()
         assert measuring is not None
         async with Generator() as generator, running([arm("baseline"), arm("pooling", ["pooling"])]) as arms:
-            return await measure(arms, ENDLESS, generator, progress=After(measuring.cancel), tight_enough=never)
+            return await measure(arms, ENDLESS, generator, progress=After(measuring.cancel), is_precise=never)
 
     result = asyncio.run(run())
     assert result.is_interrupted

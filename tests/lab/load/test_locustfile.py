@@ -12,7 +12,7 @@ import pytest
 
 from lab.core.errors import BadSetting
 from lab.load.testing import Handler, ReceivedRequest, StubResponse, stub_service
-from lab.traffic.locust_settings import FORGIVEN_S, LocustLoad, Schedule
+from lab.traffic.locust_settings import MAX_LAG_S, LocustLoad, Schedule
 from tests.servers.executable import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +69,7 @@ def test_a_reader_that_waited_catches_up_a_little_and_forgets_the_rest() -> None
     schedule = Schedule(iter([1.0] * 50), now=100.0)
     assert schedule.wait_s(100.2) == pytest.approx(0.8)  # due at 101
     assert schedule.wait_s(104.0) == 0.0  # was due at 102
-    assert [schedule.wait_s(200.0) for _ in range(int(FORGIVEN_S) + 2)][-2:] == [0.0, pytest.approx(1.0)]
+    assert [schedule.wait_s(200.0) for _ in range(int(MAX_LAG_S) + 2)][-2:] == [0.0, pytest.approx(1.0)]
 
 
 def answering(asked: list[ReceivedRequest], delay_s: float) -> Handler:

@@ -11,7 +11,8 @@ from lab.load.generator import LoadCommand
 from lab.load.load_model import ClosedLoop, OpenLoop
 from lab.load.recording import Recording
 from lab.measure.metric import ArmRound
-from lab.measure.rounds import Measurement, Plan, Round, measure
+from lab.measure.plan import Plan
+from lab.measure.rounds import Measurement, Round, measure
 
 PLAN = Plan(mix="boards", open_loop_s=1.0, closed_loop_s=0.5, min_rounds=4, max_rounds=4, rate_per_s=10.0)
 
@@ -63,10 +64,10 @@ class Scripted:
 
 
 def measured(
-    generator: Scripted, plan: Plan = PLAN, *, tight_enough: Callable[[Sequence[Round]], bool] = lambda _: False
+    generator: Scripted, plan: Plan = PLAN, *, is_precise: Callable[[Sequence[Round]], bool] = lambda _: False
 ) -> Measurement:
     arms = [Service("A"), Service("B")]
-    return asyncio.run(measure(arms, plan, generator, progress=Unwatched(), tight_enough=tight_enough))
+    return asyncio.run(measure(arms, plan, generator, progress=Unwatched(), is_precise=is_precise))
 
 
 def test_rounds_go_forwards_and_backwards_and_both_arms_get_the_same_stream() -> None:
@@ -108,7 +109,7 @@ def test_an_arm_is_warmed_until_it_gets_no_faster() -> None:
 
 def test_rounds_end_when_the_interval_is_tight() -> None:
     plan = replace(PLAN, max_rounds=40)
-    result = measured(Scripted(), plan, tight_enough=lambda rounds: len(rounds) == 7)
+    result = measured(Scripted(), plan, is_precise=lambda rounds: len(rounds) == 7)
     assert len(result.rounds) == 7
     assert result.failure == ""
 
@@ -153,7 +154,7 @@ def test_an_arm_is_warmed_until_its_caches_are_full() -> None:
     reading = iter([*arm.pages, *[arm.pages[-1]] * 100])
     generator = Scripted()
     plan = replace(PLAN, closed_loop_s=0)
-    asyncio.run(measure([arm], plan, generator, progress=Unwatched(), tight_enough=lambda _: False))
+    asyncio.run(measure([arm], plan, generator, progress=Unwatched(), is_precise=lambda _: False))
     assert sum(command.stream == 0 for command in generator.commands) == 3  # 20 %, 82 %, 98 % of its lookups were hits
 
 

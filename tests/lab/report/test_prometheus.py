@@ -29,18 +29,18 @@ def samples(text: str) -> Samples:
     }
 
 
-def told(collector: ResultCollector, of: LabResult) -> None:
-    async def tell() -> None:
+def record(collector: ResultCollector, of: LabResult) -> None:
+    async def run() -> None:
         await collector.on_start(STEP)
         await collector.on_end(STEP, of.techniques["compression"])
 
-    asyncio.run(tell())
+    asyncio.run(run())
 
 
 def test_a_finished_experiment_is_scraped_with_its_interval_and_verdict() -> None:
     port = free_port()
     collector = ResultCollector(clock=lambda: 1234.5)
-    told(collector, result())
+    record(collector, result())
     with collector.served(port):
         seen = samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
     ratio = seen["lab_effect_ratio", "bytes_per_response"]
@@ -64,27 +64,27 @@ def test_every_metric_is_documented() -> None:
         assert f"`{family.name}`" in DOCUMENTED
 
 
-def test_what_runs_now_is_seen() -> None:
+def test_the_experiment_in_progress_is_exposed() -> None:
     collector = ResultCollector(clock=lambda: 0.0)
     asyncio.run(collector.on_start(STEP))
     running = next(family for family in collector.collect() if family.name == "lab_experiment_running")
     assert [sample.labels for sample in running.samples] == [{"experiment": "compression", "part": "techniques"}]
 
 
-def test_a_file_keeps_what_was_measured(tmp_path: Path) -> None:
+def test_a_text_file_keeps_the_metrics(tmp_path: Path) -> None:
     path = tmp_path / "lab.prom"
-    told(ResultCollector(clock=lambda: 1.0, path=path), result())
+    record(ResultCollector(clock=lambda: 1.0, path=path), result())
     assert ("lab_effect_ratio", "bytes_per_response") in samples(path.read_text())
 
 
-def test_a_file_that_can_not_be_written_is_said_once_and_ends_nothing(tmp_path: Path) -> None:
-    said: list[str] = []
-    told(ResultCollector(clock=lambda: 1.0, path=tmp_path / "nowhere" / "lab.prom", say=said.append), result())
-    assert len(said) == 1
-    assert "is not written: No such file or directory" in said[0]
+def test_a_file_that_cannot_be_written_causes_one_warning(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    record(ResultCollector(clock=lambda: 1.0, path=tmp_path / "nowhere" / "lab.prom", say=warnings.append), result())
+    assert len(warnings) == 1
+    assert warnings[0].startswith("cannot write")
 
 
-def test_a_port_that_is_taken_is_refused() -> None:
+def test_a_port_that_is_taken_is_rejected() -> None:
     port = free_port()
     collector = ResultCollector(clock=lambda: 1.0)
     with (
@@ -95,7 +95,7 @@ def test_a_port_that_is_taken_is_refused() -> None:
         pass
 
 
-def test_an_audience_of_many_is_told_in_order() -> None:
+def test_a_composite_observer_notifies_its_members() -> None:
     first, second = (ResultCollector(clock=lambda: 1.0) for _ in range(2))
     observer = CompositeObserver([first, second])
     asyncio.run(observer.on_start(STEP))

@@ -8,18 +8,21 @@ import numpy as np
 import pytest
 
 from lab.analysis.scalability import ScalabilityLaw, fitted
-from lab.analysis.transfer import LINKS_BIT_PER_S, Coded
+from lab.analysis.transfer import LINKS_BIT_PER_S, CodedBodies
 from lab.arms.databases import DATABASES
 from lab.core.errors import UnknownExperiment
 from lab.load.client_state import DECODERS
+from lab.report.formatting import TIMES
 from lab.sweeps.catalogue import KNOWN, select_sweeps
 from lab.sweeps.coding import CODINGS
 from lab.sweeps.compression import recommended as recommended_coding
-from lab.sweeps.compression import told as told_codings
-from lab.sweeps.data_size import WAYS, part_of, shown, told
+from lab.sweeps.compression import sweep_result as coding_result
+from lab.sweeps.data_size import VARIANTS, part_of
+from lab.sweeps.data_size import recommended as recommended_variant
+from lab.sweeps.data_size import sweep_result as data_size_result
 from lab.sweeps.load import SWEEPS, Sweep, recommended
-from lab.sweeps.load import told as told_points
-from lab.sweeps.point import Point, said_of_spread
+from lab.sweeps.load import sweep_result as load_result
+from lab.sweeps.point import Point, spread_note
 
 CLIENTS = [1, 2, 4, 8, 16, 32]
 
@@ -70,7 +73,7 @@ def test_the_smallest_value_that_is_as_good_as_the_best_is_recommended() -> None
     points = [point(1, 100.0), point(2, 190.0), point(4, 198.0), point(8, 200.0)]
     chosen, reason = recommended(named("pool-size"), points)
     assert chosen == 2
-    assert "the most was 200, with 8" in reason
+    assert "the maximum is 200, with 8" in reason
 
 
 def test_a_setting_is_as_good_as_the_best_if_passes_of_one_point_differ_by_more() -> None:
@@ -83,12 +86,12 @@ def test_nothing_is_recommended_where_passes_of_one_point_differ_too_much() -> N
     wild = [point(value, rate).model_copy(update={"spread": 0.9}) for value, rate in ((1, 50.0), (2, 100.0))]
     chosen, reason = recommended(named("pool-size"), wild)
     assert chosen is None
-    assert reason == "two passes of the same point differ by 90% in the median: this machine was too busy"
+    assert reason == "two passes of the same point differ by 90% in the median: the machine was too busy"
 
 
-def test_how_far_the_passes_differ_is_said() -> None:
+def test_a_note_states_the_difference_between_passes() -> None:
     points = [point(1, 100.0).model_copy(update={"spread": spread}) for spread in (0.02, 0.04, 0.3)]
-    assert "differ by 4% in the median and 30% at most" in said_of_spread(points)
+    assert "differ by 4% in the median and 30% at most" in spread_note(points)
 
 
 def test_a_page_is_judged_by_its_rows_per_second() -> None:
@@ -100,7 +103,7 @@ def test_a_value_with_failing_requests_is_not_recommended() -> None:
     assert recommended(named("pool-size"), [point(1, 500.0, errors=3)])[0] is None
 
 
-def test_all_sweeps_can_be_asked_for_and_an_unknown_one_is_refused_with_the_known_ones() -> None:
+def test_all_sweeps_can_be_selected_and_an_unknown_name_is_rejected_with_the_known_ones() -> None:
     every = ["pool-size", "threads", "page-size", "compression", "ttl", "data-size"]
     assert select_sweeps(["all"]) == list(KNOWN) == every
     assert select_sweeps(["ttl", "pool-size", "ttl"]) == ["ttl", "pool-size"]
@@ -108,12 +111,12 @@ def test_all_sweeps_can_be_asked_for_and_an_unknown_one_is_refused_with_the_know
         select_sweeps(["nonsense"])
 
 
-def test_a_knee_within_reach_is_said_and_its_law_drawn_beside_what_was_measured() -> None:
+def test_a_maximum_is_noted_and_its_law_is_drawn_beside_the_measurements() -> None:
     law = ScalabilityLaw(rate_per_s=100.0, contention=0.02, coherence=0.004)
     points = [point(value, law.throughput(clients), clients=clients) for value in (1, 2) for clients in CLIENTS]
-    found = told_points(named("pool-size"), points)
+    found = load_result(named("pool-size"), points)
     assert found.recommendation == "POOL_SIZE 1"
-    assert "More than about 16 clients at once slow each other down" in found.reason
+    assert "Throughput falls beyond about 16 concurrent clients" in found.reason
     assert "contention 2.0%, coherence 0.40%" in found.notes[0]
     throughput = found.curves[0]
     assert [line.is_dashed for line in throughput.lines] == [False, False, True]
@@ -121,9 +124,9 @@ def test_a_knee_within_reach_is_said_and_its_law_drawn_beside_what_was_measured(
     assert found.tables[0].chosen == list(range(len(CLIENTS)))
 
 
-def coding(name: str, level: int | None, *, share: float, cpu_s: float) -> Coded:
+def coding(name: str, level: int | None, *, share: float, cpu_s: float) -> CodedBodies:
     """Return a coding of a body of 100 kB, and of one of 1 kB that takes a hundredth."""
-    return Coded(
+    return CodedBodies(
         coding=name,
         level=level,
         before_bytes={"large": 100_000, "small": 1_000},
@@ -132,25 +135,25 @@ def coding(name: str, level: int | None, *, share: float, cpu_s: float) -> Coded
     )
 
 
-def test_the_coding_is_recommended_that_is_never_far_from_the_quickest_on_any_link() -> None:
+def test_the_coding_is_recommended_that_is_never_far_from_the_fastest_on_any_link() -> None:
     slow_and_small = coding("br", 9, share=0.10, cpu_s=0.050)
     between = coding("zstd", 3, share=0.15, cpu_s=0.0005)
     nothing = coding("identity", None, share=1.0, cpu_s=0.0)
     chosen, reason = recommended_coding([slow_and_small, between, nothing])
     assert chosen == "zstd 3"
-    assert reason.endswith("15% of the bytes for 5.0 ms of CPU per MB; the quickest on every link")
+    assert reason.endswith("15% of the bytes for 5.0 ms of CPU per MB; the fastest on every link")
 
 
 def test_a_slow_link_is_worth_more_cpu_than_a_fast_one() -> None:
     small = coding("br", 9, share=0.10, cpu_s=0.020)
     quick = coding("zstd", 1, share=0.14, cpu_s=0.0002)
-    found = told_codings([coding("identity", None, share=1.0, cpu_s=0.0), small, quick])
-    quickest = found.tables[1].rows
-    assert [(row["1 Mbit/s"], row["1000 Mbit/s"]) for row in quickest] == [("br 9", "zstd 1"), ("br 9", "zstd 1")]
+    found = coding_result([coding("identity", None, share=1.0, cpu_s=0.0), small, quick])
+    fastest = found.tables[1].rows
+    assert [(row["1 Mbit/s"], row["1000 Mbit/s"]) for row in fastest] == [("br 9", "zstd 1"), ("br 9", "zstd 1")]
     assert "which is br 9 on 1 Mbit/s" in found.reason
 
 
-def test_the_time_of_a_coding_is_its_cpu_and_the_transfer_of_what_is_left() -> None:
+def test_the_time_of_a_coding_is_cpu_time_plus_transfer_time() -> None:
     one = coding("br", 9, share=0.10, cpu_s=0.020)
     assert one.total_s("large", "1 Mbit/s") == pytest.approx(0.020 + 10_000 * 8 / 1e6)
     assert one.typical_s("1 Mbit/s") == pytest.approx(0.1 * 0.1, rel=0.01)  # of 0.1 s and 0.001 s, geometrically
@@ -169,8 +172,8 @@ def test_a_part_of_the_data_has_every_table_and_index_and_some_of_the_flights(da
     part = part_of(data_dir, tmp_path / "part", tenths=2)
     for name in DATABASES:
         with closing(sqlite3.connect(part / name)) as some, closing(sqlite3.connect(data_dir / name)) as every:
-            asked = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
-            assert some.execute(asked).fetchall() == every.execute(asked).fetchall()
+            query = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
+            assert some.execute(query).fetchall() == every.execute(query).fetchall()
             assert some.execute("PRAGMA user_version").fetchone() == every.execute("PRAGMA user_version").fetchone()
             (few,), (many,) = (each.execute("SELECT count(*) FROM flights").fetchone() for each in (some, every))
             assert few / many == pytest.approx(0.2, rel=0.02)
@@ -186,20 +189,20 @@ def curve(*medians_s: float) -> list[Point]:
 
 
 def test_what_stays_flat_over_ten_times_the_data_is_recommended() -> None:
-    growth, chosen, reason = told(
+    growth, chosen, reason = recommended_variant(
         {"all rows": curve(0.01, 0.1), "pages": curve(0.005, 0.0055), "more": curve(0.02, 0.02)}
     )
     assert growth == {"all rows": pytest.approx(10), "pages": pytest.approx(1.1), "more": 1.0}
     assert chosen == "pages"
-    assert "all rows 10.0 times, pages 1.1 times" in reason
+    assert f"all rows 10.0{TIMES}, pages 1.1{TIMES}" in reason
 
 
 def test_where_nothing_is_flat_nothing_is_recommended() -> None:
-    assert told({"all rows": curve(0.01, 0.1)})[1] is None
-    assert told({"all rows": []}) == ({}, None, "not measured")
+    assert recommended_variant({"all rows": curve(0.01, 0.1)})[1] is None
+    assert recommended_variant({"all rows": []}) == ({}, None, "not measured")
 
 
 def test_growth_is_drawn_over_the_number_of_flights() -> None:
-    way, *_ = WAYS
-    (drawn,) = shown({way: curve(0.01, 0.1)}).curves
+    variant, *_ = VARIANTS
+    (drawn,) = data_size_result({variant: curve(0.01, 0.1)}).curves
     assert drawn.lines[0].points == [(33_677.6, 0.01), (336_776.0, 0.1)]

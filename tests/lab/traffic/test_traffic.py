@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from lab.load.client_state import REMEMBERED, ClientState
+from lab.load.client_state import MAX_ENTRIES, ClientState
 from lab.traffic.popularity import CARRIERS, DESTINATIONS, FLIGHTS, ORIGINS
 from lab.traffic.traffic import MIXES, Client, Request, Traffic, Walk
 from service.dataset.manifest import FILES, Manifest
@@ -115,7 +115,7 @@ def test_a_write_carries_the_token_and_its_change() -> None:
 
 def test_a_memory_forgets_what_it_learned_first() -> None:
     memory = ClientState()
-    targets = [f"/flights/{number}" for number in range(REMEMBERED + 1)]
+    targets = [f"/flights/{number}" for number in range(MAX_ENTRIES + 1)]
     for target in targets:
         memory.update(Request("flight", "GET", target, KEEPER), target, etag='"e"', encoding="", body=b"")
     newest, oldest = (Request("flight", "GET", target, KEEPER) for target in (targets[-1], targets[0]))

@@ -1,0 +1,49 @@
+"""How much to measure: the traffic, the length of the phases, the number of rounds."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lab.load.recording import LATE_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    mix: str = ""
+    targets: tuple[tuple[str, str], ...] = ()
+    """Methods and targets, instead of a mix."""
+    seed: int = 1
+    open_loop_s: float = 5.0
+    closed_loop_s: float = 2.0
+    """0: no closed loop."""
+    min_requests: int = 6
+    """The open loop of a slow arm runs longer, until this many requests were due."""
+    clients: int = 4
+    """Of the closed loop."""
+    warm_up_s: float = 15.0
+    """Upper limit per arm, once, before the first round."""
+    min_rounds: int = 6
+    max_rounds: int = 40
+    budget_s: float = 90.0
+    rate_per_s: float = 0.0
+    """0: derived from the capacity of the slowest arm."""
+    tolerated_lateness_s: float = LATE_S
+    """A round is repeated if the load generator was later than this and its latencies are affected."""
+
+
+QUICK: Final = Plan(
+    open_loop_s=1.6, min_requests=16, closed_loop_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0
+)
+THOROUGH: Final = Plan(
+    open_loop_s=5.0, min_requests=40, closed_loop_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0
+)
+DEMO_QUICK: Final = Plan(
+    mix="reading", open_loop_s=1.5, closed_loop_s=0.0, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=40.0
+)
+DEMO_THOROUGH: Final = Plan(
+    mix="reading", open_loop_s=2.5, closed_loop_s=0.8, warm_up_s=12.0, min_rounds=5, max_rounds=8, budget_s=120.0
+)
+
+
+def experiment_plan(*, quick: bool, seed: int, budget_s: float | None = None, rate_per_s: float = 0.0) -> Plan:
+    plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate_per_s)
+    return plan if budget_s is None else replace(plan, budget_s=budget_s)
