@@ -1,1 +1,1 @@
-"""Measurements of what must be fast, side by side."""
+"""Benchmarks."""

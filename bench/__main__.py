@@ -4,16 +4,17 @@ With `--record` it also writes `docs/benchmarks.md`, which publishes what all of
 """
 
 import os
+import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 from bench import cache, compression, list_page
-from bench.page import page
 
 MEASUREMENTS: Final[dict[str, Callable[[Path, Console], bool]]] = {
     "cache": cache.main,
@@ -23,6 +24,8 @@ MEASUREMENTS: Final[dict[str, Callable[[Path, Console], bool]]] = {
 
 DATA_DIR: Final = Path(".flightdeck")
 PAGE: Final = Path("docs/benchmarks.md")
+PACKAGES: Final = ("fastapi", "starlette", "uvicorn", "sqlalchemy", "zstandard", "zlib-ng", "fastapi-cache2")
+TEMPLATE: Final = Path(__file__).parent / "templates" / "benchmarks.md"
 
 
 def main(arguments: list[str]) -> int:
@@ -44,8 +47,22 @@ def main(arguments: list[str]) -> int:
         results.append(MEASUREMENTS[name](DATA_DIR, console))
         printed[name] = console.export_text()
     if records:
-        PAGE.write_text(page(printed))
+        PAGE.write_text(_page(printed))
     return 0 if all(results) else 1
+
+
+def _page(printed: Mapping[str, str]) -> str:
+    return TEMPLATE.read_text("utf-8").format(
+        **{
+            name.replace("-", "_"): "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+            for name, text in printed.items()
+        },
+        python=platform.python_version(),
+        system=platform.system(),
+        machine=platform.machine(),
+        processors=os.cpu_count(),
+        packages=", ".join(f"{package} {version(package)}" for package in PACKAGES),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same small application, instrumented in one way per arm; each is served by a process of its own.
+"""The same small application with a different instrumentation per arm, each in its own process.
 
 `python -m bench.arms NAME` serves one arm and prints its port. For every line on its standard input it prints the CPU
 seconds it has used so far.
@@ -207,7 +207,7 @@ ARMS: tuple[Arm, ...] = (
 
 
 def serve(arm: Arm) -> None:
-    """Serve the arm on a free port until standard input closes, on one processor where the system can."""
+    """Serve the arm on a free port until standard input closes, pinned to one processor if possible."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -1,7 +1,7 @@
-"""A cached departure board against a bare route that sends the same bytes, and against fastapi-cache2.
+"""A cached departure board compared with a bare route that sends the same bytes, and with fastapi-cache2.
 
-One worker each, the same client, rounds in turn; what is compared is the worker's CPU time per request, of which
-throughput is the inverse as long as the worker is what limits it. Every ratio is a median over rounds.
+One worker each, the same client, alternating rounds. The worker is the bottleneck, so the throughput is the inverse of
+its CPU time per request. Every ratio is a median over rounds.
 """
 
 import sys
@@ -17,21 +17,21 @@ from bench.competitor import CompetitorSpec, measured
 
 STARTS: Final = 3
 ROUNDS: Final = 3
-"""Of each start."""
+"""Per start."""
 REQUESTS: Final = 600
 FEW_REQUESTS: Final = 16
-"""Of the way that takes hundreds of times as long."""
+"""For the variant that takes hundreds of times as long."""
 
 OF_BARE: Final = 0.85
-TIMES_USUAL: Final = 3.0
+TIMES_LIBRARY: Final = 3.0
 
 
 def main(data_dir: Path, console: Console) -> bool:
     """Print the table; return whether the goals are met."""
     wanted = {
-        (way, coding): _entry(way, title, coding, data_dir)
+        (variant, coding): _entry(variant, title, coding, data_dir)
         for coding in ("identity", "zstd")
-        for way, title in (
+        for variant, title in (
             (f"bare-{coding}", "bare Starlette route"),
             (f"bare-headers-{coding}", "bare Starlette route with all headers of ours"),
             ("ours-uninstrumented", "cached board without instrumentation"),
@@ -45,7 +45,7 @@ def main(data_dir: Path, console: Console) -> bool:
     found = dict(zip(wanted, measured(list(wanted.values()), starts=STARTS, rounds=ROUNDS), strict=True))
     bare = {coding: found[f"bare-{coding}", coding] for coding in ("identity", "zstd")}
     ours = {coding: found["ours", coding] for coding in bare}
-    usual = found["fastapi-cache2", "identity"]
+    library = found["fastapi-cache2", "identity"]
 
     table = Table(title="A departure board from the cache of the process")
     for column in ("variant", "coding", "CPU per request", "throughput of the bare route kept"):
@@ -53,7 +53,7 @@ def main(data_dir: Path, console: Console) -> bool:
     for coding, reference in bare.items():
         others = [found[f"bare-headers-{coding}", coding], found["ours-uninstrumented", coding], ours[coding]]
         if coding == "identity":
-            others.append(usual)
+            others.append(library)
         for one in (reference, *others):
             share = median(one.kept(reference))
             table.add_row(one.title, coding, f"{one.microseconds:,.0f} µs", f"{share:.3f}")
@@ -63,18 +63,18 @@ def main(data_dir: Path, console: Console) -> bool:
         share = median(ours[coding].kept(reference))
         met.append(share >= OF_BARE)
         console.print(f"{share:.2f} of the bare route's throughput, {coding}; goal {OF_BARE:.2f}: {_verdict(met[-1])}")
-    times = median(ours["identity"].kept(usual))
-    met.append(times >= TIMES_USUAL)
-    console.print(f"{times:,.0f} times fastapi-cache2's throughput; goal {TIMES_USUAL:.0f}: {_verdict(met[-1])}")
+    times = median(ours["identity"].kept(library))
+    met.append(times >= TIMES_LIBRARY)
+    console.print(f"{times:,.0f} times fastapi-cache2's throughput; goal {TIMES_LIBRARY:.0f}: {_verdict(met[-1])}")
     return all(met)
 
 
-def _entry(way: str, title: str, coding: str, data_dir: Path) -> CompetitorSpec:
+def _entry(variant: str, title: str, coding: str, data_dir: Path) -> CompetitorSpec:
     return CompetitorSpec(
         title=title,
-        command=[sys.executable, "-m", "bench.cached_board", way, str(data_dir)],
+        command=[sys.executable, "-m", "bench.cached_board", variant, str(data_dir)],
         path=f"{PATH}?{QUERY}",
-        requests=FEW_REQUESTS if way == "fastapi-cache2" else REQUESTS,
+        requests=FEW_REQUESTS if variant == "fastapi-cache2" else REQUESTS,
         accept_encoding=coding,
     )
 

@@ -44,7 +44,7 @@ def service(data_dir: Path, telemetry: TelemetrySettings) -> FastAPI:
 
 
 async def response_of(app: FastAPI, *, accept_encoding: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Return the headers and the body of the board, as they would be sent."""
+    """Return the headers and the body of the board."""
     messages: list[Message] = []
 
     async def receive() -> Message:
@@ -70,7 +70,7 @@ async def response_of(app: FastAPI, *, accept_encoding: str) -> tuple[list[tuple
 
 
 def bare(data_dir: Path, accept_encoding: str, *, all_headers: bool = False) -> ASGIApp:
-    """Return a Starlette application with one route that sends the very bytes, perhaps under all the headers."""
+    """Return a Starlette application with one route that sends the same body, optionally with all headers."""
     headers, body = asyncio.run(response_of(service(data_dir, UNINSTRUMENTED), accept_encoding=accept_encoding))
     described = {b"content-type", b"content-encoding", b"vary"}
     kept = {
@@ -85,21 +85,21 @@ def bare(data_dir: Path, accept_encoding: str, *, all_headers: bool = False) -> 
     return Starlette(routes=[Route("/airports/{faa}/departures", board)])
 
 
-def usual_library(data_dir: Path) -> ASGIApp:
-    """Return a FastAPI application that keeps the board with fastapi-cache2, in memory."""
+def with_fastapi_cache(data_dir: Path) -> ASGIApp:
+    """Return a FastAPI application that caches the board with fastapi-cache2, in memory."""
     _, body = asyncio.run(response_of(service(data_dir, UNINSTRUMENTED), accept_encoding="identity"))
     app = FastAPI()
     FastAPICache.init(InMemoryBackend(), prefix="bench")
 
     @app.get("/airports/{faa}/departures")
     @cache(expire=3600)
-    async def departures(faa: str, date: str) -> Any:  # noqa: ARG001 they make the key
+    async def departures(faa: str, date: str) -> Any:  # noqa: ARG001 part of the cache key
         return json.loads(body)
 
     return app
 
 
-def ways(data_dir: Path) -> dict[str, Callable[[], ASGIApp]]:
+def variants(data_dir: Path) -> dict[str, Callable[[], ASGIApp]]:
     """Return every variant, by name."""
     return {
         "bare-identity": lambda: bare(data_dir, "identity"),
@@ -108,10 +108,10 @@ def ways(data_dir: Path) -> dict[str, Callable[[], ASGIApp]]:
         "bare-headers-zstd": lambda: bare(data_dir, "zstd", all_headers=True),
         "ours": lambda: service(data_dir, INSTRUMENTED),
         "ours-uninstrumented": lambda: service(data_dir, UNINSTRUMENTED),
-        "fastapi-cache2": lambda: usual_library(data_dir),
+        "fastapi-cache2": lambda: with_fastapi_cache(data_dir),
     }
 
 
 if __name__ == "__main__":
     name, directory = sys.argv[1:]
-    serve(Arm(name=name, title=name, build=ways(Path(directory))[name]))
+    serve(Arm(name=name, title=name, build=variants(Path(directory))[name]))

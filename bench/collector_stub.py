@@ -1,4 +1,4 @@
-"""A collector and an error server in one, which take everything and keep nothing but how much it was."""
+"""A stub of a collector and an error server that counts the received bytes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,21 +8,21 @@ from threading import Thread
 
 
 class CollectorStub:
-    """Where a benchmark's telemetry goes."""
+    """Receives the telemetry of a benchmark."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self.size_bytes: Counter[str] = Counter()
-        """What came in, by the name that it came under."""
+        """Received bytes by name."""
 
     def url(self, name: str) -> str:
-        """Return a base URL under which this name's telemetry is counted."""
+        """Return the base URL for the telemetry of this name."""
         return f"http://127.0.0.1:{self._port}/{name}"
 
 
 @contextmanager
 def collector_stub() -> Iterator[CollectorStub]:
-    """Give a collector_stub that listens on loopback."""
+    """Run a stub on a free loopback port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -36,7 +36,7 @@ def collector_stub() -> Iterator[CollectorStub]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Write nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         stub = CollectorStub(server.server_port)

@@ -17,36 +17,36 @@ class CompetitorStats:
 
     title: str
     seconds: list[float] = field(default_factory=list)
-    """CPU seconds per request, by round."""
+    """CPU seconds per request."""
     per_second: list[float] = field(default_factory=list)
-    """Requests in a second of the clock, by round."""
+    """Requests per second of wall-clock time."""
 
     def kept(self, reference: "CompetitorStats") -> list[float]:
-        """Return which share of the reference's throughput this one keeps, by round, as CPU time limits it."""
+        """Return the share of the reference's throughput, by round, limited by CPU time."""
         return [theirs / own for theirs, own in zip(reference.seconds, self.seconds, strict=True)]
 
     @property
     def microseconds(self) -> float:
-        """The median CPU time of a request."""
+        """Median CPU time per request."""
         return median(self.seconds) * 1e6
 
 
 @dataclass
 class Competitor:
-    """A running worker, its client, and where its figures go."""
+    """A running worker with its client and its statistics."""
 
     worker: "subprocess.Popen[str]"
     client: Client
     requests: int
-    figures: CompetitorStats
+    stats: CompetitorStats
 
     def round(self) -> None:
-        """Send the requests of one round."""
+        """Measure one round."""
         responses = self.requests + CONNECTIONS
         before, started = self._cpu_s(), perf_counter()
         self.client.send(self.requests)
-        self.figures.per_second.append(responses / (perf_counter() - started))
-        self.figures.seconds.append((self._cpu_s() - before) / responses)
+        self.stats.per_second.append(responses / (perf_counter() - started))
+        self.stats.seconds.append((self._cpu_s() - before) / responses)
 
     def _cpu_s(self) -> float:
         if self.worker.stdin is None or self.worker.stdout is None:
@@ -62,46 +62,45 @@ class CompetitorSpec:
 
     title: str
     command: Sequence[str]
-    """Serves an arm of `bench.arms`, or something that talks like one."""
+    """A worker with the protocol of `bench.arms`."""
     path: str
     requests: int
-    """In a round."""
+    """Per round."""
     accept_encoding: str = "gzip"
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def measured(entries: Sequence[CompetitorSpec], *, starts: int, rounds: int) -> list[CompetitorStats]:
-    """Return the figures of each entry, over so many starts of its worker and so many rounds of each.
+def measured(specs: Sequence[CompetitorSpec], *, starts: int, rounds: int) -> list[CompetitorStats]:
+    """Measure every variant in `rounds` rounds of each of `starts` processes.
 
-    Two starts of one program differ by what its memory happens to look like, as much as by two percent, and no number
-    of rounds in one of them shows it.
+    Two starts of one program differ by up to 2 % because of their memory layout; rounds of one process do not show it.
     """
-    figures = [CompetitorStats(entry.title) for entry in entries]
+    stats = [CompetitorStats(spec.title) for spec in specs]
     for _ in range(starts):
-        with competitors(entries, figures) as running:
+        with competitors(specs, stats) as running:
             for number in range(rounds):  # forwards and backwards, so that none is always the first
                 for one in running if number % 2 == 0 else reversed(running):
                     one.round()
-    return figures
+    return stats
 
 
 @contextmanager
-def competitors(entries: Sequence[CompetitorSpec], figures: Sequence[CompetitorStats]) -> Iterator[list[Competitor]]:
-    """Give a running, warm worker for each entry; they start and stop side by side."""
+def competitors(specs: Sequence[CompetitorSpec], stats: Sequence[CompetitorStats]) -> Iterator[list[Competitor]]:
+    """Start and warm up a worker for each variant; they start and stop concurrently."""
     workers = [
         subprocess.Popen(  # noqa: S603 our own programs
-            entry.command,
+            spec.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **entry.environ},
+            env={**os.environ, **spec.environ},
         )
-        for entry in entries
+        for spec in specs
     ]
     try:
         with ExitStack() as connected:
-            yield [_warm(connected, *those) for those in zip(entries, workers, figures, strict=True)]
+            yield [_warm(connected, *those) for those in zip(specs, workers, stats, strict=True)]
     finally:
         for worker in workers:
             if worker.stdin is not None:
@@ -113,11 +112,11 @@ def competitors(entries: Sequence[CompetitorSpec], figures: Sequence[CompetitorS
 
 
 def _warm(
-    connected: ExitStack, entry: CompetitorSpec, worker: "subprocess.Popen[str]", figures: CompetitorStats
+    connected: ExitStack, spec: CompetitorSpec, worker: "subprocess.Popen[str]", stats: CompetitorStats
 ) -> Competitor:
     if worker.stdout is None:
         raise RuntimeError("the worker has no pipes")
     port = int(worker.stdout.readline())
-    sending = connected.enter_context(client(port, entry.path, accept_encoding=entry.accept_encoding))
-    sending.send(max(entry.requests // 4, CONNECTIONS))
-    return Competitor(worker, sending, entry.requests, figures)
+    sending = connected.enter_context(client(port, spec.path, accept_encoding=spec.accept_encoding))
+    sending.send(max(spec.requests // 4, CONNECTIONS))
+    return Competitor(worker, sending, spec.requests, stats)

@@ -1,7 +1,7 @@
-"""What compression costs and saves: the service's middleware against Starlette's, and the curve behind the levels.
+"""The service's compression middleware compared with Starlette's, and the curves behind its levels.
 
-The bodies are the service's own. Only CPU time counts, of all threads, so a busy machine changes little; every ratio is
-a median over rounds in turn.
+The bodies are the service's own. CPU time of all threads is measured, so other programs have little influence; every
+ratio is a median over alternating rounds.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from statistics import median
 from time import process_time
 from typing import Final
 
+import httpx
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.table import Table
@@ -20,20 +21,27 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bench.bodies import bodies
+from bench.cached_board import PATH, QUERY, UNINSTRUMENTED
 from observability.cache.compression import CompressionMetrics
+from service.app import create_app
 from service.compression import codings
 from service.compression.middleware import CompressionMiddleware
+from service.settings import Settings
 
+REQUESTS: Final = {
+    "departure board": f"{PATH}?{QUERY}",
+    "delay report": "/reports/delays?by=destination",
+    "page of flights": "/flights?limit=100",
+}
 ROUNDS: Final = 9
 BYTES_PER_ROUND: Final = 5_000_000
 BYTES_PER_ROUND_OF_CURVE: Final = 1_000_000
 
 GOALS: Final = {"zstd": 8.0, "gzip": 4.0}
-"""How many times less CPU than Starlette's default, for clients that accept zstd or only gzip."""
+"""Starlette's CPU time divided by ours, for clients that accept zstd or only gzip."""
 
 MOST_BYTES: Final = 1.12
-"""Of what Starlette's default sends."""
+"""As a share of what Starlette's default sends."""
 
 CURVE: Final[dict[str, tuple[Callable[[bytes, int], bytes], int, range]]] = {
     "zstd": (codings.zstd, codings.ZSTD_LEVEL, range(1, 8)),
@@ -42,14 +50,30 @@ CURVE: Final[dict[str, tuple[Callable[[bytes, int], bytes], int, range]]] = {
 }
 
 
+def bodies(data_dir: Path) -> dict[str, bytes]:
+    """Return the uncompressed bodies by name, of a service without caching and sparse responses."""
+
+    async def fetched() -> dict[str, bytes]:
+        settings = Settings.model_validate({"techniques": frozenset({"indexes", "pagination"}), "data_dir": data_dir})
+        app = create_app(settings, telemetry=UNINSTRUMENTED)
+        transport = httpx.ASGITransport(app=app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://bench", timeout=60) as client,
+        ):
+            return {name: (await client.get(path)).raise_for_status().content for name, path in REQUESTS.items()}
+
+    return asyncio.run(fetched())
+
+
 @dataclass
 class Subject:
-    """One way to compress one body, and the CPU seconds per megabyte of each round."""
+    """One way to compress one body, with its CPU seconds per megabyte by round."""
 
     title: str
     body: bytes
     compressed: Callable[[int], bytes]
-    """Compresses the body so many times and returns the last result."""
+    """Compresses the body this many times and returns the last result."""
     bytes_per_round: int = BYTES_PER_ROUND
     seconds: list[float] = field(default_factory=list)
 
@@ -61,7 +85,7 @@ class Subject:
         self.seconds.append((process_time() - began) / (times * len(self.body) / 1e6))
 
     def cells(self, reference: "Subject") -> tuple[str, ...]:
-        """Return the row of this subject beside the reference."""
+        """Return the table row, compared with the reference."""
         less = median(theirs / ours for theirs, ours in zip(reference.seconds, self.seconds, strict=True))
         size, reference_size = (len(one.compressed(1)) for one in (self, reference))
         milliseconds, more = median(self.seconds) * 1e3, size / reference_size - 1
@@ -125,7 +149,7 @@ def main(data_dir: Path, console: Console) -> bool:
 
 
 def repeated(compress: Callable[[bytes, int], bytes], body: bytes, level: int) -> Callable[[int], bytes]:
-    """Return what compresses the body so many times and returns the last result."""
+    """Return a function that compresses the body this many times and returns the last result."""
 
     def compressed(times: int) -> bytes:
         result = b""
@@ -160,7 +184,7 @@ def _table(title: str, reference: Subject, subjects: Sequence[Subject]) -> Table
 
 
 def _verdict(console: Console, coding: str, ours: Sequence[Subject], theirs: Sequence[Subject]) -> bool:
-    """Print what a coding takes over all bodies, by megabytes, and whether that is as good as it should be."""
+    """Print the CPU time and bytes of a coding over all bodies, and whether they meet the goals."""
     less = sum(median(one.seconds) * len(one.body) for one in theirs) / sum(
         median(one.seconds) * len(one.body) for one in ours
     )

@@ -1,6 +1,6 @@
-"""A page of the flight list over a tenth of the flights and over all of them: flat, or ten times as long.
+"""A page of the flight list over 10 % of the flights and over all of them.
 
-`python -m bench.list_page WAY DATA_DIR` serves one way over one data set, as `bench.arms` serves an arm.
+`python -m bench.list_page VARIANT DATA_DIR` serves one variant over one data set, as `bench.arms` serves an arm.
 """
 
 import asyncio
@@ -26,24 +26,24 @@ from service.techniques import NAMES
 
 STARTS: Final = 3
 ROUNDS: Final = 3
-"""Of each start."""
+"""Per start."""
 QUERY: Final = "origin=JFK&destination=LAX&sort=-scheduled_departure"
 PAGE: Final = "&limit=50"
 DEEP: Final = 15
-"""Which page is a deep one."""
+"""Number of the deep page."""
 
-WAYS: Final = {
+VARIANTS: Final = {
     "keyset and indexes": frozenset(NAMES),
     "keyset without indexes": frozenset(NAMES) - {"indexes"},
     "all rows, with indexes": frozenset(NAMES) - {"pagination"},
 }
 REQUESTS: Final = {"keyset and indexes": 200, "keyset without indexes": 8, "all rows, with indexes": 8}
 FLAT: Final = 1.25
-"""How much longer a page may take over ten times the data, and still be called flat."""
+"""Growth over ten times the data up to which a variant counts as flat."""
 
 
 def tenth(data_dir: Path) -> Path:
-    """Return a directory with the same databases, but only every tenth flight; make it if it is not there."""
+    """Create databases with every tenth flight, unless they exist; return their directory."""
     target = data_dir / "bench-tenth"
     target.mkdir(exist_ok=True)
     for name, statements in (
@@ -74,9 +74,9 @@ def tenth(data_dir: Path) -> Path:
 
 
 def paths(data_dir: Path) -> dict[str, str]:
-    """Return the first page's path and a deep one's, as a client finds it by following `next`."""
+    """Return the path of the first page and of a deep one, found by following `next`."""
 
-    async def followed() -> str:
+    async def deep_path() -> str:
         settings = Settings.model_validate({"techniques": frozenset(NAMES), "data_dir": data_dir})
         app = create_app(settings, registry=CollectorRegistry(), telemetry=UNINSTRUMENTED)
         transport = httpx.ASGITransport(app=app)
@@ -91,7 +91,7 @@ def paths(data_dir: Path) -> dict[str, str]:
             return path
 
     first = f"/flights?{QUERY}{PAGE}"
-    return {"first page": first, f"page {DEEP}": asyncio.run(followed())}
+    return {"first page": first, f"page {DEEP}": asyncio.run(deep_path())}
 
 
 def main(data_dir: Path, console: Console) -> bool:
@@ -99,29 +99,29 @@ def main(data_dir: Path, console: Console) -> bool:
     sizes = {"a tenth": tenth(data_dir), "all": data_dir}
     pages = {size: paths(directory) for size, directory in sizes.items()}
     entries: dict[tuple[str, str, str], CompetitorSpec] = {}
-    for way in WAYS:
+    for variant in VARIANTS:
         for size, directory in sizes.items():
-            paths = pages[size] if way != "all rows, with indexes" else {"no limit": f"/flights?{QUERY}"}
+            paths = pages[size] if variant != "all rows, with indexes" else {"no limit": f"/flights?{QUERY}"}
             for page, path in paths.items():
-                entries[way, page, size] = CompetitorSpec(
-                    title=way,
-                    command=[sys.executable, "-m", "bench.list_page", way, str(directory)],
+                entries[variant, page, size] = CompetitorSpec(
+                    title=variant,
+                    command=[sys.executable, "-m", "bench.list_page", variant, str(directory)],
                     path=path,
-                    requests=REQUESTS[way],
+                    requests=REQUESTS[variant],
                 )
     found = dict(zip(entries, measured(list(entries.values()), starts=STARTS, rounds=ROUNDS), strict=True))
     table = Table(title="The flight list over a tenth of the flights, and over all 336,776")
-    for column in ("way", "page", "a tenth", "all", "times"):
-        table.add_column(column, justify="left" if column in {"way", "page"} else "right")
+    for column in ("variant", "page", "a tenth", "all", "times"):
+        table.add_column(column, justify="left" if column in {"variant", "page"} else "right")
     times: dict[tuple[str, str], float] = {}
-    for way, page, size in entries:
+    for variant, page, size in entries:
         if size == "all":
-            small, whole = found[way, page, "a tenth"], found[way, page, size]
-            times[way, page] = median(small.kept(whole))
+            small, whole = found[variant, page, "a tenth"], found[variant, page, size]
+            times[variant, page] = median(small.kept(whole))
             cells = (f"{one.microseconds / 1000:,.2f} ms" for one in (small, whole))
-            table.add_row(way, page, *cells, f"{times[way, page]:.2f}")
+            table.add_row(variant, page, *cells, f"{times[variant, page]:.2f}")
     console.print(table)
-    worst = max(value for (way, _), value in times.items() if way == "keyset and indexes")
+    worst = max(value for (variant, _), value in times.items() if variant == "keyset and indexes")
     is_flat = worst <= FLAT
     verdict = "met" if is_flat else "missed"
     console.print(f"keyset and indexes: {worst:.2f} times the time over ten times the data; goal {FLAT}: {verdict}")
@@ -130,7 +130,7 @@ def main(data_dir: Path, console: Console) -> bool:
 
 if __name__ == "__main__":
     name, directory = sys.argv[1:]
-    settings = Settings.model_validate({"techniques": WAYS[name], "data_dir": Path(directory)})
+    settings = Settings.model_validate({"techniques": VARIANTS[name], "data_dir": Path(directory)})
     serve(
         Arm(
             name=name,

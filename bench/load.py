@@ -1,4 +1,4 @@
-"""A client that keeps one server busy: a batch of requests on keep-alive connections, no thinking in between."""
+"""A closed-loop client: batches of requests on keep-alive connections."""
 
 import socket
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ CONNECTIONS: Final = 8
 
 
 class Client:
-    """Sends the same request over a few connections, always with one on the way on each."""
+    """Sends the same request over a few connections, with one request in flight on each."""
 
     def __init__(self, connections: list[socket.socket], request: bytes) -> None:
         self._connections = connections
@@ -29,7 +29,7 @@ class Client:
 
 @contextmanager
 def client(port: int, path: str, *, accept_encoding: str = "gzip") -> Iterator[Client]:
-    """Give a client of the server at that port, for one path."""
+    """Connect to the server on this port."""
     request = (
         f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nuser-agent: bench\r\n"
         f"accept: application/json\r\naccept-encoding: {accept_encoding}\r\n\r\n"

@@ -1,4 +1,4 @@
-"""What each step of the instrumentation takes by itself, in this process and without a server."""
+"""The time of each step of the instrumentation, in this process and without a server."""
 
 from collections.abc import Callable, MutableMapping
 from contextvars import Token
@@ -40,16 +40,16 @@ BODY: Final = {"type": "http.response.body", "body": b"x" * 52}
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that is done for a request."""
+    """One step of a request."""
 
     title: str
     where: str
-    """Which module does it."""
+    """Modules that implement it."""
     microseconds: float
 
 
 def steps() -> list[Step]:
-    """Return the steps in their order, each at its fastest of a few times."""
+    """Return the steps in order, each with its minimum over repeats."""
     app = small_app()
     route = next(route for route in app.routes if getattr(route, "path", "") == HANDLER)
     routes, metrics = RouteTable(app), HttpMetrics(CollectorRegistry(), bounds_s=TelemetrySettings().bounds_s)
@@ -148,7 +148,7 @@ def _finished(record: RequestCycle, tracing: Tracing) -> SpanSnapshot:
 
 
 def _fastest(call: Callable[[], object], *, times: int = TIMES) -> float:
-    """Return the microseconds that one call takes."""
+    """Return the microseconds per call."""
     return min(Timer(call).repeat(REPEATS, times)) / times * 1e6
 
 

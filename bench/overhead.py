@@ -1,4 +1,4 @@
-"""What instrumentation costs a small route: each signal alone, everything with its defaults, and ours.
+"""The overhead of instrumentation on a small route: each signal alone, common packages together, and ours.
 
 `python -m bench.overhead` prints the table and exits with 1 if one of ours keeps 5 points less of the bare throughput
 than when the baseline was recorded; `--record` writes the baseline and the page that publishes it.
@@ -23,15 +23,15 @@ from bench.overhead_page import Row, page
 
 STARTS: Final = 7
 ROUNDS: Final = 5
-"""Of each start."""
+"""Per start."""
 REQUESTS: Final = 1_000
 BASELINE: Final = Path(__file__).with_name("overhead.json")
 PAGE: Final = Path("docs/overhead.md")
 WORSE_BY: Final = 0.05
-"""How much less than at the baseline fails."""
+"""Decrease from the baseline that fails."""
 
 REFERENCES: Final = {"bare-100-routes": "bare-100-routes", "ours-100-routes": "bare-100-routes"}
-"""What an arm is compared with, where that is not the bare one."""
+"""The arm to compare with, if not `bare`."""
 
 
 def main(arguments: list[str]) -> int:
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def regressions(rows: Sequence[Row], baseline: Mapping[str, float]) -> list[str]:
-    """Return a line for each of our arms that keeps noticeably less than it did; others' may change as they like."""
+    """Return a line for each of our arms that keeps noticeably less throughput than at the baseline."""
     return [
         f"{row.name} keeps {row.kept:.2f} of the bare throughput; it was {baseline[row.name]:.2f}"
         for row in rows

@@ -1,4 +1,4 @@
-"""The page that says what instrumentation costs, made from a measurement."""
+"""The page with the measured overhead of instrumentation."""
 
 import os
 import platform
@@ -24,13 +24,13 @@ class Row:
     name: str
     title: str
     microseconds: float
-    """CPU time of a request."""
+    """CPU time per request."""
     added: float
-    """Microseconds more than without instrumentation."""
+    """Microseconds added to the bare arm."""
     kept: float
-    """Share of the bare throughput."""
+    """As a share of the bare throughput."""
     quartiles: tuple[float, float]
-    """Of the share, over the rounds."""
+    """Of `kept`, over the rounds."""
     per_second: float
     """Responses per second."""
 
@@ -39,7 +39,6 @@ TEMPLATE: Final = Path(__file__).parent / "templates" / "overhead.md"
 
 
 def page(rows: Sequence[Row], steps: Sequence[Step], *, starts: int, rounds: int, requests: int) -> str:
-    """Return the page in Markdown."""
     return TEMPLATE.read_text("utf-8").format(
         starts=starts,
         rounds=rounds,

@@ -1,4 +1,4 @@
-"""How a load shows its progress: a bar on a terminal, lines elsewhere."""
+"""Progress of loading data: bars on a terminal, lines elsewhere."""
 
 from typing import Self, TextIO
 
@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 
 class Bars:
-    """A bar per step, drawn on a terminal."""
+    """A progress bar per step, for a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -27,21 +27,19 @@ class Bars:
         self._progress.stop()
 
     def say(self, line: str) -> None:
-        """Print the sentence above the bars."""
+        """Print above the bars."""
         self._progress.console.print(line, highlight=False, markup=False)
 
     def step(self, title: str, total: int) -> None:
-        """Draw the bar of a new step."""
         self._task = self._progress.add_task(title, total=total)
 
     def advance(self, rows: int) -> None:
-        """Move the bar of the current step."""
         if self._task is not None:
             self._progress.advance(self._task, rows)
 
 
 class Lines:
-    """A line per step, and one for every so many rows of a long step."""
+    """A line per step, and one per `EVERY_ROWS` of a long step."""
 
     EVERY_ROWS = 100_000
 
@@ -58,21 +56,17 @@ class Lines:
         self._stream.flush()
 
     def say(self, line: str) -> None:
-        """Print the sentence."""
         self._stream.write(f"{line}\n")
         self._stream.flush()
 
     def step(self, title: str, total: int) -> None:
-        """Begin to count a new step."""
         self._title, self._total, self._done = title, total, 0
 
     def advance(self, rows: int) -> None:
-        """Print how far the step is, when it is complete or another part of it is."""
         before, self._done = self._done, self._done + rows
         if self._done >= self._total or before // self.EVERY_ROWS < self._done // self.EVERY_ROWS:
             self.say(f"{self._title}: {self._done:,} of {self._total:,}")
 
 
 def shown_on(stream: TextIO) -> Bars | Lines:
-    """Return bars if the stream is a terminal, else lines."""
     return Bars(Console(file=stream)) if stream.isatty() else Lines(stream)

@@ -1,1 +1,1 @@
-"""What people read: report, tables, charts, live progress, Prometheus metrics."""
+"""Output of results: report, tables, charts, live progress, Prometheus metrics."""

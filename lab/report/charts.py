@@ -1,4 +1,4 @@
-"""Charts as SVG text that takes its colours from the page: light, dark and print need no second drawing."""
+"""Charts as SVG text whose colours are CSS variables of the page, for light, dark and print."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from lab.report.palette import BAD, FAINT, GOOD, INK, RULE, VARIABLES, arm_varia
 
 WIDTH_IN: Final = 4.7
 POINTS: Final = 200
-LEAST_SPAN: Final = 3.0
-"""Of a logarithmic axis: figures that hardly differ look so."""
+MIN_SPAN: Final = 3.0
+"""Ratio of the ends of a logarithmic axis, so that small differences look small."""
 STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -44,7 +44,7 @@ VERDICT_COLOURS: Final = {"helps": GOOD, "hurts": BAD, "no difference seen": FAI
 
 
 def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
-    """Return how latencies spread: for each arm the share of requests answered within a time."""
+    """Draw the cumulative distribution of latencies per arm."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure, axes = figure_and_axes(2.5)
         colours = arm_colours(list(arms))
@@ -61,12 +61,12 @@ def distributions(arms: Mapping[str, Latencies], *, name: str) -> str:
         axes.set_ylim(0, 1.03)
         axes.set_yticks([0, 0.5, 0.95], ["0", "50 %", "95 %"])
         unit_axis(axes, "x", "s")
-        axes.set_title("answered within", loc="left", fontsize=9, color=FAINT)
-        return svg_text(figure, "Share of requests answered within a time, for each arm")
+        axes.set_title("share of requests served within", loc="left", fontsize=9, color=FAINT)
+        return svg_text(figure, "Cumulative distribution of latencies per arm")
 
 
 def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
-    """Return a metric of both arms, round after round: what diffs or jumps shows here."""
+    """Draw a metric of both arms by round, which shows drift and outliers."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure, axes = figure_and_axes(2.5)
         colours = arm_colours([experiment.off.name, experiment.on.name])
@@ -80,12 +80,12 @@ def over_rounds(experiment: ExperimentResult, metric: str, *, name: str) -> str:
         if axes.lines:
             unit_axis(axes, "y", result.unit)
         axes.set_xlabel("seconds into the run")
-        axes.set_title(f"{result.title}, round by round", loc="left", fontsize=9, color=FAINT)
-        return svg_text(figure, f"{result.title} of both arms, round by round")
+        axes.set_title(f"{result.title} by round", loc="left", fontsize=9, color=FAINT)
+        return svg_text(figure, f"{result.title} of both arms by round")
 
 
 def forest(rows: Sequence[tuple[str, MetricResult]], *, name: str) -> str:
-    """Return the effects with their intervals under each other, on one scale."""
+    """Draw the effects with their intervals on one scale."""
     with mpl.rc_context(STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}):
         figure, axes = figure_and_axes(0.62 + 0.34 * len(rows))
         ends = [1.0]
@@ -105,23 +105,23 @@ def forest(rows: Sequence[tuple[str, MetricResult]], *, name: str) -> str:
         axes.set_yticks(range(len(rows)), [label for label, _ in reversed(rows)], color=INK)
         axes.set_ylim(-0.6, len(rows) - 0.4)
         unit_axis(axes, "x", "times")
-        axes.set_title("times better, with its interval", loc="left", fontsize=9, color=FAINT)
+        axes.set_title("effect with its interval; above 1 the technique helps", loc="left", fontsize=9, color=FAINT)
         return svg_text(figure, "Effect of each technique with its interval")
 
 
 def figure_and_axes(height_in: float) -> tuple[Figure, Axes]:
-    """Return a drawing of the report's width, and where to draw."""
+    """Return a figure of the report's width, and its axes."""
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def arm_colours(arms: Sequence[str]) -> dict[str, str]:
-    """Return what each arm is drawn with; the first one is what the others are compared with."""
+    """Return the colour of each arm; the first one is the reference."""
     return {arm: drawn(arm_variable(arm, is_reference=not position)) for position, arm in enumerate(arms)}
 
 
 def unit_axis(axes: Axes, direction: Literal["x", "y"], unit: str, *, is_log: bool = True) -> None:
-    """Let an axis have few labels that say their unit; a logarithmic one covers `LEAST_SPAN`, another on_start at 0."""
+    """Give an axis a few labels with units; a logarithmic one covers `MIN_SPAN`, a linear one starts at 0."""
     axis = axes.xaxis if direction == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     if not is_log:
@@ -131,8 +131,8 @@ def unit_axis(axes: Axes, direction: Literal["x", "y"], unit: str, *, is_log: bo
         return
     axes.set(**{f"{direction}scale": "log"})
     low, high = axis.get_view_interval()
-    if high / low < LEAST_SPAN:
-        low, high = low / LEAST_SPAN**0.5, high * LEAST_SPAN**0.5
+    if high / low < MIN_SPAN:
+        low, high = low / MIN_SPAN**0.5, high * MIN_SPAN**0.5
         axes.set(**{f"{direction}lim": (low, high)})
     decades = [10.0**exponent for exponent in range(-9, 12)]
     steps = decades if high / low > 100 else [step * decade for decade in decades for step in (1, 2, 5)]
@@ -142,7 +142,7 @@ def unit_axis(axes: Axes, direction: Literal["x", "y"], unit: str, *, is_log: bo
 
 
 def short(value: float, unit: str) -> str:
-    """Return a round value without the zeros of a measured one."""
+    """Return a value without trailing zeros."""
     return _without_zeros(quantity(value, unit))
 
 
@@ -151,7 +151,7 @@ def _without_zeros(text: str) -> str:
 
 
 def svg_text(figure: Figure, description: str) -> str:
-    """Return the drawing as an element of a page, coloured by the page's variables."""
+    """Return the figure as an SVG element coloured by the page's CSS variables."""
     drawn = StringIO()
     figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = drawn.getvalue()

@@ -1,4 +1,4 @@
-"""The curves of a sweep, drawn, with a key to their lines."""
+"""The charts of a sweep with their legends."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,14 +11,12 @@ from lab.report.charts import STYLE, figure_and_axes, svg_text, unit_axis
 from lab.report.palette import FAINT, drawn, series
 
 COUNTED: Final = {"", "bit/s"}
-"""Units of what was set, and not measured: the axis says exactly what was."""
-MOST_TICKS: Final = 8
+"""Units of settings, whose axis shows exactly the measured values."""
+MAX_TICKS: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Key:
-    """What a line is called and how it looks."""
-
+class LegendEntry:
     name: str
     variable: str
     is_dashed: bool
@@ -26,15 +24,15 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnCurve:
-    """A curve as a drawing, its key and what it says."""
+    """A chart with its legend and caption."""
 
     svg: str
-    keys: list[Key]
+    keys: list[LegendEntry]
     caption: str
 
 
 def drawn_curve(curve: Curve, *, name: str) -> DrawnCurve:
-    """Return the drawing of a curve; the key has no entry where there is one line only."""
+    """Draw a curve; a single line needs no legend."""
     keys = _keys(curve.lines)
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure, axes = figure_and_axes(2.7)
@@ -53,7 +51,7 @@ def drawn_curve(curve: Curve, *, name: str) -> DrawnCurve:
             unit_axis(axes, "x", curve.x.unit, is_log=curve.x.is_log)
             unit_axis(axes, "y", curve.y.unit, is_log=curve.y.is_log)
         ticks = sorted({x for line in curve.lines for x, _ in line.points})
-        if curve.x.unit in COUNTED and len(ticks) <= MOST_TICKS:
+        if curve.x.unit in COUNTED and len(ticks) <= MAX_TICKS:
             axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.set_xlabel(curve.x.title)
         axes.set_title(curve.title, loc="left", fontsize=9, color=FAINT)
@@ -61,7 +59,7 @@ def drawn_curve(curve: Curve, *, name: str) -> DrawnCurve:
     return DrawnCurve(svg=svg, keys=keys if len(keys) > 1 else [], caption=curve.caption)
 
 
-def _keys(lines: list[Line]) -> list[Key]:
+def _keys(lines: list[Line]) -> list[LegendEntry]:
     keys, solid, dashed = [], 0, 0
     for line in lines:
         if line.is_dashed and _is_alone(line, lines) and len(lines) > 1:
@@ -69,10 +67,10 @@ def _keys(lines: list[Line]) -> list[Key]:
         else:
             variable = series(dashed if line.is_dashed else solid)
         solid, dashed = solid + (not line.is_dashed), dashed + line.is_dashed
-        keys.append(Key(name=line.name, variable=variable, is_dashed=line.is_dashed))
+        keys.append(LegendEntry(name=line.name, variable=variable, is_dashed=line.is_dashed))
     return keys
 
 
 def _is_alone(line: Line, lines: list[Line]) -> bool:
-    """Return whether the line is the only dashed one: a law among measurements."""
+    """Return whether the line is the only dashed one, such as a fitted law."""
     return line.is_dashed and sum(each.is_dashed for each in lines) == 1

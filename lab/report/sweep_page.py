@@ -1,4 +1,4 @@
-"""A sweep as the report shows it: its curves drawn, its figures as text."""
+"""A sweep in the report: charts and tables."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,24 +11,18 @@ from lab.report.sweep_table import is_number
 
 @dataclass(frozen=True, kw_only=True)
 class Heading:
-    """The head of a column."""
-
     title: str
     is_number: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextRow:
-    """A row of a table as text."""
-
     cells: list[str]
     is_chosen: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextTable:
-    """A table as text."""
-
     title: str
     columns: list[Heading]
     rows: list[TextRow]
@@ -36,7 +30,6 @@ class TextTable:
 
     @classmethod
     def of(cls, table: SweepTable) -> Self:
-        """Return the table as a person reads it."""
         return cls(
             title=table.title,
             columns=[Heading(title=column.title, is_number=is_number(table, column.name)) for column in table.columns],
@@ -53,8 +46,6 @@ class TextTable:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnSweep:
-    """A sweep in the report."""
-
     anchor: str
     found: SweepResult
     curves: list[DrawnCurve]
@@ -62,7 +53,7 @@ class DrawnSweep:
 
     @classmethod
     def of(cls, found: SweepResult) -> Self:
-        """Return the sweep with its curves drawn; a curve without a point is left out."""
+        """Draw the curves; a curve without points is omitted."""
         return cls(
             anchor=f"sweep-{found.name}",
             found=found,

@@ -10,16 +10,14 @@ from rich.table import Table
 from lab.analysis.sweep_result import SweepResult, SweepTable
 from lab.report.formatting import cell
 
-NOTHING: Final = "Nothing to recommend"
+NOTHING: Final = "No recommendation"
 
 
 def conclusion(result: SweepResult) -> str:
-    """Return what to choose and why, as a sentence."""
     return f"{result.recommendation or NOTHING}: {result.reason}."
 
 
 def print_sweep(result: SweepResult, console: Console) -> None:
-    """Print the figures, then what to choose and why."""
     for position, shown in enumerate(table for table in result.tables if not table.is_detail):
         console.print(_table(shown, title=shown.title if position else f"{result.question} {shown.title}".strip()))
     console.print(conclusion(result), style="bold" if result.recommendation else "yellow", markup=False)
@@ -29,7 +27,6 @@ def print_sweep(result: SweepResult, console: Console) -> None:
 
 
 def sweep_markdown(result: SweepResult) -> Iterator[str]:
-    """Return the lines of the sweep as Markdown."""
     yield from (f"### {result.question}", "", conclusion(result), "")
     for table in result.tables:
         if table.is_detail:
@@ -47,7 +44,7 @@ def sweep_markdown(result: SweepResult) -> Iterator[str]:
 
 
 def is_number(table: SweepTable, column: str) -> bool:
-    """Return whether a column holds figures, which stand to the right."""
+    """Return whether a column holds numbers, which are right-aligned."""
     return not any(isinstance(row.get(column), str) for row in table.rows)
 
 

@@ -91,13 +91,13 @@ def print_diffs(diffs: Sequence[ResultDiff], console: Console) -> None:
     table = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
     for column in ("technique", "metric", "earlier", "interval", "later", "interval", "verdict"):
         table.add_column(column)
-    for drift in diffs:
-        style = "red" if drift.verdict == "changed" else "green"
+    for diff in diffs:
+        style = "red" if diff.verdict == "changed" else "green"
         table.add_row(
-            Text(drift.technique, style="bold"),
-            drift.earlier.title,
-            *(effect(drift.earlier), interval(drift.earlier), effect(drift.later), interval(drift.later)),
-            Text(drift.verdict, style=style),
+            Text(diff.technique, style="bold"),
+            diff.earlier.title,
+            *(effect(diff.earlier), interval(diff.earlier), effect(diff.later), interval(diff.later)),
+            Text(diff.verdict, style=style),
         )
     console.print(table)
 

@@ -1,4 +1,4 @@
-"""Two traces of the same request under each other, on one scale of time: where an arm spends it."""
+"""Two traces of the same request on one time scale."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,19 +14,19 @@ from lab.report.formatting import quantity
 from lab.report.palette import FAINT, INK
 
 ROW_IN: Final = 0.25
-"""Of a span that has its name above it; many spans have none and share a height of `MOST_IN`."""
-LEAST_IN: Final = 0.3
-MOST_IN: Final = 2.6
+"""Height of a span with a name above it; many spans have no names and share a height of `MAX_IN`."""
+MIN_IN: Final = 0.3
+MAX_IN: Final = 2.6
 LABELLED: Final = 10
-"""With more spans than this, names would lie upon each other."""
+"""With more spans than this, names would overlap."""
 LABEL_CHARACTERS: Final = 60
 NAMED_WIDTH: Final = 3.5
-"""Of a named bar, in points; it leaves room for the name."""
+"""Of a named bar, in points."""
 
 
 def waterfall(traces: Sequence[tuple[str, TraceResult]], *, name: str) -> str:
-    """Return the traces of two arms, each a row per span: the database's in the arm's colour, everything else faint."""
-    heights = [min(max(ROW_IN * len(trace.spans), LEAST_IN), MOST_IN) for _, trace in traces]
+    """Draw the traces of two arms, a row per span; database spans have the arm's colour."""
+    heights = [min(max(ROW_IN * len(trace.spans), MIN_IN), MAX_IN) for _, trace in traces]
     longest = max(trace.duration_s for _, trace in traces) or 1e-6
     with mpl.rc_context(STYLE | {"svg.hashsalt": name, "axes.grid.axis": "x"}):
         figure = Figure(figsize=(WIDTH_IN, sum(heights) + 0.75), layout="constrained")
@@ -57,7 +57,7 @@ def _drawn(axes: Axes, trace: TraceResult, *, colour: str, row_in: float, longes
 
 
 def _segments(spans: Sequence[tuple[int, SpanResult]], *, least_s: float) -> tuple[list[float], list[float]]:
-    """Return all bars as one broken line: hundreds of them stay one short element of the page."""
+    """Return all bars as one interrupted line, which is a single short SVG element."""
     across: list[float] = []
     down: list[float] = []
     for row, span in spans:
@@ -67,7 +67,7 @@ def _segments(spans: Sequence[tuple[int, SpanResult]], *, least_s: float) -> tup
 
 
 def _label(axes: Axes, row: int, span: SpanResult, longest: float) -> None:
-    """Write the span's name above its bar, from the bar's beginning or, far right, up to the right edge."""
+    """Write the span's name above its bar, from the start of the bar or, far right, up to the right edge."""
     is_right = span.at_s > 0.6 * longest
     text = span.name if len(span.name) <= LABEL_CHARACTERS else f"{span.name[: LABEL_CHARACTERS - 1]}…"
     axes.annotate(

@@ -50,7 +50,7 @@ def simulated(random: Generator, *, rounds: int, requests: int, share: float, mi
     [(4, 16, 0.5, 0.0), (5, 6, 0.5, 0.1), (8, 40, 0.5, 0.1), (5, 16, 0.95, 0.0), (8, 40, 0.95, 0.1)],
     ids=["median", "few requests and misses", "median and misses", "p95", "p95 and misses"],
 )
-def test_two_equal_arms_are_told_apart_in_at_most_one_of_twenty_simulations(
+def test_two_equal_arms_seem_to_differ_in_at_most_one_of_twenty_simulations(
     rounds: int, requests: int, share: float, misses: float
 ) -> None:
     random = np.random.default_rng(20130101)

@@ -34,7 +34,7 @@ def shares(true_ratio: float, *, noise: Noise, rounds: int, simulations: int = 1
 
 @pytest.mark.parametrize("rounds", [4, 10])
 @pytest.mark.parametrize("noise", ["even", "heavy tails"])
-def test_two_equal_arms_are_told_apart_in_at_most_one_of_twenty_simulations(noise: str, rounds: int) -> None:
+def test_two_equal_arms_seem_to_differ_in_at_most_one_of_twenty_simulations(noise: str, rounds: int) -> None:
     _, excluded = shares(1.0, noise=NOISES[noise], rounds=rounds)
     assert excluded <= 0.05
 
@@ -100,7 +100,7 @@ def test_a_count_that_was_hardly_there_and_is_gone_is_no_difference() -> None:
 
 
 @pytest.mark.parametrize("requests", [20, 200])
-def test_equal_arms_that_count_almost_nothing_are_told_apart_in_at_most_one_of_twenty_simulations(
+def test_equal_arms_with_almost_no_events_seem_to_differ_in_at_most_one_of_twenty_simulations(
     requests: int,
 ) -> None:
     random = np.random.default_rng(20130102)

@@ -22,24 +22,24 @@ SERVICE = """
 import asyncio, os, sys, time
 from lab.load.testing import StubResponse, ReceivedRequest, stub_service
 
-queries = answers = 0
+queries = responses = 0
 slow = os.environ["TECHNIQUES"] == "none"
 
-async def page(asked: ReceivedRequest) -> StubResponse:
-    global queries, answers
-    if asked.target.startswith("/die"):
+async def page(request: ReceivedRequest) -> StubResponse:
+    global queries, responses
+    if request.target.startswith("/die"):
         os._exit(3)
-    answers += 1
+    responses += 1
     queries += 30 if slow else 3
     await asyncio.sleep(0.03 if slow else 0.003)
     return StubResponse(body=b"x" * (5000 if slow else 500))
 
-async def contract(asked: ReceivedRequest) -> StubResponse:
-    if asked.target == "/readyz":
+async def contract(request: ReceivedRequest) -> StubResponse:
+    if request.target == "/readyz":
         return StubResponse(status=503 if "never ready" in os.environ["ARM"] else 200)
-    return await page(asked)
+    return await page(request)
 
-async def metrics(asked: ReceivedRequest) -> StubResponse:
+async def metrics(request: ReceivedRequest) -> StubResponse:
     text = f"db_queries_per_request_sum {queries}\\nprocess_cpu_seconds_total {time.process_time()}\\n"
     return StubResponse(body=text.encode())
 

@@ -45,18 +45,18 @@ def test_a_starter_that_is_killed_leaves_neither_process_nor_directory(tmp_path:
         assert eventually(lambda: not directory.exists())
 
 
-def test_closing_the_tether_ends_the_command() -> None:
+def test_closing_its_input_ends_the_command() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "lab.arms.process_guard", "--", sys.executable, "-c", SLEEPER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as tether:
-        assert tether.stdin is not None
-        assert tether.stdout is not None
-        pid = int(tether.stdout.readline())
-        tether.stdin.close()
-        tether.wait(20)
+    ) as guard:
+        assert guard.stdin is not None
+        assert guard.stdout is not None
+        pid = int(guard.stdout.readline())
+        guard.stdin.close()
+        guard.wait(20)
         assert not psutil.pid_exists(pid)
 
 
@@ -64,5 +64,5 @@ def test_the_commands_exit_code_is_passed_on() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "lab.arms.process_guard", "--", sys.executable, "-c", "raise SystemExit(7)"],
         stdin=subprocess.PIPE,
-    ) as tether:
-        assert tether.wait(60) == 7
+    ) as guard:
+        assert guard.wait(60) == 7

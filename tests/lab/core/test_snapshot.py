@@ -29,13 +29,13 @@ lag_seconds_sum 1.1
 """
 
 
-def recorded(answers: int) -> Recording:
+def recorded(responses: int) -> Recording:
     recording = Recording(duration_s=1.0)
-    recording.responses["page"] = answers
+    recording.responses["page"] = responses
     return recording
 
 
-def test_a_snapshot_tells_what_changed_since_another() -> None:
+def test_a_snapshot_has_the_increase_since_another() -> None:
     grown = Snapshot.parse(AFTER).since(Snapshot.parse(BEFORE))
     assert grown.total("http_requests_total") == 20
     assert grown.total("http_requests_total", status="500") == 5
@@ -53,7 +53,7 @@ def test_a_histogram_that_observed_nothing_has_no_quantile() -> None:
     assert snapshot.since(snapshot).quantile("lag_seconds", 0.99) is None
 
 
-def test_an_answer_from_any_level_of_a_cache_is_a_hit() -> None:
+def test_a_response_from_any_level_of_a_cache_is_a_hit() -> None:
     page = """\
 cache_requests_total{cache="board",level="local",result="hit"} 60
 cache_requests_total{cache="board",level="local",result="miss"} 40
@@ -66,7 +66,7 @@ cache_requests_total{cache="board",level="shared",result="miss"} 10
     assert metric_named("hit_ratio").of(arm_round) == pytest.approx(0.9)
 
 
-def test_counts_are_given_per_answer() -> None:
+def test_counts_are_per_response() -> None:
     page = 'db_queries_per_request_sum{method="GET",handler="/a"} 310\nprocess_cpu_seconds_total 4\n'
     arm_round = ArmRound(
         open_loop=recorded(10),

@@ -7,15 +7,15 @@ from lab.load.load_model import OpenLoop, Phase
 from lab.load.testing import ReceivedRequest, StubResponse, stub_service
 
 
-def test_clients_of_an_arm_forget_its_token_when_another_process_has_its_name() -> None:
+def test_another_process_with_the_name_of_an_arm_gets_new_client_state() -> None:
     tokens: list[str] = []
 
-    async def noting(asked: ReceivedRequest) -> StubResponse:
-        tokens.append(asked.headers["authorization"])
+    async def handler(request: ReceivedRequest) -> StubResponse:
+        tokens.append(request.headers["authorization"])
         return StubResponse()
 
     async def run() -> None:
-        async with stub_service(noting) as url, Generator() as generator:
+        async with stub_service(handler) as url, Generator() as generator:
             for token in ("one", "two"):
                 command = LoadCommand(
                     arm="baseline",

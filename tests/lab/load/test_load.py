@@ -19,7 +19,7 @@ from lab.traffic.traffic import Client, Request
 CLIENT = Client(number=1, accept_encoding="gzip", keeps_etags=False, link_bytes_per_s=None)
 
 
-def asking(target: str = "/", *, client: Client = CLIENT, method: str = "GET") -> Iterator[Request]:
+def requests_to(target: str = "/", *, client: Client = CLIENT, method: str = "GET") -> Iterator[Request]:
     """Return the same request for ever."""
     while True:
         yield Request("page", method, target, client)
@@ -30,7 +30,7 @@ def load(handler: Handler, model: LoadModel, phase: Phase, *, requests: Iterator
 
     async def run() -> Recording:
         async with stub_service(handler) as url:
-            return await drive(Address.of(url), requests or asking(), model, phase, state=ClientState())
+            return await drive(Address.of(url), requests or requests_to(), model, phase, state=ClientState())
 
     return asyncio.run(run())
 
@@ -44,7 +44,7 @@ def delayed(seconds: float) -> Handler:
 
 
 def pausing(*, every_s: float, pause_s: float) -> Handler:
-    """StubResponse in 2 ms, but stop altogether for a while at fixed intervals."""
+    """Respond in 2 ms, but pause at fixed intervals."""
     begun = time.monotonic()
 
     async def handler(_: ReceivedRequest) -> StubResponse:
@@ -72,8 +72,8 @@ def test_a_pause_every_ten_seconds_shows_in_the_open_loops_p99_and_not_in_the_cl
             stub_service(pausing(every_s=10.0, pause_s=0.2)) as other,
         ):
             opened, closed = (
-                drive(Address.of(one), asking(), OpenLoop(rate_per_s=100), phase, state=ClientState()),
-                drive(Address.of(other), asking(), ClosedLoop(clients=1), phase, state=ClientState()),
+                drive(Address.of(one), requests_to(), OpenLoop(rate_per_s=100), phase, state=ClientState()),
+                drive(Address.of(other), requests_to(), ClosedLoop(clients=1), phase, state=ClientState()),
             )
             both = await asyncio.gather(opened, closed)
             return both[0], both[1]
@@ -108,7 +108,7 @@ def test_an_open_loop_that_is_held_up_sends_all_that_was_due_before_it_ends() ->
 
     async def run() -> Recording:
         async with stub_service(delayed(0)) as url:
-            driver = Driver(Address.of(url), asking(), Phase(duration_s=0.2), ClientState())
+            driver = Driver(Address.of(url), requests_to(), Phase(duration_s=0.2), ClientState())
             await driver.run_open(arrivals())
             await driver.close()
             return driver.recording
@@ -122,23 +122,23 @@ def test_an_open_loop_that_is_held_up_sends_all_that_was_due_before_it_ends() ->
 def test_nothing_is_sent_after_a_stretch(model: LoadModel) -> None:
     """Not even the requests whose connections the driver closes: the next phase would count them."""
     calls = count()
-    asked: list[str] = []
+    received: list[str] = []
     is_over = asyncio.Event()
 
-    async def answering_the_first(request: ReceivedRequest) -> StubResponse:
-        asked.append(request.target)
+    async def respond_to_the_first(request: ReceivedRequest) -> StubResponse:
+        received.append(request.target)
         if next(calls) >= 40:
             await is_over.wait()
         return StubResponse()
 
     async def run() -> list[int]:
-        async with stub_service(answering_the_first) as url:
+        async with stub_service(respond_to_the_first) as url:
             phase = Phase(duration_s=0.2, drain_s=0.1)
-            await drive(Address.of(url), asking(), model, phase, state=ClientState())
-            before = len(asked)
+            await drive(Address.of(url), requests_to(), model, phase, state=ClientState())
+            before = len(received)
             await asyncio.sleep(0.2)
             is_over.set()
-            return [before, len(asked)]
+            return [before, len(received)]
 
     before, after = asyncio.run(run())
     assert after == before > 40
@@ -150,7 +150,7 @@ def test_a_closed_loop_finds_the_throughput() -> None:
     assert recording.connections == 4
 
 
-def test_a_closed_loop_shorter_than_an_answer_still_finds_the_throughput() -> None:
+def test_a_closed_loop_shorter_than_a_response_still_measures_the_throughput() -> None:
     recording = load(delayed(0.4), ClosedLoop(clients=4), Phase(duration_s=0.2))
     assert recording.responses["page"] == 4
     assert 5 < recording.throughput_per_s <= 10
@@ -167,7 +167,7 @@ def test_a_service_that_cannot_keep_up_is_recognised_as_saturated() -> None:
 
     recording = load(one_at_a_time, OpenLoop(rate_per_s=100), Phase(duration_s=1.0, drain_s=0.3))
     assert recording.is_saturated
-    assert recording.failures["no answer in time"] > 0
+    assert recording.failures["no response in time"] > 0
     assert (recording.overall().quantile(0.99) or 0) > 0.4  # what never came counts with the time it was waited for
 
 
@@ -231,16 +231,16 @@ def test_a_client_on_a_slow_link_waits_for_the_bytes_and_is_counted_apart() -> N
 
     slow = Client(number=2, accept_encoding="", keeps_etags=False, link_bytes_per_s=250_000)
     model = OpenLoop(rate_per_s=10, arrivals="constant")
-    recording = load(fifty_kilobytes, model, Phase(duration_s=0.5), requests=asking(client=slow))
+    recording = load(fifty_kilobytes, model, Phase(duration_s=0.5), requests=requests_to(client=slow))
     assert recording.slow_link.quantile(0.5) == pytest.approx(0.2, abs=0.05)
     assert not recording.latencies
 
 
-def test_a_closed_loop_at_an_address_where_nobody_listens_counts_failures_and_ends() -> None:
+def test_a_closed_loop_at_an_address_without_a_server_counts_failures_and_ends() -> None:
     async def run() -> Recording:
         async with stub_service(delayed(0)) as url:
             address = Address.of(url)
-        return await drive(address, asking(), ClosedLoop(clients=2), Phase(duration_s=0.3), state=ClientState())
+        return await drive(address, requests_to(), ClosedLoop(clients=2), Phase(duration_s=0.3), state=ClientState())
 
     recording = asyncio.run(run())
     assert 0 < recording.failures["no connection: ConnectionRefusedError"] < 50
@@ -252,7 +252,7 @@ def test_a_connection_that_the_service_closed_while_idle_is_replaced_without_a_f
     async def run() -> Recording:
         async with stub_service(delayed(0), hangs_up=True) as url:
             model = OpenLoop(rate_per_s=300)
-            return await drive(Address.of(url), asking(), model, Phase(duration_s=0.5), state=ClientState())
+            return await drive(Address.of(url), requests_to(), model, Phase(duration_s=0.5), state=ClientState())
 
     recording = asyncio.run(run())
     assert recording.failures.total() == 0

@@ -1,4 +1,4 @@
-"""Long-running traffic: what it is asked for by variables, and what real Locust processes then send."""
+"""Long-running traffic: its variables, and the requests of real Locust processes."""
 
 import asyncio
 import os
@@ -49,7 +49,7 @@ def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
     assert LocustLoad.from_environ(TWO_ARMS | {"WRITE_TOKEN_FILE": str(tmp_path / "token")}).token == "secret"
 
 
-def test_nobody_writes_without_a_token() -> None:
+def test_no_writes_are_sent_without_a_token() -> None:
     def kinds(token: str) -> Counter[str]:
         load = LocustLoad(arms={"a": "http://127.0.0.1:1"}, token=token, mix="updates" if token else "read after write")
         return Counter(request.kind for request in islice(load.requests(1), 200))
@@ -65,18 +65,18 @@ def test_readers_together_keep_the_rate() -> None:
         assert sum(islice(load.gaps_s(reader), 4000)) == pytest.approx(4000 * 3 / 5.0, rel=0.05)
 
 
-def test_a_reader_that_waited_catches_up_a_little_and_forgets_the_rest() -> None:
+def test_a_reader_that_waited_catches_up_a_little_and_skips_the_rest() -> None:
     schedule = Schedule(iter([1.0] * 50), now=100.0)
     assert schedule.wait_s(100.2) == pytest.approx(0.8)  # due at 101
     assert schedule.wait_s(104.0) == 0.0  # was due at 102
     assert [schedule.wait_s(200.0) for _ in range(int(MAX_LAG_S) + 2)][-2:] == [0.0, pytest.approx(1.0)]
 
 
-def answering(asked: list[ReceivedRequest], delay_s: float) -> Handler:
-    """Note what is asked; know every page but that of the airlines."""
+def recording_handler(received: list[ReceivedRequest], delay_s: float) -> Handler:
+    """Record the requests; respond with 404 to those for airlines."""
 
     async def handler(request: ReceivedRequest) -> StubResponse:
-        asked.append(request)
+        received.append(request)
         await asyncio.sleep(delay_s)
         return StubResponse(headers={"etag": '"1"'}, status=404 if request.target == "/airlines" else 200)
 
@@ -97,23 +97,26 @@ async def locust(*options: str, environ: Mapping[str, str]) -> tuple[int | None,
 
 
 def visited(*groups_of_options: tuple[str, ...], **variables: str) -> tuple[list[list[ReceivedRequest]], list[str]]:
-    """Return what a slow and a quick arm were asked by Locust processes side by side, and what each printed."""
-    asked: list[list[ReceivedRequest]] = [[], []]
+    """Return the requests of concurrent Locust processes to a slow and a fast arm, and their output."""
+    received: list[list[ReceivedRequest]] = [[], []]
 
     async def run() -> list[str]:
-        async with stub_service(answering(asked[0], 0.02)) as slow, stub_service(answering(asked[1], 0)) as quick:
+        async with (
+            stub_service(recording_handler(received[0], 0.02)) as slow,
+            stub_service(recording_handler(received[1], 0)) as quick,
+        ):
             environ = {"FLIGHTDECK_ARMS": f"slow={slow},quick={quick}", "FLIGHTDECK_MIX": "everyday"} | variables
             ended = await asyncio.gather(*(locust(*options, environ=environ) for options in groups_of_options))
         return [printed for _, printed in ended]
 
-    return asked, asyncio.run(run())
+    return received, asyncio.run(run())
 
 
-def targets(asked: list[ReceivedRequest], most: int) -> Counter[tuple[str, str]]:
-    return Counter((request.method, request.target) for request in asked[:most])
+def targets(received: list[ReceivedRequest], most: int) -> Counter[tuple[str, str]]:
+    return Counter((request.method, request.target) for request in received[:most])
 
 
-def test_locust_asks_every_arm_for_the_same_and_names_what_it_asks_by_kind() -> None:
+def test_locust_sends_every_arm_the_same_requests_named_by_kind() -> None:
     (slow, quick), (printed,) = visited(
         ("--headless", "-t", "3s", "--only-summary"), FLIGHTDECK_RATE="30", FLIGHTDECK_READERS="1", WRITE_TOKEN="t"
     )

@@ -74,7 +74,7 @@ def test_every_mix_has_a_typical_request(mix: str) -> None:
     assert typical_request(mix, seed=1).kind == next(iter(MIXES[mix]))
 
 
-def test_two_real_arms_tell_what_one_request_made_them_do(data_dir: Path) -> None:
+def test_two_real_arms_export_the_spans_of_one_request(data_dir: Path) -> None:
     async def traced() -> list[TraceResult | None]:
         with otlp_receiver() as receiver:
             arms = [
@@ -93,7 +93,7 @@ def test_two_real_arms_tell_what_one_request_made_them_do(data_dir: Path) -> Non
                     assert untraced.status_code == 200
                 request = replace(typical_request("boards", seed=1), target=board)
                 seen = [await receiver.trace_of(arm, request) for arm in arms]
-            assert len(receiver._traces) == 2  # nothing but what was asked for was traced
+            assert len(receiver._traces) == 2  # only these requests were traced
             return seen
 
     lazy, eager = asyncio.run(traced())

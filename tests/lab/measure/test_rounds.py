@@ -1,4 +1,4 @@
-"""The order of the rounds, and when they are measured again or end, with a generator that answers by script."""
+"""The order of rounds, when they are repeated and when they end, with a scripted generator."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -30,12 +30,12 @@ class Service:
         return Snapshot({})
 
 
-class Unwatched:
+class NullProgress:
     def status(self, text: str) -> None:
-        """Nobody looks."""
+        """Show nothing."""
 
     def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
-        """Nobody looks."""
+        """Show nothing."""
 
 
 def recorded(*, latency_s: float = 0.01, lateness_s: float = 0.0, backlog: int = 0, responses: int = 10) -> Recording:
@@ -48,7 +48,7 @@ def recorded(*, latency_s: float = 0.01, lateness_s: float = 0.0, backlog: int =
 
 
 class Scripted:
-    """Notes every order and answers as the script says."""
+    """Records the commands and returns what the script returns."""
 
     def __init__(self, script: Callable[[LoadCommand], Recording] = lambda _: recorded()) -> None:
         self.script = script
@@ -67,7 +67,7 @@ def measured(
     generator: Scripted, plan: Plan = PLAN, *, is_precise: Callable[[Sequence[Round]], bool] = lambda _: False
 ) -> Measurement:
     arms = [Service("A"), Service("B")]
-    return asyncio.run(measure(arms, plan, generator, progress=Unwatched(), is_precise=is_precise))
+    return asyncio.run(measure(arms, plan, generator, progress=NullProgress(), is_precise=is_precise))
 
 
 def test_rounds_go_forwards_and_backwards_and_both_arms_get_the_same_stream() -> None:
@@ -76,15 +76,15 @@ def test_rounds_go_forwards_and_backwards_and_both_arms_get_the_same_stream() ->
     assert generator.open_loop == [("A", 1), ("B", 1), ("B", 2), ("A", 2), ("A", 3), ("B", 3), ("B", 4), ("A", 4)]
 
 
-def test_every_slot_has_an_open_and_a_closed_stretch_of_the_planned_length() -> None:
+def test_every_round_has_an_open_and_a_closed_loop_of_the_planned_length() -> None:
     generator = Scripted()
     result = measured(generator)
-    stretches = [command.phase.duration_s for command in generator.commands if command.stream == 1]
-    assert stretches == [1.0, 0.5, 1.0, 0.5]
+    durations = [command.phase.duration_s for command in generator.commands if command.stream == 1]
+    assert durations == [1.0, 0.5, 1.0, 0.5]
     assert all(arm_round.closed_loop is not None for round_ in result.rounds for arm_round in round_.arms.values())
 
 
-def test_a_slow_service_gets_a_longer_stretch_but_not_for_ever() -> None:
+def test_a_slow_service_gets_a_longer_open_loop_up_to_a_limit() -> None:
     for rate, seconds in ((4.0, 1.5), (0.1, 4.0)):
         generator = Scripted()
         measured(generator, replace(PLAN, rate_per_s=rate))
@@ -107,7 +107,7 @@ def test_an_arm_is_warmed_until_it_gets_no_faster() -> None:
     assert result.capacity_per_s["A"] == 210.0
 
 
-def test_rounds_end_when_the_interval_is_tight() -> None:
+def test_rounds_end_when_the_interval_is_narrow() -> None:
     plan = replace(PLAN, max_rounds=40)
     result = measured(Scripted(), plan, is_precise=lambda rounds: len(rounds) == 7)
     assert len(result.rounds) == 7
@@ -154,11 +154,11 @@ def test_an_arm_is_warmed_until_its_caches_are_full() -> None:
     reading = iter([*arm.pages, *[arm.pages[-1]] * 100])
     generator = Scripted()
     plan = replace(PLAN, closed_loop_s=0)
-    asyncio.run(measure([arm], plan, generator, progress=Unwatched(), is_precise=lambda _: False))
+    asyncio.run(measure([arm], plan, generator, progress=NullProgress(), is_precise=lambda _: False))
     assert sum(command.stream == 0 for command in generator.commands) == 3  # 20 %, 82 %, 98 % of its lookups were hits
 
 
-def test_a_service_that_can_not_keep_up_is_asked_half_as_often_and_measured_from_the_start() -> None:
+def test_a_saturated_service_is_measured_from_the_start_at_half_the_rate() -> None:
     def overrun(command: LoadCommand) -> Recording:
         too_much = isinstance(command.model, OpenLoop) and command.model.rate_per_s > 4 and command.stream >= 2
         return recorded(backlog=9 if too_much else 0)
@@ -184,7 +184,7 @@ def test_a_service_that_never_keeps_up_is_measured_and_said_to_be_saturated() ->
     assert len(result.rounds) == 4
 
 
-def test_a_service_that_answers_nothing_ends_the_measuring_before_it_begins() -> None:
+def test_a_service_that_does_not_respond_is_not_measured() -> None:
     def refused(command: LoadCommand) -> Recording:
         recording = recorded(responses=0 if command.arm == "B" else 10)
         recording.count("board", status=0, received_bytes=0, error="no connection: ConnectionRefusedError")
@@ -192,7 +192,7 @@ def test_a_service_that_answers_nothing_ends_the_measuring_before_it_begins() ->
 
     result = measured(Scripted(refused))
     assert result.rounds == []
-    assert "B answers nothing at http://127.0.0.1:1 (no connection: ConnectionRefusedError)" in result.failure
+    assert "B does not respond at http://127.0.0.1:1 (no connection: ConnectionRefusedError)" in result.failure
 
 
 def test_without_a_closed_loop_there_is_none() -> None:

@@ -27,7 +27,7 @@ def test_the_same_seed_gives_the_same_requests_and_another_seed_others() -> None
 
 
 @pytest.mark.parametrize("mix", MIXES)
-def test_a_mix_asks_for_its_kinds_in_its_shares(mix: str) -> None:
+def test_a_mix_has_its_kinds_in_their_shares(mix: str) -> None:
     assert sum(MIXES[mix].values()) == pytest.approx(1)
     seen = Counter(request.kind for request in stream(mix))
     for kind, share in MIXES[mix].items():
@@ -41,7 +41,7 @@ def test_even_eight_requests_have_every_frequent_kind() -> None:
         assert 2 <= seen["report"] <= 3
 
 
-def test_a_few_targets_are_asked_for_most_of_the_time() -> None:
+def test_a_few_targets_get_most_requests() -> None:
     boards = Counter(request.target for request in stream("boards"))
     hottest = sum(seen for _, seen in boards.most_common(len(boards) // 10))
     assert hottest / boards.total() > 0.4
@@ -77,7 +77,7 @@ def test_the_popularity_is_counted_from_the_data_set() -> None:
     assert Manifest.read(FILES).files["flights.csv"].rows == FLIGHTS
 
 
-def test_a_keeper_of_validators_asks_conditionally_from_the_second_time_on() -> None:
+def test_a_client_with_validators_sends_conditional_requests_from_the_second_on() -> None:
     memory = ClientState()
     request = Request("board", "GET", "/airports/JFK/departures?date=2013-12-31", KEEPER)
     assert dict(memory.headers(request, request.target)) == {"accept-encoding": "gzip"}
@@ -87,7 +87,7 @@ def test_a_keeper_of_validators_asks_conditionally_from_the_second_time_on() -> 
     assert dict(memory.headers(other, other.target)) == {}
 
 
-def test_the_next_page_is_asked_for_with_the_cursor_that_the_page_before_gave() -> None:
+def test_the_next_page_is_requested_with_the_cursor_of_the_page_before() -> None:
     memory = ClientState()
     first = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 1))
     second = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 2))
@@ -113,7 +113,7 @@ def test_a_write_carries_the_token_and_its_change() -> None:
     assert set(json.loads(request.body)) == {"status", "departure_delay_min"}
 
 
-def test_a_memory_forgets_what_it_learned_first() -> None:
+def test_client_state_drops_its_oldest_entries() -> None:
     memory = ClientState()
     targets = [f"/flights/{number}" for number in range(MAX_ENTRIES + 1)]
     for target in targets:
@@ -123,7 +123,7 @@ def test_a_memory_forgets_what_it_learned_first() -> None:
     assert "if-none-match" not in dict(memory.headers(oldest, oldest.target))
 
 
-def test_nobody_asks_for_weather_of_days_that_have_none() -> None:
-    asked = [request.target for request in islice(Traffic("weather", seed=1).requests(1), 500)]
-    assert any("at=2013-12-30" in target for target in asked)
-    assert not any("at=2013-12-31" in target for target in asked)
+def test_no_weather_is_requested_for_days_without_data() -> None:
+    targets = [request.target for request in islice(Traffic("weather", seed=1).requests(1), 500)]
+    assert any("at=2013-12-30" in target for target in targets)
+    assert not any("at=2013-12-31" in target for target in targets)
