@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 from time import perf_counter, process_time
 from typing import Any
@@ -60,18 +61,16 @@ def _collector() -> str:
     return os.environ["BENCH_COLLECTOR"]
 
 
-def _bare() -> ASGIApp:
-    return small_app()
+def _app(*instrumentations: Callable[[FastAPI], None], routes: int = 1, sentry: bool = False) -> Callable[[], ASGIApp]:
+    def build() -> ASGIApp:
+        if sentry:
+            _init_sentry()  # patches the framework, so it comes before the application
+        app = small_app(routes=routes)
+        for instrumentation in instrumentations:
+            instrumentation(app)
+        return app
 
-
-def _bare_100() -> ASGIApp:
-    return small_app(routes=100)
-
-
-def _instrumentator() -> ASGIApp:
-    app = small_app()
-    _add_instrumentator(app)
-    return app
+    return build
 
 
 def _add_instrumentator(app: FastAPI) -> None:
@@ -94,27 +93,10 @@ def _add_opentelemetry(app: FastAPI, *, share: float = 1.0, exclude: bool = Fals
     FastAPIInstrumentor.instrument_app(app, exclude_spans=["send", "receive"] if exclude else None)
 
 
-def _opentelemetry() -> ASGIApp:
-    app = small_app()
-    _add_opentelemetry(app)
-    return app
-
-
-def _opentelemetry_10() -> ASGIApp:
-    app = small_app()
-    _add_opentelemetry(app, share=0.1, exclude=True)
-    return app
-
-
-def _add_sentry() -> None:
+def _init_sentry() -> None:
     import sentry_sdk  # noqa: PLC0415 the same
 
     sentry_sdk.init(dsn=f"{_collector().replace('://', '://key@')}/1")
-
-
-def _sentry() -> ASGIApp:
-    _add_sentry()
-    return small_app()
 
 
 def _add_timer(app: FastAPI) -> None:
@@ -126,26 +108,11 @@ def _add_timer(app: FastAPI) -> None:
         return response
 
 
-def _timer() -> ASGIApp:
-    app = small_app()
-    _add_timer(app)
-    return app
-
-
-def _naive() -> ASGIApp:
-    _add_sentry()
-    app = small_app()
-    _add_timer(app)
-    _add_instrumentator(app)
-    _add_opentelemetry(app)
-    return app
-
-
 def _ours(*, routes: int = 1, **settings: object) -> Callable[[], ASGIApp]:
     def build() -> ASGIApp:
         app = small_app(routes=routes)
         given = {"metrics_port": 0, "access_log": False, "response_headers": "server-timing", **settings}
-        if given.pop("traced", None) is not None or "traces_sampler_arg" in given:
+        if "traces_sampler_arg" in given:
             given |= {"otlp_endpoint": _collector(), "traces_sampler": "parentbased_traceidratio"}
         if given.pop("errors", False):
             given["sentry_dsn"] = f"{_collector().replace('://', '://key@')}/1"
@@ -158,19 +125,30 @@ def _ours(*, routes: int = 1, **settings: object) -> Callable[[], ASGIApp]:
 _ALL: dict[str, Any] = {"errors": True, "traces_sampler_arg": 0.1}
 
 ARMS: tuple[Arm, ...] = (
-    Arm(name="bare", title="no instrumentation", build=_bare),
-    Arm(name="timer", title="BaseHTTPMiddleware timer alone", build=_timer),
-    Arm(name="instrumentator", title="Instrumentator alone, its defaults", build=_instrumentator),
-    Arm(name="opentelemetry", title="FastAPIInstrumentor alone, its defaults", build=_opentelemetry, exports=True),
+    Arm(name="bare", title="no instrumentation", build=_app()),
+    Arm(name="timer", title="BaseHTTPMiddleware timer alone", build=_app(_add_timer)),
+    Arm(name="instrumentator", title="Instrumentator alone, its defaults", build=_app(_add_instrumentator)),
+    Arm(
+        name="opentelemetry",
+        title="FastAPIInstrumentor alone, its defaults",
+        build=_app(_add_opentelemetry),
+        exports=True,
+    ),
     Arm(
         name="opentelemetry-10",
         title="FastAPIInstrumentor alone, without send and receive spans, 10 % sampled",
-        build=_opentelemetry_10,
+        build=_app(partial(_add_opentelemetry, share=0.1, exclude=True)),
         exports=True,
     ),
-    Arm(name="sentry", title="sentry-sdk alone, its defaults", build=_sentry),
-    Arm(name="access-log", title="uvicorn's access log alone", build=_bare, access_log=True),
-    Arm(name="naive", title="all of these with their defaults", build=_naive, access_log=True, exports=True),
+    Arm(name="sentry", title="sentry-sdk alone, its defaults", build=_app(sentry=True)),
+    Arm(name="access-log", title="uvicorn's access log alone", build=_app(), access_log=True),
+    Arm(
+        name="naive",
+        title="all of these with their defaults",
+        build=_app(_add_timer, _add_instrumentator, _add_opentelemetry, sentry=True),
+        access_log=True,
+        exports=True,
+    ),
     Arm(name="ours-metrics", title="ours: metrics alone", build=_ours(response_headers="none")),
     Arm(name="ours-headers", title="ours: metrics and response headers", build=_ours()),
     Arm(
@@ -196,7 +174,7 @@ ARMS: tuple[Arm, ...] = (
         build=_ours(**_ALL | {"traces_sampler_arg": 1.0}),
         exports=True,
     ),
-    Arm(name="bare-100-routes", title="no instrumentation, the last of 100 routes", build=_bare_100),
+    Arm(name="bare-100-routes", title="no instrumentation, the last of 100 routes", build=_app(routes=100)),
     Arm(
         name="ours-100-routes",
         title="ours with 10 % traces, the last of 100 routes",

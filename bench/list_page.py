@@ -4,9 +4,8 @@
 """
 
 import asyncio
-import sqlite3
+import shutil
 import sys
-from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -19,8 +18,8 @@ from rich.table import Table
 from bench.arms import Arm, serve
 from bench.cached_board import INSTRUMENTED, UNINSTRUMENTED
 from bench.competitor import CompetitorSpec, measured
+from lab.sweeps.data_size import part_of
 from service.app import create_app
-from service.dataset import schema
 from service.settings import Settings
 from service.techniques import NAMES
 
@@ -45,31 +44,10 @@ FLAT: Final = 1.25
 def tenth(data_dir: Path) -> Path:
     """Create databases with every tenth flight, unless they exist; return their directory."""
     target = data_dir / "bench-tenth"
-    target.mkdir(exist_ok=True)
-    for name, statements in (
-        ("flightdeck.db", schema.index_statements(schema.SQLITE)),
-        ("flightdeck-unindexed.db", []),
-    ):
-        path = target / name
-        if path.exists():
-            continue
-        draft = path.with_suffix(".draft")
-        draft.unlink(missing_ok=True)
-        with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("ATTACH ? AS whole", (str(data_dir / name),))
-            for statement in schema.table_statements(schema.SQLITE):
-                connection.execute(statement)
-            for (table,) in connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
-                some = " WHERE id % 10 = 0" if table == "flights" else ""
-                connection.execute(f"INSERT INTO main.{table} SELECT * FROM whole.{table}{some}")  # noqa: S608 our names
-            for statement in statements:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {schema.embedded_version()}")
-            connection.execute("ANALYZE")
-            connection.execute("DETACH whole")
-            connection.execute("PRAGMA journal_mode = WAL")
-        draft.replace(path)
+    if not target.exists():
+        draft = target.with_suffix(".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        part_of(data_dir, draft, tenths=1).replace(target)
     return target
 
 

@@ -18,12 +18,14 @@ commands = typer.Typer(no_args_is_help=True, help=__doc__)
 @commands.command("list")
 def list_experiments(as_json: AsJson = False) -> None:
     """List the experiments with their traffic and headline metric, and the sweeps."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from lab.core.servers import Servers
     from lab.experiments import AA, BY_NAME
+    from lab.measure.metric import metric_named
     from lab.sweeps.catalogue import KNOWN
 
     servers = Servers.from_environ(os.environ)
@@ -43,13 +45,13 @@ def list_experiments(as_json: AsJson = False) -> None:
         ]
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table("experiment", "question", "traffic", "headline metric", header_style="dim")
+    table = Table("experiment", "question", "traffic", "headline metric", header_style="dim", box=SIMPLE)
     for each in listed:
         question = Text(each.question)
         if missing[each.name]:
             question.append(f"\nrequires {' and '.join(missing[each.name])}: {each.requirement}", style="yellow")
-        table.add_row(each.name, question, each.mix, each.headline)
-    swept = Table("sweep", "question", header_style="dim")
+        table.add_row(each.name, question, each.mix, metric_named(each.headline).title)
+    swept = Table("sweep", "question", header_style="dim", box=SIMPLE)
     for name, each_sweep in KNOWN.items():
         swept.add_row(name, each_sweep.question)
     Console().print(table, swept)

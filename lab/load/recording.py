@@ -17,6 +17,10 @@ MIN_BACKLOG: Final = 6
 BACKLOG_SHARE: Final = 0.2
 """If more than this share of all requests is in flight at the end, the queue grew."""
 
+HISTOGRAMS: Final = ("slow_link", "lateness")
+COUNTERS: Final = ("received_bytes", "responses", "failures")
+SUMS: Final = ("duration_s", "busy_s", "connections", "generator_cpu_s")
+
 
 @dataclass(kw_only=True)
 class Recording:
@@ -82,46 +86,34 @@ class Recording:
             self.received_bytes[kind] += received_bytes
 
     def add(self, other: Self) -> None:
-        self.duration_s += other.duration_s
         for kind, latencies in other.latencies.items():
             self.latencies[kind].add(latencies)
-        self.slow_link.add(other.slow_link)
-        self.lateness.add(other.lateness)
-        self.received_bytes += other.received_bytes
-        self.responses += other.responses
+        for name in HISTOGRAMS:
+            getattr(self, name).add(getattr(other, name))
+        for name in COUNTERS:
+            getattr(self, name).update(getattr(other, name))
         self.statuses += other.statuses
-        self.failures += other.failures
-        self.busy_s += other.busy_s
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.backlog = max(self.backlog, other.backlog)
-        self.connections += other.connections
-        self.generator_cpu_s += other.generator_cpu_s
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "duration_s": self.duration_s,
             "latencies": {kind: latencies.encode() for kind, latencies in self.latencies.items()},
-            "slow_link": self.slow_link.encode(),
-            "lateness": self.lateness.encode(),
-            "received_bytes": dict(self.received_bytes),
-            "responses": dict(self.responses),
             "statuses": {str(status): count for status, count in self.statuses.items()},
-            "failures": dict(self.failures),
-            "busy_s": self.busy_s,
-            "backlog": self.backlog,
-            "connections": self.connections,
-            "generator_cpu_s": self.generator_cpu_s,
+            **{name: getattr(self, name).encode() for name in HISTOGRAMS},
+            **{name: dict(getattr(self, name)) for name in COUNTERS},
+            **{name: getattr(self, name) for name in (*SUMS, "backlog")},
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        recording = cls(**{name: data[name] for name in ("duration_s", "busy_s", "backlog", "connections")})
-        recording.generator_cpu_s = data["generator_cpu_s"]
+        recording = cls(**{name: data[name] for name in (*SUMS, "backlog")})
         for kind, text in data["latencies"].items():
             recording.latencies[kind] = Latencies.decode(text)
-        recording.slow_link = Latencies.decode(data["slow_link"])
-        recording.lateness = Latencies.decode(data["lateness"])
-        recording.received_bytes.update(data["received_bytes"])
-        recording.responses.update(data["responses"])
+        for name in HISTOGRAMS:
+            setattr(recording, name, Latencies.decode(data[name]))
+        for name in COUNTERS:
+            getattr(recording, name).update(data[name])
         recording.statuses.update({int(status): count for status, count in data["statuses"].items()})
-        recording.failures.update(data["failures"])
         return recording

@@ -38,7 +38,7 @@ class Metric:
     title: str
     unit: str
     """`s`, `bytes`, `1/s`, `share`, or what is counted."""
-    better: Better
+    better: Better = "lower"
     of: Callable[[ArmRound], float | None]
     """Returns None if the round has no value."""
     quantile: "Quantile | None" = None
@@ -52,7 +52,6 @@ def _latency(name: str, title: str, share: float, of: Callable[[ArmRound], Laten
         name=name,
         title=title,
         unit="s",
-        better="lower",
         of=lambda arm: of(arm).quantile(share),
         quantile=Quantile(share=share, of=of),
     )
@@ -69,6 +68,15 @@ def _of_kind(kind: str, arm: ArmRound) -> Latencies:
 def _per_response(total: float | None, recording: Recording | None) -> float | None:
     responses = recording.responses.total() if recording else 0
     return total / responses if total is not None and responses else None
+
+
+def _per_request(name: str, unit: str, sample: str, **labels: str) -> Metric:
+    return Metric(
+        name=name,
+        title=name.replace("_", " "),
+        unit=unit,
+        of=lambda arm: _per_response(arm.open_loop_delta.total(sample, **labels), arm.open_loop),
+    )
 
 
 def _bytes_per_response(arm: ArmRound) -> float | None:
@@ -114,64 +122,34 @@ METRICS: Final = (
         name="cpu_per_request_s",
         title="CPU per request",
         unit="s",
-        better="lower",
         of=lambda arm: _per_response(arm.closed_loop_delta.total("process_cpu_seconds_total"), arm.closed_loop),
     ),
-    Metric(
-        name="queries_per_request",
-        title="queries per request",
-        unit="queries",
-        better="lower",
-        of=lambda arm: _per_response(arm.open_loop_delta.total("db_queries_per_request_sum"), arm.open_loop),
-    ),
-    Metric(
-        name="connects_per_request",
-        title="connects per request",
-        unit="connects",
-        better="lower",
-        of=lambda arm: _per_response(
-            arm.open_loop_delta.total("db_client_connection_create_time_seconds_count"), arm.open_loop
-        ),
-    ),
-    Metric(
-        name="upstream_connects_per_request",
-        title="upstream connects per request",
-        unit="connects",
-        better="lower",
-        of=lambda arm: _per_response(arm.open_loop_delta.total("upstream_connects_total"), arm.open_loop),
-    ),
-    Metric(name="bytes_per_response", title="bytes per response", unit="bytes", better="lower", of=_bytes_per_response),
+    _per_request("queries_per_request", "queries", "db_queries_per_request_sum"),
+    _per_request("connects_per_request", "connects", "db_client_connection_create_time_seconds_count"),
+    _per_request("upstream_connects_per_request", "connects", "upstream_connects_total"),
+    Metric(name="bytes_per_response", title="bytes per response", unit="bytes", of=_bytes_per_response),
     Metric(name="hit_ratio", title="cache hit ratio", unit="share", better="higher", of=_hit_ratio),
     Metric(
         name="loop_lag_p99_s",
         title="p99 event-loop lag",
         unit="s",
-        better="lower",
         of=lambda arm: arm.open_loop_delta.quantile("event_loop_lag_seconds", 0.99),
     ),
     Metric(
         name="memory_bytes",
         title="memory",
         unit="bytes",
-        better="lower",
         of=lambda arm: arm.final_metrics.total("process_resident_memory_bytes"),
         varies_by_round=False,
     ),
     _latency("slow_link_p50_s", "p50 latency on a slow link", 0.5, lambda arm: arm.open_loop.slow_link),
-    Metric(name="error_share", title="error rate", unit="share", better="lower", of=_error_share),
+    Metric(name="error_share", title="error rate", unit="share", of=_error_share),
 )
 """Over all requests."""
 
 SPECIAL: Final = (
-    Metric(
-        name="primary_queries_per_request",
-        title="primary queries per request",
-        unit="queries",
-        better="lower",
-        of=lambda arm: _per_response(
-            arm.open_loop_delta.total("db_client_operation_duration_seconds_count", pool="primary"),
-            arm.open_loop,
-        ),
+    _per_request(
+        "primary_queries_per_request", "queries", "db_client_operation_duration_seconds_count", pool="primary"
     ),
 )
 """Reported only as a headline: otherwise they repeat another metric."""
@@ -186,7 +164,6 @@ def metrics_of_kind(kind: str) -> tuple[Metric, ...]:
             name=f"{kind}.bytes_per_response",
             title=f"{kind} bytes per response",
             unit="bytes",
-            better="lower",
             of=partial(_kind_bytes, kind),
         ),
     )

@@ -12,7 +12,8 @@ from lab.load.latencies import Latencies
 from lab.measure.trace import TraceResult
 from lab.report import charts, formatting
 from lab.report.palette import arm_variable
-from lab.report.sweep_page import DrawnSweep
+from lab.report.sweep_charts import DrawnSweep
+from lab.report.sweep_table import is_number
 from lab.report.table import is_between_services, sides
 from lab.report.waterfall import waterfall
 from service.techniques import ARM_COLOURS
@@ -22,31 +23,6 @@ from service.techniques import ARM_COLOURS
 class Chart:
     svg: str
     caption: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    title: str
-    off: str
-    on: str
-    effect: str
-    interval: str
-    verdict: str
-    is_headline: bool = False
-    is_cost: bool = False
-
-    @classmethod
-    def of(cls, metric: MetricResult, *, is_headline: bool = False, is_cost: bool = False) -> "Row":
-        return cls(
-            title=metric.title,
-            off=formatting.quantity(metric.off, metric.unit),
-            on=formatting.quantity(metric.on, metric.unit),
-            effect=formatting.effect(metric),
-            interval=formatting.interval(metric),
-            verdict=metric.verdict,
-            is_headline=is_headline,
-            is_cost=is_cost,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +38,8 @@ class Page:
         return formatting.Headline.of(self.experiment)
 
     @property
-    def headline_row(self) -> Row:
-        return Row.of(self.experiment.metrics[self.experiment.headline])
+    def headline_metric(self) -> MetricResult:
+        return self.experiment.metrics[self.experiment.headline]
 
     @property
     def cost(self) -> str:
@@ -96,17 +72,17 @@ class Page:
     @property
     def detectable(self) -> str:
         """The smallest detectable difference; empty if unknown."""
-        smallest = self.experiment.metrics[self.experiment.headline].detectable
+        smallest = self.headline_metric.detectable
         return f"{(smallest - 1) * 100:.0f} %" if smallest is not None and smallest < 2 else ""
 
-    def rows(self, *, of_kinds: bool) -> list[Row]:
+    def metrics(self, *, of_kinds: bool) -> dict[str, MetricResult]:
         """Return the metrics of all requests or of single kinds, without those that are 0 in both arms."""
         experiment = self.experiment
-        return [
-            Row.of(metric, is_headline=name == experiment.headline, is_cost=name in experiment.costs)
+        return {
+            name: metric
             for name, metric in experiment.metrics.items()
             if ("." in name) == of_kinds and (metric.off or metric.on or name == experiment.headline)
-        ]
+        }
 
     @property
     def traces(self) -> Chart | None:
@@ -149,6 +125,12 @@ def html(result: LabResult) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {
+        "quantity": formatting.quantity,
+        "effect": formatting.effect,
+        "interval": formatting.interval,
+        "cell": formatting.cell,
+    }
     main = [page for page in pages if not page.part] or pages
     sweeps = [DrawnSweep.of(sweep) for sweep in result.sweeps.values()]
     return environment.get_template("report.html.j2").render(
@@ -157,13 +139,10 @@ def html(result: LabResult) -> str:
         lead=_lead(result),
         pages=pages,
         sweeps=sweeps,
+        is_number=is_number,
         arm_colours=ARM_COLOURS,
         overview=_overview(main),
-        forest=charts.forest(
-            [(_label(page), page.experiment.metrics[page.experiment.headline]) for page in pages], name="forest"
-        )
-        if pages
-        else "",
+        forest=charts.forest([(_label(page), page.headline_metric) for page in pages], name="forest") if pages else "",
         facts=list(_facts(result)),
     )
 

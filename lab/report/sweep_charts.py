@@ -1,12 +1,12 @@
 """The charts of a sweep with their legends."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import matplotlib as mpl
 from matplotlib.ticker import FixedLocator
 
-from lab.analysis.sweep_result import Curve, Line
+from lab.analysis.sweep_result import Curve, Line, SweepResult
 from lab.report.charts import STYLE, figure_and_axes, svg_text, unit_axis
 from lab.report.palette import FAINT, drawn, series
 
@@ -29,6 +29,26 @@ class DrawnCurve:
     svg: str
     keys: list[LegendEntry]
     caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnSweep:
+    anchor: str
+    found: SweepResult
+    curves: list[DrawnCurve]
+
+    @classmethod
+    def of(cls, found: SweepResult) -> Self:
+        """Draw the curves; a curve without points is omitted."""
+        return cls(
+            anchor=f"sweep-{found.name}",
+            found=found,
+            curves=[
+                drawn_curve(curve, name=f"{found.name} {position}")
+                for position, curve in enumerate(found.curves)
+                if curve.lines
+            ],
+        )
 
 
 def drawn_curve(curve: Curve, *, name: str) -> DrawnCurve:

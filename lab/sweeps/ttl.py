@@ -9,7 +9,6 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -43,29 +42,6 @@ STALE: Final = (
 )
 
 
-@dataclass(kw_only=True)
-class Pair:
-    """The two processes for one TTL."""
-
-    invalidated: Arm
-    ttl_only: Arm
-
-    @classmethod
-    def of(cls, ttl_s: float, *, data_dir: Path, token: str) -> "Pair":
-        """Return processes that share only the databases in the directory."""
-        settings = EMBEDDED_ONLY | {"CACHE_TTL_S": f"{ttl_s:g}", "EDGE_URL": ""}
-        invalidated, ttl_only = (
-            Arm(
-                ArmSpec(name=name, techniques=TECHNIQUES, settings=settings),
-                data_dir=data_dir,
-                token=token,
-                writes=False,
-            )
-            for name in ("invalidated", "ttl-only")
-        )
-        return cls(invalidated=invalidated, ttl_only=ttl_only)
-
-
 async def ttl_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
     """Measure a copy of the database, which is removed afterwards."""
     points: list[TtlPoint] = []
@@ -88,14 +64,18 @@ async def ttl_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> Sw
 
 async def _points(ttl_s: float, directory: Path, *, seconds: float) -> tuple[list[TtlPoint], int]:
     token = secrets.token_hex(16)
-    pair = Pair.of(ttl_s, data_dir=directory, token=token)
-    async with running([pair.invalidated, pair.ttl_only]):
-        urls = {INVALIDATED: pair.invalidated.url, TTL_ONLY: pair.ttl_only.url}
+    settings = EMBEDDED_ONLY | {"CACHE_TTL_S": f"{ttl_s:g}", "EDGE_URL": ""}
+    arms = [
+        Arm(ArmSpec(name=name, techniques=TECHNIQUES, settings=settings), data_dir=directory, token=token, writes=False)
+        for name in ("invalidated", "ttl-only")
+    ]
+    async with running(arms):
+        urls = dict(zip((INVALIDATED, TTL_ONLY), (arm.url for arm in arms), strict=True))
         async with aclosing(BoardTraffic(urls, written=INVALIDATED, token=token, seed=SEED)) as traffic:
             boards = await traffic.boards(WRITES_PER_S)
             stats = await traffic.run(boards, seconds=seconds)
-        pair.invalidated.check()
-        pair.ttl_only.check()
+        for arm in arms:
+            arm.check()
     return [
         point
         for rate in WRITES_PER_S

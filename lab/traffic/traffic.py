@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import partial
 from typing import Final, Literal
 from urllib.parse import urlencode
 
@@ -186,20 +185,6 @@ class Traffic:
         return requests if self.writes else (request for request in requests if request.kind not in WRITES)
 
     def _drawn(self, random: Generator) -> Iterator[Request]:
-        draw: dict[Kind, Callable[[Client], Request]] = {
-            "board": partial(self._board, random),
-            "report": partial(self._report, random),
-            "routes": partial(self._routes, random),
-            "list": partial(self._list, random),
-            "flight": partial(self._flight, random),
-            "airport": partial(self._airport, random),
-            "nearest": partial(self._nearest, random),
-            "airlines": self._airlines,
-            "update": partial(self._update, random),
-            "weather": partial(self._weather, random),
-            "itinerary": partial(self._itinerary, random),
-            "export": partial(self._export, random),
-        }
         open_lists: list[tuple[Request, Walk]] = []
         share = float(random.random())
         while True:
@@ -207,17 +192,21 @@ class Traffic:
             share = (share + GOLDEN_RATIO) % 1.0
             kind = self.kinds.at(share)
             if kind != "list":
-                yield draw[kind](client)
+                yield self._request(kind, random, client)
                 continue
             if open_lists and random.random() < FURTHER_PAGE:
                 first, walk = open_lists.pop(0)
                 request = replace(first, walk=Walk(walk.number, walk.page + 1))
             else:
-                request = draw[kind](client)
+                request = self._request(kind, random, client)
             if request.walk is not None:
                 open_lists.append((request, request.walk))
                 del open_lists[:-5]  # older readers end
             yield request
+
+    def _request(self, kind: Kind, random: Generator, client: Client) -> Request:
+        build: Callable[[Generator, Client], Request] = getattr(self, f"_{kind}")
+        return build(random, client)
 
     def _board(self, random: Generator, client: Client) -> Request:
         day = self.days.draw(random)
@@ -259,7 +248,7 @@ class Traffic:
         return Request("nearest", "GET", f"/airports/{self.destinations.draw(random)}/nearest?limit=5", client)
 
     @staticmethod
-    def _airlines(client: Client) -> Request:
+    def _airlines(_: Generator, client: Client) -> Request:
         return Request("airlines", "GET", "/airlines", client)
 
     def _update(self, random: Generator, client: Client) -> Request:

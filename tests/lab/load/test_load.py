@@ -79,8 +79,8 @@ def test_a_pause_every_ten_seconds_shows_in_the_open_loops_p99_and_not_in_the_cl
             return both[0], both[1]
 
     opened, closed = asyncio.run(run())
-    # 2 % of the time is pause, so 2 % of those who come at random wait, the unluckiest of them for all of it. A client
-    # that asks again when it was answered meets each pause once, among thousands of quick answers.
+    # Pauses are 2 % of the time, so 2 % of requests at random times wait, at most for a whole pause. A closed loop
+    # meets each pause once, among thousands of fast responses.
     assert (opened.overall().quantile(0.99) or 0) > 0.05
     assert (opened.overall().quantile(0.999) or 0) > 0.15
     assert (closed.overall().quantile(0.99) or 0) < 0.05
@@ -275,6 +275,6 @@ def test_recordings_add_up() -> None:
 
 
 @pytest.mark.parametrize("url", ["ftp://example.test", "localhost:8000", "http://", "http://h/?q=1"])
-def test_an_address_that_cannot_be_driven_is_refused_with_an_example(url: str) -> None:
+def test_an_address_that_cannot_be_driven_is_rejected_with_an_example(url: str) -> None:
     with pytest.raises(Exception, match=r"it looks like http://127\.0\.0\.1:8000"):
         Address.of(url)
