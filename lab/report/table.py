@@ -76,15 +76,15 @@ def shown_metrics(experiment: ExperimentResult) -> Iterator[MetricResult]:
 
 
 def print_headlines(result: LabResult, console: Console) -> None:
-    """Print one sentence per technique, with its interval."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    """Print one sentence per technique, with its interval below."""
     for experiment in result.techniques.values():
         if experiment.headline in experiment.metrics:
             headline = Headline.of(experiment)
             change = (headline.change, f"bold {VERDICT_STYLES[experiment.verdict]}")
-            claim = Text.assemble((f"{headline.title}: ", "bold"), change, f" {headline.noun} ({headline.values})")
-            table.add_row(claim, Text(headline.interval, style="dim"))
-    console.print(table)
+            console.print(
+                Text.assemble((f"{headline.title}: ", "bold"), change, f" {headline.noun} ({headline.values})")
+            )
+            console.print(f"    {headline.interval or 'too few rounds for an interval'}", style="dim", highlight=False)
 
 
 def print_diffs(diffs: Sequence[ResultDiff], console: Console) -> None:
