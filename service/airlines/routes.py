@@ -21,7 +21,6 @@ CACHED: Final = {
 
 
 def airlines_router(database: Database, *, responses: Responses) -> APIRouter:
-    """Return the route of airlines."""
     router = APIRouter(tags=["airlines"])
 
     @router.get("/airlines", summary="List airlines", response_model=AirlineList, responses=problems())

@@ -21,7 +21,6 @@ class LazyLoading:
     """N+1: one query for the flights and one for every object that is not in the session yet."""
 
     async def flights(self, session: AsyncSession, query: Select[Flight]) -> Sequence[Flight]:
-        """Read the flights, then each of their relationships."""
         flights = (await session.scalars(query)).all()
         for flight in flights:
             await flight.awaitable_attrs.airline
@@ -38,7 +37,6 @@ class EagerLoading:
     """
 
     async def flights(self, session: AsyncSession, query: Select[Flight]) -> Sequence[Flight]:
-        """Read the flights, then aircraft and airports by their keys."""
         query = query.options(
             joinedload(Flight.airline),
             selectinload(Flight.aircraft),

@@ -49,7 +49,6 @@ FaaCode = Annotated[
 def airports_router(
     database: Database, *, loading: Loading, columns: Sequence[ORMOption], responses: Responses
 ) -> APIRouter:
-    """Return the routes of airports and departure boards."""
     router = APIRouter(prefix="/airports", tags=["airports"])
 
     @router.get("", summary="List airports", response_model=AirportList, responses=problems())

@@ -47,7 +47,6 @@ class InRequest:
         self._exporter = exporter
 
     async def deliver(self, job: ExportJob) -> None:
-        """Write the file."""
         try:
             await self._exporter.run(job.id, resend_s=0)
         except Interrupted as interruption:

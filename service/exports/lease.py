@@ -107,7 +107,6 @@ class Leases:
         await self._write(claim, state=State.QUEUED.value, lease=None, due_at=due_at)
 
     async def fail(self, claim: Claim, error: str) -> None:
-        """Mark the job as failed."""
         now = self._clock()
         await self._write(claim, state=State.FAILED.value, lease=None, due_at=None, error=error[:200], finished_at=now)
 

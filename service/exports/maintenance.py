@@ -40,7 +40,6 @@ class ExportMaintenance:
         await run_periodically(self._run_logged, every_s=every_s)
 
     async def run_once(self) -> None:
-        """Do what is due now."""
         if self._queue is not None:
             await self._resend(self._queue)
         await self._expire()

@@ -23,8 +23,6 @@ GRACE_S: Final = 30.0
 
 
 def register_export_task(app: Celery, settings: Settings) -> None:
-    """Register the task with the application."""
-
     @app.task(name=EXPORT_TASK, bind=True, max_retries=None)
     def export(task: "Task[Any, Any]", /, job_id: object = None, *_later: object, **_named: object) -> None:
         # Another version may send more arguments. A message is only a hint: the job's row has the request.
@@ -47,7 +45,6 @@ async def attempt(settings: Settings, job_id: str, *, resend_s: float) -> bool:
 
 
 def exporter_for(database: Database, settings: Settings) -> Exporter:
-    """Return the exporter of a database."""
     leases = Leases(
         database,
         lease_s=settings.export_lease_s,

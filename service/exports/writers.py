@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,21 +15,6 @@ from service.flights.schemas import FIELDS
 
 Row = Sequence[Any]
 """The values of `FIELDS` of a flight."""
-
-
-class Writer(Protocol):
-    """Writes a file, batch by batch."""
-
-    def __enter__(self) -> Self:
-        """Open the file."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Complete and close the file."""
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Append rows."""
 
 
 class CsvWriter:

@@ -20,7 +20,6 @@ class BeforeResponse:
     """The client waits for the work."""
 
     async def respond(self, response: Response, work: Work) -> Response:
-        """Run the work, then return the response."""
         await work()
         return response
 
@@ -29,7 +28,6 @@ class AfterResponse:
     """The work runs after the response is sent."""
 
     async def respond(self, response: Response, work: Work) -> Response:
-        """Return a response that runs the work after it is sent."""
         return ResponseThenWork(response, work)
 
 
@@ -42,7 +40,6 @@ class ResponseThenWork(Response):
         self._work = work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response, then run the work."""
         try:
             await super().__call__(scope, receive, send)
         finally:

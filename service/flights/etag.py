@@ -12,7 +12,6 @@ _CODED: Final = re.compile(rf"-(?:{'|'.join(CODINGS)})$")
 
 
 def flight_etag(flight_id: int, version: int) -> str:
-    """Return the `ETag` of a version of a flight."""
     return f'"{flight_id}.{version}"'
 
 

@@ -32,7 +32,6 @@ class StatusEvent(BaseModel):
 
 
 def events_router(database: Database, subscribers: LocalSubscribers) -> APIRouter:
-    """Return the event stream of flights."""
     router = APIRouter(prefix="/flights", tags=["flights"])
 
     async def current_status(flight_id: int) -> StatusEvent:

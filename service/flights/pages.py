@@ -34,7 +34,6 @@ class AllRows:
     """Read every matching row; a limit is applied in memory, and there is none by default."""
 
     async def page(self, session: AsyncSession, flights: Select[Flight], query: FlightQuery) -> Page:
-        """Return the page."""
         order, start = ORDERS[query.sort], cursor.decode(query)
         ordered = flights.order_by(order.directed(order.column).nulls_last(), order.directed(Flight.id))
         found = (await session.scalars(ordered)).all()

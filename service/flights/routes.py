@@ -53,7 +53,6 @@ IfMatch = Annotated[
 def flights_router(
     database: Database, *, columns: Sequence[ORMOption], pages: Pages, writes: FlightWrites, responses: Responses
 ) -> APIRouter:
-    """Return the routes of flight lists, single flights and status updates."""
     router = APIRouter(tags=["flights"])
 
     @router.get(

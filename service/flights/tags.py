@@ -9,7 +9,6 @@ ANY = "*"
 
 
 def flight_tag(flight_id: int) -> str:
-    """Return the tag of responses about one flight."""
     return f"flight:{flight_id}"
 
 

@@ -21,7 +21,6 @@ from service.itineraries.zones import local_day_start
 
 
 def itineraries_router(database: Database, *, work: CpuWork, responses: Responses) -> APIRouter:
-    """Return the itinerary route, whose search runs in `work`."""
     router = APIRouter(tags=["itineraries"])
 
     @router.get(
@@ -39,7 +38,7 @@ def itineraries_router(database: Database, *, work: CpuWork, responses: Response
         async with database.reading() as session:
             zones = await time_zones(session, query.origin, query.destination)
             flights = await flights_around(session, query.date)
-        return responses.render(await work.result(partial(search, query, flights, zones)))
+        return responses.render(await work.run(partial(search, query, flights, zones)))
 
     return router
 

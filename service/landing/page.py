@@ -37,7 +37,6 @@ class Page:
         )
 
     def render(self, *, base_url: str, links: Sequence[Link]) -> str:
-        """Return the page with these links."""
         settings = self._settings
         techniques = [(technique, settings.uses(technique.name)) for technique in CATALOGUE]
         return self._template.render(

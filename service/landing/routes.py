@@ -33,7 +33,6 @@ class IntentionalError(RuntimeError):
 
 
 def landing_router(settings: Settings, *, metrics_port: Callable[[], int | None]) -> APIRouter:
-    """Return the landing page and the route that raises an error."""
     router = APIRouter(tags=["landing"])
     page = Page(settings)
 

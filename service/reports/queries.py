@@ -33,7 +33,6 @@ class Counts:
 
     @classmethod
     def total(cls, groups: Iterable[Self]) -> Self:
-        """Return the sums over all groups."""
         groups = list(groups)
         return cls(**{field.name: sum(getattr(group, field.name) for group in groups) for field in fields(cls)})
 

@@ -29,7 +29,6 @@ CACHED: Final = {"/reports/delays": _REPORT, "/reports/routes": _REPORT}
 
 
 def reports_router(database: Database, *, responses: Responses) -> APIRouter:
-    """Return the routes of the two reports."""
     router = APIRouter(prefix="/reports", tags=["reports"])
 
     @router.get("/delays", summary="Delay report by group", response_model=DelayReport, responses=problems())

@@ -36,7 +36,6 @@ class Behaviour(BaseModel):
         return self.hang_s + random.lognormvariate(math.log(self.median_ms), sigma) / 1000
 
     def fails(self, random: Random) -> bool:
-        """Return whether the next response is a failure."""
         return random.random() < self.failure_rate
 
 

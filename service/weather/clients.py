@@ -71,11 +71,9 @@ class UpstreamClient(Protocol):
 
     async def get(self, url: str, params: dict[str, str]) -> httpx.Response:
         """Return the upstream's response; raise `httpx.HTTPError` if there is none."""
-        ...
 
     async def aclose(self) -> None:
         """Close the connections."""
-        ...
 
 
 class AsyncUpstreamClient:
@@ -90,11 +88,9 @@ class AsyncUpstreamClient:
         self._extensions = {"trace": trace}
 
     async def get(self, url: str, params: dict[str, str]) -> httpx.Response:
-        """Return the upstream's response."""
         return await self._client.get(url, params=params, extensions=self._extensions)
 
     async def aclose(self) -> None:
-        """Close the connections."""
         await self._client.aclose()
 
 
@@ -106,11 +102,9 @@ class BlockingUpstreamClient:
         self._extensions = {"trace": lambda step, _info: metrics.count_connect(step)}
 
     async def get(self, url: str, params: dict[str, str]) -> httpx.Response:
-        """Return the upstream's response."""
         return self._client.get(url, params=params, extensions=self._extensions)
 
     async def aclose(self) -> None:
-        """Close the connections."""
         self._client.close()
 
 
@@ -121,7 +115,6 @@ class ClientPerCall:
         self._create = create
 
     async def get(self, url: str, params: dict[str, str]) -> httpx.Response:
-        """Return the upstream's response."""
         client = self._create()
         try:
             return await client.get(url, params)

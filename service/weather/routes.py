@@ -27,7 +27,6 @@ class WeatherQuery(Parameters):
 
 
 def weather_router(source: WeatherSource, *, responses: Responses) -> APIRouter:
-    """Return the weather route over a source."""
     router = APIRouter(tags=["weather"])
 
     @router.get(

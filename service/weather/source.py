@@ -34,11 +34,9 @@ class WeatherSource(Protocol):
 
     async def at(self, faa: str, hour: datetime) -> SourcedReading | None:
         """Return the reading, None if the station has none; raise `UpstreamUnavailable`."""
-        ...
 
     async def aclose(self) -> None:
         """Close the connections."""
-        ...
 
 
 class DirectSource:
@@ -49,7 +47,6 @@ class DirectSource:
         self._metrics = metrics
 
     async def at(self, faa: str, hour: datetime) -> SourcedReading | None:
-        """Return the reading, however long the call takes."""
         outcome = "timeout"  # also of a call that is cancelled at its deadline
         try:
             response = await self._client.get(f"/weather/{faa}", {"at": hour.isoformat()})
@@ -68,7 +65,6 @@ class DirectSource:
         return found
 
     async def aclose(self) -> None:
-        """Close the client."""
         await self._client.aclose()
 
 
@@ -131,7 +127,6 @@ class ResilientSource:
             raise UpstreamUnavailable("circuit open", retry_after_s=rejection.retry_after_s) from rejection
 
     async def aclose(self) -> None:
-        """Close the upstream."""
         await self._upstream.aclose()
 
 

@@ -5,14 +5,14 @@ import time
 from prometheus_client import CollectorRegistry
 
 from observability.saturation.threads import ThreadMetrics
-from service.itineraries.offload import OnTheEventLoop, OnWorkerThreads
+from service.itineraries.offload import CpuWork, OnTheEventLoop
 
 
-def worker_threads(threads: int) -> OnWorkerThreads:
-    return OnWorkerThreads(ThreadMetrics(CollectorRegistry()).thread_pool("offload", threads=threads))
+def worker_threads(threads: int) -> CpuWork:
+    return ThreadMetrics(CollectorRegistry()).thread_pool("offload", threads=threads)
 
 
-async def ticks_while(work: OnTheEventLoop | OnWorkerThreads, *, seconds: float) -> int:
+async def ticks_while(work: CpuWork, *, seconds: float) -> int:
     """Return how many iterations the event loop made while a function computed."""
     ticks = 0
 
@@ -24,7 +24,7 @@ async def ticks_while(work: OnTheEventLoop | OnWorkerThreads, *, seconds: float)
 
     ticker = asyncio.create_task(tick())
     await asyncio.sleep(0)
-    await work.result(lambda: time.sleep(seconds))
+    await work.run(lambda: time.sleep(seconds))
     ticker.cancel()
     return ticks
 
@@ -50,7 +50,7 @@ async def test_concurrent_functions_are_limited_to_the_number_of_threads() -> No
         with lock:
             running -= 1
 
-    await asyncio.gather(*(work.result(compute) for _ in range(8)))
+    await asyncio.gather(*(work.run(compute) for _ in range(8)))
 
     assert most == 2
 
@@ -58,7 +58,7 @@ async def test_concurrent_functions_are_limited_to_the_number_of_threads() -> No
 async def test_an_error_in_the_function_reaches_the_caller() -> None:
     for work in (OnTheEventLoop(), worker_threads(1)):
         try:
-            await work.result(lambda: 1 // 0)
+            await work.run(lambda: 1 // 0)
         except ZeroDivisionError:
             continue
         raise AssertionError("the error was lost")
