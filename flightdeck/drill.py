@@ -90,7 +90,7 @@ def _drills(*, on_compose: bool) -> "Mapping[str, BaseDrill]":
 
 def _on_compose(names: list[str]) -> "Run":
     from lab.drills.catalogue import COMPOSE_DRILLS
-    from lab.drills.environments.compose_run import run_on_compose
+    from lab.drills.environments.compose import run_on_compose
 
     return partial(run_on_compose, [COMPOSE_DRILLS[name] for name in names], log=_log)
 

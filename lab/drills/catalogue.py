@@ -6,7 +6,6 @@ from lab.drills.faults.cache import CACHE_DRILLS
 from lab.drills.faults.database import DATABASE_DRILLS
 from lab.drills.faults.monitoring import MONITORING_DRILLS
 from lab.drills.faults.process import PROCESS_DRILLS
-from lab.drills.faults.replica import REPLICA_DRILLS
 from lab.drills.faults.task import TASK_DRILLS
 from lab.drills.faults.telemetry import TELEMETRY_DRILLS
 from lab.drills.faults.third_party import THIRD_PARTY_DRILLS
@@ -18,7 +17,6 @@ DRILLS: Final[dict[str, Drill]] = {
     for drill in (
         *PROCESS_DRILLS,
         *DATABASE_DRILLS,
-        *REPLICA_DRILLS,
         *CACHE_DRILLS,
         *THIRD_PARTY_DRILLS,
         *UPSTREAM_DRILLS,

@@ -1,38 +1,37 @@
 """Checks that every server responds, and that Prometheus, its rules and Alertmanager work."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
 
 from lab.stack.addresses import ARMS
 from lab.stack.check import Check, CheckContext, CheckFailed
 
+READY_PATHS: Final = {
+    **dict.fromkeys(ARMS, "/readyz"),
+    "prometheus": "/-/ready",
+    "alertmanager": "/-/ready",
+    "grafana": "/api/health",
+    "receiver": "/runbooks/pool-exhausted",
+    "bugsink": "/health/ready",
+}
+DESCRIPTIONS: Final = {"receiver": "serves runbooks"}
+FIXES: Final = {
+    "edge": "docker compose logs optimized edge",
+    "receiver": "docker compose logs receiver; the pages are docs/runbooks, copied into the image",
+    "bugsink": "docker compose logs bugsink; its first start takes a minute",
+}
+
 
 def server_checks() -> Iterator[Check]:
-    for arm in ARMS:
-        containers = "optimized edge" if arm == "edge" else arm
-        yield Check(
-            service=arm, description="responds", run=_responds(arm, "/readyz"), fix=f"docker compose logs {containers}"
-        )
-    for service, path in (("prometheus", "/-/ready"), ("alertmanager", "/-/ready"), ("grafana", "/api/health")):
+    for service, path in READY_PATHS.items():
         yield Check(
             service=service,
-            description="responds",
-            run=_responds(service, path),
-            fix=f"docker compose logs {service}",
+            description=DESCRIPTIONS.get(service, "responds"),
+            run=partial(_responds, service, path),
+            fix=FIXES.get(service, f"docker compose logs {service}"),
+            in_core=service != "bugsink",
         )
-    yield Check(
-        service="receiver",
-        description="serves runbooks",
-        run=_responds("receiver", "/runbooks/pool-exhausted"),
-        fix="docker compose logs receiver; the pages are docs/runbooks, copied into the image",
-    )
-    yield Check(
-        service="bugsink",
-        description="responds",
-        run=_responds("bugsink", "/health/ready"),
-        fix="docker compose logs bugsink; its first start takes a minute",
-        in_core=False,
-    )
 
 
 def monitoring_checks() -> Iterator[Check]:
@@ -56,8 +55,8 @@ def monitoring_checks() -> Iterator[Check]:
     )
 
 
-def _responds(service: str, path: str) -> Callable[[CheckContext], str]:
-    return lambda context: str(context.get(context.addresses[service] + path).status_code)
+def _responds(service: str, path: str, context: CheckContext) -> str:
+    return str(context.get(context.addresses[service] + path).status_code)
 
 
 def _targets(context: CheckContext) -> str:

@@ -1,6 +1,7 @@
 """Checks that every signal arrives: dashboards, metrics with exemplars, traces, logs, errors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from time import time
 from typing import Final
 
@@ -16,7 +17,7 @@ def grafana_checks() -> Iterator[Check]:
         yield Check(
             service="grafana",
             description=f"reads from {uid}",
-            run=_data_source(uid),
+            run=partial(_data_source, uid),
             fix=f"docker compose logs {uid}; its address is in grafana/provisioning/datasources/datasources.yaml",
             in_core=uid == "prometheus",
         )
@@ -39,14 +40,14 @@ def signal_checks() -> Iterator[Check]:
     yield Check(
         service="tempo",
         description="has the trace of a request",
-        run=_trace(lambda context: context.read_trace_id),
+        run=lambda context: _trace(context.read_trace_id, context),
         fix="docker compose logs collector tempo; OTEL_TRACES_SAMPLER of the arms decides which requests are sampled",
         in_core=False,
     )
     yield Check(
         service="tempo",
         description="has the trace of a failed request",
-        run=_trace(lambda context: context.failed_trace_id),
+        run=lambda context: _trace(context.failed_trace_id, context),
         fix="docker compose logs collector tempo; the policy `errors` in deploy/collector/config.yaml keeps it",
         in_core=False,
     )
@@ -62,24 +63,23 @@ def signal_checks() -> Iterator[Check]:
         ("tempo", "traces_service_graph_request_total", "metrics_generator in deploy/tempo/tempo.yaml exports it"),
         ("tempo", "traces_spanmetrics_calls_total", "metrics_generator in deploy/tempo/tempo.yaml exports it"),
     ):
-        yield Check(service=service, description=f"exports {metric}", run=_metric(metric), fix=fix, in_core=False)
+        yield Check(
+            service=service, description=f"exports {metric}", run=partial(_metric, metric), fix=fix, in_core=False
+        )
     yield Check(
         service="bugsink",
         description="receives error reports",
-        run=_metric('observability_export_total{signal="errors", outcome="exported"}'),
+        run=partial(_metric, 'observability_export_total{signal="errors", outcome="exported"}'),
         fix="docker compose logs bugsink; SENTRY_DSN_FILE of the arms names its project",
         in_core=False,
     )
 
 
-def _data_source(uid: str) -> Callable[[CheckContext], str]:
-    def run(context: CheckContext) -> str:
-        health = context.json(f"{context.addresses['grafana']}/api/datasources/uid/{uid}/health")
-        if health.get("status") != "OK":
-            raise CheckFailed(str(health.get("message", health)))
-        return str(health.get("message", "OK"))
-
-    return run
+def _data_source(uid: str, context: CheckContext) -> str:
+    health = context.json(f"{context.addresses['grafana']}/api/datasources/uid/{uid}/health")
+    if health.get("status") != "OK":
+        raise CheckFailed(str(health.get("message", health)))
+    return str(health.get("message", "OK"))
 
 
 def _dashboards(context: CheckContext) -> str:
@@ -101,19 +101,15 @@ def _exemplars(context: CheckContext) -> str:
     return f"{len(exemplars)} exemplars"
 
 
-def _trace(trace_id_of: Callable[[CheckContext], str]) -> Callable[[CheckContext], str]:
-    def run(context: CheckContext) -> str:
-        trace_id = trace_id_of(context)
-        if not trace_id:
-            raise CheckFailed(NO_TRACE_ID)
-        proxy = f"{context.addresses['grafana']}/api/datasources/proxy/uid/tempo"
-        trace = context.get(f"{proxy}/api/v2/traces/{trace_id}")
-        spans = trace.text.count('"spanId"')  # the grouping of spans differs between versions of Tempo
-        if not spans:
-            raise CheckFailed(f"it has no span of {trace_id}")
-        return f"{trace_id}: {spans} spans"
-
-    return run
+def _trace(trace_id: str, context: CheckContext) -> str:
+    if not trace_id:
+        raise CheckFailed(NO_TRACE_ID)
+    proxy = f"{context.addresses['grafana']}/api/datasources/proxy/uid/tempo"
+    trace = context.get(f"{proxy}/api/v2/traces/{trace_id}")
+    spans = trace.text.count('"spanId"')  # the grouping of spans differs between versions of Tempo
+    if not spans:
+        raise CheckFailed(f"it has no span of {trace_id}")
+    return f"{trace_id}: {spans} spans"
 
 
 def _log_lines(context: CheckContext) -> str:
@@ -130,12 +126,9 @@ def _log_lines(context: CheckContext) -> str:
     return f"{len(lines)} lines, the first: {lines[0][:60]}"
 
 
-def _metric(expression: str) -> Callable[[CheckContext], str]:
-    def run(context: CheckContext) -> str:
-        url = f"{context.addresses['prometheus']}/api/v1/query"
-        result = context.json(url, query=f"sum({expression}) > 0")["data"]["result"]
-        if not result:
-            raise CheckFailed(f"Prometheus has no value of {expression} above 0")
-        return f"{float(result[0]['value'][1]):.0f}"
-
-    return run
+def _metric(expression: str, context: CheckContext) -> str:
+    url = f"{context.addresses['prometheus']}/api/v1/query"
+    result = context.json(url, query=f"sum({expression}) > 0")["data"]["result"]
+    if not result:
+        raise CheckFailed(f"Prometheus has no value of {expression} above 0")
+    return f"{float(result[0]['value'][1]):.0f}"

@@ -1,4 +1,4 @@
-"""`docker compose` of the running stack, as far as a drill needs it: stop, pause, start again.
+"""Runs drills on the compose stack, observed by its own Prometheus, Alertmanager and receiver.
 
 Compose finds the containers; they are stopped and started individually, because `docker compose start` would also run
 what a service depends on, such as the load of the data.
@@ -7,16 +7,44 @@ what a service depends on, such as the load of the data.
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any, Final
 
-from lab.drills.run.drill import ContainerFault
-from lab.drills.run.errors import MissingExecutable, ProcessFailed, StackNotUp
+import httpx
+
+from lab.drills.run.alert_poller import AlertPoller
+from lab.drills.run.drill import ComposeDrill, ContainerFault
+from lab.drills.run.errors import DrillError, MissingExecutable, ProcessFailed, StackNotUp
+from lab.drills.run.observe import Log, drill_log, observe
+from lab.drills.run.outcome import OnOutcome, Outcome, outcome_of
+from lab.drills.run.timeline import Timeline
+from lab.drills.run.traffic import traffic
 
 ENDS: Final[dict[ContainerFault, str]] = {"stop": "start", "pause": "unpause"}
 """The command that ends each fault."""
-RUNNING: Final = "running"
+HEARTBEAT_WITHIN_S: Final = 180.0
+LONGEST_ALERT_S: Final = 2100.0
+"""With real-time rules: a range of a quarter of an hour, `for`, and a repeat interval of 5 min."""
+DELIVERY_S: Final = 420.0
+"""The group waits of Alertmanager with real-time rules; with accelerated ones, time to stop and start containers."""
+NEW_YEAR: Final = date(2013, 1, 1)
+UNCACHED_PATHS: Final = tuple(
+    path
+    for day in range(365)
+    for airport in ("JFK", "LGA", "EWR")
+    for path in (
+        f"/airports/{airport}/departures?date={NEW_YEAR + timedelta(days=day)}",
+        f"/weather/{airport}?at={NEW_YEAR + timedelta(days=day)}T12:00:00Z",
+    )
+)
+"""Not cached at the edge, so that the requests reach the service's caches and the upstream."""
+PAUSE_S: Final = 0.2
+"""The stack's own traffic is enough for the windows of real-time rules, but too light for windows of seconds."""
+SPEED_ALERT: Final = "ServiceDown"
+"""Its `for` is a minute with real-time rules, and so shows how much faster accelerated ones are."""
 
 
 class Compose:
@@ -42,16 +70,12 @@ class Compose:
             raise StackNotUp(service, "publishes no port")
         return f"http://{address}"
 
-    async def state(self, service: str) -> str:
-        """Return `running`, the state of a container that is not, or `not there`."""
-        states = [str(container["State"]) for container in await self._containers(service)]
-        return next((state for state in states if state != RUNNING), RUNNING) if states else "not there"
-
     async def require_running(self, service: str) -> None:
-        """Raise `StackNotUp` unless the service is running."""
-        state = await self.state(service)
-        if state != RUNNING:
-            raise StackNotUp(service, f"is {state}")
+        """Raise `StackNotUp` unless every container of the service is running."""
+        states = [str(container["State"]) for container in await self._containers(service)] or ["not there"]
+        for state in states:
+            if state != "running":
+                raise StackNotUp(service, f"is {state}")
 
     @asynccontextmanager
     async def fault(self, service: str, fault: ContainerFault) -> AsyncIterator[None]:
@@ -92,3 +116,51 @@ class Compose:
             name = f"docker {' '.join(arguments)}"
             raise ProcessFailed(name, f"exited with code {process.returncode}", err.decode(errors="replace"))
         return out.decode()
+
+
+async def run_on_compose(drills: Sequence[ComposeDrill], on_outcome: OnOutcome, *, log: Log) -> None:
+    """Run the drills one after the other; raise `DrillError` if the stack is not running."""
+    compose = Compose()
+    await compose.check()
+    for service in ("prometheus", "receiver"):
+        await compose.require_running(service)
+    prometheus_url, receiver_url = await compose.url("prometheus", 9090), await compose.url("receiver", 9095)
+    speed = await _speed(prometheus_url)
+    timeout_s = DELIVERY_S + LONGEST_ALERT_S / speed
+    poller = AlertPoller(prometheus_url, receiver_url)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(poller.running())
+        if speed > 1:
+            url = await compose.url("edge", 8080)
+            await stack.enter_async_context(traffic(lambda: url, UNCACHED_PATHS, clients=2, pause_s=PAUSE_S))
+        await poller.wait_for_heartbeat(within_s=HEARTBEAT_WITHIN_S)
+        for drill in drills:
+            drill_on_stack = replace(drill, fires_within_s=timeout_s, resolves_within_s=timeout_s)
+            on_outcome(await _run_drill(drill_on_stack, compose, poller, drill_log(drill, log)))
+
+
+async def _run_drill(drill: ComposeDrill, compose: Compose, poller: AlertPoller, log: Log) -> Outcome:
+    timeline = Timeline(arm=drill.arm, alerts=drill.alerts, require_arm=drill.require_arm)
+    failure = ""
+    try:
+        await compose.require_running(drill.service)
+        async with poller.subscribe(timeline):
+            fault = compose.fault(drill.service, drill.fault)
+            await observe(drill, fault, timeline, poller=poller, log=log)
+    except DrillError as error:
+        failure = str(error)
+        log(f"failed: {failure.splitlines()[0]}")
+    return outcome_of(drill, timeline, failure)
+
+
+async def _speed(prometheus_url: str) -> float:
+    """Return how many times faster than real time the rules are."""
+    try:
+        async with httpx.AsyncClient(timeout=10.0) as client:
+            response = await client.get(f"{prometheus_url}/api/v1/rules?type=alert")
+            groups = response.raise_for_status().json()["data"]["groups"]
+    except httpx.HTTPError as error:
+        raise StackNotUp("prometheus", f"does not respond at {prometheus_url}") from error
+    rules: list[dict[str, Any]] = [rule for group in groups for rule in group["rules"]]
+    for_s = next((float(rule["duration"]) for rule in rules if rule["name"] == SPEED_ALERT), 60.0)
+    return 60.0 / max(for_s, 1.0)

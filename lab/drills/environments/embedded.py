@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,8 @@ from lab.drills.run.alert_poller import AlertPoller
 from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 from lab.drills.run.errors import DrillError
-from lab.drills.run.observe import Log, observe
+from lab.drills.run.observe import Log, drill_log, observe
 from lab.drills.run.outcome import OnOutcome, Outcome, outcome_of
-from lab.drills.run.parallel import run_parallel
 from lab.drills.run.timeline import Timeline
 
 HEARTBEAT_WITHIN_S: Final = 120.0
@@ -47,17 +46,37 @@ async def run_embedded(drills: Sequence[Drill], on_outcome: OnOutcome, *, data_d
         await poller.wait_for_heartbeat(within_s=HEARTBEAT_WITHIN_S)
 
         async def run(drill: Drill) -> None:
-            def log_of_drill(text: str) -> None:
-                log(f"{drill.name}: {text}")
-
-            log_of_drill("starting")
-            on_outcome(await _run_drill(drill, data_dir, monitoring, poller, log_of_drill))
+            on_outcome(await _run_drill(drill, data_dir, monitoring, poller, drill_log(drill, log)))
 
         await run_parallel(drills, run, limit=limit)
 
 
+async def run_parallel(
+    drills: Sequence[Drill], run: Callable[[Drill], Coroutine[None, None, None]], *, limit: int
+) -> None:
+    """Run at most `limit` drills at a time, never two that need the same resource; then those that run alone."""
+    # The longest first, then those that need a resource: they would determine when the last drill ends.
+    queued = [drill for drill in drills if not drill.runs_alone]
+    queued.sort(key=lambda drill: (-drill.fires_within_s, not drill.exclusive))
+    running: dict[asyncio.Task[None], Drill] = {}
+    async with asyncio.TaskGroup() as group:
+        while queued or running:
+            for drill in tuple(queued):
+                in_use = {resource for other in running.values() for resource in other.exclusive}
+                if len(running) < limit and not drill.exclusive & in_use:
+                    running[group.create_task(run(drill))] = drill
+                    queued.remove(drill)
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                del running[task]
+    for drill in drills:
+        if drill.runs_alone:
+            await run(drill)
+
+
 async def _run_drill(drill: Drill, data_dir: Path, monitoring: Monitoring, poller: AlertPoller, log: Log) -> Outcome:
     """Run one drill, then stop its processes and delete its files."""
+    log("starting")
     timeline = Timeline(arm=drill.name, alerts=drill.alerts)
     failure = ""
     try:
@@ -67,7 +86,7 @@ async def _run_drill(drill: Drill, data_dir: Path, monitoring: Monitoring, polle
             stack.push_async_callback(context.stop)
             await context.open(writes=drill.writes)
             if drill.prepare is not None:
-                await stack.enter_async_context(drill.prepare(context))
+                await drill.prepare(context)
             await context.start()
             await stack.enter_async_context(poller.subscribe(timeline))
             await stack.enter_async_context(context.traffic())

@@ -128,10 +128,10 @@ class Monitoring:
         return text.replace("templates/*.tmpl", str(ALERTMANAGER / "templates" / "*.tmpl"))
 
     def _prometheus_yml(self) -> str:
-        def itself(job: str, url: str) -> dict[str, Any]:
-            return {"job_name": job, "static_configs": [{"targets": [url.removeprefix("http://")]}]}
+        def static(url: str) -> dict[str, Any]:
+            return {"static_configs": [{"targets": [url.removeprefix("http://")]}]}
 
-        def file_sd(job: str) -> Mapping[str, Any]:
+        def file_sd(job: str) -> dict[str, Any]:
             files = [str(self._targets / f"{job}.*.json"), str(self.targets_dir(job) / "*.json")]
             return {"job_name": job, "file_sd_configs": [{"files": files, "refresh_interval": "1s"}]}
 
@@ -147,14 +147,10 @@ class Monitoring:
                     str(self._rules / "alerts" / "*.yml"),
                     str(self.rules / "*.yml"),
                 ],
-                "alerting": {
-                    "alertmanagers": [
-                        {"static_configs": [{"targets": [self.alertmanager_url.removeprefix("http://")]}]}
-                    ]
-                },
+                "alerting": {"alertmanagers": [static(self.alertmanager_url)]},
                 "scrape_configs": [
-                    itself("prometheus", self.prometheus_url),
-                    itself("alertmanager", self.alertmanager_url),
+                    {"job_name": "prometheus", **static(self.prometheus_url)},
+                    {"job_name": "alertmanager", **static(self.alertmanager_url)},
                     *map(file_sd, self._jobs),
                 ],
             }

@@ -25,15 +25,13 @@ REPORT: Final = "/reports/delays?by=hour&month=2013-07"
 READERS: Final = 30
 
 
-@asynccontextmanager
-async def redis(context: DrillContext) -> AsyncIterator[None]:
+async def redis(context: DrillContext) -> None:
     """Start a Redis for the service's shared cache."""
     (port,) = free_ports(1)
     command = [executable_path("redis-server", package="redis-server"), "--port", str(port), "--bind", "127.0.0.1"]
     server = context.process("Redis", [*command, "--save", "", "--dir", str(context.directory)])
     await server.start()
     context.add_dependency("redis", server, REDIS_URL=f"redis://127.0.0.1:{port}/0")
-    yield
 
 
 @asynccontextmanager

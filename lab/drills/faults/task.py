@@ -19,8 +19,7 @@ SUSPENDED_S: Final = 66.0
 """Longer than the limit of the queue wait, which is a minute with accelerated rules too."""
 
 
-@asynccontextmanager
-async def exports(context: DrillContext) -> AsyncIterator[None]:
+async def exports(context: DrillContext) -> None:
     """Start a worker, and request exports."""
     (port,) = free_ports(1)
     worker = context.process(
@@ -32,8 +31,7 @@ async def exports(context: DrillContext) -> AsyncIterator[None]:
     context.add_dependency("worker", worker)
     await worker.start()
     context.monitoring.set_targets("worker", [f"127.0.0.1:{port}"], arm=context.arm)
-    async with context.in_background(request_exports(context)):
-        yield
+    await context.cleanup.enter_async_context(context.in_background(request_exports(context)))
 
 
 async def request_exports(context: DrillContext) -> None:

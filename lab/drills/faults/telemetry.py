@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Final
 
 from lab.arms.process import free_ports
-from lab.drills.environments.collector import CollectorStub
 from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 
@@ -22,19 +23,44 @@ def second_target_down(context: DrillContext) -> AbstractAsyncContextManager[Non
     return context.second_target(f"127.0.0.1:{port}")
 
 
-@asynccontextmanager
-async def collector(context: DrillContext) -> AsyncIterator[None]:
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Write nothing."""
+
+
+class CollectorStub:
+    """Accepts OTLP/HTTP requests and discards them; can be stopped and started on the same port."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), _Handler)
+        Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+async def collector(context: DrillContext) -> None:
     """Start a collector for the service's spans."""
     (port,) = free_ports(1)
     server = CollectorStub(port)
     server.start()
+    context.cleanup.push_async_callback(asyncio.to_thread, server.stop)
     context.add_dependency(
         "collector", server, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_BSP_SCHEDULE_DELAY="500"
     )
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(server.stop)
 
 
 @asynccontextmanager

@@ -21,8 +21,7 @@ SLOW_S: Final = 1.4
 """Longer than the latency objective of one second."""
 
 
-@asynccontextmanager
-async def weather(context: DrillContext) -> AsyncIterator[None]:
+async def weather(context: DrillContext) -> None:
     """Start a weather upstream for the service."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
@@ -32,7 +31,6 @@ async def weather(context: DrillContext) -> AsyncIterator[None]:
     )
     await upstream.start()
     context.add_dependency("upstream", url, WEATHER_URL=url)
-    yield
 
 
 @asynccontextmanager

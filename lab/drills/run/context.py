@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +61,8 @@ class DrillContext:
         self._settings = dict(settings)
         self._dependencies: dict[str, Any] = {}
         self._processes: list[Process] = []
+        self.cleanup = AsyncExitStack()
+        """Closed by `stop`, before the processes are stopped."""
         self.url = self.metrics_address = ""
         self._use(self._service({}))
 
@@ -78,6 +80,7 @@ class DrillContext:
 
     async def stop(self) -> None:
         """Remove the targets from Prometheus, then stop every process that was started here."""
+        await self.cleanup.aclose()
         self.monitoring.remove_targets(self.arm)
         for process in reversed(self._processes):
             await process.stop()

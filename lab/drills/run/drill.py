@@ -1,6 +1,6 @@
 """A drill: the fault, and the alerts that it must fire."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -46,7 +46,7 @@ class Drill(BaseDrill):
 
     fault: Fault
     settings: Mapping[str, str] = field(default_factory=dict)
-    prepare: Fault | None = None
+    prepare: Callable[[DrillContext], Awaitable[None]] | None = None
     """Starts what the service depends on, such as a cache or an upstream, before the service."""
     writes: bool = False
     """Whether it changes data: then it gets a copy."""

@@ -14,6 +14,10 @@ INACTIVE_WITHIN_S: Final = 120.0
 Log = Callable[[str], None]
 
 
+def drill_log(drill: BaseDrill, log: Log) -> Log:
+    return lambda text: log(f"{drill.name}: {text}")
+
+
 async def observe(
     drill: BaseDrill, fault: AbstractAsyncContextManager[object], timeline: Timeline, *, poller: AlertPoller, log: Log
 ) -> None:
@@ -25,8 +29,12 @@ async def observe(
     async def until(is_seen: Callable[[], bool], what: str, within_s: float) -> None:
         await poller.wait_until(is_seen, what, timeline, within_s=within_s)
 
-    warmup = f"{drill.warmup_s:.0f} s without {' and '.join(drill.alerts)}"
-    await until(lambda: timeline.inactive_for_s() >= drill.warmup_s, warmup, INACTIVE_WITHIN_S + drill.warmup_s)
+    began_s = timeline.now_s()  # not the start of the timeline, before the service was started and polled
+    await until(
+        lambda: timeline.inactive_for_s(since_s=began_s) >= drill.warmup_s,
+        f"{drill.warmup_s:.0f} s without {' and '.join(drill.alerts)}",
+        INACTIVE_WITHIN_S + drill.warmup_s,
+    )
     log(f"no alert is active; injecting the fault: {drill.description}")
     timeline.add("fault injected")
     injected_s = timeline.now_s()

@@ -53,11 +53,11 @@ class Timeline:
             (one.at_s for one in self.events if (one.kind, one.alert) == (kind, alert) and one.at_s >= since_s), None
         )
 
-    def inactive_for_s(self) -> float:
-        """Return for how long none of the drill's alerts has been pending or firing."""
+    def inactive_for_s(self, *, since_s: float = 0.0) -> float:
+        """Return for how long, since a moment, none of the drill's alerts has been pending or firing."""
         if not all(map(self.is_resolved, self.alerts)):
             return 0.0
-        return self.now_s() - max((event.at_s for event in self.events if event.alert in self.alerts), default=0.0)
+        return self.now_s() - max([since_s, *(event.at_s for event in self.events if event.alert in self.alerts)])
 
     def is_resolved(self, alert: str) -> bool:
         """Whether the alert is inactive in Prometheus."""

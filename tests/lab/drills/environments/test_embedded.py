@@ -4,9 +4,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from lab.drills.environments.embedded import run_parallel
 from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill, Resource
-from lab.drills.run.parallel import run_parallel
 
 pytestmark = pytest.mark.anyio
 
