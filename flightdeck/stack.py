@@ -1,5 +1,8 @@
 """Check the running compose stack."""
 
+import json
+import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -28,10 +31,6 @@ def verify(
 
     Exits with 1 if a check fails, and with 2 if a port is not set.
     """
-    import json
-    import os
-    from dataclasses import asdict
-
     from rich.console import Console
 
     from lab.stack.addresses import Addresses, MissingPort, env_file
@@ -53,7 +52,5 @@ def verify(
 
 
 def _dashboard_uids() -> frozenset[str]:
-    import json
-
     paths = [*(ROOT / "grafana/dashboards").glob("*.json"), *(ROOT / "grafana/provisioning/dashboards").glob("*.json")]
     return frozenset(json.loads(path.read_text(encoding="utf-8"))["uid"] for path in paths)

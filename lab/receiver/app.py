@@ -55,8 +55,7 @@ def create_receiver(inbox: Inbox, *, runbooks: Path) -> Starlette:
             {
                 "heartbeat_age_s": inbox.heartbeat_age_s(),
                 "notifications": [
-                    one.notification.model_dump(mode="json")
-                    | {"received_at": one.received_at.isoformat(), "receiver": one.receiver}
+                    {"received_at": one.received_at.isoformat(), **one.notification.model_dump(mode="json")}
                     for one in inbox.notifications
                 ],
             }

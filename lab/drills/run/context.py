@@ -146,10 +146,10 @@ class DrillContext:
         """
         return traffic(lambda: url or self.url, tuple(paths), clients=clients, pause_s=pause_s)
 
-    def client(self, timeout_s: float = 10.0) -> httpx.AsyncClient:
+    def client(self) -> httpx.AsyncClient:
         """Return a client of the service with the write token; the caller closes it."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=timeout_s)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=10.0)
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of a process of the service; these settings override the drill's."""
