@@ -1,4 +1,4 @@
-"""One call gives any FastAPI or Starlette application metrics, traces, logs and errors that belong together."""
+"""One call gives any FastAPI or Starlette application correlated metrics, traces, logs and error reports."""
 
 from observability.core.settings import TelemetryConfigurationError, TelemetrySettings
 from observability.instrument import InstrumentationError, instrument

@@ -1,8 +1,8 @@
-"""One call makes an application observable."""
+"""`instrument()`: the one call that adds telemetry to an application."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
@@ -12,6 +12,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from observability.clients.httpx import Client
+from observability.compat.fastapi import disable_native_telemetry
+from observability.compat.opentelemetry import is_instrumented_by_fastapi_instrumentor
 from observability.core.settings import TelemetrySettings
 from observability.telemetry import Telemetry
 
@@ -19,11 +21,15 @@ if TYPE_CHECKING:
     from celery import Celery
 
 
+TELEMETRY: Final = "_observability"
+"""The attribute of an instrumented application that holds its telemetry."""
+
+
 class InstrumentationError(RuntimeError):
     """`instrument()` was called where it cannot work."""
 
 
-def instrument(  # noqa: PLR0913 one argument for each kind of thing that is watched
+def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thing
     app: Starlette,
     *,
     engines: Mapping[str, Engine | AsyncEngine] = {},
@@ -34,24 +40,23 @@ def instrument(  # noqa: PLR0913 one argument for each kind of thing that is wat
     settings: TelemetrySettings | None = None,
     span_processors: Sequence[SpanProcessor] = (),
 ) -> Telemetry:
-    """Instrument a FastAPI or Starlette application; call it once, where the application is put together.
+    """Instrument a FastAPI or Starlette application; call it once, where the application is created.
 
-    `engines` maps a role (`primary`, `replica`) to the SQLAlchemy engine that plays it, `http_clients` a name to an
-    httpx client; `redis` are redis-py clients, `celery` is the application whose tasks are published here. Without
-    `registry` a new one is made; without `settings` they are read from the environment. `span_processors` get every
-    span besides the exporter. Raise `InstrumentationError` for an application that is instrumented already, or that
-    already runs.
+    `engines` maps a role (`primary`, `replica`) to its SQLAlchemy engine, `http_clients` a name to an httpx client;
+    `redis` are redis-py clients, `celery` is the application whose tasks are published here. By default there is a new
+    `registry`, and `settings` are read from the environment. `span_processors` receive every span in addition to the
+    exporter. Raise `InstrumentationError` for an application that is already instrumented or already runs.
     """
-    if getattr(app, "_observability", None) is not None:
+    if getattr(app, TELEMETRY, None) is not None:
         raise InstrumentationError("this application is instrumented already; call instrument() once per application")
-    if getattr(app, "_is_instrumented_by_opentelemetry", False):
+    if is_instrumented_by_fastapi_instrumentor(app):
         raise InstrumentationError(
-            "FastAPIInstrumentor instruments this application already and every span would come twice; "
-            "remove FastAPIInstrumentor.instrument_app(), instrument() does what it does"
+            "FastAPIInstrumentor instruments this application already and every span would be recorded twice; "
+            "remove FastAPIInstrumentor.instrument_app(): instrument() replaces it"
         )
     if app.middleware_stack is not None:
         raise InstrumentationError(
-            "the application already runs; call instrument() where it is put together, not in its lifespan"
+            "the application already runs; call instrument() where it is created, not in its lifespan"
         )
     telemetry = Telemetry(
         registry=registry or CollectorRegistry(),
@@ -59,7 +64,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of thing that is wat
         title=getattr(app, "title", ""),
         span_processors=span_processors,
     )
-    app._observability = telemetry  # type: ignore[attr-defined]  # noqa: SLF001 the mark that says it is done
+    setattr(app, TELEMETRY, telemetry)
     if engines:
         telemetry.instrument_engines(engines)
     if http_clients:
@@ -68,25 +73,14 @@ def instrument(  # noqa: PLR0913 one argument for each kind of thing that is wat
         telemetry.instrument_tasks(celery)
     telemetry.instrument_redis(redis)
     if telemetry.settings.enabled:
-        _disable_fastapi_telemetry(app)
+        disable_native_telemetry(app)
         _wrap_stack(app, telemetry)
     _wrap_lifespan(app, telemetry)
     return telemetry
 
 
-def _disable_fastapi_telemetry(app: Starlette) -> None:
-    """Switch off FastAPI's own telemetry, as `FastAPI(telemetry=...)` can.
-
-    It stands back for the OpenTelemetry middleware in the stack, but finds that out anew for every request, which takes
-    as long as all of ours. Where FastAPI keeps its configuration elsewhere, it still stands back.
-    """
-    configuration = getattr(app, "_telemetry", None)
-    if isinstance(configuration, dict):
-        configuration.update(tracing=False, metrics=False, logs=False)
-
-
 def _wrap_stack(app: Starlette, telemetry: Telemetry) -> None:
-    """Put the middleware outside of everything, also of the 500 response, as OpenTelemetry's instrumentor does."""
+    """Make the middleware the outermost, outside the one that sends the 500 response too."""
     build = app.build_middleware_stack
 
     def instrumented() -> ASGIApp:
@@ -96,7 +90,7 @@ def _wrap_stack(app: Starlette, telemetry: Telemetry) -> None:
 
 
 def _wrap_lifespan(app: Starlette, telemetry: Telemetry) -> None:
-    """Start and stop telemetry around the application's own lifespan, whatever state that yields."""
+    """Start and stop telemetry around the application's own lifespan; its state is passed through."""
     own = app.router.lifespan_context
 
     @asynccontextmanager

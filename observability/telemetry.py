@@ -1,4 +1,4 @@
-"""What one application's telemetry consists of, and its start and stop."""
+"""The telemetry of one web application."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,31 +7,20 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from observability.clients.httpx import Client, HttpClientMetrics
-from observability.core.internal_errors import register_internal_errors, suppress_internal_errors
 from observability.core.labels import OTHER
-from observability.core.limits import Deadline
-from observability.core.resource import build_resource
-from observability.core.semconv import prefer_stable_conventions
 from observability.core.settings import TelemetrySettings
-from observability.database.pool import PoolMetrics
 from observability.database.queries import QueryMetrics
-from observability.errors.reporter import ErrorReporter
-from observability.export.counts import ExportCounts
 from observability.http.metrics import HttpMetrics
 from observability.http.middleware import InstrumentationMiddleware, Observer, Signals
 from observability.http.websocket import WebSocketMetrics, observed_websockets
-from observability.logs.logs import LoggingSetup
-from observability.metrics.server import MetricsServer
+from observability.process import Engines, ProcessTelemetry
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import RouteTable
 from observability.saturation.saturation import Saturation
-from observability.tracing.tracing import Tracing
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -39,7 +28,7 @@ if TYPE_CHECKING:
 logger: Final = logging.getLogger("observability")
 
 
-class Telemetry:
+class Telemetry(ProcessTelemetry):
     """What `instrument()` set up for one application; it runs while the application's lifespan does.
 
     Where no lifespan runs, because the server has none or the application is mounted in another one, call `start()` and
@@ -54,65 +43,48 @@ class Telemetry:
         title: str = "",
         span_processors: Sequence[SpanProcessor] = (),
     ) -> None:
-        prefer_stable_conventions()
-        self.registry = registry
-        self.settings = settings
-        self._title = title
-        self._is_running = False
-        register_internal_errors(registry)
+        self.saturation = Saturation(registry)
+        super().__init__(
+            registry=registry,
+            settings=settings,
+            title=title,
+            saturation=self.saturation,
+            span_processors=span_processors,
+        )
         self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
         self.websockets = WebSocketMetrics(registry)
-        self.saturation = Saturation(registry)
-        counts = ExportCounts(registry)
-        self.tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
-        self.errors = ErrorReporter(settings=settings, counts=counts)
-        self.logs = LoggingSetup(settings=settings, counts=counts)
-        self._before: list[tuple[str, Observer]] = []
-        self._server = MetricsServer(registry, settings=settings)
+        self._queries: QueryMetrics | None = None
 
-    @property
-    def metrics_port(self) -> int | None:
-        """The port that serves this process's metrics, or None while none does."""
-        return self._server.port
-
-    def instrument_engines(self, engines: Mapping[str, Engine | AsyncEngine]) -> None:
-        """Watch the pools and statements of the engines, by role."""
-        pools = PoolMetrics(self.registry)
-        queries = QueryMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
-        for role, engine in engines.items():
-            pools.attach(role, engine)
-            queries.attach(role, engine)
-
-        def observe(record: RequestRecord, *, handler: str, **_: object) -> None:
-            method = record.scope["method"]
-            queries.observe_request(record, method=method if method in METHODS else OTHER, handler=handler)
-
-        self._before.append(("queries", observe))
+    def instrument_engines(self, engines: Engines) -> QueryMetrics:
+        """Observe the pools and statements of the engines, by role, and count the statements of each request."""
+        self._queries = super().instrument_engines(engines)
+        return self._queries
 
     def instrument_http_clients(self, clients: Mapping[str, Client]) -> None:
-        """Time the calls of httpx clients, by name, and let them carry the trace."""
+        """Time the calls of httpx clients, by name, and propagate the trace context."""
         metrics = HttpClientMetrics(self.registry, tracer_provider=self.tracing.provider)
         for name, client in clients.items():
             metrics.attach(name, client)
 
     def instrument_redis(self, clients: Iterable[Any]) -> None:
         """Trace the commands of redis-py clients, without their arguments."""
-        prefer_stable_conventions()
         for client in clients:
             RedisInstrumentor.instrument_client(client, tracer_provider=self.tracing.provider)
 
     def instrument_tasks(self, app: "Celery") -> None:
-        """Count the tasks that this process publishes, and let them carry the trace and their time."""
-        from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 the same
-        from observability.celery.tracing import instrument_celery  # noqa: PLC0415 Celery is slow to import
+        """Count the tasks that this process publishes, and propagate trace context and publishing time."""
+        from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 Celery is slow to import
+        from observability.celery.tracing import instrument_celery  # noqa: PLC0415 the same
 
         TaskMetrics(self.registry).attach(app)
         instrument_celery()
 
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
-        """Return the inner application, observed; routes are those of `app`."""
+        """Return the inner application, instrumented; routes are those of `app`."""
         routes = RouteTable(app)
-        observers = [*self._before]
+        observers: list[tuple[str, Observer]] = []
+        if self._queries is not None:
+            observers.append(("queries", _query_observer(self._queries)))
         if self.logs.access is not None:
             observers.append(("access_log", self.logs.access.observe))
         sampled_observers: list[tuple[str, Observer]] = [("traces", self.tracing.finish), ("logs", self.logs.observe)]
@@ -138,42 +110,18 @@ class Telemetry:
             on_first_request=self._warn_if_not_started,
         )
 
-    def start(self) -> None:
-        """Begin to export and to serve metrics; call it in each worker, where its event loop runs. Twice is once."""
-        if self._is_running:
-            return
-        self._is_running = True
-        resource = build_resource(self.settings, title=self._title)
-        with suppress_internal_errors("logs_start"):
-            self.logs.start(resource)
-        with suppress_internal_errors("traces_start"):
-            self.tracing.start(resource)
-        with suppress_internal_errors("errors_start"):
-            self.errors.start(resource)
-        self.saturation.start()
-        if self.settings.metrics_exporter == "prometheus":
-            with suppress_internal_errors("metrics_server"):
-                self._server.start(resource)
-
-    def stop(self) -> None:
-        """Export what is left, within the shutdown timeout for all of it, and stop serving metrics."""
-        self._is_running = False
-        deadline = Deadline(self.settings.shutdown_timeout_s)
-        self.saturation.stop()
-        with suppress_internal_errors("errors_stop"):
-            self.errors.stop(timeout_s=deadline.remaining_s)
-        with suppress_internal_errors("traces_stop"):
-            self.tracing.stop(timeout_s=deadline.remaining_s)
-        with suppress_internal_errors("metrics_server"):
-            self._server.stop()
-        with suppress_internal_errors("logs_stop"):
-            self.logs.stop(timeout_s=deadline.remaining_s)
-
     def _warn_if_not_started(self) -> None:
-        """Say so if requests come although nothing was started, and something should have been."""
         wanted = {self.settings.metrics_exporter, self.settings.traces_exporter}
         if not self._is_running and wanted != {"none"}:
             logger.warning(
                 "telemetry was not started, so that no metrics are served and nothing is exported: no lifespan runs "
                 "for this application; call start() and stop() of what instrument() returned"
             )
+
+
+def _query_observer(queries: QueryMetrics) -> Observer:
+    def observe(record: RequestRecord, *, handler: str, **_: object) -> None:
+        method = record.scope["method"]
+        queries.observe_request(record, method=method if method in METHODS else OTHER, handler=handler)
+
+    return observe

@@ -1,1 +1,1 @@
-"""Metrics that an application's cache and compression report."""
+"""Metrics that the application's own cache and compression report: the application calls these, nothing is wrapped."""

@@ -1,4 +1,4 @@
-"""What compression saves and costs: bytes before and after, and time spent, by encoding."""
+"""Compression: bytes before and after, and time, by encoding."""
 
 from collections.abc import Iterator
 from threading import Lock
@@ -12,13 +12,13 @@ from observability.core.labels import BoundedValues
 from observability.metrics.histogram import exemplar
 
 ENCODINGS: Final = ("identity", "gzip", "br", "zstd", "deflate")
-"""The content codings that are told apart; any other is `other`."""
+"""The values of the label `encoding`; any other is `other`."""
 
 DURATION_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class _Bodies:
-    """The numbers of one encoding, of bodies that were compressed for one answer or reused."""
+    """The counts of one encoding, for bodies that were compressed for a response or reused."""
 
     __slots__ = ("after_bytes", "before_bytes", "count")
 
@@ -29,8 +29,8 @@ class _Bodies:
 class CompressionMetrics(Collector):
     """Count response bodies before and after compression, and time the compression itself.
 
-    Most bodies are variants that are sent again at no cost, so counting one adds to plain numbers, which become samples
-    when somebody scrapes.
+    Most bodies are stored variants, sent without compressing, so counting one adds to plain numbers, which become
+    samples at a scrape.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -39,7 +39,7 @@ class CompressionMetrics(Collector):
         self._lock = Lock()
         self._duration = Histogram(
             "compression_duration_seconds",
-            "Time that compressing one body took; a reused variant is not in it.",
+            "Time to compress one body; reused variants are not counted.",
             ("encoding",),
             buckets=DURATION_BUCKETS_S,
             registry=registry,
@@ -47,7 +47,7 @@ class CompressionMetrics(Collector):
         registry.register(self)
 
     def observe(self, *, encoding: str, before_bytes: int, after_bytes: int, seconds: float) -> None:
-        """Count one body; `seconds` is 0.0 when a stored variant was sent and nothing was compressed."""
+        """Count a body; `seconds` is 0.0 for a stored variant, which was not compressed again."""
         reused = seconds <= 0.0 and encoding != "identity"
         bodies = self._bodies.get((encoding, reused))
         if bodies is None:
@@ -61,10 +61,9 @@ class CompressionMetrics(Collector):
             self._duration.labels(self._encoding(encoding)).observe(seconds, exemplar())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the samples of every body so far."""
         responses = CounterMetricFamily(
             "compression_responses",
-            "Response bodies by content coding; `reused` says whether a stored variant made compressing unnecessary.",
+            "Response bodies by content coding; `reused` is whether a stored variant was sent.",
             labels=("encoding", "reused"),
         )
         before = CounterMetricFamily("compression_before_bytes", "Body bytes before compression.", labels=("encoding",))

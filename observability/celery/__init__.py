@@ -1,1 +1,3 @@
-"""Metrics, traces and lifecycle of Celery workers."""
+"""Celery applications: metrics and trace context of published and executed tasks, and the telemetry of worker
+processes. Nothing else imports Celery.
+"""

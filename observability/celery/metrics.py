@@ -1,4 +1,4 @@
-"""What becomes of Celery tasks: published, waited, ran, and how they ended."""
+"""Celery tasks: published, queued, executed, and their final states."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -19,17 +19,17 @@ from observability.core.labels import BoundedValues
 from observability.metrics.histogram import exemplar
 
 STATES: Final = ("success", "failure", "retry", "revoked", "rejected", "ignored")
-"""How an execution can end; `failure` includes tasks whose process died or that exceeded their hard time limit."""
+"""Final states of an execution; `failure` includes a lost process and an exceeded hard time limit."""
 
 PUBLISHED_AT: Final = "observability_published_at"
-"""The message header that says when the task was published, in seconds since 1970."""
+"""The message header with the time of publishing, in seconds since the epoch."""
 
 QUEUE_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 RUN_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
 class TaskMetrics:
-    """Count and time the tasks of Celery applications, where they are published and where they run."""
+    """Count and time tasks, in the processes that publish and that execute them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._task = BoundedValues(limit=200)
@@ -39,49 +39,47 @@ class TaskMetrics:
         labels = ("task",)
         self._published = Counter("tasks_published_total", "Tasks sent to the broker.", labels, registry=registry)
         self._ended = Counter(
-            "tasks_total", "Executions of tasks by how they ended.", (*labels, "state"), registry=registry
+            "tasks_total", "Executions of tasks by final state.", (*labels, "state"), registry=registry
         )
         self._queue_wait = Histogram(
             "task_queue_wait_seconds",
-            "Time from publishing a task, or from when it was due, until a worker began to run it.",
+            "Time from publishing a task, or from its ETA, until a worker started it.",
             labels,
             buckets=QUEUE_BUCKETS_S,
             registry=registry,
         )
         self._run_time = Histogram(
-            "task_run_seconds", "Time that one execution took.", labels, buckets=RUN_BUCKETS_S, registry=registry
+            "task_run_seconds", "Duration of an execution.", labels, buckets=RUN_BUCKETS_S, registry=registry
         )
-        inprogress = Gauge("tasks_inprogress", "Tasks that run right now.", registry=registry)
+        inprogress = Gauge("tasks_inprogress", "Tasks that are running.", registry=registry)
         inprogress.set_function(lambda: len(self._running))
 
     def attach(self, app: Celery) -> None:
-        """Let the application's tasks be counted here, and by nobody who counted them before."""
+        """Count the application's tasks here, instead of in metrics that were attached before."""
         with _attaching:
             _attached[app] = self
             _connect()
 
     def published(self, task: str) -> None:
-        """Count a message that is about to be sent."""
         self._published.labels(self._task(task)).inc()
 
     def started(self, task_id: str, task: str, *, waited_s: float | None) -> None:
-        """SpanEvent that a task begins to run, after it waited in its queue."""
+        """Record the start of an execution, `waited_s` after publishing."""
         name = self._task(task)
         self._running[task_id] = name, perf_counter()
         if waited_s is not None:
             self._queue_wait.labels(name).observe(waited_s, exemplar())
 
     def finished(self, task_id: str, state: str) -> None:
-        """SpanEvent how the execution ended."""
         name, started = self._running.pop(task_id, ("", 0.0))
         if name:
             self._run_time.labels(name).observe(perf_counter() - started, exemplar())
             self._ended.labels(name, self._state(state.lower())).inc()
 
     def failed_in_main_process(self, task_id: str, task: str, *, error: BaseException | None) -> None:
-        """Count a failure that only the worker's main process can tell of: time limit exceeded, process lost.
+        """Count a failure that only the worker's main process knows: time limit exceeded, process lost.
 
-        It tells of a rejected task too, which was counted where it ran, and of a time limit twice.
+        It reports a rejected task too, which was counted where it ran, and a time limit twice.
         """
         if task_id in self._running or isinstance(error, Reject):
             return
@@ -92,7 +90,7 @@ class TaskMetrics:
         self._ended.labels(self._task(task), "failure").inc()
 
     def revoked(self, task: str) -> None:
-        """Count a task that was taken back before it ran, or expired."""
+        """Count a task that was revoked before it ran, or expired."""
         self._ended.labels(self._task(task), "revoked").inc()
 
 
@@ -101,7 +99,7 @@ _attached: Final[WeakKeyDictionary[Celery, TaskMetrics]] = WeakKeyDictionary()
 
 
 def queue_wait_s(request: Mapping[str, Any], *, now: float) -> float | None:
-    """Return how long the task waited since it was published or due; None if its publisher is not instrumented."""
+    """Return the time since the task was published or due; None if its publisher is not instrumented."""
     published = request.get(PUBLISHED_AT)
     if not isinstance(published, int | float):
         return None
@@ -113,13 +111,13 @@ def queue_wait_s(request: Mapping[str, Any], *, now: float) -> float | None:
 
 
 def _connect() -> None:
-    """Listen to Celery's signals, which are the process's; a second time changes nothing."""
+    """Connect to Celery's signals, which are global; a second call changes nothing."""
     for signal, receiver in (
-        (signals.before_task_publish, _publishing),
-        (signals.task_prerun, _begun),
-        (signals.task_postrun, _ended),
-        (signals.task_revoked, _revoked),
-        (signals.task_failure, _failed),
+        (signals.before_task_publish, _on_publish),
+        (signals.task_prerun, _on_start),
+        (signals.task_postrun, _on_finish),
+        (signals.task_revoked, _on_revoke),
+        (signals.task_failure, _on_failure),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=f"observability.{receiver.__name__}")
 
@@ -130,8 +128,8 @@ def _metrics_of(app: Celery) -> Iterator[TaskMetrics]:
         yield metrics
 
 
-def _publishing(sender: str, headers: dict[str, Any], **_: Any) -> None:
-    """Stamp the message; only the name of its task says which application it belongs to."""
+def _on_publish(sender: str, headers: dict[str, Any], **_: Any) -> None:
+    """Add the time to the message. Only the name of the task shows which application it belongs to."""
     with suppress_internal_errors("tasks"):
         headers[PUBLISHED_AT] = time()  # also of a retry, which carries the headers of the first message
         apps = list(_attached)
@@ -140,25 +138,25 @@ def _publishing(sender: str, headers: dict[str, Any], **_: Any) -> None:
             _attached[app].published(sender)
 
 
-def _begun(task_id: str, task: "Task[Any, Any]", **_: Any) -> None:
+def _on_start(task_id: str, task: "Task[Any, Any]", **_: Any) -> None:
     with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(task.app):
             metrics.started(task_id, task.name, waited_s=queue_wait_s(vars(task.request), now=time()))
 
 
-def _ended(task_id: str, task: "Task[Any, Any]", state: str | None = None, **_: Any) -> None:
+def _on_finish(task_id: str, task: "Task[Any, Any]", state: str | None = None, **_: Any) -> None:
     with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(task.app):
             metrics.finished(task_id, state or "failure")
 
 
-def _revoked(sender: "Task[Any, Any]", request: Request, **_: Any) -> None:  # noqa: ARG001 keywords that Celery passes
+def _on_revoke(sender: "Task[Any, Any]", request: Request, **_: Any) -> None:  # noqa: ARG001 keywords that Celery passes
     with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(sender.app):
             metrics.revoked(sender.name)
 
 
-def _failed(sender: "Task[Any, Any]", task_id: str, exception: BaseException | None = None, **_: Any) -> None:
+def _on_failure(sender: "Task[Any, Any]", task_id: str, exception: BaseException | None = None, **_: Any) -> None:
     with suppress_internal_errors("tasks"):
         for metrics in _metrics_of(sender.app):
             metrics.failed_in_main_process(task_id, sender.name, error=exception)

@@ -1,1 +1,1 @@
-"""Metrics and spans of outgoing calls."""
+"""Metrics and spans of outgoing calls, one module per client library."""

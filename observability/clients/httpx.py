@@ -1,9 +1,10 @@
-"""What calls to other services cost: how long they take, how they end, and the connections they open.
+"""Calls of httpx clients: duration, status, and the connections they open.
 
-The transports of a client are wrapped, as the official instrumentation does that makes the spans; an event hook would
-not hear of a call that failed. Connections are seen through httpcore's trace extension.
+The transports of a client are wrapped, because httpx calls no event hook for a call that fails. Spans are those of the
+official instrumentation. Connects are events of httpcore's trace extension.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -15,6 +16,7 @@ from opentelemetry.semconv.attributes.url_attributes import URL_FULL
 from opentelemetry.trace import Span, TracerProvider
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
+from observability.compat.httpx import has_transports, wrap_transports
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
 from observability.core.semconv import prefer_stable_conventions
@@ -27,6 +29,8 @@ CONNECT_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 Client = httpx.Client | httpx.AsyncClient
 
+logger: Final = logging.getLogger("observability")
+
 
 class HttpClientMetrics:
     """Time the calls of httpx clients and the connections they open, by the client's name."""
@@ -35,48 +39,41 @@ class HttpClientMetrics:
         self._tracer_provider = tracer_provider
         self.duration = Histogram(
             "http_client_request_duration_seconds",
-            "Time from sending a request until the head of its response; `status` is a code, `timeout` or `error`.",
+            "Time from sending a request to the headers of its response; `status` is a code, `timeout` or `error`.",
             ("client", "method", "status"),
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
         self.inprogress = Gauge(
-            "http_client_requests_inprogress", "Requests that wait for their response.", ("client",), registry=registry
+            "http_client_requests_inprogress", "Requests without a response yet.", ("client",), registry=registry
         )
         self.connect = Histogram(
             "http_client_connect_duration_seconds",
-            "Time that opening a TCP connection took; a reused connection is not in it.",
+            "Time to open a TCP connection; reused connections are not counted.",
             ("client",),
             buckets=CONNECT_BUCKETS_S,
             registry=registry,
         )
 
     def attach(self, name: str, client: Client) -> None:
-        """Observe the client under this name, and let its requests carry the trace; do this once for each client."""
+        """Observe the client under this name and propagate the trace context; do this once for each client."""
+        if not has_transports(client):
+            logger.warning("the httpx client %r is not instrumented: this version of httpx hides its transports", name)
+            return
         prefer_stable_conventions()
+        calls = _ClientMetrics(name, self)
         asynchronous = isinstance(client, httpx.AsyncClient)
         HTTPXClientInstrumentor.instrument_client(
             client,
             tracer_provider=self._tracer_provider,
-            request_hook=_drop_query_later if asynchronous else _drop_query,
+            request_hook=_drop_query_async if asynchronous else _drop_query,
         )
-        calls = _ClientMetrics(name, self)
-        if isinstance(client, httpx.AsyncClient):
-            client._transport = _AsyncTransport(client._transport, calls)  # noqa: SLF001 as the official one does
-            client._mounts = {  # noqa: SLF001 proxies and such
-                pattern: transport and _AsyncTransport(transport, calls)
-                for pattern, transport in client._mounts.items()  # noqa: SLF001
-            }
-        else:
-            client._transport = _Transport(client._transport, calls)  # noqa: SLF001 as the official one does
-            client._mounts = {  # noqa: SLF001 proxies and such
-                pattern: transport and _Transport(transport, calls)
-                for pattern, transport in client._mounts.items()  # noqa: SLF001
-            }
+        wrapper: Any = _AsyncTransport if asynchronous else _Transport
+        wrap_transports(client, lambda transport: wrapper(transport, calls))
 
 
 def _drop_query(span: Span, request: RequestInfo) -> None:
-    """Keep the values of the query out of the trace: the official instrumentation hides but a few names."""
+    """Remove the values of the query from the span: the official instrumentation redacts few names."""
     with suppress_internal_errors("http_clients"):
         url = request.url
         if not isinstance(url, httpx.URL):
@@ -85,12 +82,12 @@ def _drop_query(span: Span, request: RequestInfo) -> None:
         span.set_attribute(URL_FULL, str(url.copy_with(query=None, userinfo=b"")))
 
 
-async def _drop_query_later(span: Span, request: RequestInfo) -> None:
+async def _drop_query_async(span: Span, request: RequestInfo) -> None:
     _drop_query(span, request)
 
 
 class _ClientMetrics:
-    """The calls of one client."""
+    """The metrics of one client."""
 
     def __init__(self, name: str, metrics: HttpClientMetrics) -> None:
         self._name = name
@@ -100,7 +97,7 @@ class _ClientMetrics:
 
     @contextmanager
     def timed(self, request: httpx.Request) -> Iterator[Callable[[httpx.Response], None]]:
-        """Time one call; the block tells its response."""
+        """Time one call; the block passes its response to the function it gets."""
         status = "error"
 
         def set_response(response: httpx.Response) -> None:
@@ -123,7 +120,7 @@ class _ClientMetrics:
                 add_timing("upstream", seconds)
 
     def connects(self) -> Callable[[str, dict[str, Any]], None]:
-        """Return a listener to httpcore's events about one call."""
+        """Return a listener for httpcore's trace events of one call."""
         started = 0.0
 
         def on_trace_event(event: str, _: dict[str, Any]) -> None:

@@ -1,1 +1,3 @@
-"""What every other room builds on: settings, limits, labels, the resource, and the handling of internal errors."""
+"""What every other room builds on and what knows no library but OpenTelemetry's resource and prometheus_client:
+settings, limits, bounded label values, the resource, and what happens to errors of our own.
+"""

@@ -1,4 +1,4 @@
-"""Telemetry that fails: swallowed, counted, logged once; raised while a test asks for it."""
+"""Errors inside telemetry: suppressed, counted, logged once; raised in tests."""
 
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ logger = logging.getLogger("observability")
 
 
 class _InternalErrors:
-    """How often telemetry failed in this process, by place."""
+    """How often telemetry failed in this process, by part."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -23,7 +23,7 @@ class _InternalErrors:
         self.raising = False
 
     def count(self, where: str) -> bool:
-        """Count one more failure; return whether it is the first one there."""
+        """Count an error; return whether it is the first one of that part."""
         with self.lock:
             before = self.counts.get(where, 0)
             self.counts[where] = before + 1
@@ -34,15 +34,15 @@ _internal_errors: Final = _InternalErrors()
 
 
 def record_internal_error(where: str, error: Exception) -> None:
-    """Count `error` under `where` and log the first one there; inside `raise_internal_errors()` raise it instead."""
+    """Count `error` under `where` and log the first one of it; inside `raise_internal_errors()` raise it."""
     if _internal_errors.raising:
         raise error
     if _internal_errors.count(where):
-        logger.error("telemetry failed in %s; later failures there are only counted", where, exc_info=error)
+        logger.error("telemetry failed in %s; further errors there are only counted", where, exc_info=error)
 
 
-class suppress_internal_errors:  # noqa: N801 reads as a statement: `with suppress_internal_errors("http"):`
-    """A block whose exceptions never reach the request: `with suppress_internal_errors("pool"): ...`."""
+class suppress_internal_errors:  # noqa: N801 used as a statement
+    """Keep exceptions of a block from the request: `with suppress_internal_errors("pool"): ...`."""
 
     __slots__ = ("where",)
 
@@ -50,12 +50,11 @@ class suppress_internal_errors:  # noqa: N801 reads as a statement: `with suppre
         self.where = where
 
     def __enter__(self) -> None:
-        """Do nothing: a guard costs only when something fails."""
+        """Do nothing: a block costs only when it fails."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        """Swallow an `Exception`; let `KeyboardInterrupt`, cancellation and the like pass."""
         if not isinstance(error, Exception):
             return False
         record_internal_error(self.where, error)
@@ -74,17 +73,13 @@ def raise_internal_errors(raised: bool = True) -> Iterator[None]:
 
 
 def internal_error_count(where: str) -> int:
-    """Return how many failures were swallowed under `where` since the process started."""
+    """Return how many errors were suppressed under `where` since the process started."""
     return _internal_errors.counts.get(where, 0)
 
 
 class _InternalErrorCollector(Collector):
-    """Gives `observability_errors_total{where}` to a registry."""
-
     def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(
-            "observability_errors", "Failures of telemetry code that requests did not notice.", labels=("where",)
-        )
+        family = CounterMetricFamily("observability_errors", "Errors of telemetry code, suppressed.", labels=("where",))
         for where, count in sorted(_internal_errors.counts.copy().items()):
             family.add_metric((where,), count)
         yield family

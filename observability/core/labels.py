@@ -1,4 +1,4 @@
-"""Label values that come from callers, kept to a bounded number."""
+"""Label values from application code, bounded in number."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ OTHER = "other"
 
 
 class BoundedValues:
-    """Pass label values through until `limit` different ones are seen; the rest is `other`.
+    """Pass label values through until there are `limit` different ones; further ones are `other`.
 
-    A cache or task name is chosen in somebody's code, but nothing stops that code from building it out of user
-    input. Each value costs a set of time series for ever, so the number is bounded here.
+    Cache and task names are chosen by code, which may build them from user input. Each value is a set of time series,
+    so the number is bounded.
     """
 
     def __init__(self, allowed: Iterable[str] = (), *, limit: int = 100) -> None:
@@ -18,11 +18,10 @@ class BoundedValues:
 
     @classmethod
     def closed(cls, allowed: Iterable[str]) -> "BoundedValues":
-        """Return bounded values that accept nothing but `allowed`."""
+        """Return bounded values that accept only `allowed`."""
         return cls(allowed, limit=0)
 
     def __call__(self, value: str) -> str:
-        """Return the value itself, or `other` when it is one too many."""
         if value not in self._seen:
             if len(self._seen) >= self._limit:
                 return OTHER

@@ -1,4 +1,4 @@
-"""Who is speaking: the identity that every span, log and error of this process carries."""
+"""The resource: attributes of this process that every span, log and error report has."""
 
 import os
 import socket
@@ -17,13 +17,13 @@ from opentelemetry.semconv.attributes.telemetry_attributes import (
 from observability.core.settings import TelemetrySettings
 
 DISTRIBUTION: Final = "telemetry.distro.name"
-"""By this attribute a tail sampler knows whose traces exemplars may point at; a convention still in development."""
+"""A tail sampler keeps traces with this attribute, because exemplars refer to them; a convention in development."""
 
 
 def build_resource(settings: TelemetrySettings, *, title: str) -> Resource:
-    """Return this process's identity; every call makes another `service.instance.id`, so ask once per worker.
+    """Return the resource of this process; each call generates a new `service.instance.id`, so call it once per worker.
 
-    The service's name is the configured one, else the application's title, else `unknown_service:python`.
+    The service name is the configured one, else the application's title, else `unknown_service:python`.
     """
     return Resource(
         {

@@ -9,15 +9,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 DEFAULT_BUCKETS_S: Final = (
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
-"""Upper bounds in seconds; the usual SLO thresholds (0.1, 0.25, 0.3, 0.5, 1) are among them."""
+"""Upper bounds in seconds, the usual SLO thresholds (0.1, 0.25, 0.3, 0.5, 1) included."""
 
 
 class TelemetryConfigurationError(ValueError):
-    """The start is refused: a telemetry setting's name, what is wrong and what is allowed."""
+    """A telemetry setting is invalid; the message has its name, the problem and what is allowed."""
 
 
 def _comma_list(value: object) -> object:
-    """Split the text form of a list."""
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
@@ -32,7 +31,7 @@ def _pairs(value: object) -> object:
 
 
 def _header_names(value: object) -> object:
-    """Split the text form of a list of headers; `none` is an empty one."""
+    """Split a list of headers; `none` is an empty one."""
     names = _comma_list(value.lower() if isinstance(value, str) else value)
     return () if names == ["none"] else names
 
@@ -46,7 +45,7 @@ Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 
 
 class TelemetrySettings(BaseModel):
-    """Every telemetry setting; in code by name, in the environment by its alias."""
+    """Every telemetry setting: by name in code, by alias in the environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
@@ -63,7 +62,7 @@ class TelemetrySettings(BaseModel):
     metrics_exporter: Literal["prometheus", "none"] = Field(
         default="prometheus",
         alias="OTEL_METRICS_EXPORTER",
-        description="`prometheus` serves metrics on a port of their own, `none` only keeps them in the registry.",
+        description="`prometheus` serves metrics on a separate port, `none` only keeps them in the registry.",
     )
     metrics_host: str = Field(
         default="127.0.0.1",
@@ -80,7 +79,7 @@ class TelemetrySettings(BaseModel):
     metrics_targets_dir: str = Field(
         default="",
         alias="OBSERVABILITY_METRICS_TARGETS_DIR",
-        description="Where each worker writes its metrics address for Prometheus' `file_sd_configs`; none by default.",
+        description="Directory for `file_sd_configs` of Prometheus, where each worker writes its metrics address.",
     )
     latency_buckets_s: Seconds = Field(
         default=DEFAULT_BUCKETS_S,
@@ -96,13 +95,13 @@ class TelemetrySettings(BaseModel):
     response_headers: ResponseHeaders = Field(
         default=("x-process-time", "server-timing", "x-trace-id", "x-request-id"),
         alias="OBSERVABILITY_RESPONSE_HEADERS",
-        description="Which headers telemetry adds to responses, comma separated; `none` for none.",
+        description="Headers added to responses, comma separated; `none` for none.",
     )
 
     traces_exporter: Literal["otlp", "none"] = Field(
         default="otlp",
         alias="OTEL_TRACES_EXPORTER",
-        description="`otlp` exports spans when an endpoint is set, `none` never does.",
+        description="`otlp` exports spans if an endpoint is set, `none` never does.",
     )
     traces_sampler: Literal[
         "always_on",
@@ -114,25 +113,25 @@ class TelemetrySettings(BaseModel):
     ] = Field(
         default="parentbased_always_on",
         alias="OTEL_TRACES_SAMPLER",
-        description="Which requests are traced; the parent-based ones follow the caller's decision.",
+        description="Which requests are sampled; the parent-based samplers follow the caller's decision.",
     )
     traces_sampler_arg: float = Field(
         default=1.0,
         ge=0,
         le=1,
         alias="OTEL_TRACES_SAMPLER_ARG",
-        description="The share of traced requests, for the ratio samplers.",
+        description="The share of sampled requests, for the ratio samplers.",
     )
     sample_token: SecretStr = Field(
         default=SecretStr(""),
         alias="OBSERVABILITY_SAMPLE_TOKEN",
-        description="A request whose `X-Sample-Token` header has this value is always traced; without one, none is.",
+        description="Requests with this value in the header `X-Sample-Token` are always sampled; disabled by default.",
     )
     slow_request_s: float = Field(
         default=1.0,
         gt=0,
         alias="OBSERVABILITY_SLOW_REQUEST_S",
-        description="Requests at least this long, and failed ones, leave a span even if they were not sampled.",
+        description="Requests that take this long or fail have a span even if they were not sampled.",
     )
     otlp_endpoint: str = Field(
         default="", alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="Base URL of an OTLP/HTTP collector."
@@ -157,29 +156,29 @@ class TelemetrySettings(BaseModel):
         default=10.0,
         gt=0,
         alias="OTEL_EXPORTER_OTLP_TIMEOUT",
-        description="Longest export, in seconds.",
+        description="Timeout of an export, in seconds.",
     )
     export_queue_size: int = Field(
         default=2048,
         ge=1,
         alias="OTEL_BSP_MAX_QUEUE_SIZE",
-        description="Spans that wait for export at most; further ones are dropped and counted.",
+        description="Maximum number of queued spans; further ones are dropped and counted.",
     )
     export_batch_size: int = Field(
-        default=512, ge=1, alias="OTEL_BSP_MAX_EXPORT_BATCH_SIZE", description="Spans in one export at most."
+        default=512, ge=1, alias="OTEL_BSP_MAX_EXPORT_BATCH_SIZE", description="Maximum number of spans in one export."
     )
     export_delay_ms: int = Field(
-        default=5000, ge=1, alias="OTEL_BSP_SCHEDULE_DELAY", description="Longest time between two exports, in ms."
+        default=5000, ge=1, alias="OTEL_BSP_SCHEDULE_DELAY", description="Maximum time between two exports, in ms."
     )
     shutdown_timeout_s: float = Field(
         default=3.0,
         gt=0,
         alias="OBSERVABILITY_SHUTDOWN_TIMEOUT_S",
-        description="How long a stopping process waits for all its last exports together, in seconds.",
+        description="Time limit of all final exports together at shutdown, in seconds.",
     )
 
     sentry_dsn: SecretStr = Field(
-        default=SecretStr(""), alias="SENTRY_DSN", description="Where errors are reported; nowhere by default."
+        default=SecretStr(""), alias="SENTRY_DSN", description="DSN that errors are reported to; none by default."
     )
     sentry_environment: str = Field(
         default="", alias="SENTRY_ENVIRONMENT", description="The environment of reported errors."
@@ -188,7 +187,7 @@ class TelemetrySettings(BaseModel):
     trace_url: str = Field(
         default="",
         alias="OBSERVABILITY_TRACE_URL",
-        description="Where a trace is shown, with `{trace_id}` in its place; error reports link to theirs.",
+        description="URL that shows a trace, with `{trace_id}` in its place; error reports link to it.",
     )
 
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
@@ -197,13 +196,13 @@ class TelemetrySettings(BaseModel):
     log_format: Literal["auto", "json", "console", "none"] = Field(
         default="auto",
         alias="LOG_FORMAT",
-        description="`auto` writes for readers on a terminal and JSON elsewhere; `none` leaves logging as it is.",
+        description="`auto` is `console` on a terminal and `json` elsewhere; `none` does not configure logging.",
     )
     logs_exporter: Literal["none", "otlp"] = Field(
-        default="none", alias="OTEL_LOGS_EXPORTER", description="`otlp` also exports logs when an endpoint is set."
+        default="none", alias="OTEL_LOGS_EXPORTER", description="`otlp` also exports logs if an endpoint is set."
     )
     access_log: bool = Field(
-        default=True, alias="OBSERVABILITY_ACCESS_LOG", description="Whether every request leaves one log record."
+        default=True, alias="OBSERVABILITY_ACCESS_LOG", description="Whether every request is logged."
     )
 
     @field_validator("log_level", "log_format", mode="before")
@@ -238,6 +237,11 @@ class TelemetrySettings(BaseModel):
                 f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}" for problem in error.errors()
             ]
             raise TelemetryConfigurationError("\n".join(lines)) from error
+
+    def otlp_url(self, signal: Literal["traces", "logs"]) -> str:
+        """Return the URL that the signal is exported to; empty if no endpoint is set."""
+        own = self.otlp_traces_endpoint if signal == "traces" else self.otlp_logs_endpoint
+        return own or (self.otlp_endpoint and f"{self.otlp_endpoint.rstrip('/')}/v1/{signal}")
 
     @property
     def bounds_s(self) -> tuple[float, ...]:

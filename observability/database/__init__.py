@@ -1,1 +1,1 @@
-"""Queries, statements and connection pools of SQLAlchemy engines."""
+"""SQLAlchemy engines: pools, statements, and SQL text without values."""

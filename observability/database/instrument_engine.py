@@ -1,4 +1,4 @@
-"""The database behind an engine, in the words of the semantic conventions."""
+"""Event listeners and span attributes of an engine."""
 
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
@@ -17,23 +17,23 @@ _SYSTEM_NAMES: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 
 
 class AlreadyAttached(ValueError):
-    """An engine was given twice: everything about it would be counted twice."""
+    """An engine was attached twice and would be counted twice."""
 
     def __init__(self, pool: str, attached_as: str) -> None:
         super().__init__(f"the engine {pool!r} is already attached as {attached_as!r}; attach each engine once")
 
 
 Listeners = Mapping[str, Callable[..., Any]]
-"""Functions by the name of the event they are told about."""
+"""Functions by event name."""
 
 _listening: Final[WeakKeyDictionary[Engine, dict[str, Listeners]]] = WeakKeyDictionary()
 
 
-def listen(engine: Engine, purpose: str, listeners: Listeners) -> None:
-    """Listen to the engine in place of whoever listened for this purpose before.
+def replace_listeners(engine: Engine, purpose: str, listeners: Listeners) -> None:
+    """Listen to the engine's events, instead of earlier listeners for this purpose.
 
-    An engine often lives as long as its module while tests instrument application after application: it reports to
-    the latest, or each test would make every query slower for the next.
+    An engine often lives as long as its module while tests instrument many applications: only the latest one listens,
+    or each test would slow down the next.
     """
     purposes = _listening.setdefault(engine, {})
     for identifier, listener in purposes.get(purpose, {}).items():
@@ -44,17 +44,17 @@ def listen(engine: Engine, purpose: str, listeners: Listeners) -> None:
 
 
 def is_instrumented(engine: Engine) -> bool:
-    """Return whether somebody listens to the engine's statements and its pool."""
-    return {"pool", "executions"} <= _listening.get(engine, {}).keys()
+    """Return whether the engine's statements and its pool are observed."""
+    return {"pool", "statements"} <= _listening.get(engine, {}).keys()
 
 
 def sync_engine(engine: Engine | AsyncEngine) -> Engine:
-    """Return the engine that has the events: an asynchronous one wraps it."""
+    """Return the engine that has the events, which an asynchronous one wraps."""
     return engine.sync_engine if isinstance(engine, AsyncEngine) else engine
 
 
 def span_attributes(pool: str, engine: Engine) -> dict[str, AttributeValue]:
-    """Return what every span about this engine says: system, database, server and the pool's name; never a path."""
+    """Return the attributes of every span of this engine: system, database without its path, server, pool name."""
     url = engine.url
     dialect = engine.dialect.name
     system = _SYSTEM_NAMES.get(dialect, dialect)

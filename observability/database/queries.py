@@ -1,6 +1,6 @@
-"""What requests ask of the database: durations, spans, queries per request, and the suspicion of an N+1 pattern.
+"""SQL statements: durations, spans, statements per request, and suspected N+1 patterns.
 
-The contrib instrumentation refuses SQLAlchemy 2.1, so the engine's own public events are used here.
+The official instrumentation does not support SQLAlchemy 2.1, so the engine's public events are used here.
 """
 
 from collections import Counter as Tally
@@ -26,22 +26,6 @@ from observability.metrics.histogram import BucketCounts, HistogramFamily, Label
 from observability.request.record import RequestRecord, current_request
 from observability.request.server_timing import add_timing
 
-
-class RequestQueries:
-    """The statements that one request executed, from any thread or task that works for it."""
-
-    __slots__ = ("statements",)
-
-    def __init__(self) -> None:
-        self.statements: list[Statement] = []  # appending is atomic, adding to a number is not
-
-    def repeated(self, threshold: int) -> dict[Statement, int]:
-        """Return the statements that were executed at least `threshold` times, with how often."""
-        if len(self.statements) < threshold:
-            return {}
-        return {statement: times for statement, times in Tally(self.statements).items() if times >= threshold}
-
-
 BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
 
@@ -55,7 +39,6 @@ class QueriesPerRequest(Collector):
         registry.register(self)
 
     def observe(self, request: RequestRecord, statements: int, *, method: str, handler: str) -> None:
-        """Count a request that executed so many statements."""
         counted = self._counted.get((method, handler))
         if counted is None:
             counted = self._counted.setdefault((method, handler), BucketCounts(BUCKETS))
@@ -63,7 +46,6 @@ class QueriesPerRequest(Collector):
             counted.observe(statements, (request.trace_id_hex, time()) if request.sampled else None)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the samples of every request so far."""
         counted = dict(sorted(self._counted.copy().items()))
         yield self._view.family(
             "db_queries_per_request",
@@ -78,21 +60,21 @@ DURATION_BUCKETS_S: Final = (
     *(0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 N_PLUS_ONE_THRESHOLD: Final = 10
-"""Executions of one statement in one request from which on a loop over rows is the likely reason."""
+"""Executions of one statement in one request that make a query in a loop the likely cause."""
 
-_first_query: Final = Lock()
+_first_statement: Final = Lock()
 
 
-def queries_of(request: RequestRecord) -> RequestQueries:
-    """Return the request's queries, one object for all of its threads."""
-    if request.queries is None:
-        with _first_query:
-            request.queries = request.queries or RequestQueries()
-    return request.queries
+def statements_of(request: RequestRecord) -> list[Statement]:
+    """Return the list of the request's statements, one for all of its threads: appending to it is atomic."""
+    if request.statements is None:
+        with _first_statement:
+            request.statements = request.statements or []
+    return request.statements
 
 
 class QueryMetrics:
-    """Time the statements of engines, count them by request, and trace them where the request is traced."""
+    """Time the statements of engines, count them by request, and trace them in sampled requests."""
 
     def __init__(
         self,
@@ -105,31 +87,31 @@ class QueryMetrics:
         self._tracer = tracer or trace.get_tracer("observability")
         self._attached: dict[Engine, str] = {}
         self._error = BoundedValues()
-        # Resolving labels costs more than counting.
+        # Resolving label values takes longer than observing.
         self._durations: dict[tuple[str, str], Histogram] = {}
         self._duration = Histogram(
             "db_client_operation_duration_seconds",
-            "Time from sending a statement until its result is there; waiting for a connection is not in it.",
+            "Time from sending a statement to its result; waiting for a connection is not included.",
             ("pool", "operation"),
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
         self._errors = Counter(
             "db_client_operation_errors_total",
-            "Statements that failed or were cancelled, by the class of the error.",
+            "Statements that failed or were cancelled, by error class.",
             ("pool", "error"),
             registry=registry,
         )
         self._per_request = QueriesPerRequest(registry)
         self._suspected = Counter(
             "db_n_plus_one_suspected_total",
-            "Statements that one request repeated so often that a loop over rows is the likely reason.",
+            "Statements that one request executed so often that a query in a loop is the likely cause.",
             ("method", "handler"),
             registry=registry,
         )
 
     def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:
-        """Watch the engine under the label `pool`, its role; raise `AlreadyAttached` the second time."""
+        """Observe the engine under its role `pool`; raise `AlreadyAttached` the second time."""
         engine = sync_engine(engine)
         if engine in self._attached:
             raise AlreadyAttached(pool, self._attached[engine])
@@ -137,13 +119,14 @@ class QueryMetrics:
         listen_to_statements(pool, engine, self._observe)
 
     def observe_request(self, request: RequestRecord, *, method: str, handler: str) -> None:
-        """Count what the finished request executed; note a statement that it repeats, for its span."""
-        queries = request.queries
-        count = len(queries.statements) if queries is not None else 0
-        self._per_request.observe(request, count, method=method, handler=handler)
-        if queries is None or count < self._threshold:
+        """Count the statements of a finished request; repeated ones become events of its span."""
+        statements = request.statements or ()
+        self._per_request.observe(request, len(statements), method=method, handler=handler)
+        if len(statements) < self._threshold:
             return
-        for statement, times in queries.repeated(self._threshold).items():
+        for statement, times in Tally(statements).items():
+            if times < self._threshold:
+                continue
             self._suspected.labels(method, handler).inc()
             request.add_event(
                 "db.n_plus_one_suspected",
@@ -156,7 +139,6 @@ class QueryMetrics:
             )
 
     def _observe(self, execution: StatementExecution) -> None:
-        """Record one finished execution everywhere it belongs."""
         statement = execution.statement
         key = (execution.pool, statement.operation)
         duration = self._durations.get(key)
@@ -167,7 +149,7 @@ class QueryMetrics:
         add_timing("db", execution.seconds)
         request = current_request.get()
         if request is not None:
-            queries_of(request).statements.append(statement)
+            statements_of(request).append(statement)
         if execution.error is not None:
             self._errors.labels(execution.pool, self._error(type(execution.error).__name__)).inc()
         if span.is_recording():

@@ -1,4 +1,4 @@
-"""SQL text made safe and short: what a statement does, to which tables, without a single value."""
+"""SQL text without values: what a statement does, and to which tables."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from typing import Final
 from observability.core.labels import OTHER
 
 SUMMARISED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
-"""The operations that a summary names wherever they stand; others only as the first word."""
+"""Operations that a summary contains wherever they are; others only as the first word."""
 
-LONGEST_SUMMARY: Final = 255
-"""Characters; the limit is the semantic conventions'."""
+MAX_SUMMARY: Final = 255
+"""Characters, by the semantic conventions."""
 
 _TABLE_FOLLOWS: Final = frozenset({"FROM", "JOIN", "INTO", "UPDATE", "TABLE"})
 _NOT_A_TABLE: Final = frozenset({"ONLY", "LATERAL", "IF", "NOT", "EXISTS", "IGNORE"})
@@ -27,16 +27,16 @@ _OTHER_MEANING: Final = {
 
 @dataclass
 class _Group:
-    """What stands between two parentheses, or the whole statement."""
+    """The text between two parentheses, or the whole statement."""
 
     is_query: bool
-    """False between the parentheses of a function, where `extract(year FROM moment)` names no table."""
+    """False for the arguments of a function: `extract(year FROM moment)` has no table."""
     lists_tables: bool = False
 
 
 def summary_of(words: Sequence[str]) -> str:
-    """Return operations and tables in the order of the text, as in `INSERT archive SELECT flights`."""
-    return " ".join(_parts(words))[:LONGEST_SUMMARY]
+    """Return operations and tables in their order, as in `INSERT archive SELECT flights`."""
+    return " ".join(_parts(words))[:MAX_SUMMARY]
 
 
 def _parts(words: Sequence[str]) -> Iterator[str]:
@@ -77,13 +77,13 @@ OPERATIONS: Final = SUMMARISED | {
     *("VALUES", "CALL", "EXEC", "EXPLAIN", "ANALYZE", "VACUUM", "COPY", "TRUNCATE", "CREATE", "ALTER", "DROP", "SHOW"),
     *("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "SET", "PRAGMA", "LOCK", "REFRESH", "LISTEN", "NOTIFY"),
 }
-"""The words that are told apart as a statement's operation; any other first word is `other`."""
+"""The values of the label `operation`; any other first word is `other`."""
 
-LONGEST_SQL: Final = 16_384
-"""Characters of a statement that are looked at; a bulk insert with inline values can be megabytes."""
+MAX_SQL: Final = 16_384
+"""Characters of a statement that are parsed; a bulk insert with inline values can be megabytes."""
 
-LONGEST_TEXT: Final = 4_096
-"""Characters of safe text that are kept for a span."""
+MAX_TEXT: Final = 4_096
+"""Characters of the text in a span."""
 
 _BACKSLASH_ESCAPES: Final = frozenset({"mysql", "mariadb"})
 _LIST = re.compile(r"\(\s*\?(?:::[\w ]+)?(?:\s*,\s*\?(?:::[\w ]+)?)*\s*\)")
@@ -92,7 +92,7 @@ _ROWS = re.compile(r"\(\?\)(?:\s*,\s*\(\?\))+")
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement without its values. Two executions with different values or list lengths give equal ones."""
+    """A statement without values, equal for executions with different values or list lengths."""
 
     text: str
     """The SQL with `?` for every value and placeholder, one `?` for a list of them, and no comments."""
@@ -103,16 +103,16 @@ class Statement:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that name the text in every process."""
+        """Return 16 hexadecimal digits that identify the text, equal in every process."""
         return blake2s(self.text.encode(errors="replace"), digest_size=8).hexdigest()
 
 
 @lru_cache(maxsize=2048)
 def statement_of(sql: str, dialect: str = "") -> Statement:
-    """Return the statement without values; `dialect` is SQLAlchemy's name, since quoting differs."""
+    """Return the statement without values; quoting depends on `dialect`, SQLAlchemy's name."""
     parts: list[str] = []
     words: list[str] = []
-    for match in _token_pattern(dialect).finditer(sql[:LONGEST_SQL]):
+    for match in _token_pattern(dialect).finditer(sql[:MAX_SQL]):
         if match["value"] is not None:
             parts.append("?")
             words.append("?")
@@ -123,14 +123,14 @@ def statement_of(sql: str, dialect: str = "") -> Statement:
             words.append(match[0])
     text = " ".join("".join(parts).split())
     text = _ROWS.sub("(?)", _LIST.sub("(?)", text))
-    return Statement(text=text[:LONGEST_TEXT], operation=_operation(words), summary=summary_of(words))
+    return Statement(text=text[:MAX_TEXT], operation=_operation(words), summary=summary_of(words))
 
 
 @lru_cache(maxsize=16)
 def _token_pattern(dialect: str) -> re.Pattern[str]:
     """Return the pattern of one token: a `gap` (space or comment), a `value`, or a name or sign.
 
-    What is opened and never closed reaches to the end, so that a statement cut in a literal shows nothing of it.
+    A literal that is not closed extends to the end, so that a truncated statement shows nothing of it.
     """
     mysql = dialect in _BACKSLASH_ESCAPES
     escaped = r"'(?:[^'\\]|''|\\.)*(?:'|\\?$)"
@@ -146,7 +146,7 @@ def _token_pattern(dialect: str) -> re.Pattern[str]:
 
 
 def _operation(words: list[str]) -> str:
-    """Return what the statement does; a common table expression does what follows it."""
+    """Return the operation, after a common table expression that of the main statement."""
     common_table = bool(words) and words[0].upper() == "WITH"
     depth = 0
     for word in words:

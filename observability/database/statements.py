@@ -1,4 +1,4 @@
-"""Single statements on their way to the database and back, as an engine's public events tell them."""
+"""Executions of SQL statements, from the public events of an engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,33 +19,33 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import ExceptionContext, ExecutionContext
 
 from observability.core.internal_errors import suppress_internal_errors
-from observability.database.instrument_engine import listen, span_attributes
+from observability.database.instrument_engine import replace_listeners, span_attributes
 from observability.database.sql import Statement, statement_of
 
 _STARTED: Final = "_observability_started"
 
 
-@dataclass(slots=True)  # not frozen: that doubles what making one costs, and every query makes one
+@dataclass(slots=True)  # not frozen: creation would take twice as long, for every query
 class StatementExecution:
-    """One finished execution of a statement."""
+    """A finished execution of a statement."""
 
     pool: str
     statement: Statement
     seconds: float
     attributes: dict[str, AttributeValue]
-    """What every span about this engine says."""
+    """Of every span of the engine."""
     batch_size: int = 1
-    """Sets of parameters that one execution carried."""
+    """Number of parameter sets."""
     error: BaseException | None = None
-    """The driver's exception, or the cancellation, that ended it."""
+    """The driver's exception or the cancellation."""
 
 
 def listen_to_statements(pool: str, engine: Engine, finished: Callable[[StatementExecution], None]) -> None:
-    """Call `finished` after every execution on the engine: succeeded, failed or cancelled."""
+    """Call `finished` after every execution on the engine, successful, failed or cancelled."""
     listeners = _Listeners(pool, engine, finished)
-    listen(
+    replace_listeners(
         engine,
-        "executions",
+        "statements",
         {
             "before_cursor_execute": listeners.begin,
             "after_cursor_execute": listeners.end,
@@ -55,7 +55,7 @@ def listen_to_statements(pool: str, engine: Engine, finished: Callable[[Statemen
 
 
 class _Listeners:
-    """The listeners on one engine; the execution context carries the start time from one to the other."""
+    """The listeners of one engine; the start time is stored in the execution context."""
 
     def __init__(self, pool: str, engine: Engine, finished: Callable[[StatementExecution], None]) -> None:
         self._pool = pool
@@ -72,7 +72,6 @@ class _Listeners:
         context: ExecutionContext | None,
         executemany: bool,  # noqa: ARG002 the same
     ) -> None:
-        """Start the clock of an execution."""
         if context is not None:
             setattr(context, _STARTED, perf_counter())
 
@@ -85,11 +84,10 @@ class _Listeners:
         context: ExecutionContext | None,
         executemany: bool,
     ) -> None:
-        """Record an execution that succeeded."""
         self._record(statement, context, batch_size=len(parameters) if executemany else 1)
 
     def fail(self, failure: ExceptionContext) -> None:
-        """Record an execution that failed or was cancelled; what failed at another moment is not one."""
+        """Record an execution that failed or was cancelled; errors outside of an execution have no start time."""
         self._record(failure.statement or "", failure.execution_context, error=failure.original_exception)
 
     def _record(
@@ -119,9 +117,9 @@ class _Listeners:
 
 
 def emit_span(tracer: Tracer, execution: StatementExecution) -> None:
-    """Leave a finished span below the current one.
+    """Create a span for the finished execution, as a child of the current one.
 
-    The error's message stays out: it may hold values, as in `Key (email)=(someone@example.org) already exists`.
+    It does not contain the error message, which may have values, as in `Key (email)=(a@example.org) already exists`.
     """
     statement, error = execution.statement, execution.error
     attributes = execution.attributes | {

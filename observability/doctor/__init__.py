@@ -1,4 +1,7 @@
-"""Examine a service's telemetry: what is wrong, and what to do about it."""
+"""The doctor: finds problems of a service's telemetry, from outside and inside, and says how to fix them.
+
+A check is a function in `metrics_checks` (a running service) or `application_checks` (an application in this process).
+"""
 
 from collections.abc import Sequence
 
@@ -22,11 +25,11 @@ __all__ = [
 def run_checks(
     target: str, *, metrics_url: str | None = None, slo_thresholds_s: Sequence[float] = SLO_THRESHOLDS_S
 ) -> list[Finding]:
-    """Return what is wrong with a running service (a URL) or with an application (`module:application`).
+    """Return the problems of a running service (a URL) or of an application (`module:application`).
 
-    A running service gets some harmless requests: to its start page, to paths it does not have, with an unknown method
-    and host. An application is imported and served on loopback, which runs its lifespan, and is looked into besides.
-    Raise `Unreachable` or `NotAnApplication`.
+    A running service gets some harmless requests: to its start page, to unknown paths, with an unknown method and host.
+    An application is imported and served on loopback, which runs its lifespan, and is inspected from inside too. Raise
+    `Unreachable` or `NotAnApplication`.
     """
     if target.startswith(("http://", "https://")):
         with Service(target, metrics_url=metrics_url, slo_thresholds_s=slo_thresholds_s) as service:

@@ -1,4 +1,4 @@
-"""An application in this process: imported and served as uvicorn does it, so that it can be looked into."""
+"""An application in this process: imported and served as uvicorn does it, so that it can be inspected."""
 
 import gc
 import importlib
@@ -29,22 +29,23 @@ from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
 from observability.doctor.scrape import scrape
+from observability.instrument import TELEMETRY
 from observability.telemetry import Telemetry
 
 START_TIMEOUT_S: Final = 60.0
 
 
 class NotAnApplication(ValueError):
-    """What was named cannot be imported or served."""
+    """The target cannot be imported or served."""
 
 
 @dataclass
 class Application:
-    """An application, the middleware around it, and the spans it makes."""
+    """An application, its middleware, and the spans that it creates."""
 
     app: ASGIApp
     url: str = ""
-    """Where it is served while it runs."""
+    """While it is served."""
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
 
     @property
@@ -59,14 +60,14 @@ class Application:
 
     @property
     def telemetry(self) -> Telemetry | None:
-        """What `instrument()` set up for it, or None."""
-        return getattr(self.app, "_observability", None)
+        """The result of `instrument()`, or None."""
+        return getattr(self.app, TELEMETRY, None)
 
     @property
     def metrics_url(self) -> str:
-        """Where its metrics are: on a port that `instrument()` or the application itself opened, else at `/metrics`.
+        """The URL of its metrics: on a port of `instrument()` or of the application itself, else `/metrics`.
 
-        Only ports of this process count: on the usual one may be the metrics of somebody else.
+        Only ports of this process are tried: another process may serve metrics on the default port.
         """
         port = self.telemetry.metrics_port if self.telemetry is not None else None
         for candidate in [port] if port else _own_ports():
@@ -78,12 +79,12 @@ class Application:
 
     @property
     def endpoints(self) -> list[Callable[..., Any]]:
-        """The functions that answer requests, and those they depend on."""
-        found: dict[int, Callable[..., Any]] = {}
+        """The path operation functions and their dependencies."""
+        functions: dict[int, Callable[..., Any]] = {}
         for route in _routes(getattr(self.app, "routes", None) or ()):
             called = [getattr(route, "endpoint", None), *_dependencies(getattr(route, "dependant", None))]
-            found |= {id(function): function for function in called if callable(function)}
-        return list(found.values())
+            functions |= {id(function): function for function in called if callable(function)}
+        return list(functions.values())
 
     @property
     def engines(self) -> list[Engine]:
@@ -92,21 +93,20 @@ class Application:
 
     @property
     def provider(self) -> SdkTracerProvider | None:
-        """The SDK's tracer provider that the application uses, or None while it traces nothing."""
+        """The SDK's tracer provider that the application uses, or None without tracing."""
         provider: object = trace.get_tracer_provider()
         provider = getattr(provider, "current", provider)
         return provider if isinstance(provider, SdkTracerProvider) else None
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        """The spans that ended since it was served."""
         return list(self.exporter.get_finished_spans())
 
 
 def load(target: str) -> Application:
-    """Return the application that `module:attribute` names; a function without parameters is called for it.
+    """Return the application `module:attribute`; a function without parameters is called.
 
-    uvicorn sets up its logging before it imports an application, so that is done here too.
+    Logging is configured before, as uvicorn does.
     """
     module_name, separator, attribute = target.partition(":")
     if not separator or not attribute:
@@ -125,13 +125,13 @@ def load(target: str) -> Application:
         try:
             app = app()
         except Exception as error:
-            raise NotAnApplication(f"{target!r} is a function that does not make an application: {error}") from error
+            raise NotAnApplication(f"{target!r} is a function that does not return an application: {error}") from error
     return Application(app)
 
 
 @contextmanager
 def served(application: Application) -> Iterator[Application]:
-    """Serve the application on a free port of loopback for as long as the block lasts."""
+    """Serve the application on a free port of loopback during the block."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(application.app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
@@ -142,7 +142,7 @@ def served(application: Application) -> Iterator[Application]:
         deadline = monotonic() + START_TIMEOUT_S
         while not server.started:
             if not thread.is_alive() or monotonic() > deadline:
-                raise NotAnApplication("the application does not start; its log above says why")
+                raise NotAnApplication("the application does not start; see its log above")
             sleep(0.01)
         application.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         if application.provider is not None:
@@ -155,7 +155,6 @@ def served(application: Application) -> Iterator[Application]:
 
 
 def _own_ports() -> list[int]:
-    """Return the TCP ports on which this process listens."""
     connections = psutil.Process().net_connections("tcp")
     return sorted({one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN})
 

@@ -14,18 +14,18 @@ BLOCKING_FUNCTIONS: Final = frozenset(
     | {f"{module}.{verb}" for module in ("httpx", "requests.api") for verb in _VERBS}
     | {"_sqlite3.connect", "psycopg.connect", "psycopg2.connect", "pymysql.connect"}
 )
-"""Functions that wait for something without letting others run, by module and name; not all need be installed."""
+"""Functions that block the thread, by module and name; they need not be installed."""
 
 BLOCKING_CLIENTS: Final = frozenset(
     {"httpx.Client", "requests.sessions.Session", "redis.client.Redis", "pymongo.synchronous.mongo_client.MongoClient"}
     | {"sqlalchemy.orm.session.Session", "sqlalchemy.engine.base.Engine", "sqlalchemy.engine.base.Connection"}
     | {"sqlalchemy.orm.session.sessionmaker"}
 )
-"""Classes with an asynchronous sibling: making one in `async def`, or calling a method of one, blocks."""
+"""Classes with an asynchronous counterpart: creating one in `async def`, or calling its methods, blocks."""
 
 
 def blocking_calls(function: Callable[..., Any]) -> Iterator[str]:
-    """Yield a sentence for every call in an `async def` function that waits without letting others run."""
+    """Yield a message for every call in an `async def` function that blocks the event loop."""
     function = inspect.unwrap(function)
     if not inspect.iscoroutinefunction(function):
         return
@@ -43,7 +43,7 @@ def blocking_calls(function: Callable[..., Any]) -> Iterator[str]:
         if _qualified(called) in BLOCKING_FUNCTIONS:
             yield f"{_place(function)} calls {name}() in line {line}"
         elif isinstance(called, type) and _is_blocking_client(called):
-            yield f"{_place(function)} makes a blocking {called.__name__} in line {line}"
+            yield f"{_place(function)} creates a blocking {called.__name__} in line {line}"
         elif called is not None and (_is_blocking_client(type(called)) or _is_blocking_client(type(owner))):
             yield f"{_place(function)} calls {name}() of a blocking client in line {line}"
 
@@ -57,7 +57,7 @@ def _is_blocking_client(kind: type) -> bool:
 
 
 def _calls(definition: ast.AST) -> Iterator[ast.Call]:
-    """Yield the calls of the function itself, without those in functions that it defines."""
+    """Yield the calls of the function itself, not those in functions that it defines."""
     for child in ast.iter_child_nodes(definition):
         if isinstance(child, ast.FunctionDef | ast.Lambda | ast.ClassDef):
             continue
@@ -67,7 +67,7 @@ def _calls(definition: ast.AST) -> Iterator[ast.Call]:
 
 
 def _resolve(node: ast.expr, function: Callable[..., Any]) -> tuple[object, object]:
-    """Return the object that a dotted name means in the function, and what it is an attribute of; None if unknown."""
+    """Return the object of a dotted name in the function, and the object that has it as an attribute, or None."""
     if isinstance(node, ast.Name):
         scopes = (inspect.getclosurevars(function).nonlocals, function.__globals__, vars(builtins))
         return next((scope[node.id] for scope in scopes if node.id in scope), None), None

@@ -1,35 +1,45 @@
-"""A check: one thing that can be wrong with a service's telemetry, how to see it, and how to put it right."""
+"""A check: one possible problem of a service's telemetry, how to detect it, and how to fix it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Subject = TypeVar("Subject")
+Run = Callable[[Subject], Iterator[str]]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong."""
+    """A problem of this service."""
 
     check: str
-    """The name of the check."""
     message: str
-    """What was seen, with the names and numbers of this service."""
+    """The problem, with names and numbers of this service."""
     fix: str
-    """What to do about it."""
 
 
 @dataclass(frozen=True)
 class Check(Generic[Subject]):
-    """One thing that can be wrong."""
+    """One possible problem."""
 
     name: str
     description: str
-    """What it finds, for the list of checks."""
     fix: str
-    run: Callable[[Subject], Iterator[str]]
-    """Yields a sentence for every case of it in the subject."""
+    run: Run[Subject]
+    """Yields a message for every instance of the problem."""
 
     def findings(self, subject: Subject) -> list[Finding]:
-        """Return what is wrong with the subject."""
+        """Return the problems of the subject."""
         return [Finding(self.name, message, self.fix) for message in self.run(subject)]
+
+
+def check(
+    checks: list[Check[Subject]], name: str, description: str, fix: str
+) -> Callable[[Run[Subject]], Run[Subject]]:
+    """Append the decorated function to `checks`."""
+
+    def decorate(run: Run[Subject]) -> Run[Subject]:
+        checks.append(Check(name, description, fix, run))
+        return run
+
+    return decorate

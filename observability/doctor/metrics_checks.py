@@ -1,39 +1,62 @@
-"""What can be wrong with the metrics of a running service."""
+"""Checks of the metrics of a running service."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import Metric
 
-from observability.doctor.check import Check
+from observability.doctor.check import Check, check
 from observability.doctor.service import Service
 
 ROUTE_LABELS: Final = ("handler", "route", "http_route", "path", "endpoint", "http_target", "path_template")
 OLD_LABELS: Final = ("http_method", "http_status_code", "http_target", "http_scheme", "net_host_name", "net_peer_name")
 MANY_VALUES: Final = 200
-"""Values of one label from which on it looks like user input."""
+"""Number of values of a label that suggests user input."""
 
 
+SERVICE_CHECKS: Final[list[Check[Service]]] = []
+
+
+@check(
+    SERVICE_CHECKS,
+    "no-metrics",
+    "a service without metrics",
+    "call observability.instrument(app), or pass their address in --metrics-url",
+)
 def no_metrics(service: Service) -> Iterator[str]:
-    """Find a service without metrics."""
     if service.metrics is None:
-        yield f"no metrics at {service.asked_for_metrics}"
+        yield f"no metrics at {service.tried_metrics_urls}"
 
 
+@check(
+    SERVICE_CHECKS,
+    "public-metrics",
+    "metrics on the port that clients use",
+    "remove the /metrics route; instrument() serves them on a separate port (OTEL_EXPORTER_PROMETHEUS_PORT)",
+)
 def public_metrics(service: Service) -> Iterator[str]:
-    """Find metrics that every client of the service can read."""
     if service.public_metrics is not None:
-        yield f"{service.public_metrics.url} shows the metrics to everybody who reaches the service"
+        yield f"{service.public_metrics.url} shows the metrics to every client of the service"
 
 
+@check(
+    SERVICE_CHECKS,
+    "no-openmetrics",
+    "an exposition format without exemplars",
+    "negotiate the format, as prometheus_client's start_http_server and choose_encoder do",
+)
 def no_openmetrics(service: Service) -> Iterator[str]:
-    """Find an exposition that cannot carry exemplars."""
     if service.metrics is not None and not service.metrics.is_openmetrics:
-        yield f"{service.metrics.url} answers {service.metrics.content_type!r} to a client that prefers OpenMetrics"
+        yield f"{service.metrics.url} returns {service.metrics.content_type!r} to a client that prefers OpenMetrics"
 
 
+@check(
+    SERVICE_CHECKS,
+    "no-exemplars",
+    "latency histograms without exemplars of traces",
+    "pass exemplar={'trace_id': …} to observe() inside sampled traces",
+)
 def no_exemplars(service: Service) -> Iterator[str]:
-    """Find histograms that do not lead to a trace."""
     metrics = service.metrics
     if metrics is None or not metrics.is_openmetrics:
         return
@@ -43,8 +66,13 @@ def no_exemplars(service: Service) -> Iterator[str]:
         yield f"{len(service.responses)} traced requests left no trace_id on {names}"
 
 
+@check(
+    SERVICE_CHECKS,
+    "slo-bucket-missing",
+    "latency objectives between two bucket bounds",
+    "add a bucket bound at each objective (OBSERVABILITY_SLO_THRESHOLDS_S)",
+)
 def slo_bucket_missing(service: Service) -> Iterator[str]:
-    """Find objectives that the buckets cannot tell."""
     latencies = _latencies(service.metrics.families if service.metrics else [])
     by_route = [f for f in latencies if any(label in s.labels for s in f.samples for label in ROUTE_LABELS)]
     bounds = {bound for family in by_route or latencies for bound in _bounds_s(family)}
@@ -54,8 +82,13 @@ def slo_bucket_missing(service: Service) -> Iterator[str]:
             yield f"no latency bucket ends at {threshold:g} s, so its objective cannot be measured; bounds: {others}"
 
 
+@check(
+    SERVICE_CHECKS,
+    "unbounded-labels",
+    "label values that come from clients, each a new time series",
+    "label by route template and known methods, never by headers; the rest is `unmatched` or `other`",
+)
 def unbounded_labels(service: Service) -> Iterator[str]:
-    """Find labels whose values come from clients."""
     values: dict[tuple[str, str], set[str]] = {}
     for family in service.metrics.families if service.metrics else []:
         for sample in family.samples:
@@ -68,8 +101,13 @@ def unbounded_labels(service: Service) -> Iterator[str]:
             yield f"the label {label!r} of {metric} has {len(seen)} values"
 
 
+@check(
+    SERVICE_CHECKS,
+    "old-conventions",
+    "metrics in the old semantic conventions",
+    "set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation",
+)
 def old_conventions(service: Service) -> Iterator[str]:
-    """Find metrics in the semantic conventions before 1.23."""
     for family in service.metrics.families if service.metrics else []:
         labels = {label for sample in family.samples for label in sample.labels}
         old = labels.intersection(OLD_LABELS)
@@ -79,24 +117,39 @@ def old_conventions(service: Service) -> Iterator[str]:
             yield f"{family.name} is the name of the old semantic conventions"
 
 
+@check(
+    SERVICE_CHECKS,
+    "shared-metrics-endpoint",
+    "several workers behind one metrics address",
+    "give each worker its own metrics port and let Prometheus discover them, or run one worker per container",
+)
 def shared_metrics_endpoint(service: Service) -> Iterator[str]:
-    """Find several workers behind one metrics address."""
     starts = {scrape.value("process_start_time_seconds") for scrape in service.repeated_metrics} - {None}
     if len(starts) > 1 and service.metrics is not None:
-        yield f"{service.metrics.url} answered from {len(starts)} processes in turn: their counters are mixed up"
+        yield f"{service.metrics.url} responded from {len(starts)} processes by turns: their counters are mixed"
 
 
+@check(
+    SERVICE_CHECKS,
+    "no-process-metrics",
+    "no metrics of CPU, memory and open files, as in multiprocess mode",
+    "register a ProcessCollector; instead of PROMETHEUS_MULTIPROC_DIR give each worker its own metrics port",
+)
 def no_process_metrics(service: Service) -> Iterator[str]:
-    """Find what prometheus_client's multiprocess mode takes away."""
     if service.metrics is not None and service.metrics.value("process_cpu_seconds_total") is None:
         yield f"{service.metrics.url} has no process_cpu_seconds_total: multiprocess mode, or no ProcessCollector"
 
 
+@check(
+    SERVICE_CHECKS,
+    "no-trace-id",
+    "responses without their trace id",
+    "send X-Trace-Id; instrument() does",
+)
 def no_trace_id(service: Service) -> Iterator[str]:
-    """Find responses that do not say which trace is theirs."""
     names = ("x-trace-id", "traceresponse")
     if service.responses and not any(name in response.headers for response in service.responses for name in names):
-        yield "responses carry neither X-Trace-Id nor traceresponse: a complaint cannot be matched with its trace"
+        yield "responses have neither X-Trace-Id nor traceresponse: a reported problem cannot be matched with its trace"
 
 
 def _latencies(families: list[Metric]) -> list[Metric]:
@@ -114,67 +167,3 @@ def _bounds_s(family: Metric) -> Iterator[float]:
     for sample in family.samples:
         if sample.name.endswith("_bucket") and sample.labels["le"] != "+Inf":
             yield float(sample.labels["le"]) / scale
-
-
-SERVICE_CHECKS: Final[tuple[Check[Service], ...]] = (
-    Check(
-        "no-metrics",
-        "a service without metrics",
-        "call observability.instrument(app), or tell where they are with --metrics-url",
-        no_metrics,
-    ),
-    Check(
-        "public-metrics",
-        "metrics on the port that clients use",
-        "remove the /metrics route; instrument() serves them on a port of their own (OTEL_EXPORTER_PROMETHEUS_PORT)",
-        public_metrics,
-    ),
-    Check(
-        "no-openmetrics",
-        "an exposition that cannot carry exemplars",
-        "serve what the client prefers: prometheus_client's start_http_server and choose_encoder do",
-        no_openmetrics,
-    ),
-    Check(
-        "no-exemplars",
-        "latency histograms that do not lead to a trace",
-        "pass exemplar={'trace_id': …} to observe() inside sampled traces",
-        no_exemplars,
-    ),
-    Check(
-        "slo-bucket-missing",
-        "latency objectives that fall between two buckets",
-        "put a bucket bound exactly at each objective (OBSERVABILITY_SLO_THRESHOLDS_S)",
-        slo_bucket_missing,
-    ),
-    Check(
-        "unbounded-labels",
-        "label values that come from clients, each a new time series",
-        "label with the route template, known methods and nothing from headers; call the rest `unmatched` or `other`",
-        unbounded_labels,
-    ),
-    Check(
-        "old-conventions",
-        "metrics in the old semantic conventions",
-        "set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation",
-        old_conventions,
-    ),
-    Check(
-        "shared-metrics-endpoint",
-        "several workers behind one metrics address",
-        "give each worker a metrics port of its own and let Prometheus discover them, or run one worker per container",
-        shared_metrics_endpoint,
-    ),
-    Check(
-        "no-process-metrics",
-        "CPU, memory and open files missing, as in multiprocess mode",
-        "register a ProcessCollector; instead of PROMETHEUS_MULTIPROC_DIR give each worker its own metrics port",
-        no_process_metrics,
-    ),
-    Check(
-        "no-trace-id",
-        "responses that do not name their trace",
-        "send X-Trace-Id; instrument() does",
-        no_trace_id,
-    ),
-)

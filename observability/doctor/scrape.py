@@ -1,4 +1,4 @@
-"""What a metrics address answers, parsed."""
+"""The response of a metrics endpoint, parsed."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,25 +9,22 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.5"
-"""What Prometheus asks for."""
+"""As Prometheus sends it."""
 
 
 @dataclass(frozen=True)
 class Scrape:
-    """One answer of a metrics address."""
-
     url: str
     content_type: str
     text: str
 
     @property
     def is_openmetrics(self) -> bool:
-        """Whether the answer can carry exemplars."""
         return self.content_type.startswith("application/openmetrics-text")
 
     @cached_property
     def families(self) -> list[Metric]:
-        """The metrics; none if the answer cannot be parsed."""
+        """The metrics; none if the response cannot be parsed."""
         try:
             parse = parse_openmetrics if self.is_openmetrics else parse_text
             return list(parse(self.text))
@@ -35,7 +32,7 @@ class Scrape:
             return []
 
     def histograms(self) -> list[Metric]:
-        """Return the histograms that have observed something."""
+        """Return the histograms that have observations."""
         return [
             family
             for family in self.families
@@ -48,7 +45,7 @@ class Scrape:
 
 
 def scrape(client: httpx.Client, url: str) -> Scrape | None:
-    """Return what the address answers to Prometheus, or None if that is no exposition of metrics."""
+    """Return the response to Prometheus, or None if it is not an exposition of metrics."""
     try:
         response = client.get(url, headers={"Accept": ACCEPT})
     except httpx.HTTPError:

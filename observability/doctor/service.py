@@ -1,4 +1,4 @@
-"""A running service, seen from outside: a few requests, and the metrics that follow."""
+"""A running service from outside: a few requests, and its metrics afterwards."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,21 +12,19 @@ import httpx
 from observability.doctor.scrape import Scrape, scrape
 
 METRICS_PORT: Final = 9464
-"""Where OpenTelemetry's Prometheus exporter listens, and `instrument()`."""
+"""The default of OpenTelemetry's Prometheus exporter and of `instrument()`."""
 
 SLO_THRESHOLDS_S: Final = (0.25,)
 SCRAPES: Final = 8
 
 
 class Unreachable(ConnectionError):
-    """The service does not answer."""
-
     def __init__(self, url: str, error: Exception) -> None:
-        super().__init__(f"{url} does not answer: {error}")
+        super().__init__(f"{url} is unreachable: {error}")
 
 
 class Service:
-    """A service at a URL. What is looked at costs requests, which are made once, when first needed."""
+    """A service at a URL; each property sends its requests once, at its first use."""
 
     def __init__(
         self, url: str, *, metrics_url: str | None = None, slo_thresholds_s: Sequence[float] = SLO_THRESHOLDS_S
@@ -34,7 +32,7 @@ class Service:
         self.url = url.rstrip("/")
         self.slo_thresholds_s = slo_thresholds_s
         self.token = f"doctor{secrets.token_hex(6)}"
-        """Goes into paths, a method and a host name: no metric may repeat it."""
+        """Sent in paths, a method and a host name: no metric may contain it."""
         self._metrics_url = metrics_url
         self._client = httpx.Client(timeout=10, headers={"User-Agent": "flightdeck-doctor"})
 
@@ -48,8 +46,8 @@ class Service:
 
     @cached_property
     def responses(self) -> list[httpx.Response]:
-        """What it answers to the start page, to unknown paths, and to an unknown method and host; traced if it can."""
-        # Samplers by ratio look at the low or the high end of the id: both kinds are sent, as sampled by the caller.
+        """The responses to the start page, to unknown paths, and to an unknown method and host, traced if possible."""
+        # Ratio samplers use the low or the high bits of the id: both kinds are sent, as sampled by the caller.
         ids = [f"{secrets.token_hex(8)}{'0' * 8}{secrets.token_hex(4)}", f"{secrets.token_hex(8)}ffffffff{'0' * 8}"]
         requests = [
             ("GET", self.url, {}),
@@ -67,35 +65,34 @@ class Service:
                 except httpx.ConnectError as error:
                     raise Unreachable(self.url, error) from error
                 except httpx.HTTPError:
-                    continue  # a server may hang up on an unknown method
+                    continue  # a server may close the connection on an unknown method
         return responses
 
     @cached_property
     def public_metrics(self) -> Scrape | None:
-        """What `/metrics` on the port of the service itself answers."""
+        """The response of `/metrics` on the port of the service itself."""
         self.responses  # noqa: B018 metrics after the requests
         return scrape(self._client, f"{self.url}/metrics")
 
     @cached_property
     def metrics(self) -> Scrape | None:
-        """The metrics: from the address that was given, else from the service's own port, else from the usual one."""
+        """The metrics: from the given URL, else from the service's own port, else from the default port."""
         self.responses  # noqa: B018 metrics after the requests
         if self._metrics_url is not None:
             return scrape(self._client, self._metrics_url)
-        return self.public_metrics or scrape(self._client, self._usual_metrics_url)
+        return self.public_metrics or scrape(self._client, self._default_metrics_url)
 
     @property
-    def asked_for_metrics(self) -> str:
-        """Where metrics were looked for."""
-        return self._metrics_url or f"{self.url}/metrics and {self._usual_metrics_url}"
+    def tried_metrics_urls(self) -> str:
+        return self._metrics_url or f"{self.url}/metrics and {self._default_metrics_url}"
 
     @property
-    def _usual_metrics_url(self) -> str:
+    def _default_metrics_url(self) -> str:
         return f"http://{httpx.URL(self.url).host}:{METRICS_PORT}/metrics"
 
     @cached_property
     def repeated_metrics(self) -> list[Scrape]:
-        """Scrapes of the same address at the same time, each over a connection of its own."""
+        """Concurrent scrapes of the same address, each over its own connection."""
         if self.metrics is None:
             return []
         with ThreadPoolExecutor(SCRAPES) as pool:

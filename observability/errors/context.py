@@ -1,4 +1,4 @@
-"""What a report says: the exception, the request it happened in, the trace, and nothing that is nobody's business."""
+"""The content of an error report: exception, request and trace, without secrets."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,7 +11,7 @@ _FREE_TEXT: Final = ("message", "logentry", "extra", "tags", "user", "breadcrumb
 
 
 def request_context(record: RequestRecord, handler: str) -> dict[str, Any]:
-    """Return what a report says about the request: its route, method and path, and harmless headers."""
+    """Return the fields about the request: route, method, path, and headers without secrets."""
     scope = record.scope
     query, method = scope.get("query_string", b""), scope.get("method", "WEBSOCKET")
     return {
@@ -31,10 +31,10 @@ def request_context(record: RequestRecord, handler: str) -> dict[str, Any]:
 
 
 def without_secrets(event: Mapping[str, Any], scrubber: Scrubber, *, keeps_locals: bool) -> dict[str, Any]:
-    """Return the report without secrets, wherever they are; lines of source code stay as they are.
+    """Return the report without secrets; lines of source code stay unchanged.
 
-    Local variables of libraries hold the request in every form and say little, so they go. Those of the application
-    stay if `keeps_locals`.
+    Local variables of libraries are removed: they hold the request in every form and help little. Those of the
+    application stay if `keeps_locals`.
     """
     clean = dict(event)
     for key in _FREE_TEXT:

@@ -1,7 +1,7 @@
-"""Unhandled exceptions on their way to Sentry, or to anything that speaks its protocol.
+"""Reports unhandled exceptions to Sentry or a server with its protocol.
 
-The SDK's own web integrations work for every request, whether it fails or not, and cost more than the request. Here the
-SDK is asked only when there is an exception; what a report says about the request is collected then.
+The SDK's web integrations do work for every request, which takes longer than a small request itself. Here the SDK is
+called only for an exception, and the fields about the request are collected then.
 """
 
 import logging
@@ -26,13 +26,13 @@ from observability.privacy.request_secrets import scrubber_for
 from observability.request.record import RequestRecord, current_request
 
 REPORTS_PER_S: Final = 10
-"""Reports in a second, at most: one takes milliseconds, and a thousand of the same say no more than ten."""
+"""Limit of reports: one takes milliseconds, and a thousand equal ones are not more useful than ten."""
 
 logger = logging.getLogger("observability.errors.reporter")
 
 
 class ErrorReporter:
-    """Reports unhandled exceptions, with the trace they belong to and without secrets; does nothing without a DSN."""
+    """Reports unhandled exceptions with their trace and without secrets; does nothing without a DSN."""
 
     def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts) -> None:
         self._settings = settings
@@ -43,7 +43,7 @@ class ErrorReporter:
         """Whether a DSN is configured."""
 
     def start(self, resource: Resource) -> None:
-        """Initialise the SDK, in the process that answers requests; leave one alone that is initialised already."""
+        """Initialise the SDK in the process that serves requests, unless the application already did."""
         if not self.enabled or sentry_sdk.is_initialized():
             return
         attributes, settings = resource.attributes, self._settings
@@ -60,7 +60,7 @@ class ErrorReporter:
                 auto_enabling_integrations=False,
                 integrations=[DedupeIntegration(), ExcepthookIntegration()],
                 in_app_exclude=["observability"],
-                # The SDK's scrubber would hide the values that ours looks for everywhere else.
+                # The SDK's scrubber would hide the values that ours searches for everywhere else.
                 event_scrubber=EventScrubber(denylist=[], pii_denylist=[]),
                 max_request_body_size="never",
                 max_breadcrumbs=0,
@@ -68,25 +68,24 @@ class ErrorReporter:
                 enable_backpressure_handling=False,
             )
         except BadDsn as error:
-            logger.error("SENTRY_DSN: %s; errors are not reported", error)  # noqa: TRY400 the message says it all
+            logger.error("SENTRY_DSN: %s; errors are not reported", error)  # noqa: TRY400 the traceback adds nothing
             self.enabled = False
             return
         self._started = True
 
     def stop(self, *, timeout_s: float) -> None:
-        """Send what is queued, but wait no longer than the timeout."""
+        """Send what is queued, within the timeout."""
         if self._started:
             self._started = False
             sentry_sdk.get_client().close(timeout=timeout_s)
             sentry_sdk.get_global_scope().set_client(None)
 
     def observe(self, record: RequestRecord, *, handler: str, error: BaseException | None, **_: object) -> None:
-        """Report the request's exception, if it ended with one."""
         if isinstance(error, Exception):
             self.report(error, **request_context(record, handler))
 
-    def report(self, error: BaseException, **about: Any) -> None:
-        """Report an exception; `about` are fields of the event that say where it happened."""
+    def report(self, error: BaseException, **fields: Any) -> None:
+        """Report an exception, with these fields of the event."""
         if not self.enabled or not sentry_sdk.is_initialized():
             return
         if not self._rate.allow():
@@ -97,11 +96,11 @@ class ErrorReporter:
             client_options=sentry_sdk.get_client().options,
             mechanism={"type": "observability", "handled": False},
         )
-        sentry_sdk.capture_event(cast("Event", {**event, **about}), hint)
+        sentry_sdk.capture_event(cast("Event", {**event, **fields}), hint)
 
 
 def _before_send(event: Event, hint: Hint, *, trace_url: str) -> Event | None:
-    """Put the trace into the report and take the secrets out of it; also of what the application reports itself."""
+    """Add the trace and remove secrets, from events that the application reports too."""
     record = current_request.get()
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
@@ -111,6 +110,6 @@ def _before_send(event: Event, hint: Hint, *, trace_url: str) -> Event | None:
             link = trace_url.replace("{trace_id}", f"{context.trace_id:032x}")
             event["extra"] = {**event.get("extra", {}), "trace_url": link}
     error = (hint.get("exc_info") or (None, None, None))[1]
-    # Of a body that was longer than what was kept of it nobody knows what is in it.
+    # The rest of a body that was not kept whole may be in any variable.
     keeps_locals = record is None or not record.body_is_cut
     return cast("Event", without_secrets(event, scrubber_for(error, record), keeps_locals=keeps_locals))

@@ -1,1 +1,1 @@
-"""What is common to every export: how many spans, logs and errors were exported, failed or dropped."""
+"""What all exports have in common: the counts of spans, logs and error reports by outcome, and their queues."""

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 
 class ExportCounts(Collector):
-    """`observability_export_total{signal,outcome}` and the queue's length, by signal."""
+    """Counts exports by signal and outcome, and what is queued."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._lock = Lock()
@@ -18,7 +18,7 @@ class ExportCounts(Collector):
         registry.register(self)
 
     def try_enqueue(self, signal: str, *, limit: int) -> bool:
-        """Count one more in the queue and return True, or count it as dropped when `limit` are there."""
+        """Count an item as queued and return True, or as dropped if `limit` items are queued."""
         with self._lock:
             queued = self._queued.get(signal, 0)
             if queued < limit:
@@ -28,40 +28,39 @@ class ExportCounts(Collector):
         return False
 
     def enqueued(self, signal: str, number: int) -> None:
-        """Count what entered a queue that has a limit of its own."""
+        """Count items that entered a queue with a limit of its own."""
         with self._lock:
             self._queued[signal] = self._queued.get(signal, 0) + number
 
     def dequeued(self, signal: str, outcome: str, number: int) -> None:
-        """Count what left the queue, and how it ended."""
+        """Count items that left the queue, by outcome."""
         with self._lock:
             self._queued[signal] = self._queued.get(signal, 0) - number
             self._counts[signal, outcome] = self._counts.get((signal, outcome), 0) + number
 
     def dropped(self, signal: str) -> None:
-        """Count one that never entered the queue."""
+        """Count an item that did not enter the queue."""
         with self._lock:
             self._counts[signal, "dropped"] = self._counts.get((signal, "dropped"), 0) + 1
 
     def undelivered(self, signal: str) -> int:
-        """Return how many failed or were dropped so far."""
+        """Return how many items failed or were dropped."""
         with self._lock:
             return self._counts.get((signal, "failed"), 0) + self._counts.get((signal, "dropped"), 0)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the counts of every signal that is exported."""
         with self._lock:
             counts, queued = self._counts.copy(), self._queued.copy()
         total = CounterMetricFamily(
             "observability_export",
-            "Spans, logs and error reports by what became of them: exported, failed, or dropped for lack of room.",
+            "Spans, logs and error reports by outcome: exported, failed, or dropped from a full queue.",
             labels=("signal", "outcome"),
         )
         for (signal, outcome), number in sorted(counts.items()):
             total.add_metric((signal, outcome), number)
         yield total
         queue = GaugeMetricFamily(
-            "observability_export_queue_size", "Spans, logs and error reports that wait for export.", labels=("signal",)
+            "observability_export_queue_size", "Spans, logs and error reports queued for export.", labels=("signal",)
         )
         for signal, number in sorted(queued.items()):
             queue.add_metric((signal,), number)

@@ -1,8 +1,9 @@
 """Metrics of HTTP requests, under the names and labels of prometheus-fastapi-instrumentator.
 
-The instrumentator defines the metrics. What it does for every request costs a quarter of a small route: it matches the
-route again, builds a `Request` and a `Response`, resolves label children five times and locks every value. Here a
-request adds to plain numbers under one lock, and the numbers become samples when somebody scrapes.
+The instrumentator defines the metrics. Its work per request takes a quarter of the time of a small route: it matches
+the route again, builds a `Request` and a `Response`, resolves label values five times and locks every value. Here a
+request is appended to a list, requests are counted in batches under one lock, and the counts become samples at a
+scrape.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,10 +21,10 @@ from observability.metrics.histogram import BucketCounts, HistogramFamily, Label
 from observability.request.record import METHODS, RequestRecord
 
 SHORTEST_BACKGROUND_S: Final = 0.001
-"""Below this, what the application did after the last byte is the framework's own work, not a background task."""
+"""Less time after the last byte is the framework's own work, not a background task."""
 
 FLUSH_BATCH_SIZE: Final = 100
-"""Requests of one series that are counted together."""
+"""Requests of a series that are counted together."""
 
 HIGH_RESOLUTION_S: Final = (
     0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 7.5, 10, 30, 60,
@@ -31,16 +32,16 @@ HIGH_RESOLUTION_S: Final = (
 """The instrumentator's bounds for the histogram without labels."""
 
 
-_Noted = tuple[float, float, float, int, int]
-"""A request before it is counted: seconds until its end, first and last byte, which are negative where there was none;
-bytes in and out."""
+_Pending = tuple[float, float, float, int, int]
+"""A request before it is counted: seconds to its end, first and last byte (negative if there was none); bytes received
+and sent."""
 
-_Traced = tuple[_Noted, int, float]
-"""A request of which somebody keeps the trace; its id, and when it ended in seconds since 1970."""
+_PendingExemplar = tuple[_Pending, int, float]
+"""A sampled request: its trace id, and its end in seconds since the epoch."""
 
 
 class Series:
-    """The numbers of one handler, method and status."""
+    """The counts of one handler, method and status."""
 
     __slots__ = (
         "background",
@@ -61,38 +62,38 @@ class Series:
         self.whole, self.first_byte = BucketCounts(bounds_s), BucketCounts(bounds_s)
         self.last_byte, self.background = BucketCounts(bounds_s), BucketCounts(bounds_s)
         self.received = self.sent = 0
-        self.pending: list[_Noted] = []
-        self.pending_exemplars: list[_Traced] = []
-        """Requests that are not counted yet; appending needs no lock."""
+        self.pending: list[_Pending] = []
+        self.pending_exemplars: list[_PendingExemplar] = []
+        """Requests that `flush()` will count; appending needs no lock."""
 
-    def count(self) -> None:
-        """Count what was noted; the caller holds the lock."""
-        batch, traced = self.pending[:], self.pending_exemplars[:]
+    def flush(self) -> None:
+        """Count the pending requests; the caller holds the lock."""
+        batch, sampled = self.pending[:], self.pending_exemplars[:]
         if not batch:
             return
-        # What is appended meanwhile stays, behind these.
-        del self.pending[: len(batch)], self.pending_exemplars[: len(traced)]
+        # Requests appended meanwhile are behind these and stay.
+        del self.pending[: len(batch)], self.pending_exemplars[: len(sampled)]
         *_, received, sent = zip(*batch, strict=True)
         self.received += sum(received)
         self.sent += sum(sent)
         every = (self.whole, self.first_byte, self.last_byte, self.background)
         for durations, seconds in zip(every, _phases(batch), strict=True):
             durations.observe_all(seconds)
-        if traced:
-            requests, traces, ends = zip(*traced, strict=True)
+        if sampled:
+            requests, trace_ids, ends = zip(*sampled, strict=True)
             for durations, seconds in zip(every, _phases(requests), strict=True):
-                durations.set_exemplars(zip(seconds, traces, ends, strict=True))
+                durations.set_exemplars(zip(seconds, trace_ids, ends, strict=True))
 
 
-def _phases(batch: Sequence[_Noted]) -> tuple[Sequence[float], ...]:
-    """Return whole requests, first bytes, last bytes and background work in seconds; negative where there was none."""
+def _phases(batch: Sequence[_Pending]) -> tuple[Sequence[float], ...]:
+    """Return the seconds of whole requests, first bytes, last bytes and background work; negative if there was none."""
     whole, first_byte, last_byte, _, _ = zip(*batch, strict=True)
     after = [end - last if last >= 0 else -1.0 for end, last in zip(whole, last_byte, strict=True)]
     return whole, first_byte, last_byte, [seconds if seconds >= SHORTEST_BACKGROUND_S else -1.0 for seconds in after]
 
 
 class HttpMetrics(Collector):
-    """Counts and times requests by route template, method and status; `active` holds those in flight."""
+    """Counts and times requests by route template, method and status; `active` are those in progress."""
 
     def __init__(self, registry: CollectorRegistry, *, bounds_s: Sequence[float]) -> None:
         fine = tuple(sorted({*bounds_s, *HIGH_RESOLUTION_S}))
@@ -106,7 +107,7 @@ class HttpMetrics(Collector):
         registry.register(self)
 
     def series(self, handler: str, method: str, status: int | str) -> Series:
-        """Return the series of these labels; unknown methods share one, and so do impossible status codes."""
+        """Return the series of these labels; unknown methods and invalid status codes are `other`."""
         found = self._series.get((handler, method, status))
         if found is None:
             method = method if method in METHODS else OTHER
@@ -117,13 +118,13 @@ class HttpMetrics(Collector):
         return found
 
     def observe(self, record: RequestRecord, handler: str, status: int | str, ended: float) -> None:
-        """SpanEvent one request that ended at that reading of `perf_counter`.
+        """Record a request that ended at this reading of `perf_counter`.
 
-        Requests are counted some at a time: together that takes a tenth of what it takes one by one.
+        Requests are counted in batches: that takes a tenth of the time of counting them one by one.
         """
         method = record.scope["method"]
         series = self._series.get((handler, method, status)) or self.series(handler, method, status)
-        noted, started = series.pending, record.started
+        pending, started = series.pending, record.started
         request = (
             ended - started,
             record.first_byte - started,
@@ -133,19 +134,18 @@ class HttpMetrics(Collector):
         )
         if record.sampled:
             series.pending_exemplars.append((request, record.trace_id, time()))
-        noted.append(request)
-        if len(noted) >= FLUSH_BATCH_SIZE and self._lock.acquire(blocking=False):
+        pending.append(request)
+        if len(pending) >= FLUSH_BATCH_SIZE and self._lock.acquire(blocking=False):
             try:
-                series.count()
+                series.flush()
             finally:
                 self._lock.release()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the samples of every request so far."""
         every = sorted(self._series.copy().values(), key=lambda series: (series.handler, series.method, series.status))
         with self._lock:
             for series in every:
-                series.count()
+                series.flush()
         yield self._requests(every)
         yield self._sizes("http_request_size_bytes", every, "received")
         yield self._sizes("http_response_size_bytes", every, "sent")
@@ -187,16 +187,16 @@ _PHASES: Final = (
 
 
 def _instrumentator_help() -> dict[str, str]:
-    """Return the help of every metric: the instrumentator's where it is still true."""
+    """Return the help of every metric: the instrumentator's, where it is correct here."""
     definitions = CollectorRegistry()
     instrumentator.default(registry=definitions)
     return {metric.name: metric.documentation for metric in definitions.collect()} | {
-        "http_request_size_bytes": "Bytes of request bodies, as they were read.",
-        "http_response_size_bytes": "Bytes of response bodies, as they were sent: after compression.",
-        "http_request_duration_seconds": "Time from a request until the application returned, background included.",
-        "http_request_duration_highr_seconds": "The same over all handlers, with many buckets.",
+        "http_request_size_bytes": "Bytes of request bodies that were read.",
+        "http_response_size_bytes": "Bytes of response bodies that were sent, after compression.",
+        "http_request_duration_seconds": "Time from a request until the application returned, after background tasks.",
+        "http_request_duration_highr_seconds": "http_request_duration_seconds of all handlers, with many buckets.",
         "http_response_first_byte_seconds": "Time from a request to the start of its response.",
         "http_response_last_byte_seconds": "Time from a request to the last byte of its response.",
-        "http_background_seconds": "Time the application worked on after the last byte, where it was 1 ms or more.",
-        "http_requests_inprogress": "Requests that are being answered right now.",
+        "http_background_seconds": "Time from the last byte until the application returned, if it is 1 ms or more.",
+        "http_requests_inprogress": "Requests in progress.",
     }

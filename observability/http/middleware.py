@@ -1,4 +1,4 @@
-"""The one middleware: outermost, pure ASGI, and short for requests that nobody will look at."""
+"""The middleware: outermost, pure ASGI, and short for unsampled requests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,39 +17,37 @@ from observability.request.route_table import UNMATCHED, RouteTable
 from observability.tracing.tracing import Tracing
 
 DISCONNECTED: Final = "client_disconnected"
-"""The status label of requests whose client went away before the answer was complete."""
+"""The status label of requests whose client disconnected before the response was complete."""
 
 _UNROUTED: Final = frozenset({307, 308, 404})
-"""Statuses that a router answers without a route; matching again would find none either."""
+"""Statuses that a router sends without a route; matching again would find none either."""
 
 _NAME: Final = itemgetter(0)
-_NOTHING: Final[dict[bytes, bytes]] = {}
+_NO_HEADERS: Final[dict[bytes, bytes]] = {}
 
 
 class Observer(Protocol):
-    """Hears of every finished request."""
-
     def __call__(
         self, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None, ended: float
     ) -> None:
-        """SpanEvent the request; `ended` is a reading of `perf_counter`."""
+        """Observe a finished request; `ended` is a reading of `perf_counter`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """Who hears of a request, each in its order; metrics come last, because a late span makes their exemplar."""
+    """What observes a request, in this order; metrics are last, because a retroactive span is their exemplar."""
 
     tracing: Tracing
     metrics: HttpMetrics
     observers: Sequence[tuple[str, Observer]]
-    """Hear of every request."""
+    """Observe every request."""
     sampled_observers: Sequence[tuple[str, Observer]]
-    """Hear of requests that are sampled, slow or failed."""
+    """Observe requests that are sampled, slow or failed."""
     response_headers: frozenset[bytes]
 
 
 class InstrumentationMiddleware:
-    """Measures every request of the application inside it, and tells the observers."""
+    """Measures every request of the application inside it and calls the observers."""
 
     def __init__(
         self,
@@ -70,7 +68,7 @@ class InstrumentationMiddleware:
         """Called once, before the first request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request through the application; measure it unless an outer instrumentation already does."""
+        """Measure the request, unless an outer instrumentation already does."""
         if scope["type"] != "http" or RECORD in scope:
             await self.app(scope, receive, send)
             return
@@ -84,9 +82,9 @@ class InstrumentationMiddleware:
         current = current_request.set(cycle)
         context = None
         try:
-            # Most requests tell us nothing, and need no dictionary of what they tell others.
+            # Most requests have no header that matters here, and need no dictionary of the others.
             names = map(_NAME, scope["headers"])
-            headers = _NOTHING if signals.tracing.trigger_headers.isdisjoint(names) else dict(scope["headers"])
+            headers = _NO_HEADERS if signals.tracing.trigger_headers.isdisjoint(names) else dict(scope["headers"])
             if b"x-request-id" in headers:
                 cycle.accept_request_id(headers[b"x-request-id"])
             context = signals.tracing.begin(cycle, headers)
@@ -107,7 +105,7 @@ class InstrumentationMiddleware:
             del scope[RECORD]  # each holds the other: only the garbage collector could free both
 
     def _finish(self, cycle: RequestCycle, error: BaseException | None, ended: float) -> None:
-        """Tell every signal about the finished request; one that fails does not keep the others from it."""
+        """Call the observers of the finished request; one that fails does not affect the others."""
         signals = self._signals
         status: int | str = cycle.status
         if error is not None or not cycle.last_byte or cycle.is_disconnected():
@@ -119,10 +117,10 @@ class InstrumentationMiddleware:
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
             record_internal_error("route", failure)
             handler = UNMATCHED
-        headers = signals.observers
+        observers = signals.observers
         if cycle.sampled or isinstance(status, str) or status >= 500 or ended - cycle.started >= self._slow_s:
-            headers = (*headers, *signals.sampled_observers)
-        for where, observe in headers:
+            observers = (*observers, *signals.sampled_observers)
+        for where, observe in observers:
             try:
                 observe(cycle, handler=handler, status=status, error=error, ended=ended)
             except Exception as failure:  # noqa: BLE001 the same
@@ -134,9 +132,9 @@ class InstrumentationMiddleware:
 
 
 def _final_status(cycle: RequestCycle, error: BaseException | None) -> tuple[int | str, BaseException | None]:
-    """Return the status label of a request that did not simply succeed, and the error if it is the service's."""
+    """Return the status label of a request that failed or was cut short, and the error if it is the service's."""
     if cycle.is_disconnected() or isinstance(error, ClientDisconnect):
         return DISCONNECTED, None
     if error is not None:
-        return 500, error  # also of a response that broke off after its status line
+        return 500, error  # also if the response had started
     return cycle.status or 500, None

@@ -1,8 +1,7 @@
-"""WebSocket connections: how many, how long, how they ended, what passed through them, and a span for each.
+"""WebSocket connections: number, duration, close code, messages, and a span for each.
 
-A connection lives long, so its span may cost what it costs, and the official ASGI instrumentation makes it. Its place
-in the middleware stack has a second use: FastAPI has telemetry of its own, and leaves requests to OpenTelemetry's
-middleware where it finds it.
+A connection is long, so the cost of its span does not matter: the official ASGI instrumentation creates it. Its
+presence in the middleware stack also disables FastAPI's own telemetry.
 """
 
 from collections.abc import Awaitable
@@ -31,42 +30,42 @@ from observability.request.route_table import UNMATCHED, RouteTable
 DURATION_BUCKETS_S: Final = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
 
 REJECTED: Final = "rejected"
-"""The code label of a connection that the application did not accept."""
+"""The `code` of a connection that the application did not accept."""
 FAILED: Final = "failed"
-"""The code label of a connection that an exception ended."""
+"""The `code` of a connection that an exception ended."""
 
 
 class WebSocketMetrics:
-    """Counts and times connections by route template and close code, and what passes through them."""
+    """Counts and times connections by route template and close code, and counts their messages."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.open = Gauge("websocket_connections_inprogress", "WebSocket connections that are open.", registry=registry)
+        self.open = Gauge("websocket_connections_inprogress", "Open WebSocket connections.", registry=registry)
         self.closed = Counter(
             "websocket_connections_total",
-            "WebSocket connections that ended, by close code; `rejected` and `failed` had none.",
+            "WebSocket connections that ended, by close code, `rejected` or `failed`.",
             ("handler", "code"),
             registry=registry,
         )
         self.duration = Histogram(
             "websocket_connection_duration_seconds",
-            "Time from the request of a WebSocket connection to its end.",
+            "Time from the handshake of a WebSocket connection to its end.",
             ("handler",),
             buckets=DURATION_BUCKETS_S,
             registry=registry,
         )
         self.messages = Counter(
-            "websocket_messages_total", "Messages through connections.", ("handler", "direction"), registry=registry
+            "websocket_messages_total", "WebSocket messages.", ("handler", "direction"), registry=registry
         )
         self.size = Counter(
             "websocket_message_size_bytes_total",
-            "Bytes of messages through connections.",
+            "Bytes of WebSocket messages.",
             ("handler", "direction"),
             registry=registry,
         )
 
 
 class _Connection(RequestRecord):
-    """One connection, with its two ends."""
+    """The record of a connection that wraps its `receive` and `send`."""
 
     code: str = REJECTED
 
@@ -79,7 +78,6 @@ class _Connection(RequestRecord):
         self.trace_id, self.span_id, self.sampled = span.trace_id, span.span_id, span.trace_flags.sampled
 
     async def receive(self) -> Message:
-        """Give the next message to the application; count it."""
         message = await self._receive()
         if message["type"] == "websocket.receive":
             self._count("received", message)
@@ -88,12 +86,11 @@ class _Connection(RequestRecord):
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Pass a message to the client; count it."""
         kind = message["type"]
         if kind == "websocket.send":
             self._count("sent", message)
         elif kind == "websocket.accept":
-            self.code = _code_label(1006)  # until somebody says goodbye
+            self.code = _code_label(1006)  # until a close message
         elif kind == "websocket.close" and self.code != REJECTED:
             self.code = _code_label(message.get("code", 1000))
         return self._send(message)
@@ -110,7 +107,7 @@ class _Connection(RequestRecord):
 def observed_websockets(
     app: ASGIApp, *, routes: RouteTable, metrics: WebSocketMetrics, tracer: Tracer, errors: ErrorReporter
 ) -> ASGIApp:
-    """Return the application with its connections counted and traced; one span a connection, none for messages."""
+    """Return the application with its connections counted and traced: one span each, none for messages."""
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket" or RECORD in scope:
@@ -157,7 +154,7 @@ def observed_websockets(
 
 
 def _code_label(code: int) -> str:
-    """Return the close code; those that applications make up are one label."""
+    """Return the close code; those that applications define are one value."""
     if 1000 <= code <= 1015:
         return str(code)
     return "application" if 3000 <= code <= 4999 else OTHER

@@ -1,1 +1,1 @@
-"""Structured logs, their correlation with traces, the access log, and their export."""
+"""Structured logs: the set-up of logging, the format, correlation with traces, the access log, and export over OTLP."""

@@ -1,4 +1,4 @@
-"""One record per request, written away from the request: it is noted in a queue, and a thread writes the lines."""
+"""The access log: one record per request, queued by the request and written by a thread."""
 
 from collections import deque
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from observability.export.counts import ExportCounts
 from observability.request.record import RequestRecord
 
 QUEUE_SIZE: Final = 10_000
-"""Records that wait to be written, at most; while a stream takes nothing, further ones are lost and counted."""
+"""Limit of queued records; further ones are dropped and counted, which happens while the stream blocks."""
 
 WRITE_EVERY_S: Final = 0.2
-WRITTEN_AT_ONCE: Final = 64
-"""Lines in one write: the thread holds the interpreter for a fifth of a millisecond at a time."""
+BATCH_SIZE: Final = 64
+"""Lines per write: the thread holds the GIL for 0.2 ms at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccessRecord:
-    """A finished request, as its log record tells it."""
+    """The log record of a finished request."""
 
     at_s: float
-    """When it ended, in seconds since 1970."""
+    """Its end, in seconds since the epoch."""
     method: str
     path: str
     handler: str
@@ -42,7 +42,7 @@ class AccessRecord:
 
     @property
     def level(self) -> str:
-        """`error` of what the service failed to do, else `info`."""
+        """`error` for status 5xx, else `info`."""
         return "error" if isinstance(self.status, int) and self.status >= 500 else "info"
 
 
@@ -50,16 +50,14 @@ Renderer = Callable[[AccessRecord], str]
 
 
 class AccessLog:
-    """Writes who asked for what, how it ended and how long it took."""
-
     def __init__(self, *, counts: ExportCounts) -> None:
         self._counts = counts
-        self._waiting: deque[AccessRecord] = deque()
+        self._queue: deque[AccessRecord] = deque()
         self._stopped = Event()
         self._thread: Thread | None = None
 
     def start(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None = None) -> None:
-        """Begin to write to the stream; `also` gets every record too."""
+        """Start writing to the stream; `sink` is called with every record too."""
         self._stopped = Event()
         self._thread = Thread(
             target=self._run, args=(stream, render, sink), name="observability-access-log", daemon=True
@@ -67,21 +65,20 @@ class AccessLog:
         self._thread.start()
 
     def stop(self, *, timeout_s: float) -> None:
-        """Write what waits, but wait no longer than the timeout."""
+        """Write what is queued, within the timeout."""
         if self._thread is not None:
             self._stopped.set()
             self._thread.join(timeout_s)
             self._thread = None
 
     def observe(self, record: RequestRecord, *, handler: str, status: int | str, ended: float, **_: object) -> None:
-        """SpanEvent a finished request."""
         if self._thread is None:
             return
-        if len(self._waiting) >= QUEUE_SIZE:
+        if len(self._queue) >= QUEUE_SIZE:
             self._counts.dropped("access_log")
             return
         scope = record.scope
-        self._waiting.append(
+        self._queue.append(
             AccessRecord(
                 time(),
                 scope["method"],
@@ -106,9 +103,9 @@ class AccessLog:
             self._write(stream, render, sink)
 
     def _write(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None) -> None:
-        waiting = self._waiting
-        while waiting:
-            batch = [waiting.popleft() for _ in range(min(WRITTEN_AT_ONCE, len(waiting)))]
+        queue = self._queue
+        while queue:
+            batch = [queue.popleft() for _ in range(min(BATCH_SIZE, len(queue)))]
             stream.write("".join(map(render, batch)))
             stream.flush()
             if sink is not None:
@@ -117,7 +114,7 @@ class AccessLog:
 
 
 def json_line(access: AccessRecord) -> str:
-    """Return the record as one line of JSON; what callers chose is quoted, so that it stays one line."""
+    """Return the record as a line of JSON; what the client chose is escaped, so that it remains one line."""
     return (
         f'{{"timestamp":"{_timestamp(access.at_s)}","level":"{access.level}","logger":"observability.access",'
         f'"message":"request","method":{quoted(access.method)},"path":{quoted(access.path)},'
@@ -129,7 +126,6 @@ def json_line(access: AccessRecord) -> str:
 
 
 def console_line(access: AccessRecord) -> str:
-    """Return the record as a line for people."""
     path = quoted(access.path)[1:-1]
     return (
         f"{_timestamp(access.at_s)} [{access.level:<5}] {access.method} {path} {access.status} "
@@ -151,13 +147,13 @@ def _timestamp(at_s: float) -> str:
     return f"{_seconds(whole)}.{int((at_s - whole) * 1000):03d}Z"
 
 
-_last: dict[int, str] = {}
+_cached: dict[int, str] = {}
 
 
 def _seconds(whole: int) -> str:
-    """Return the time without its fraction; it is the same for every record of a second."""
-    text = _last.get(whole)
+    """Return the time without its fraction, cached for the records of a second."""
+    text = _cached.get(whole)
     if text is None:
-        _last.clear()
-        text = _last[whole] = strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole))
+        _cached.clear()
+        text = _cached[whole] = strftime("%Y-%m-%dT%H:%M:%S", gmtime(whole))
     return text

@@ -1,4 +1,4 @@
-"""Which request and trace a log record belongs to."""
+"""Correlation of log records with requests and traces."""
 
 import logging
 import sys
@@ -11,11 +11,11 @@ from opentelemetry import trace
 from observability.privacy.request_secrets import scrubber_for
 from observability.request.record import RequestRecord, current_request
 
-_MARK: Final = "_observability_request"
+_REQUEST: Final = "_observability_request"
 
 
 def log_ids() -> dict[str, str]:
-    """Return the trace, span and request ids of what is running now; nothing outside of requests and spans."""
+    """Return the current trace, span and request ids; none outside of requests and spans."""
     ids: dict[str, str] = {}
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
@@ -28,17 +28,17 @@ def log_ids() -> dict[str, str]:
 
 
 def tag_exception(error: BaseException, record: RequestRecord) -> None:
-    """Remember on an exception which request it ended: servers log it after the request is over."""
-    error.__dict__[_MARK] = record
+    """Store the request on the exception that ended it: servers log the exception after the request."""
+    error.__dict__[_REQUEST] = record
 
 
 def exception_text(error: BaseException) -> str:
-    """Return the exception's traceback without its secrets and those of the request that it ended."""
-    return scrubber_for(error, _ended_by(error)).text("".join(traceback.format_exception(error))).rstrip("\n")
+    """Return the traceback without secrets of the exception and its request."""
+    return scrubber_for(error, _request_of(error)).text("".join(traceback.format_exception(error))).rstrip("\n")
 
 
 def exception_of(event: Mapping[str, Any]) -> BaseException | None:
-    """Return the exception that a log event is about."""
+    """Return the exception of a log event."""
     info = event.get("exc_info")
     if info is None or info is False:
         record = event.get("_record")
@@ -50,11 +50,11 @@ def exception_of(event: Mapping[str, Any]) -> BaseException | None:
 
 
 def add_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the ids to a structlog event, or those of the request that its exception ended."""
+    """Add the current ids to a structlog event, else those of the request that its exception ended."""
     ids = log_ids()
     if not ids:
         error = exception_of(event)
-        record = _ended_by(error) if error is not None else None
+        record = _request_of(error) if error is not None else None
         if record is not None:
             ids = {"trace_id": record.trace_id_hex, "span_id": record.span_id_hex, "request_id": record.request_id}
     for name, value in ids.items():
@@ -62,6 +62,6 @@ def add_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[
     return event
 
 
-def _ended_by(error: BaseException) -> RequestRecord | None:
-    record = getattr(error, _MARK, None)
+def _request_of(error: BaseException) -> RequestRecord | None:
+    record = getattr(error, _REQUEST, None)
     return record if isinstance(record, RequestRecord) else current_request.get()

@@ -1,4 +1,4 @@
-"""How log records look: JSON, one line each, or lines for people on a terminal."""
+"""The format of log records: a line of JSON, or text for a terminal."""
 
 import logging
 import re
@@ -13,11 +13,11 @@ from observability.logs.correlation import add_ids, exception_of, exception_text
 _FIRST: Final = ("timestamp", "level", "logger", "message")
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What moves a terminal's cursor, changes its colours or breaks a line, except a tab and a line's end."""
+"""Control characters of terminals and line breaks, except tab and newline."""
 
 
 def formatter(*, json: bool, colors: bool) -> logging.Formatter:
-    """Return the formatter of all records, structlog's and the standard library's."""
+    """Return the formatter of all records, of structlog and of the standard library."""
     if json:
         render: list[Processor] = [_order_keys, structlog.processors.JSONRenderer()]
     else:
@@ -40,7 +40,7 @@ def formatter(*, json: bool, colors: bool) -> logging.Formatter:
 
 
 def configure_structlog() -> None:
-    """Send structlog's events through the standard library, so that there is one way out."""
+    """Send structlog's events through the standard library, so that all records have the same handlers."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -60,7 +60,6 @@ def configure_structlog() -> None:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether somebody reads the stream as it is written."""
     try:
         return stream.isatty()
     except ValueError:
@@ -68,7 +67,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def _normalised(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Write out the exception, and drop what only uvicorn's own handler could use."""
+    """Add the traceback as text, and remove what only uvicorn's own handler uses."""
     error = exception_of(event)
     if error is not None:
         event["exception"] = exception_text(error)
@@ -79,13 +78,13 @@ def _normalised(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
 
 
 def _order_keys(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Put what every record has first, so that people can read the lines too."""
+    """Put the keys that every record has first, for readability."""
     event["message"] = event.pop("event")
     return {**{name: event[name] for name in _FIRST if name in event}, **event}
 
 
 def _escape_control_characters(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Let nothing that somebody sent act on the terminal, or begin a line as if it were a record."""
+    """Prevent text of clients from controlling the terminal or from imitating a record."""
     for name, value in event.items():
         if isinstance(value, str):
             visible = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)

@@ -1,4 +1,7 @@
-"""Log records to an OTLP collector, each once: this handler is the only one that exports."""
+"""Export of log records over OTLP.
+
+The SDK's `LoggingHandler` exports the arguments of a record, not a structlog event, without scrubbing tracebacks.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -6,11 +9,7 @@ from threading import Thread
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry._logs import SeverityNumber
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord, ReadWriteLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.semconv.attributes.exception_attributes import (
     EXCEPTION_MESSAGE,
@@ -20,6 +19,16 @@ from opentelemetry.semconv.attributes.exception_attributes import (
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.util.types import AnyValue
 
+from observability.compat.opentelemetry_logs import (
+    BatchLogRecordProcessor,
+    LoggerProvider,
+    LogRecordExporter,
+    LogRecordExportResult,
+    OTLPLogExporter,
+    ReadableLogRecord,
+    ReadWriteLogRecord,
+    SeverityNumber,
+)
 from observability.core.limits import run_with_timeout
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
@@ -38,7 +47,7 @@ _NOT_ATTRIBUTES: Final = frozenset({"event", "level", "logger", "timestamp", "tr
 
 
 class LogExport(logging.Handler):
-    """Exports every record that reaches it, and the access records that it is given."""
+    """Exports log records, and access records without a `LogRecord`."""
 
     def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts, resource: Resource, endpoint: str) -> None:
         super().__init__()
@@ -50,9 +59,8 @@ class LogExport(logging.Handler):
         self._access = self._provider.get_logger("observability.access")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Export a record of the standard library or of structlog."""
         if record.name.startswith("opentelemetry"):
-            return  # the exporter's own troubles must not feed it
+            return  # errors of the exporter must not be exported
         try:
             fields = record.msg if isinstance(record.msg, dict) else _extra(record)
             body = str(fields["event"]) if isinstance(record.msg, dict) else record.getMessage()
@@ -64,11 +72,11 @@ class LogExport(logging.Handler):
                 body=body,
                 attributes={**_plain(fields), **_exception(record), **_request_id()},
             )
-        except Exception:  # noqa: BLE001 what every handler does: report and go on
+        except Exception:  # noqa: BLE001 as in every handler
             self.handleError(record)
 
     def access(self, access: AccessRecord) -> None:
-        """Export the record of a request, under its trace."""
+        """Export the record of a request, with its trace context."""
         context = SpanContext(access.trace_id, access.span_id, is_remote=False, trace_flags=TraceFlags(0))
         self._access.emit(
             timestamp=int(access.at_s * 1e9),
@@ -87,15 +95,13 @@ class LogExport(logging.Handler):
         )
 
     def stop(self, *, timeout_s: float) -> None:
-        """Export what waits, but wait no longer than the timeout."""
+        """Export what is queued, within the timeout."""
         run_with_timeout(timeout_s, Thread(target=self._provider.shutdown, daemon=True))
 
 
 def log_export(settings: TelemetrySettings, counts: ExportCounts, resource: Resource) -> LogExport | None:
-    """Return the handler that exports over OTLP/HTTP, or None unless it is asked for and has an endpoint."""
-    endpoint = settings.otlp_logs_endpoint or (
-        settings.otlp_endpoint and f"{settings.otlp_endpoint.rstrip('/')}/v1/logs"
-    )
+    """Return the handler that exports over OTLP/HTTP, or None if that is disabled or there is no endpoint."""
+    endpoint = settings.otlp_url("logs")
     if settings.logs_exporter != "otlp" or not endpoint:
         return None
     return LogExport(settings=settings, counts=counts, resource=resource, endpoint=endpoint)
@@ -107,7 +113,7 @@ class _CountedExporter(LogRecordExporter):
         self._counts = counts
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Export the batch and count how that went."""
+        """Export the batch and count the outcome."""
         outcome = "failed"
         try:
             result = self._exporter.export(batch)
@@ -118,16 +124,14 @@ class _CountedExporter(LogRecordExporter):
             self._counts.dequeued("logs", outcome, len(batch))
 
     def shutdown(self) -> None:
-        """Stop exporting."""
         self._exporter.shutdown()  # type: ignore[no-untyped-call]
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Hold nothing back; there is nothing to flush."""
         return self._exporter.force_flush(timeout_millis)
 
 
 class _BoundedProcessor(BatchLogRecordProcessor):
-    """The SDK's batch processor, which refuses and counts records when its queue is full."""
+    """The SDK's batch processor; when its queue is full, it drops and counts new records."""
 
     def __init__(self, exporter: LogRecordExporter, *, counts: ExportCounts, settings: TelemetrySettings) -> None:
         super().__init__(
@@ -140,7 +144,6 @@ class _BoundedProcessor(BatchLogRecordProcessor):
         self._limit = settings.export_queue_size
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Queue the record, if there is room."""
         if self._counts.try_enqueue("logs", limit=self._limit):
             super().on_emit(log_record)
 

@@ -1,8 +1,7 @@
-"""Where each worker's metrics are, as files that Prometheus' `file_sd_configs` reads.
+"""Targets in files for the `file_sd_configs` of Prometheus.
 
-Workers share a port for requests but not for metrics: each has numbers, exemplars and gauges of its own, so each is a
-target of its own. A worker writes one file when it starts to serve and removes it when it stops; what a killed worker
-left behind, the next one to start removes.
+Workers share a port for requests but not for metrics: each is a target of its own. A worker writes a file when it
+starts to serve metrics and removes it when it stops; files of killed workers are removed by the next one that starts.
 """
 
 import json
@@ -15,7 +14,7 @@ _WILDCARDS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 compared with
 
 
 class FileSdTarget:
-    """This process's file in a directory of targets."""
+    """This process as a target, in a file of a directory."""
 
     def __init__(self, directory: Path, *, service: str) -> None:
         self._directory = directory
@@ -23,9 +22,9 @@ class FileSdTarget:
         self._path: Path | None = None
 
     def write(self, *, host: str, port: int, labels: dict[str, str]) -> Path:
-        """Announce that this process serves metrics there; forget processes that are gone. Raise `OSError`."""
+        """Write the file and remove those of dead processes. Raise `OSError`."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        self._forget_the_dead()
+        self._remove_dead_processes()
         address = socket.gethostname() if host in _WILDCARDS else host
         target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         path = self._directory / f"{self._service}-{socket.gethostname()}-{os.getpid()}.json"
@@ -36,12 +35,11 @@ class FileSdTarget:
         return path
 
     def remove(self) -> None:
-        """Take the announcement back."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None
 
-    def _forget_the_dead(self) -> None:
+    def _remove_dead_processes(self) -> None:
         for path in self._directory.glob(f"{self._service}-{socket.gethostname()}-*.json"):
             pid = path.stem.rpartition("-")[2]
             if pid.isdigit() and not _is_alive(int(pid)):
@@ -54,5 +52,5 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # somebody else's
+        return True  # it belongs to another user
     return True

@@ -1,4 +1,4 @@
-"""The link from a bucket of a histogram to a trace that fell into it."""
+"""Histograms that count in plain numbers, and exemplars: the trace of an observation in a bucket."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +13,12 @@ from prometheus_client.core import Exemplar, HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
 LabelValues = tuple[str, ...]
-Example = tuple[str, float]
-"""A trace id and when it was seen, in seconds since 1970."""
+TraceRef = tuple[str, float]
+"""A trace id and its time, in seconds since the epoch."""
 
 
 class BucketCounts:
-    """Observations in seconds by the bucket they fall into; the writer holds a lock, readers need none."""
+    """Observations by bucket, in seconds or any unit; a writer holds a lock, readers need none."""
 
     __slots__ = ("_bounds", "buckets", "exemplars", "sum_s")
 
@@ -28,22 +28,22 @@ class BucketCounts:
         self.sum_s = 0.0
         self.exemplars: dict[int, Exemplar] = {}
 
-    def observe(self, seconds: float, example: Example | None = None) -> None:
-        """Count one observation; its trace, if somebody keeps that, becomes the bucket's example."""
+    def observe(self, seconds: float, trace_ref: TraceRef | None = None) -> None:
+        """Count an observation; its trace, if it is kept, becomes the exemplar of the bucket."""
         bucket = bisect_left(self._bounds, seconds)
         self.buckets[bucket] += 1
         self.sum_s += seconds
-        if example is not None:
-            trace_id, seen_at = example
-            self.exemplars[bucket] = Exemplar({"trace_id": trace_id}, seconds, seen_at)
+        if trace_ref is not None:
+            trace_id, at_s = trace_ref
+            self.exemplars[bucket] = Exemplar({"trace_id": trace_id}, seconds, at_s)
 
     def observe_all(self, seconds: Iterable[float]) -> None:
-        """Count many observations, but none that is negative."""
+        """Count many observations, except negative ones."""
         ordered = sorted(seconds)
         if ordered and ordered[0] < 0:
             del ordered[: bisect_left(ordered, 0.0)]
         bounds, begin, end = self._bounds, 0, len(ordered)
-        while begin < end:  # they fall into few buckets, so that hardly any is looked at by itself
+        while begin < end:  # one bucket at a time, not one observation: they are in few buckets
             bucket = bisect_left(bounds, ordered[begin])
             after = bisect_right(ordered, bounds[bucket], begin) if bucket < len(bounds) else end
             self.buckets[bucket] += after - begin
@@ -51,65 +51,63 @@ class BucketCounts:
         self.sum_s += sum(ordered)
 
     def set_exemplar(self, seconds: float, trace_id: str) -> None:
-        """Make the trace the example of the bucket that the observation falls into."""
+        """Make the trace the exemplar of the observation's bucket."""
         self.exemplars[bisect_left(self._bounds, seconds)] = Exemplar({"trace_id": trace_id}, seconds, time())
 
     def set_exemplars(self, traces: Iterable[tuple[float, int, float]]) -> None:
-        """Make the last trace in each bucket its example; given are seconds, trace ids, and when they were seen."""
+        """Make the last trace in each bucket its exemplar; a trace is its seconds, id, and time since the epoch."""
         latest = {bisect_left(self._bounds, trace[0]): trace for trace in traces if trace[0] >= 0}
-        for bucket, (seconds, number, seen_at) in latest.items():
-            self.exemplars[bucket] = Exemplar({"trace_id": f"{number:032x}"}, seconds, seen_at)
+        for bucket, (seconds, trace_id, at_s) in latest.items():
+            self.exemplars[bucket] = Exemplar({"trace_id": f"{trace_id:032x}"}, seconds, at_s)
 
     @property
     def count(self) -> int:
-        """How many observations there were."""
         return sum(self.buckets)
 
 
 class HistogramFamily:
-    """Histograms over bounds that are all, or some, of the bounds that the durations were counted by."""
+    """Makes histograms of `BucketCounts`, whose bounds are all or some of those that were counted by."""
 
     def __init__(self, *, counted_s: Sequence[float], bounds_s: Sequence[float]) -> None:
         self._ends: Final = [*(list(counted_s).index(bound) for bound in bounds_s), len(counted_s)]
         self._names: Final = [floatToGoString(bound) for bound in (*bounds_s, inf)]  # type: ignore[no-untyped-call]
 
     def family(
-        self, name: str, text: str, labels: LabelValues, durations: Mapping[LabelValues, Sequence[BucketCounts]]
+        self, name: str, text: str, labels: LabelValues, counts: Mapping[LabelValues, Sequence[BucketCounts]]
     ) -> HistogramMetricFamily:
-        """Return the histogram with one series per label values, each the sum of its durations."""
+        """Return the histogram, for each label values the sum of their counts."""
         family = HistogramMetricFamily(name, text, labels=labels)
-        for values, parts in durations.items():
-            running = list(accumulate(map(sum, zip(*[part.buckets.copy() for part in parts], strict=True))))
-            family.add_metric(values, self._buckets(running, parts), sum(part.sum_s for part in parts))
+        for values, parts in counts.items():
+            cumulative = list(accumulate(map(sum, zip(*[part.buckets.copy() for part in parts], strict=True))))
+            family.add_metric(values, self._buckets(cumulative, parts), sum(part.sum_s for part in parts))
         return family
 
     def _buckets(
-        self, running: list[int], parts: Sequence[BucketCounts]
+        self, cumulative: list[int], parts: Sequence[BucketCounts]
     ) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
-        examples = sorted((item for part in parts for item in part.exemplars.copy().items()), key=_age)
+        exemplars = sorted((item for part in parts for item in part.exemplars.copy().items()), key=_timestamp)
         buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
         begin = 0
         for name, end in zip(self._names, self._ends, strict=True):
-            latest = next((example for slot, example in reversed(examples) if begin <= slot <= end), None)
-            buckets.append((name, running[end], latest) if latest else (name, running[end]))
+            latest = next((exemplar for bucket, exemplar in reversed(exemplars) if begin <= bucket <= end), None)
+            buckets.append((name, cumulative[end], latest) if latest else (name, cumulative[end]))
             begin = end + 1
         return buckets
 
 
-def _age(example: tuple[int, Exemplar]) -> float:
-    return float(example[1].timestamp or 0)
+def _timestamp(exemplar: tuple[int, Exemplar]) -> float:
+    return float(exemplar[1].timestamp or 0)
 
 
 def exemplar() -> dict[str, str] | None:
-    """Return the exemplar labels of the current trace, or None when nobody keeps that trace."""
+    """Return the exemplar labels of the current trace, or None if it is not sampled."""
     return exemplar_of(trace.get_current_span())
 
 
 def exemplar_of(span: Span) -> dict[str, str] | None:
-    """Return the exemplar labels of the span's trace, or None when nobody keeps that trace.
+    """Return the exemplar labels of the span's trace, or None if it is not sampled.
 
-    The flag of the context decides, not `is_recording()`: the server span may have ended by the time a duration is
-    recorded.
+    The trace flag decides, not `is_recording()`: the server span may have ended before a duration is recorded.
     """
     context = span.get_span_context()
     if not context.trace_flags.sampled:

@@ -1,11 +1,12 @@
-"""Every metric of a registry: what it is called, what it counts, and where the values of its labels come from."""
+"""Every metric of a registry: its name, type, labels and help, and where the label values come from."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
+
+from observability.compat.prometheus_client import families_with_labels
 
 LABELS: Final = {
     "cache": "names of caches in the code, at most 100, then `other`",
@@ -31,39 +32,22 @@ LABELS: Final = {
     "where": "parts of this package",
     **dict.fromkeys(("implementation", "major", "minor", "patchlevel", "version"), "facts of the interpreter"),
 }
-"""Where the values of each label come from: always from a closed set, or a bounded one."""
+"""Where the values of each label come from: a closed or a bounded set."""
 
 
 @dataclass(frozen=True)
 class MetricDescription:
-    """A metric as a reader of its exposition sees it."""
-
     name: str
-    """Counters with their `_total`."""
+    """As exposed: counters with `_total`."""
     kind: str
     labels: tuple[str, ...]
     help: str
 
 
 def metric_reference(registry: CollectorRegistry) -> list[MetricDescription]:
-    """Return the registry's metrics by name, also those that have counted nothing yet."""
-    found = {one.name: one for collector in _collectors(registry) for one in _of(collector)}
-    return sorted(found.values(), key=lambda one: one.name)
-
-
-def _collectors(registry: CollectorRegistry) -> list[Any]:
-    return list(registry._collector_to_names)  # noqa: SLF001 a registry does not list its collectors
-
-
-def _of(collector: Any) -> Iterator[MetricDescription]:
-    if isinstance(collector, MetricWrapperBase):
-        metric: Any = collector
-        yield _description(metric._name, metric._type, metric._labelnames, metric._documentation)  # noqa: SLF001 nor its labels
-        return
-    for family in collector.collect():
-        labels = getattr(family, "_labelnames", ())
-        yield _description(family.name, family.type, labels, family.documentation)
-
-
-def _description(name: str, kind: str, labels: tuple[str, ...], text: str) -> MetricDescription:
-    return MetricDescription(f"{name}_total" if kind == "counter" else name, kind, tuple(labels), text)
+    """Return the registry's metrics by name, also those without samples."""
+    metrics = {}
+    for family, labels in families_with_labels(registry):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        metrics[name] = MetricDescription(name, family.type, labels, family.documentation)
+    return sorted(metrics.values(), key=attrgetter("name"))

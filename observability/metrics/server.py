@@ -1,4 +1,4 @@
-"""The metrics port: a thread of its own, so that metrics can be read while the event loop is blocked."""
+"""The metrics server, in a separate thread, so that metrics can be scraped while the event loop is blocked."""
 
 import errno
 import logging
@@ -17,12 +17,10 @@ from observability.metrics.file_sd import FileSdTarget
 logger = logging.getLogger("observability")
 
 PORTS_TRIED: Final = 64
-"""How far from the configured port a worker looks for a free one."""
+"""From the configured port on; the first free one is used."""
 
 
 class NoFreePort(OSError):
-    """Every port that the metrics could have is taken."""
-
     def __init__(self, host: str, ports: range) -> None:
         super().__init__(
             errno.EADDRINUSE,
@@ -32,7 +30,7 @@ class NoFreePort(OSError):
 
 
 class MetricsServer:
-    """Serves a registry on the first free port from the configured one on; OpenMetrics where the reader asks for it."""
+    """Serves a registry on the first free port from the configured one on, as OpenMetrics if the client accepts it."""
 
     def __init__(self, registry: CollectorRegistry, *, settings: TelemetrySettings) -> None:
         self._registry = registry
@@ -45,13 +43,13 @@ class MetricsServer:
 
     @property
     def port(self) -> int | None:
-        """The port that is served, or None while nothing is."""
+        """The port, or None while the server is stopped."""
         return self._server.server_port if self._server else None
 
     def start(self, resource: Resource) -> None:
-        """Begin to serve, and say where if there is a directory for that.
+        """Start serving, and write the target file if a directory is configured.
 
-        Raise `NoFreePort`, or another `OSError` for an impossible address or directory.
+        Raise `NoFreePort`, or another `OSError` for an invalid address or directory.
         """
         port = self._listen()
         if self._targets_dir:
@@ -60,7 +58,6 @@ class MetricsServer:
             self._target.write(host=self._host, port=port, labels={"service": service, "worker": worker})
 
     def stop(self) -> None:
-        """Free the port."""
         if self._target:
             self._target.remove()
         if self._server and self._thread:
@@ -70,7 +67,7 @@ class MetricsServer:
         self._server = self._thread = self._target = None
 
     def discard_after_fork(self) -> None:
-        """Close a forked child's copy of its parent's socket; the thread that serves it is in the parent only."""
+        """Close a forked child's copy of its parent's socket, which only the parent has a thread for."""
         if self._server:
             self._server.server_close()
         self._server = self._thread = self._target = None
@@ -84,8 +81,7 @@ class MetricsServer:
                 if error.errno != errno.EADDRINUSE:
                     raise
                 continue
-            taken = self._server.server_port
-            if self._wanted and taken != self._wanted:
-                logger.info("metrics port %d is taken; this process serves its metrics on %d", self._wanted, taken)
-            return taken
+            if self._wanted and port != self._wanted:
+                logger.info("metrics port %d is taken; this process serves its metrics on %d", self._wanted, port)
+            return self._server.server_port
         raise NoFreePort(self._host, ports)

@@ -1,4 +1,4 @@
-"""What nobody else may see: what a request brought along, and what the code that failed held under a telling name."""
+"""The secrets of a request: values that it carried, and variables with the name of a secret in the failed code."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -8,16 +8,16 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
 from starlette.types import Scope
 
-from observability.privacy.scrub import SHORTEST_VALUE, Scrubber, is_secret_name
+from observability.privacy.scrub import MIN_VALUE, Scrubber, is_secret_name
 from observability.request.record import RequestRecord
 
-LONGEST_CHAIN: Final = 10
-"""Exceptions that caused one another, at most, whose variables are looked at."""
+MAX_CHAIN: Final = 10
+"""Chained exceptions whose variables are searched."""
 
 SAFE_HEADERS: Final = frozenset(
     {b"accept", b"accept-encoding", b"content-length", b"content-type", b"host", b"user-agent", b"x-request-id"}
 )
-"""The request headers that a report may carry."""
+"""The request headers that a report may contain."""
 HARMLESS_HEADERS: Final = SAFE_HEADERS | {
     b"accept-language",
     b"cache-control",
@@ -27,12 +27,12 @@ HARMLESS_HEADERS: Final = SAFE_HEADERS | {
     b"transfer-encoding",
     b"upgrade-insecure-requests",
 }
-SHORTEST_UNKNOWN: Final = 8
-"""The value of a header that nobody knows may be a secret; a shorter one would take too much else along."""
+MIN_UNKNOWN: Final = 8
+"""Characters of an unknown header's value that make it a possible secret; a shorter one would match too much."""
 
 
 def scrubber_for(error: BaseException | None, record: RequestRecord | None) -> Scrubber:
-    """Return what takes the secrets out of texts about an exception, given the request that it ended."""
+    """Return a scrubber with the secrets of an exception and of its request."""
     known = set(_local_secrets(error))
     if record is not None:
         known |= secrets_of(record.scope, record.body)
@@ -40,7 +40,7 @@ def scrubber_for(error: BaseException | None, record: RequestRecord | None) -> S
 
 
 def secrets_of(scope: Scope, body: bytes) -> set[str]:
-    """Return every value that must not be found in a report about this request."""
+    """Return every value that a report about this request must not contain."""
     values: set[str] = set()
     for raw_name, raw_value in scope.get("headers", ()):
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -49,7 +49,7 @@ def secrets_of(scope: Scope, body: bytes) -> set[str]:
         if is_secret_name(name):
             values.add(value)
             values.update(word for word in value.split() if len(word) > 6)
-        elif name.encode() not in HARMLESS_HEADERS and len(value) >= SHORTEST_UNKNOWN:
+        elif name.encode() not in HARMLESS_HEADERS and len(value) >= MIN_UNKNOWN:
             values.add(value)
     query = scope.get("query_string", b"").decode("latin-1")
     values.update(value for _, value in parse_qsl(query, keep_blank_values=True))
@@ -102,14 +102,14 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _local_secrets(error: BaseException | None) -> Iterator[str]:
-    """Yield what variables with telling names held where the exception, or one before it, was raised."""
-    for _ in range(LONGEST_CHAIN):
+    """Yield the values of variables with the name of a secret, in the frames of the exception and its causes."""
+    for _ in range(MAX_CHAIN):
         if error is None:
             return
-        step = error.__traceback__
-        while step is not None:
-            for name, value in step.tb_frame.f_locals.items():
-                if isinstance(value, str) and len(value) >= SHORTEST_VALUE and is_secret_name(name):
+        traceback = error.__traceback__
+        while traceback is not None:
+            for name, value in traceback.tb_frame.f_locals.items():
+                if isinstance(value, str) and len(value) >= MIN_VALUE and is_secret_name(name):
                     yield from _forms(value)
-            step = step.tb_next
+            traceback = traceback.tb_next
         error = error.__cause__ or error.__context__

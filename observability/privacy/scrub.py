@@ -1,23 +1,23 @@
-"""Text and fields without secrets: what looks like a credential, or is known to be one, is replaced before it leaves.
+"""Replaces secrets in text and fields.
 
-Two things give a secret away: the name of the field that holds it, and its form (a URL with a password, a bearer
-token). What a request brought along is known by value, so it is found wherever it went, also under an innocent name.
+A secret is detected by the name of its field, by its form (a URL with a password, a bearer token), or by its value:
+what a request carried is replaced wherever it is, under any name.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-LONGEST_TEXT: Final = 512
-"""Characters of a caller's text that a span keeps at most."""
+MAX_TEXT: Final = 512
+"""Characters of a client's text in a span."""
 _VALUES: Final = re.compile(rb"=[^&;]*")
 
 REDACTED: Final = "REDACTED"
 
-SHORTEST_VALUE: Final = 4
-"""Shorter known values are replaced only where they stand alone; as part of a text they could be anything."""
+MIN_VALUE: Final = 4
+"""Characters of a known value that is replaced inside a text; shorter ones are replaced only if they are all of it."""
 
-_DEEPEST: Final = 20
+_MAX_DEPTH: Final = 20
 
 _SECRET_NAME: Final = re.compile(
     r"pass(?:word|wd|phrase|code)|\bpass\b|passwd|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|auth|"
@@ -49,11 +49,11 @@ def is_secret_name(name: str) -> bool:
 
 
 class Scrubber:
-    """Replaces what looks like a secret, and the given values wherever they are."""
+    """Replaces what looks like a secret, and the known values."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._known = {value for value in known if value}
-        self._inside = sorted((value for value in self._known if len(value) >= SHORTEST_VALUE), key=len, reverse=True)
+        self._inside = sorted((value for value in self._known if len(value) >= MIN_VALUE), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """Return the text without secrets."""
@@ -66,20 +66,20 @@ class Scrubber:
         return text
 
     def fields(self, fields: Mapping[Any, Any], *, depth: int = 0) -> dict[Any, Any]:
-        """Return the fields without the values of secret names, and other texts scrubbed, at every depth."""
+        """Return the fields with secrets replaced, at every depth."""
         return {
             self._name(name): REDACTED if is_secret_name(str(name)) and value is not None else self.value(value, depth)
             for name, value in fields.items()
         }
 
     def value(self, value: Any, depth: int = 0) -> Any:
-        """Return any value without secrets; a pair `(name, value)` counts as a field."""
+        """Return the value with secrets replaced; a pair `(name, value)` is a field."""
         if isinstance(value, str | bytes):
             return self.text(value if isinstance(value, str) else value.decode("utf-8", "replace"))
         if isinstance(value, Mapping):
-            return REDACTED if depth > _DEEPEST else self.fields(value, depth=depth + 1)
+            return REDACTED if depth > _MAX_DEPTH else self.fields(value, depth=depth + 1)
         if isinstance(value, list | tuple | set | frozenset):
-            return REDACTED if depth > _DEEPEST else self._items(list(value), depth + 1)
+            return REDACTED if depth > _MAX_DEPTH else self._items(list(value), depth + 1)
         if isinstance(value, int | float) and str(value) in self._known:
             return REDACTED
         return value
@@ -94,7 +94,7 @@ class Scrubber:
 
 
 def redacted_query(query: bytes) -> str:
-    """Return the query string's parameter names without their values: `origin=REDACTED&month=REDACTED`."""
+    """Return the query string without values: `origin=REDACTED&month=REDACTED`."""
     if b"=" not in query:
         return "REDACTED"  # a bare word is a value without a name
-    return _VALUES.sub(b"=REDACTED", query)[:LONGEST_TEXT].decode("latin-1")
+    return _VALUES.sub(b"=REDACTED", query)[:MAX_TEXT].decode("latin-1")

@@ -1,9 +1,9 @@
 """The route templates of an application: `/items/{item_id}`, as it was registered, with every prefix.
 
-Routers leave what they matched in the scope: an endpoint, most also the route. That is not enough for a label: behind
-`include_router` the route has only its inner path, behind a mount only the part after the mount, and one router may be
-included twice. So the templates are read from the application's route tree once, and a request costs a dictionary
-lookup, whatever the number of routes. Only an endpoint with several templates is told apart by its path.
+Routers put what they matched in the scope: an endpoint, usually the route too. That is not enough for a label: the path
+of a route lacks the prefix of `include_router` and of a mount, and a router may be included twice. So the templates are
+read from the application's route tree once, and a request costs one dictionary lookup, whatever the number of routes.
+Only where an endpoint has several templates the path decides.
 """
 
 import re
@@ -17,17 +17,15 @@ from starlette.routing import PARAM_REGEX, BaseRoute, Host, Mount
 from starlette.types import ASGIApp, Scope
 
 UNMATCHED: Final = "unmatched"
-"""The label of every request that no route answered."""
+"""The label of every request that matches no route."""
 
 _BRANCHES: Final = (Mount, Host)
-_DEEPEST_MOUNT: Final = 20
-_MOST_LEARNED: Final = 10_000
+_MAX_DEPTH: Final = 20
+_MAX_LEARNED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """One way to an endpoint."""
-
     text: str
     pattern: re.Pattern[str]
     methods: frozenset[str] | None
@@ -40,10 +38,10 @@ class RouteTable:
         self._app = app
         self._templates: tuple[_Template, ...] = ()
         self._by_owner: dict[int, tuple[_Template, ...]] = {}
-        self._owners: list[object] = []  # held, so that an id stays its owner's
+        self._owners: list[object] = []  # referenced, so that no id is reused
 
     def template(self, scope: Scope, *, root_path: str) -> str:
-        """Return the template that the routers' marks in the scope stand for, or `unmatched`."""
+        """Return the template for the route or endpoint in the scope, or `unmatched`."""
         owner = scope.get("route")
         if owner is None or isinstance(owner, _BRANCHES):
             owner = scope.get("endpoint")
@@ -57,18 +55,18 @@ class RouteTable:
         return _first_match(templates or self._templates, scope, root_path)
 
     def match(self, scope: Scope, *, root_path: str) -> str:
-        """Return the template by matching again: for requests that a middleware answered before any router."""
+        """Return the template by matching the path, for requests that a middleware responded to before any router."""
         if not self._templates:
             self._read()
         return _first_match(self._templates, scope, root_path)
 
     def _learned(self, owner: object, endpoint: object) -> tuple[_Template, ...]:
-        """Read the route tree again, which has grown; remember an owner that is not in it by its endpoint."""
+        """Read the route tree again, as routes were added; an owner that is not in it gets those of its endpoint."""
         self._read()
         templates = self._by_owner.get(id(owner))
         if templates is None:
             templates = self._by_owner.get(id(endpoint), ())
-            if len(self._owners) < _MOST_LEARNED:
+            if len(self._owners) < _MAX_LEARNED:
                 self._owners.append(owner)
                 self._by_owner[id(owner)] = templates
         return templates
@@ -89,7 +87,7 @@ class RouteTable:
 
 def _walk(app: object, prefix: str, depth: int) -> Iterator[tuple[object, _Template]]:
     """Yield every route and endpoint below the application, with its template."""
-    if depth > _DEEPEST_MOUNT:
+    if depth > _MAX_DEPTH:
         return
     for context in iter_route_contexts(_routes_of(app) or ()):
         route = context.original_route
@@ -108,8 +106,8 @@ def _walk(app: object, prefix: str, depth: int) -> Iterator[tuple[object, _Templ
 
 
 def _routes_of(app: object) -> list[BaseRoute] | None:
-    """Return the routes of an application, also of one wrapped in middleware; None of an opaque one."""
-    for _ in range(_DEEPEST_MOUNT):
+    """Return the routes of an application, also through middleware; None if it shows none."""
+    for _ in range(_MAX_DEPTH):
         if app is None:
             return None
         routes = getattr(app, "routes", None)
@@ -149,7 +147,7 @@ def _first_match(templates: tuple[_Template, ...], scope: Scope, root_path: str)
 
 
 def _frontend_template(scope: Scope) -> str:
-    """Return the template of files that `FastAPI.frontend()` serves: they match without an endpoint."""
+    """Return the template of files that `FastAPI.frontend()` serves without an endpoint."""
     marks = scope.get("fastapi")
     served = marks.get("frontend_path") if isinstance(marks, dict) else None
     if not isinstance(served, str):

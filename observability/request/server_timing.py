@@ -1,4 +1,4 @@
-"""The `Server-Timing` response header: where a request's time went, for the browser's network tab."""
+"""The `Server-Timing` response header: the time spent in parts of a request, for the browser's network tab."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from observability.request.record import current_request
 
 
 def add_timing(name: str, seconds: float) -> None:
-    """Add seconds to a timing (`db`, `cache`, `upstream`, `serialize`, `compress`); outside a request do nothing."""
+    """Add seconds to a metric of the current request (`db`, `cache`, `upstream`, `serialize`, `compress`), if any."""
     request = current_request.get()
     if request is None:
         return
@@ -21,8 +21,8 @@ def add_timing(name: str, seconds: float) -> None:
         timings[name] = timings.get(name, 0.0) + seconds
 
 
-class timing:  # noqa: N801 reads as a statement: `with timing("serialize"):`
-    """A block whose duration is added to a timing of the current request: `with timing("serialize"): ...`."""
+class timing:  # noqa: N801 used as a statement
+    """Add the duration of a block to a metric of the current request: `with timing("serialize"): ...`."""
 
     __slots__ = ("name", "started")
 
@@ -31,24 +31,22 @@ class timing:  # noqa: N801 reads as a statement: `with timing("serialize"):`
         self.started = 0.0
 
     def __enter__(self) -> None:
-        """Start the clock."""
         self.started = perf_counter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Record the time, also of a block that raised."""
         add_timing(self.name, perf_counter() - self.started)
 
 
 @lru_cache(maxsize=256)
 def _token(name: str) -> bytes:
-    """Return the name with what a header token may not hold replaced by `_`."""
+    """Return the name as an HTTP token, other characters replaced by `_`."""
     return re.sub(r"[^A-Za-z0-9!#$%&'*+.^`|~-]", "_", name).encode("ascii") or b"_"
 
 
 def header_value(timings: Mapping[str, float] | None, *, total_s: float) -> bytes:
-    """Return every timing and `total` in milliseconds, as `db;dur=1.25, total;dur=3.50`."""
+    """Return the metrics and `total` in milliseconds, as in `db;dur=1.25, total;dur=3.50`."""
     text = b""
     if timings:
         for name, seconds in timings.items():

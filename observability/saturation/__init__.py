@@ -1,1 +1,3 @@
-"""What limits a process: event loop, threads, garbage collector, memory, file descriptors."""
+"""What limits a process before clients notice: the event loop, thread limiters, garbage collection, memory and file
+descriptors.
+"""

@@ -1,8 +1,8 @@
-"""Who blocks the event loop: a thread looks at the running task while the loop is late.
+"""Detection of what blocks the event loop: a thread samples the running task while the loop is late.
 
-Time is attributed by samples: one handler that blocks gets all of it, many short steps share it. A task that is found
-in two samples in a row, the loop being late by more than the limit, is a block: its stack goes to the log and to the
-trace of its request, while it still runs.
+Time is attributed by samples: a handler that blocks gets all of it, many short steps share it. A task that is in two
+consecutive samples while the loop is late by more than the limit is a block: its stack is added to the log and to the
+trace of its request while it still runs.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ from observability.request.record import RequestRecord, current_request
 from observability.request.route import route_template
 
 NO_HANDLER: Final = "none"
-"""The handler label of work that belongs to no request: start-up, timers, background loops."""
+"""The handler label of work outside of requests: startup, timers, background loops."""
 
-DEEPEST_STACK: Final = 30
-"""Frames of a stack that are kept, the innermost ones."""
+MAX_FRAMES: Final = 30
+"""Of a stack, the innermost ones."""
 
 
 @dataclass(frozen=True)
 class RunningTask:
-    """What the loop's thread is running: a task and its context, or a plain callback with neither."""
+    """What the loop's thread runs: a task and its context, or a callback with neither."""
 
     frame: FrameType
     task: asyncio.Task[Any] | None
@@ -45,7 +45,7 @@ class RunningTask:
 
     @property
     def request(self) -> RequestRecord | None:
-        """The request that the task works for; tasks started by a handler work for its request too."""
+        """The request of the task; tasks that a handler started inherit its request."""
         return self.context.run(current_request.get)
 
     @property
@@ -55,14 +55,14 @@ class RunningTask:
         return NO_HANDLER if request is None else route_template(request.scope)
 
     def stack(self) -> str:
-        """Return the stack as in a traceback, innermost call last, without values of variables."""
-        summary = StackSummary.extract(walk_stack(self.frame), limit=DEEPEST_STACK)
+        """Return the stack as in a traceback, innermost call last, without local variables."""
+        summary = StackSummary.extract(walk_stack(self.frame), limit=MAX_FRAMES)
         summary.reverse()
         return "".join(summary.format()).rstrip()
 
 
 def running_task(loop: asyncio.AbstractEventLoop, thread_id: int) -> RunningTask | None:
-    """Return what the loop in that thread is running, or None while it waits for something to do."""
+    """Return what the loop in that thread runs, or None while it is idle."""
     frame = sys._current_frames().get(thread_id)  # noqa: SLF001 the only way to see another thread's stack
     if frame is None:
         return None
@@ -79,36 +79,36 @@ def _is_waiting(code: CodeType) -> bool:
 
 
 def _context_of(task: asyncio.Task[Any]) -> Context | None:
-    """Return a copy of the task's context: one that runs cannot be entered a second time."""
+    """Return a copy of the task's context, as a running one cannot be entered again."""
     if sys.version_info >= (3, 12):
         return task.get_context().copy()
-    # Python 3.11 keeps the context of a task to itself, but shows it to the garbage collector.
+    # Python 3.11 has no access to the context of a task, except for the garbage collector.
     return next((referent.copy() for referent in gc.get_referents(task) if isinstance(referent, Context)), None)
 
 
 LOG_EVERY_S: Final = 10.0
-"""One handler's blocks are logged at most this often; the counter and the traces have them all."""
+"""Minimum time between two log records of one handler; the counter and the traces have every block."""
 
 logger: Final = logging.getLogger("observability.saturation.event_loop")
 
 
 @dataclass
 class _Block:
-    """One task that keeps the loop, without the references that would keep its objects alive."""
+    """A task that blocks the loop, without references that would keep its objects alive."""
 
     task_id: int
     handler: str
     attributes: dict[str, AttributeValue]
-    """Of the event on the trace; they still change."""
+    """Of the span event; they still change."""
     context: Context
     link: dict[str, str] | None
-    """The exemplar that leads to the trace; None when nobody keeps it."""
+    """The exemplar of the trace; None if it is not sampled."""
     seconds: float
     logged: bool = False
 
 
 class BlockDetector:
-    """A thread that looks at a loop, and when it is late, at what it runs."""
+    """A thread that samples what a loop runs while it is late."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, thread_id: int, *, late_s: Callable[[], float], blocked: Counter
@@ -116,61 +116,60 @@ class BlockDetector:
         self._loop = loop
         self._thread_id = thread_id
         task = asyncio.current_task(loop)
-        self._starter = None if task is None else id(task)
+        self._startup_task = None if task is None else id(task)
         self._late_s = late_s
         self._blocked = blocked
         self._stopped = Event()
         self._thread: Thread | None = None
         self._suspect: int | None = None
         self._block: _Block | None = None
-        self._sampled: float | None = None
+        self._sampled_at: float | None = None
         self._logged: dict[str, float] = {}
 
     def start(self, *, blocked_after_s: float) -> None:
-        """Look twice in `blocked_after_s` seconds, and ten times once the loop is late, until `stop()`."""
+        """Sample twice per `blocked_after_s` seconds, and ten times once the loop is late, until `stop()`."""
         self._thread = Thread(target=self._run, args=(blocked_after_s,), name="observability-event-loop", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop looking."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(timeout=1.0)
 
     def blocking_exemplar(self) -> dict[str, str] | None:
-        """Return the exemplar of the request that blocks, or None when nobody keeps its trace."""
+        """Return the exemplar of the request that blocks the loop, or None if there is none or it is not sampled."""
         block = self._block
         return None if block is None else block.link
 
     def _run(self, blocked_after_s: float) -> None:
-        looks = 2
-        while not self._stopped.wait(blocked_after_s / looks):
+        samples = 2
+        while not self._stopped.wait(blocked_after_s / samples):
             with suppress_internal_errors("event_loop"):
-                self._look(blocked_after_s)
-            looks = 10 if self._suspect is not None and self._block is None else 2
+                self._sample(blocked_after_s)
+            samples = 10 if self._suspect is not None and self._block is None else 2
 
-    def _look(self, blocked_after_s: float) -> None:
+    def _sample(self, blocked_after_s: float) -> None:
         late_s = self._late_s()
         running = running_task(self._loop, self._thread_id) if late_s >= blocked_after_s / 4 else None
         if running is None or self._is_startup_task(running):
-            self._forget()
+            self._end_block()
             return
         now = perf_counter()
         handler = running.handler
-        self._blocked.labels(handler).inc(late_s if self._sampled is None else now - self._sampled)
-        self._sampled = now
+        self._blocked.labels(handler).inc(late_s if self._sampled_at is None else now - self._sampled_at)
+        self._sampled_at = now
         task_id = id(running.task)
         if self._block is not None and self._block.task_id == task_id:
             self._continue(self._block, late_s)
         elif self._suspect == task_id and late_s >= blocked_after_s:
-            self._forget()
-            self._sampled = now
+            self._end_block()
+            self._sampled_at = now
             self._begin(running, handler, late_s)
         self._suspect = task_id
 
     def _is_startup_task(self, running: RunningTask) -> bool:
-        """Return whether the application is only starting or stopping: in the task that started this watch."""
-        return id(running.task) == self._starter and running.request is None
+        """Return whether the application starts or stops: in the task that started this detector."""
+        return id(running.task) == self._startup_task and running.request is None
 
     def _begin(self, running: RunningTask, handler: str, late_s: float) -> None:
         request, stack = running.request, running.stack()
@@ -190,18 +189,18 @@ class BlockDetector:
             block.context.run(_log, "event loop blocked by %s for %.2f s so far", handler, late_s, stack=stack)
 
     def _continue(self, block: _Block, late_s: float) -> None:
-        """Write down how long the block has taken so far: the request may end before anybody else runs."""
+        """Update the event on every sample: the request may end before this thread runs again."""
         block.seconds = late_s
         block.attributes["event_loop.blocked_seconds"] = round(late_s, 3)
 
-    def _forget(self) -> None:
-        block, self._block, self._suspect, self._sampled = self._block, None, None, None
+    def _end_block(self) -> None:
+        block, self._block, self._suspect, self._sampled_at = self._block, None, None, None
         if block is not None and block.logged:
             block.context.run(_log, "event loop was blocked by %s for about %.2f s", block.handler, block.seconds)
 
 
 def _log(message: str, handler: str, seconds: float, stack: str | None = None) -> None:
-    """Log as if the stack had been this thread's own: formatters know what to do with it."""
+    """Log with the stack as if it were this thread's own, so that formatters show it."""
     if logger.isEnabledFor(logging.WARNING):
         values = (handler, seconds)
         logger.handle(logger.makeRecord(logger.name, logging.WARNING, __file__, 0, message, values, None, sinfo=stack))

@@ -1,4 +1,4 @@
-"""How late the event loop runs what is due: a timer on the loop says when it last ran."""
+"""Event loop lag: how late the loop runs a timer."""
 
 import asyncio
 from threading import get_ident
@@ -13,60 +13,60 @@ from observability.saturation.blocking import BlockDetector
 LAG_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 BLOCKED_AFTER_S: Final = 0.1
-"""A step of a task that takes longer than this delays everybody else noticeably."""
+"""A step of a task that takes longer delays other requests noticeably."""
 
 
 class EventLoopMetrics:
-    """Watch one event loop: how late it runs its timers, and who keeps it from running them.
+    """Measure the lag of an event loop, and what blocks it.
 
-    A task that makes the loop late by `blocked_after_s` goes to the log and to its trace. The timer fires twice in that
-    time, so a step of twice that time is always noticed. Time is counted from a quarter of it on.
+    A task that makes the loop late by `blocked_after_s` is logged and added to its trace. The timer fires twice in that
+    time, so a step of twice that time is always detected. Time is counted from a quarter of it on.
     """
 
     def __init__(self, registry: CollectorRegistry, *, blocked_after_s: float = BLOCKED_AFTER_S) -> None:
         self._interval_s = blocked_after_s / 2
         self._due = 0.0
-        """When the timer should fire, by `perf_counter`; 0 while no loop is watched."""
+        """When the timer should fire, by `perf_counter`; 0 while stopped."""
         self._timer: asyncio.TimerHandle | None = None
-        self._watch: BlockDetector | None = None
+        self._detector: BlockDetector | None = None
         self._lag = Histogram(
             "event_loop_lag_seconds",
-            "How much later than asked for the event loop ran a timer.",
+            "How much later than scheduled the event loop ran a timer.",
             buckets=LAG_BUCKETS_S,
             registry=registry,
         )
         self._blocked = Counter(
             "event_loop_blocked_seconds_total",
-            "Time for which a handler kept the event loop from running anything else.",
+            "Time for which a handler blocked the event loop.",
             ("handler",),
             registry=registry,
         )
         stall = Gauge(
             "event_loop_stall_seconds",
-            "How late the event loop is at this moment; it grows while the loop is blocked.",
+            "How late the event loop is now; it grows while the loop is blocked.",
             registry=registry,
         )
         stall.set_function(self.late_s)
 
     def start(self) -> None:
-        """Watch the running loop from its own thread, until `stop()`."""
+        """Measure the running loop, from its own thread, until `stop()`."""
         self.stop()
         loop = asyncio.get_running_loop()
         self._schedule(loop)
-        self._watch = BlockDetector(loop, get_ident(), late_s=self.late_s, blocked=self._blocked)
-        self._watch.start(blocked_after_s=self._interval_s * 2)
+        self._detector = BlockDetector(loop, get_ident(), late_s=self.late_s, blocked=self._blocked)
+        self._detector.start(blocked_after_s=self._interval_s * 2)
 
     def stop(self) -> None:
-        """Stop watching; safe to call twice."""
+        """Stop measuring; safe to call twice."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._watch is not None:
-            self._watch.stop()
-        self._timer = self._watch = None
+        if self._detector is not None:
+            self._detector.stop()
+        self._timer = self._detector = None
         self._due = 0.0
 
     def late_s(self) -> float:
-        """Return by how many seconds the loop's timer is overdue at this moment; from any thread."""
+        """Return by how many seconds the timer is overdue now; from any thread."""
         due = self._due
         return max(0.0, perf_counter() - due) if due else 0.0
 
@@ -76,6 +76,6 @@ class EventLoopMetrics:
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         with suppress_internal_errors("event_loop"):
-            guilty = self._watch.blocking_exemplar() if self._watch is not None else None
-            self._lag.observe(self.late_s(), guilty)
+            exemplar = self._detector.blocking_exemplar() if self._detector is not None else None
+            self._lag.observe(self.late_s(), exemplar)
         self._schedule(loop)

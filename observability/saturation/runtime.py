@@ -1,4 +1,4 @@
-"""What the process uses and what the interpreter takes: CPU, memory, file descriptors, garbage collection."""
+"""The process and the interpreter: CPU, memory, file descriptors, garbage collection."""
 
 import gc
 import sys
@@ -19,7 +19,7 @@ _GENERATIONS: Final = ("0", "1", "2")
 
 
 class RuntimeMetrics:
-    """Process and interpreter metrics under the names that prometheus_client uses, and the pauses of the collector."""
+    """The process and interpreter metrics of prometheus_client, and the pauses of the garbage collector."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         if Path("/proc/self/stat").exists():
@@ -41,10 +41,10 @@ class RuntimeMetrics:
 
 
 class GCPauseCollector(Collector):
-    """The time that each garbage collection took, during which no Python code of the process runs.
+    """The duration of garbage collections, during which no Python code of the process runs.
 
-    A collection can begin anywhere, also while this thread holds the lock of a metric, so nothing here takes a lock:
-    collections never overlap, and the numbers become samples when somebody scrapes.
+    A collection can begin anywhere, also while this thread holds the lock of a metric, so nothing here acquires a lock:
+    collections never overlap, and the counts become samples at a scrape.
     """
 
     def __init__(self) -> None:
@@ -55,18 +55,15 @@ class GCPauseCollector(Collector):
         self._started = 0.0
 
     def start(self) -> None:
-        """Listen to the garbage collector."""
         if self._observe not in gc.callbacks:
             gc.callbacks.append(self._observe)
 
     def stop(self) -> None:
-        """Stop listening."""
         if self._observe in gc.callbacks:
             gc.callbacks.remove(self._observe)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the histogram of pauses by generation."""
-        text = "Time that a garbage collection stopped the process for, by the oldest generation it looked at."
+        text = "Time for which a garbage collection stopped the process, by the oldest generation collected."
         yield self._view.family("python_gc_pause_seconds", text, ("generation",), self._durations)
 
     def _observe(self, phase: str, info: dict[str, Any]) -> None:
@@ -75,21 +72,20 @@ class GCPauseCollector(Collector):
         elif self._started:
             seconds = perf_counter() - self._started
             self._started = 0.0
-            durations = self._durations[str(info["generation"]),][0]
-            durations.observe(seconds)
-            link = exemplar()
-            if link is not None:
-                durations.set_exemplar(seconds, link["trace_id"])
+            counts = self._durations[str(info["generation"]),][0]
+            counts.observe(seconds)
+            labels = exemplar()
+            if labels is not None:
+                counts.set_exemplar(seconds, labels["trace_id"])
 
 
 class PsutilProcessCollector(Collector):
-    """The process metrics of prometheus_client where it has none, because there is no /proc: macOS, for one."""
+    """The process metrics of prometheus_client where it has none, because there is no /proc, as on macOS."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield CPU, memory, start time and open files of this process."""
         process = self._process
         with process.oneshot():
             memory, cpu = process.memory_info(), process.cpu_times()

@@ -1,4 +1,4 @@
-"""What fills up before users notice: the event loop, thread limiters, and the process itself."""
+"""The saturation metrics of a process: event loop, thread limiters, runtime."""
 
 from prometheus_client import CollectorRegistry
 
@@ -9,7 +9,7 @@ from observability.saturation.threads import ThreadMetrics
 
 
 class Saturation:
-    """The saturation signals that need no help from the application."""
+    """The saturation metrics that need no call by the application."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.event_loop = EventLoopMetrics(registry)
@@ -17,13 +17,13 @@ class Saturation:
         self.runtime = RuntimeMetrics(registry)
 
     def start(self) -> None:
-        """Watch the running loop and its process."""
+        """Start measuring the running loop and its process."""
         for part in (self.event_loop, self.threads, self.runtime):
             with suppress_internal_errors("saturation"):
                 part.start()
 
     def stop(self) -> None:
-        """Stop watching; safe to call twice."""
+        """Stop measuring; safe to call twice."""
         for part in (self.event_loop, self.threads, self.runtime):
             with suppress_internal_errors("saturation"):
                 part.stop()

@@ -1,4 +1,4 @@
-"""Whether work in threads has to queue: occupancy and wait of thread limiters.
+"""Occupancy and waits of thread limiters.
 
 Every `def` endpoint and dependency shares anyio's default limiter of 40 threads. Its waits cannot be timed from
 outside, so the number of waiting tasks is integrated over time. Work that goes through `InstrumentedThreadPool` is
@@ -29,55 +29,55 @@ Result = TypeVar("Result")
 
 
 class ThreadMetrics:
-    """Show thread limiters: the default one while a loop is watched, and those that are named here."""
+    """Metrics of thread limiters: the default one, and those that are added."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._name = BoundedValues()
-        self._watched: dict[str, CapacityLimiter] = {}
+        self._limiters: dict[str, CapacityLimiter] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._sampled = 0.0
+        self._sampled_at = 0.0
         self._borrowed = Gauge(
-            "thread_limiter_borrowed_threads", "Threads that work right now.", ("limiter",), registry=registry
+            "thread_limiter_borrowed_threads", "Threads that are working.", ("limiter",), registry=registry
         )
         self._limit = Gauge(
-            "thread_limiter_limit_threads", "Threads that may work at once.", ("limiter",), registry=registry
+            "thread_limiter_limit_threads", "Limit of threads that work at a time.", ("limiter",), registry=registry
         )
         self._waiting = Gauge(
-            "thread_limiter_waiting_tasks", "Tasks that wait for a thread right now.", ("limiter",), registry=registry
+            "thread_limiter_waiting_tasks", "Tasks that are waiting for a thread.", ("limiter",), registry=registry
         )
         self._queue = Counter(
             "thread_limiter_queue_seconds_total",
-            "Time that tasks waited for a thread, all together, sampled; its rate is the average length of the queue.",
+            "Time that all tasks waited for a thread, sampled; its rate is the average length of the queue.",
             ("limiter",),
             registry=registry,
         )
         self.wait = Histogram(
             "thread_limiter_wait_seconds",
-            "Time from asking for a thread until it began to work, or until the task gave up.",
+            "Time from the request for a thread until it started, or until the task was cancelled.",
             ("limiter",),
             buckets=WAIT_BUCKETS_S,
             registry=registry,
         )
 
-    def watch(self, name: str, limiter: CapacityLimiter) -> None:
-        """Show the limiter under this name; a later one of the same name takes its place."""
+    def add(self, name: str, limiter: CapacityLimiter) -> None:
+        """Measure the limiter under this name; a later one of the same name replaces it."""
         name = self._name(name)
-        self._watched[name] = limiter
+        self._limiters[name] = limiter
         self._borrowed.labels(name).set_function(lambda: limiter.borrowed_tokens)
         self._limit.labels(name).set_function(lambda: limiter.total_tokens)
         self._waiting.labels(name).set_function(lambda: limiter.statistics().tasks_waiting)
 
     def thread_pool(self, name: str, *, threads: int) -> "InstrumentedThreadPool":
-        """Return threads with a limiter of their own, shown and timed under this name."""
+        """Return a thread pool with its own limiter, measured under this name."""
         limiter = CapacityLimiter(threads)
-        self.watch(name, limiter)
+        self.add(name, limiter)
         return InstrumentedThreadPool(limiter, self.wait.labels(self._name(name)))
 
     def start(self) -> None:
-        """Show the running loop's default limiter and sample all queues until `stop()`."""
+        """Add the running loop's default limiter and sample all queues until `stop()`."""
         self.stop()
-        self.watch(DEFAULT, current_default_thread_limiter())
-        self._sampled = perf_counter()
+        self.add(DEFAULT, current_default_thread_limiter())
+        self._sampled_at = perf_counter()
         self._sample(asyncio.get_running_loop())
 
     def stop(self) -> None:
@@ -89,14 +89,14 @@ class ThreadMetrics:
     def _sample(self, loop: asyncio.AbstractEventLoop) -> None:
         now = perf_counter()
         with suppress_internal_errors("threads"):
-            for name, limiter in self._watched.items():
-                self._queue.labels(name).inc(limiter.statistics().tasks_waiting * (now - self._sampled))
-        self._sampled = now
+            for name, limiter in self._limiters.items():
+                self._queue.labels(name).inc(limiter.statistics().tasks_waiting * (now - self._sampled_at))
+        self._sampled_at = now
         self._timer = loop.call_later(SAMPLE_EVERY_S, self._sample, loop)
 
 
 class InstrumentedThreadPool:
-    """Threads for one kind of work, so that it neither blocks the event loop nor takes the threads of others."""
+    """Threads for one kind of work, which then blocks neither the event loop nor other work in threads."""
 
     def __init__(self, limiter: CapacityLimiter, wait: Histogram) -> None:
         self._limiter = limiter
@@ -105,21 +105,21 @@ class InstrumentedThreadPool:
     async def run(
         self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Result:
-        """Return the function's result from a thread, which sees the caller's context variables."""
-        asked = perf_counter()
-        begun = False
+        """Call the function in a thread, with the caller's context variables."""
+        requested_at = perf_counter()
+        started = False
 
         def timed() -> Result:
-            nonlocal begun
-            begun = True
-            self._waited(perf_counter() - asked)
+            nonlocal started
+            started = True
+            self._waited(perf_counter() - requested_at)
             return function(*args, **kwargs)
 
         try:
             return await run_sync(timed, limiter=self._limiter)
         finally:
-            if not begun:
-                self._waited(perf_counter() - asked)
+            if not started:
+                self._waited(perf_counter() - requested_at)
 
     def _waited(self, seconds: float) -> None:
         with suppress_internal_errors("threads"):

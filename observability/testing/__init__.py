@@ -1,4 +1,4 @@
-"""Telemetry for tests: fresh in every test, kept in memory, and asked in plain words.
+"""Telemetry for tests: new in every test, in memory, with queries for metrics, spans, logs and error reports.
 
 def test_a_sold_out_book_is_a_conflict() -> None:
     with capture_telemetry() as captured:
@@ -30,8 +30,8 @@ __all__ = ["CapturedTelemetry", "capture_telemetry", "lifespan_client"]
 def capture_telemetry(*, errors: bool = False, **settings: Any) -> Iterator[CapturedTelemetry]:
     """Yield telemetry that traces every request, keeps everything in memory and raises internal errors.
 
-    `settings` are those of `TelemetrySettings`, by name. Nothing leaves the machine; with `errors` unhandled exceptions
-    are reported to a server on loopback.
+    `settings` are those of `TelemetrySettings`, by name. Nothing is sent to other machines; with `errors`, unhandled
+    exceptions are reported to a server on loopback.
     """
     defaults: dict[str, Any] = {
         "metrics_exporter": "none",
@@ -49,9 +49,9 @@ def capture_telemetry(*, errors: bool = False, **settings: Any) -> Iterator[Capt
 
 @asynccontextmanager
 async def lifespan_client(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a client of the application, in this process and without a port, while the application's lifespan runs.
+    """Run the application's lifespan and yield a client of it, without a port.
 
-    What the application raises becomes a response with status 500, as behind a server.
+    Exceptions of the application become responses with status 500, as in a server.
     """
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (

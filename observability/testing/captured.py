@@ -1,4 +1,4 @@
-"""What telemetry has seen in one test, asked in plain words."""
+"""The telemetry of a test, with queries for it."""
 
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ _SUFFIXES: Final = ("", "_total", "_count", "_sum", "_bucket", "_created", "_inf
 
 
 class CapturedTelemetry:
-    """What telemetry has seen since the test began."""
+    """The metrics, spans, logs and error reports since the test began."""
 
     def __init__(self, settings: TelemetrySettings, logs: LogCapture, errors: ErrorServer | None = None) -> None:
         self.settings = settings
@@ -31,7 +31,7 @@ class CapturedTelemetry:
         self._exporter = InMemorySpanExporter()
 
     def instrument(self, app: Starlette, **options: Any) -> Telemetry:
-        """Instrument the application with the telemetry of this test; `options` are those of `instrument()`."""
+        """Instrument the application; `options` are those of `instrument()`."""
         return instrument(
             app,
             registry=self.registry,
@@ -41,9 +41,10 @@ class CapturedTelemetry:
         )
 
     def samples(self, name: str, **labels: str) -> list[Sample]:
-        """Return the samples with this name and these labels, whatever their other labels; `KeyError` for no metric.
+        """Return the samples with this name and these labels, among others; raise `KeyError` if there is no such
+        metric.
 
-        A metric that has counted nothing yet has no samples, but a name that no metric has is a mistake in the test.
+        A metric that has counted nothing has no samples, but an unknown name is a mistake in the test.
         """
         families = list(self.registry.collect())
         found = [sample for family in families for sample in family.samples if sample.name == name]
@@ -53,11 +54,11 @@ class CapturedTelemetry:
         return [sample for sample in found if sample.labels.items() >= labels.items()]
 
     def value(self, name: str, **labels: str) -> float:
-        """Return the sum of the samples with this name and these labels; 0.0 if nothing was counted."""
+        """Return the sum of the samples with this name and these labels."""
         return sum(sample.value for sample in self.samples(name, **labels))
 
     def spans(self, name: str | None = None, **attributes: AttributeValue) -> list[ReadableSpan]:
-        """Return the finished spans with this name and these attributes, in the order in which they ended.
+        """Return the finished spans with this name and these attributes, in order of their end.
 
         Dots in attribute names are written as two underscores: `http__route="/orders"`.
         """
@@ -69,7 +70,7 @@ class CapturedTelemetry:
         ]
 
     def span(self, name: str, **attributes: AttributeValue) -> ReadableSpan:
-        """Return the one finished span with this name and these attributes; `LookupError` if there is not one."""
+        """Return the only finished span with this name and these attributes, else raise `LookupError`."""
         spans = self.spans(name, **attributes)
         if len(spans) != 1:
             names = ", ".join(span.name for span in self._exporter.get_finished_spans()) or "none"
@@ -77,7 +78,7 @@ class CapturedTelemetry:
         return spans[0]
 
     def logs(self, message: str | None = None, **fields: object) -> list[dict[str, Any]]:
-        """Return the log records with this message and these fields, as JSON would have them."""
+        """Return the log records with this message and these fields."""
         return [
             record
             for record in self._logs.records
@@ -85,7 +86,7 @@ class CapturedTelemetry:
         ]
 
     def events(self) -> list[dict[str, Any]]:
-        """Return the error reports that were sent, as their JSON; only inside `capture_telemetry(errors=True)`."""
+        """Return the error reports as JSON, inside `capture_telemetry(errors=True)`."""
         if self._errors is None:
             raise LookupError("error reports are kept inside capture_telemetry(errors=True)")
         sentry_sdk.flush(timeout=5)

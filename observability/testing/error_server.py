@@ -1,4 +1,4 @@
-"""A server on loopback that speaks enough of Sentry's protocol to keep the error reports it gets."""
+"""A server on loopback with enough of Sentry's protocol to keep error reports."""
 
 import gzip
 import json
@@ -12,7 +12,7 @@ from sentry_sdk.envelope import Envelope
 
 
 class ErrorServer:
-    """Runs inside a `with` block; `events` are the reports, in the order in which they came."""
+    """Runs inside a `with` block; `events` are the reports, in order of arrival."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -42,7 +42,6 @@ class ErrorServer:
 
     @property
     def dsn(self) -> str:
-        """The DSN that leads here."""
         return f"http://public@127.0.0.1:{self._server.server_port}/1"
 
     def __enter__(self) -> Self:

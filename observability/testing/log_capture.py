@@ -1,4 +1,4 @@
-"""The log records of one test, as the JSON that production would write."""
+"""The log records of a test, as the JSON of production."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from observability.logs.format import configure_structlog, formatter
 
 
 class LogCapture:
-    """Keeps what structlog and the standard library log inside a `with` block; other handlers get it too."""
+    """Captures the records of structlog and the standard library inside a `with` block, besides other handlers."""
 
     def __init__(self, level: int = logging.INFO) -> None:
         self._level = level
@@ -43,5 +43,4 @@ class LogCapture:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """The records so far, in their order."""
         return [json.loads(line) for line in self._stream.getvalue().splitlines()]

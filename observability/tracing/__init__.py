@@ -1,1 +1,3 @@
-"""Traces: providers, propagation, sampling, the server span, and the span processors."""
+"""Traces: the provider, propagation, sampling, the server span and its attributes, and the span processors. Spans of
+databases, clients and tasks belong into their rooms.
+"""

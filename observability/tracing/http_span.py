@@ -1,4 +1,4 @@
-"""The attributes of a request's span, in the stable semantic conventions for HTTP."""
+"""The attributes of a server span, in the stable semantic conventions for HTTP."""
 
 import traceback
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
 
 from observability.privacy.request_secrets import scrubber_for
-from observability.privacy.scrub import LONGEST_TEXT, redacted_query
+from observability.privacy.scrub import MAX_TEXT, redacted_query
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import UNMATCHED
 
 
 def scope_fields(scope: Scope) -> dict[str, Any]:
-    """Return what a span tells of a request's scope, and nothing that holds on to the application."""
+    """Return what a span needs of the scope, without a reference to the application."""
     get = scope.get
     return {
         "method": get("method", "GET"),
@@ -47,20 +47,17 @@ def scope_fields(scope: Scope) -> dict[str, Any]:
 
 
 def request_attributes(scope_fields: Mapping[str, Any]) -> tuple[str, dict[str, AttributeValue]]:
-    """Return a span's name and attributes before the request is routed.
-
-    Values of the query are left out, they may be secrets.
-    """
+    """Return a span's name and attributes before routing; without the values of the query, which may be secrets."""
     method: str = scope_fields["method"]
     is_known = method in METHODS
     attributes: dict[str, AttributeValue] = {
         HTTP_REQUEST_METHOD: method if is_known else "_OTHER",
         URL_SCHEME: scope_fields["scheme"],
-        URL_PATH: scope_fields["path"][:LONGEST_TEXT],
+        URL_PATH: scope_fields["path"][:MAX_TEXT],
         NETWORK_PROTOCOL_VERSION: scope_fields["http_version"],
     }
     if not is_known:
-        attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:LONGEST_TEXT]
+        attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:MAX_TEXT]
     query, server, client = scope_fields["query_string"], scope_fields["server"], scope_fields["client"]
     if query:
         attributes[URL_QUERY] = redacted_query(query)
@@ -72,24 +69,24 @@ def request_attributes(scope_fields: Mapping[str, Any]) -> tuple[str, dict[str, 
         attributes[CLIENT_ADDRESS] = client[0]
     agent = dict(scope_fields["headers"]).get(b"user-agent")
     if agent:
-        attributes[USER_AGENT_ORIGINAL] = agent[:LONGEST_TEXT].decode("latin-1")
+        attributes[USER_AGENT_ORIGINAL] = agent[:MAX_TEXT].decode("latin-1")
     return method if is_known else "HTTP", attributes
 
 
 class RequestOutcome(NamedTuple):
-    """What a span learns once its request is over."""
+    """What is known of a request once it has ended."""
 
     name: str | None
-    """The span's name, if a route answered."""
+    """Of the span; None without a route."""
     attributes: dict[str, AttributeValue]
     is_failure: bool
 
 
 def request_outcome(
-    name: str, answered: int, *, handler: str, status: int | str, error: BaseException | None
+    name: str, response_status: int, *, handler: str, status: int | str, error: BaseException | None
 ) -> RequestOutcome:
-    """Return what became of a request, by its span's name so far and the status that was sent, 0 if none was."""
-    attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: answered or 500}
+    """Return the outcome of a request; `response_status` is 0 if no response started."""
+    attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: response_status or 500}
     routed = None
     if handler != UNMATCHED:
         attributes[HTTP_ROUTE] = handler
@@ -102,7 +99,6 @@ def request_outcome(
 
 
 def apply_outcome(span: Span, outcome: RequestOutcome) -> None:
-    """Add what is known once the request is over."""
     if outcome.name is not None:
         span.update_name(outcome.name)
     if outcome.is_failure:
@@ -111,7 +107,7 @@ def apply_outcome(span: Span, outcome: RequestOutcome) -> None:
 
 
 def add_exception(span: Span, error: BaseException, record: RequestRecord | None) -> None:
-    """Add the exception to the span as an event, without its secrets and those of the request that it ended."""
+    """Add the exception as an event, without its secrets and those of the request."""
     scrubber = scrubber_for(error, record)
     event = {
         EXCEPTION_TYPE: type(error).__qualname__,

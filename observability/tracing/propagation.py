@@ -1,4 +1,4 @@
-"""The caller's trace context, read from request headers only when they carry one."""
+"""The caller's trace context, extracted from request headers."""
 
 from collections.abc import Mapping
 
@@ -9,17 +9,15 @@ from opentelemetry.propagators.textmap import Getter
 
 class _HeaderGetter(Getter[Mapping[bytes, bytes]]):
     def get(self, carrier: Mapping[bytes, bytes], key: str) -> list[str] | None:
-        """Return the header's value, if the request has it."""
         value = carrier.get(key.lower().encode("latin-1"))
         return None if value is None else [value.decode("latin-1")]
 
     def keys(self, carrier: Mapping[bytes, bytes]) -> list[str]:
-        """Return the names of the request's headers."""
         return [name.decode("latin-1") for name in carrier]
 
 
 class Extractor:
-    """Reads the headers of the configured propagators (`OTEL_PROPAGATORS`; W3C trace context and baggage)."""
+    """Extracts with the configured propagators (`OTEL_PROPAGATORS`, by default W3C trace context and baggage)."""
 
     def __init__(self) -> None:
         self._propagator = propagate.get_global_textmap()
@@ -27,5 +25,5 @@ class Extractor:
         self._getter = _HeaderGetter()
 
     def context(self, headers: Mapping[bytes, bytes]) -> Context:
-        """Return the caller's context; worth asking only for headers with one of the `fields`."""
+        """Return the caller's context; it is empty for headers without any of the `fields`."""
         return self._propagator.extract(headers, Context(), self._getter)

@@ -1,7 +1,7 @@
-"""The process's tracer provider: it follows the telemetry that runs, so that it can start late and start again.
+"""A proxy tracer provider, which delegates to the provider that runs at the time.
 
-OpenTelemetry lets a process set its provider once. Telemetry starts with an application's lifespan, after the modules
-that hold tracers were imported, in each worker anew, and in tests many times. So the provider set here is a switch.
+OpenTelemetry lets a process set its provider once. Telemetry starts with an application's lifespan: after modules with
+tracers were imported, again in each worker, and many times in tests. So the global provider is a proxy.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracerProvider, Span, Tracer, TracerProvider
-from opentelemetry.util._decorator import _agnosticcontextmanager  # what the API's own tracers use: decorators too
 from opentelemetry.util.types import Attributes
+
+from observability.compat.opentelemetry import span_context_manager
 
 
 class ProxyTracerProvider(TracerProvider):
-    """Gives tracers that use the provider which started last and still runs; without one they record nothing."""
+    """Delegates to the provider that was activated last; without one, spans are not recorded."""
 
     def __init__(self) -> None:
         self._running: list[TracerProvider] = []
@@ -23,13 +24,13 @@ class ProxyTracerProvider(TracerProvider):
         self.current: TracerProvider = NoOpTracerProvider()
 
     def activate(self, provider: TracerProvider) -> None:
-        """Let tracers use this provider from now on."""
+        """Delegate to this provider from now on."""
         with self._lock:
             self._running.append(provider)
             self.current = provider
 
     def deactivate(self, provider: TracerProvider) -> None:
-        """Go back to the provider that started before this one."""
+        """Delegate to the provider that was activated before."""
         with self._lock:
             if provider in self._running:
                 self._running.remove(provider)
@@ -42,13 +43,13 @@ class ProxyTracerProvider(TracerProvider):
         schema_url: str | None = None,
         attributes: Attributes | None = None,
     ) -> Tracer:
-        """Return a tracer that follows the switch."""
+        """Return a tracer that delegates to the active provider."""
         return _ProxyTracer(self, (instrumenting_module_name, instrumenting_library_version, schema_url, attributes))
 
 
 class _ProxyTracer(Tracer):
-    def __init__(self, switch: ProxyTracerProvider, name: tuple[Any, ...]) -> None:
-        self._proxy = switch
+    def __init__(self, proxy: ProxyTracerProvider, name: tuple[Any, ...]) -> None:
+        self._proxy = proxy
         self._name = name
         self._provider: TracerProvider | None = None
         self._tracer: Tracer | None = None
@@ -61,12 +62,10 @@ class _ProxyTracer(Tracer):
         return tracer
 
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
-        """Start a span with the running provider."""
         return self._current().start_span(*args, **kwargs)
 
-    @_agnosticcontextmanager
+    @span_context_manager
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Iterator[Span]:
-        """Start a span with the running provider and make it current for the block."""
         with self._current().start_as_current_span(*args, **kwargs) as span:
             yield span
 
@@ -75,18 +74,18 @@ _proxy: Final = ProxyTracerProvider()
 
 
 def global_tracer_provider() -> TracerProvider | None:
-    """Return the provider that the process set by itself, which then is to be used; None if it set none."""
+    """Return the provider that the application set, which is then used; None if it set none."""
     provider = trace.get_tracer_provider()
     return None if provider is _proxy or isinstance(provider, trace.ProxyTracerProvider) else provider
 
 
 def activate(provider: TracerProvider) -> None:
-    """Let tracers from `opentelemetry.trace` use this provider, unless the process set its own."""
+    """Let tracers from `opentelemetry.trace` use this provider, unless the application set its own."""
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         trace.set_tracer_provider(_proxy)
     _proxy.activate(provider)
 
 
 def deactivate(provider: TracerProvider) -> None:
-    """Let them go back to the one that ran before."""
+    """Let them use the provider that was activated before."""
     _proxy.deactivate(provider)

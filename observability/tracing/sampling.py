@@ -1,8 +1,8 @@
-"""Head sampling that is decided before any span object exists.
+"""Head sampling that is decided before a span is created.
 
-The SDK asks its sampler inside `start_span`, which has already cost four microseconds by then. Here the decision is
-made on the trace id alone, by the same rule as `TraceIdRatioBased`, so that every service decides alike; the SDK's
-sampler then only confirms it, and decides for spans that start outside of requests.
+The SDK calls its sampler inside `start_span`, which takes four microseconds before. Here the trace id decides, by the
+same rule as in `TraceIdRatioBased`, so that all services decide alike. As the SDK's sampler, `HeadSampler` then
+confirms the decision, and decides for spans that start outside of requests.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from opentelemetry.util.types import Attributes
 from observability.core.settings import TelemetrySettings
 
 FORCE_SAMPLE: Final = create_key("observability-sampled")
-"""The context value of a span that is recorded whatever its trace id says."""
+"""The context key of a span that is recorded whatever its trace id."""
 
 _LOW_64_BITS: Final = (1 << 64) - 1
 
@@ -35,7 +35,7 @@ class HeadSampler(Sampler):
 
     @classmethod
     def of(cls, settings: TelemetrySettings) -> "HeadSampler":
-        """Return the sampler that `OTEL_TRACES_SAMPLER` and its argument name."""
+        """Return the sampler of `OTEL_TRACES_SAMPLER` and its argument."""
         kind = settings.traces_sampler
         share = {"always_on": 1.0, "always_off": 0.0}.get(
             kind.removeprefix("parentbased_"), settings.traces_sampler_arg
@@ -43,7 +43,7 @@ class HeadSampler(Sampler):
         return cls(share=share, parent_based=kind.startswith("parentbased_"))
 
     def is_sampled(self, trace_id: int, parent: SpanContext | None) -> bool:
-        """Whether a request of this trace is recorded, given the caller's span."""
+        """Whether a request of this trace is sampled, given the caller's span context."""
         if parent is not None and self._parent_based:
             return parent.trace_flags.sampled
         return trace_id & _LOW_64_BITS < self._below
@@ -58,7 +58,6 @@ class HeadSampler(Sampler):
         links: Sequence[Link] | None = None,  # noqa: ARG002
         trace_state: TraceState | None = None,  # noqa: ARG002
     ) -> SamplingResult:
-        """Return the decision for a span that the SDK is about to start."""
         parent = trace.get_current_span(parent_context).get_span_context()
         known = parent if parent.is_valid else None
         if parent_context is not None and FORCE_SAMPLE in parent_context:
@@ -73,12 +72,11 @@ class HeadSampler(Sampler):
         return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, state)
 
     def get_description(self) -> str:
-        """Return the sampler's name for people."""
         return f"HeadSampler(share={self._share}, parent_based={self._parent_based})"
 
 
 class PresetIdGenerator(IdGenerator):
-    """Gives the SDK the ids that a request already has: it was decided, logged and passed on by them."""
+    """Gives the SDK the ids that a request already has: sampling, logs and propagation used them."""
 
     def __init__(self) -> None:
         # Ids need to be unique, not secret; each process seeds from the system.
@@ -86,11 +84,9 @@ class PresetIdGenerator(IdGenerator):
         self._preset = local()
 
     def trace_id(self) -> int:
-        """Return a new trace id, never 0."""
         return self.random_bits(128) or 1
 
     def span_id(self) -> int:
-        """Return a new span id, never 0."""
         return self.random_bits(64) or 1
 
     def preset(self, *, trace_id: int, span_id: int) -> None:
@@ -98,12 +94,10 @@ class PresetIdGenerator(IdGenerator):
         self._preset.ids = [span_id, trace_id]
 
     def generate_trace_id(self) -> int:
-        """Return the preset trace id, or a new one."""
         ids = getattr(self._preset, "ids", None)
         return ids.pop() if ids else self.trace_id()
 
     def generate_span_id(self) -> int:
-        """Return the preset span id, or a new one."""
         ids = getattr(self._preset, "ids", None)
         if not ids:
             return self.span_id()
@@ -111,5 +105,4 @@ class PresetIdGenerator(IdGenerator):
         return int(ids[0])
 
     def is_trace_id_random(self) -> bool:
-        """Whether trace ids are random enough for others to sample by them; they are."""
         return True

@@ -1,4 +1,4 @@
-"""Spans on their way out: a bounded queue, a thread, and a count of what became of every span."""
+"""The span processors: a bounded queue with a thread that exports, and a count of spans by outcome."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from observability.compat.opentelemetry import enqueue
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.tracing.fast_path.otlp import PlainSpanExporter
@@ -18,7 +19,7 @@ class _CountedExporter(SpanExporter):
         self._counts = counts
 
     def export(self, spans: Sequence[ReadableSpan | SpanSnapshot]) -> SpanExportResult:
-        """Export the batch and count how that went; of a finished request the span is made here."""
+        """Export the batch and count the outcome; snapshots become spans here, on the exporting thread."""
         outcome = "failed"
         try:
             readable = [span.readable() if isinstance(span, SpanSnapshot) else span for span in spans]
@@ -30,12 +31,11 @@ class _CountedExporter(SpanExporter):
             self._counts.dequeued("spans", outcome, len(spans))
 
     def shutdown(self) -> None:
-        """Stop exporting."""
         self._exporter.shutdown()
 
 
 class BoundedSpanProcessor(BatchSpanProcessor):
-    """The SDK's batch processor, which refuses and counts spans when its queue is full instead of losing older ones."""
+    """The SDK's batch processor; when its queue is full, it drops and counts new spans instead of older ones."""
 
     def __init__(self, exporter: SpanExporter, *, counts: ExportCounts, settings: TelemetrySettings) -> None:
         super().__init__(
@@ -46,42 +46,40 @@ class BoundedSpanProcessor(BatchSpanProcessor):
         )
         self._counts = counts
         self._limit = settings.export_queue_size
+        self._enqueue = enqueue(self) or self._enqueue_readable
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue the span, if it is sampled and there is room."""
         if span.context and span.context.trace_flags.sampled and self._counts.try_enqueue("spans", limit=self._limit):
             super().on_end(span)
 
-    def on_request_end(self, request: SpanSnapshot) -> None:
-        """Queue the span of a sampled request that is over, if there is room."""
+    def on_request_end(self, span: SpanSnapshot) -> None:
+        """Queue the span of a sampled request that has ended, if there is room."""
         if self._counts.try_enqueue("spans", limit=self._limit):
-            self._batch_processor.emit(request)  # type: ignore[arg-type]  # it only passes things on
+            self._enqueue(span)
+
+    def _enqueue_readable(self, span: SpanSnapshot) -> None:
+        super().on_end(span.readable())
 
 
 class NonOwningSpanProcessor(SpanProcessor):
-    """A processor that its maker shuts down; here it is only flushed."""
+    """A processor whose owner shuts it down; here it is only flushed, because the application may start again."""
 
     def __init__(self, processor: SpanProcessor) -> None:
         self._processor = processor
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Pass the span on."""
         self._processor.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Pass the span on."""
         self._processor.on_end(span)
 
     def shutdown(self) -> None:
-        """Flush: the application may start again."""
         self._processor.force_flush()
 
 
 def otlp_span_processor(settings: TelemetrySettings, counts: ExportCounts) -> BoundedSpanProcessor | None:
     """Return the processor that exports over OTLP/HTTP, or None without an endpoint."""
-    endpoint = settings.otlp_traces_endpoint or (
-        settings.otlp_endpoint and f"{settings.otlp_endpoint.rstrip('/')}/v1/traces"
-    )
+    endpoint = settings.otlp_url("traces")
     if not endpoint or settings.traces_exporter == "none":
         return None
     exporter = PlainSpanExporter(

@@ -1,8 +1,8 @@
-"""A trace context for every request, and a span for those that are sampled, slow or failed.
+"""A trace context for every request, and a server span for those that are sampled, slow or failed.
 
-Most requests are not sampled, so they get as little as possible: ids, and a context that passes them on to outgoing
-calls and to logs. A request that turns out slow or failed leaves one span after the fact, under the ids that it had;
-the spans below it are lost, which is as far as a decision at the head goes.
+Most requests are not sampled and get little: ids, and a context that propagates them to outgoing calls and logs. One
+that turns out slow or failed gets a retroactive server span with these ids. Its child spans are missing: that is the
+limit of head sampling.
 """
 
 import hmac
@@ -27,7 +27,7 @@ from observability.core.limits import RateLimiter, run_with_timeout
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.request.record import METHODS, RequestRecord
-from observability.tracing.fast_path.request_span import LazyServerSpan, UnsampledSpan, can_be_finished_by_itself
+from observability.tracing.fast_path.request_span import LazyServerSpan, UnsampledSpan, allows_snapshots
 from observability.tracing.http_span import (
     add_exception,
     apply_outcome,
@@ -45,22 +45,22 @@ from observability.tracing.span_processor import (
 )
 
 RETROACTIVE_SPANS_PER_S: Final = 100
-"""Spans after the fact in a second, at most: when everything is slow, tracing must not make it slower."""
+"""Limit of retroactive spans: when everything is slow, tracing must not make it slower."""
 
-_NOTHING: Final[dict[str, AttributeValue]] = {}
+_NO_ATTRIBUTES: Final[dict[str, AttributeValue]] = {}
 _RETROACTIVE: Final[dict[str, AttributeValue]] = {"observability.retroactive": True}
 _CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
-"""Under which key a context holds its span; making the context by it saves a copy for every request."""
+"""The key of the span in a context; creating a context with it saves a copy for every request."""
 _OURS: Final = frozenset({b"x-request-id", b"x-sample-token"})
-_DECIDED: Final = Context({FORCE_SAMPLE: True})
+_FORCED: Final = Context({FORCE_SAMPLE: True})
 _attached: Final = otel_context.attach(Context())
 _CURRENT_CONTEXT: Final = _attached.var
-"""Where the current context is kept; setting it here saves two calls on the way there, and as many on the way back."""
+"""The variable of the current context; setting it here saves two calls per request, and two when it is reset."""
 otel_context.detach(_attached)
 
 
 class Tracing:
-    """The traces of one application; its `provider` gives tracers before anything runs."""
+    """The traces of one application; its `provider` has tracers before anything is started."""
 
     def __init__(
         self, *, settings: TelemetrySettings, counts: ExportCounts, processors: Sequence[SpanProcessor] = ()
@@ -75,25 +75,25 @@ class Tracing:
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
         self.trigger_headers = self._extractor.fields | _OURS
-        """The names of the headers by which a caller tells what a request belongs to, and what to do with it."""
+        """Headers that matter here: those of trace context, request id and forced sampling."""
         self._retroactive_limiter = RateLimiter(RETROACTIVE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
         self._fast_exporter: BoundedSpanProcessor | None = None
-        """The exporter, if nobody else hears of spans and none has to be cut: it can be given finished ones."""
+        """The exporter, if it is the only processor and no limit truncates spans: it accepts snapshots."""
         self._uses_global_provider = False
         self._activated: TracerProvider | None = None
         self.recording = False
-        """Whether spans are kept: something must take them."""
+        """Whether spans are recorded: there is a processor for them."""
         self.provider = ProxyTracerProvider()
         self._tracer = self.provider.get_tracer("observability")
 
     @property
     def slow_s(self) -> float:
-        """From how many seconds on a request is worth a span, sampled or not."""
+        """Duration in seconds from which a request gets a span, sampled or not."""
         return self._settings.slow_request_s
 
     def start(self, resource: Resource) -> None:
-        """Begin to record, in the process that answers requests: threads and ids do not survive a fork."""
+        """Start recording, in the process that serves requests: threads and id generators must not be forked."""
         self._ids = PresetIdGenerator()
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
@@ -109,7 +109,7 @@ class Tracing:
         for processor in processors:
             own.add_span_processor(processor)
         self._own, self.recording = own, bool(processors)
-        if not self._processors and can_be_finished_by_itself(SpanLimits()):
+        if not self._processors and allows_snapshots(SpanLimits()):
             self._fast_exporter = exporting
         if processors:
             self.provider.activate(own)
@@ -117,7 +117,7 @@ class Tracing:
         activate(self._activated)
 
     def stop(self, *, timeout_s: float) -> None:
-        """Export what is queued, but wait no longer than the timeout."""
+        """Export what is queued, within the timeout."""
         own, self._own, self._fast_exporter, self.recording, self._uses_global_provider = (
             self._own,
             None,
@@ -133,10 +133,9 @@ class Tracing:
             run_with_timeout(timeout_s, Thread(target=own.shutdown, daemon=True))
 
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
-        """Give the request its ids and make its span current, until the token's variable is reset by it.
+        """Set the request's ids and make its span current; the caller resets `token.var` with the token.
 
-        The span is a recording one only if the request is sampled. The headers may be left out when there is none that
-        this `trigger_headers`.
+        The span records only if the request is sampled. `headers` may be empty if none of `trigger_headers` is present.
         """
         if headers or self._uses_global_provider:
             return self._begin_with_parent(record, headers or dict(record.scope["headers"]))
@@ -148,29 +147,29 @@ class Tracing:
         return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: UnsampledSpan(record)}))
 
     def _begin_with_parent(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
-        """Begin a request whose caller says what it belongs to, or whose provider the process set itself."""
+        """Begin a request that has a parent span or other trigger headers, or whose provider is the application's."""
         base = self._extractor.context(headers)
-        record.parent_span_context = caller = _span_context(base)
+        record.parent_span_context = parent = _span_context(base)
         if self._uses_global_provider:
             span = self._global_provider_span(record, base)
             context = span.get_span_context()
             record.trace_id, record.span_id = context.trace_id, context.span_id
             record.sampled = context.trace_flags.sampled
         else:
-            record.trace_id = caller.trace_id if caller else self._ids.trace_id()
+            record.trace_id = parent.trace_id if parent else self._ids.trace_id()
             record.span_id = self._ids.span_id()
-            if self.recording and (self._is_sampled(record.trace_id, caller) or self._is_force_sampled(headers)):
+            if self.recording and (self._is_sampled(record.trace_id, parent) or self._is_force_sampled(headers)):
                 span = self._sampled_span(record)
             else:
-                # Where nothing is kept the caller's decision is passed on: others may keep the trace.
-                record.sampled = caller is not None and caller.trace_flags.sampled and not self.recording
+                # A process that does not record propagates the parent's decision: other services may record.
+                record.sampled = parent is not None and parent.trace_flags.sampled and not self.recording
                 span = UnsampledSpan(record)
         return _CURRENT_CONTEXT.set(trace.set_span_in_context(span, base))
 
     def finish(
         self, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None, ended: float
     ) -> None:
-        """End the request's span; leave one after the fact if the request was slow or failed."""
+        """End the server span; make a retroactive one if the request was slow or failed."""
         seconds = (record.last_byte or ended) - record.started
         span = record.span
         if span is None:
@@ -205,30 +204,29 @@ class Tracing:
         span.end(end_ns)
 
     def _is_force_sampled(self, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether an authorised caller asks for a trace of this request."""
+        """Whether the request has the configured sample token."""
         given = headers.get(b"x-sample-token")
         return bool(given and self._sample_token) and hmac.compare_digest(given or b"", self._sample_token)
 
-    def _sampled_span(self, record: RequestRecord, extra_attributes: Mapping[str, AttributeValue] = _NOTHING) -> Span:
-        """Return a span that is recorded, whatever the trace id says."""
+    def _sampled_span(self, record: RequestRecord, extra: Mapping[str, AttributeValue] = _NO_ATTRIBUTES) -> Span:
+        """Return a span that is recorded, whatever the trace id."""
         record.sampled = True
-        span = LazyServerSpan(record, self._sdk_span, extra_attributes)
+        span = LazyServerSpan(record, self._sdk_span, extra)
         record.span = started = span if self._fast_exporter is not None else span.materialize()
         return started
 
     def _sdk_span(self, span: LazyServerSpan) -> Span:
-        """Return the SDK's span."""
-        record, caller = span.record, span.record.parent_span_context
+        record, parent = span.record, span.record.parent_span_context
         name, attributes = request_attributes(span.scope_fields)
         self._ids.preset(trace_id=record.trace_id, span_id=record.span_id)
-        base = _DECIDED if caller is None else trace.set_span_in_context(NonRecordingSpan(caller), _DECIDED)
+        base = _FORCED if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), _FORCED)
         started_ns = _epoch_ns(record.started)
         return self._tracer.start_span(
             name, base, SpanKind.SERVER, {**attributes, **span.extra_attributes}, start_time=started_ns
         )
 
     def _global_provider_span(self, record: RequestRecord, base: Context) -> Span:
-        """Return the span that the process's own provider makes, if it samples the request."""
+        """Return the span of the provider that the application set."""
         name, attributes = request_attributes(scope_fields(record.scope))
         span = self._tracer.start_span(name, base, SpanKind.SERVER, attributes, start_time=_epoch_ns(record.started))
         record.span = span if span.is_recording() else None
@@ -236,7 +234,7 @@ class Tracing:
 
 
 def _name(scope: Scope) -> str:
-    """Return what the span of a request is called that no route answered."""
+    """Return the span name of a request without a route."""
     method: str = scope["method"]
     return method if method in METHODS else "HTTP"
 
@@ -247,5 +245,5 @@ def _span_context(base: Context) -> SpanContext | None:
 
 
 def _epoch_ns(reading: float) -> int:
-    """Return the time of a reading of `perf_counter`, in nanoseconds since 1970."""
+    """Convert a reading of `perf_counter` to nanoseconds since the epoch."""
     return time_ns() - int((perf_counter() - reading) * 1e9)

@@ -36,7 +36,7 @@ def test_the_official_instrumentor_beside_it_says_so() -> None:
     app = FastAPI()
     FastAPIInstrumentor.instrument_app(app)
     try:
-        with pytest.raises(InstrumentationError, match="every span would come twice"):
+        with pytest.raises(InstrumentationError, match="every span would be recorded twice"):
             instrument(app, settings=SILENT)
     finally:
         FastAPIInstrumentor.uninstrument_app(app)

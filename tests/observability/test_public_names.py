@@ -16,7 +16,7 @@ PUBLIC = {
         "TelemetrySettings",
         "instrument",
     ),
-    "observability.testing": ("CapturedTelemetry", "running", "telemetry"),
+    "observability.testing": ("CapturedTelemetry", "capture_telemetry", "lifespan_client"),
 }
 
 

@@ -1,1 +1,3 @@
-"""Server spans that are made on the exporting thread, and their encoding."""
+"""Server spans without a span of the SDK, and their encoding without protobuf objects: exact replacements that only
+save time.
+"""

@@ -1,4 +1,4 @@
-"""What stands for a request's span in the context: little more than its ids, until somebody asks for more."""
+"""The server span in the context: ids, and a span of the SDK only if something is added to it."""
 
 from collections.abc import Callable, Mapping
 from threading import Lock
@@ -22,28 +22,27 @@ _FAILED: Final = Status(StatusCode.ERROR)
 
 
 class SpanSnapshot(NamedTuple):
-    """The facts of a request that added nothing to its span; none of them holds on to the application."""
+    """The data of a server span that nothing was added to, without a reference to the application."""
 
     trace_id: int
     span_id: int
     parent_span_context: SpanContext | None
     scope_fields: Mapping[str, Any]
-    """What `http_span.scope_fields` kept of the scope."""
     extra_attributes: Mapping[str, AttributeValue]
-    """Attributes beside those of every request."""
+    """In addition to those of every request."""
     resource: Resource
     handler: str
-    answered: int
-    """The status that was sent; 0 if none was."""
+    response_status: int
+    """0 if no response started."""
     status: int | str
-    """As the metrics have it."""
+    """The status label of the metrics."""
     seconds: float
     end_ns: int
 
     def readable(self) -> ReadableSpan:
-        """Return the span as exporters read it."""
+        """Return the span for an exporter."""
         name, attributes = request_attributes(self.scope_fields)
-        outcome = request_outcome(name, self.answered, handler=self.handler, status=self.status, error=None)
+        outcome = request_outcome(name, self.response_status, handler=self.handler, status=self.status, error=None)
         return ReadableSpan(
             outcome.name or name,
             server_span_context(self.trace_id, self.span_id, self.parent_span_context),
@@ -59,7 +58,7 @@ class SpanSnapshot(NamedTuple):
 
 
 def server_span_context(trace_id: int, span_id: int, parent_span_context: SpanContext | None) -> SpanContext:
-    """Return the ids of a sampled request, as outgoing calls and logs want them."""
+    """Return the span context of a sampled request."""
     return SpanContext(
         trace_id,
         span_id,
@@ -71,44 +70,43 @@ def server_span_context(trace_id: int, span_id: int, parent_span_context: SpanCo
     )
 
 
-MOST_ATTRIBUTES: Final = 24
-"""More than the instrumentation itself gives to a span."""
+MAX_ATTRIBUTES: Final = 24
+"""More than the instrumentation itself adds to a span."""
 
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 _lock: Final = Lock()
 
 
 class UnsampledSpan(NonRecordingSpan):
-    """A span that carries the request's ids and records nothing; what it is asked for rarely, it makes then."""
+    """A non-recording span with the request's ids; its context is created on demand."""
 
-    _made: SpanContext | None = None
+    _span_context: SpanContext | None = None
 
     def __init__(self, record: RequestRecord) -> None:
         self._record = record
 
     def get_span_context(self) -> SpanContext:
-        """Return the request's ids, as outgoing calls and logs want them."""
-        if self._made is None:
+        if self._span_context is None:
             record = self._record
-            self._made = SpanContext(
+            self._span_context = SpanContext(
                 record.trace_id,
                 record.span_id,
                 is_remote=False,
                 trace_flags=SAMPLED if record.sampled else _NOT_SAMPLED,
                 trace_state=record.parent_span_context.trace_state if record.parent_span_context else None,
             )
-        return self._made
+        return self._span_context
 
 
 class LazyServerSpan(Span):
-    """The span of a sampled request; the SDK's span is made only if somebody adds something to it.
+    """The span of a sampled request; the SDK's span is created only if something is added to it.
 
-    Making, changing and ending a span of the SDK takes longer than answering a small request. Most requests add
-    nothing to their span; their `SpanSnapshot` tells the exporter what the SDK would.
+    Creating, changing and ending a span of the SDK takes longer than a small request. Most requests add nothing to
+    their span; then the exporter gets a `SpanSnapshot` with the same content.
     """
 
-    _made: Span | None = None
-    _context: SpanContext | None = None
+    _sdk_span: Span | None = None
+    _span_context: SpanContext | None = None
     _is_sealed = False
 
     def __init__(
@@ -123,23 +121,24 @@ class LazyServerSpan(Span):
         self._make = make
 
     def materialize(self) -> Span:
-        """Return the SDK's span, made now if nobody needed it before."""
-        if self._made is None:
+        """Return the SDK's span, created at the first call; a non-recording one after `seal()`."""
+        if self._sdk_span is None:
             with _lock:
-                if self._made is None:
-                    self._made = NonRecordingSpan(self.get_span_context()) if self._is_sealed else self._make(self)
-        return self._made
+                if self._sdk_span is None:
+                    ended = self._is_sealed
+                    self._sdk_span = NonRecordingSpan(self.get_span_context()) if ended else self._make(self)
+        return self._sdk_span
 
     def seal(self) -> bool:
-        """Return whether the SDK's span was never needed; then it never will be, and what is added later is lost."""
+        """End the span unless `materialize()` was called; return whether it ended, so that a snapshot is all of it."""
         with _lock:
-            self._is_sealed = self._made is None
+            self._is_sealed = self._sdk_span is None
         return self._is_sealed
 
     def snapshot(
         self, *, handler: str, status: int | str, seconds: float, end_ns: int, resource: Resource
     ) -> SpanSnapshot:
-        """Return what the exporter needs to know."""
+        """Return the data for the exporter."""
         record = self.record
         return SpanSnapshot(
             record.trace_id,
@@ -156,38 +155,30 @@ class LazyServerSpan(Span):
         )
 
     def get_span_context(self) -> SpanContext:
-        """Return the request's ids, as outgoing calls and logs want them."""
-        if self._context is None:
+        if self._span_context is None:
             record = self.record
-            self._context = server_span_context(record.trace_id, record.span_id, record.parent_span_context)
-        return self._context
+            self._span_context = server_span_context(record.trace_id, record.span_id, record.parent_span_context)
+        return self._span_context
 
     def is_recording(self) -> bool:
-        """Whether what is added now is kept."""
-        return not self._is_sealed and (self._made is None or self._made.is_recording())
+        return not self._is_sealed and (self._sdk_span is None or self._sdk_span.is_recording())
 
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        """Add attributes."""
         self.materialize().set_attributes(attributes)
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        """Add an attribute."""
         self.materialize().set_attribute(key, value)
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
-        """Add an event."""
         self.materialize().add_event(name, attributes, timestamp)
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
-        """Add a link."""
         self.materialize().add_link(context, attributes)
 
     def update_name(self, name: str) -> None:
-        """Take another name."""
         self.materialize().update_name(name)
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        """Take a status."""
         self.materialize().set_status(status, description)
 
     def record_exception(
@@ -197,15 +188,13 @@ class LazyServerSpan(Span):
         timestamp: int | None = None,
         escaped: bool = False,
     ) -> None:
-        """Add an exception as an event."""
         self.materialize().record_exception(exception, attributes, timestamp, escaped)
 
     def end(self, end_time: int | None = None) -> None:
-        """End the span, if somebody does that before the request is over."""
         self.materialize().end(end_time)
 
 
-def can_be_finished_by_itself(limits: SpanLimits) -> bool:
-    """Return whether nothing of what the instrumentation gives to a span is cut by the configured limits."""
-    most = limits.max_span_attributes
-    return limits.max_span_attribute_length is None and (most is None or most >= MOST_ATTRIBUTES)
+def allows_snapshots(limits: SpanLimits) -> bool:
+    """Return whether the limits truncate nothing that the instrumentation itself adds to a span."""
+    maximum = limits.max_span_attributes
+    return limits.max_span_attribute_length is None and (maximum is None or maximum >= MAX_ATTRIBUTES)

@@ -24,7 +24,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from observability.celery.metrics import TaskMetrics
-from observability.celery.tracing import CeleryTracing, instrument_celery, uninstrument_celery
+from observability.celery.tracing import instrument_celery, uninstrument_celery
+from observability.compat.celery_instrumentor import CeleryTracing
 from observability.testing.error_server import ErrorServer
 from observability.tracing.provider import activate, deactivate
 from tests.servers.executable import free_port

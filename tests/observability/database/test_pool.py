@@ -26,8 +26,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from observability.compat.sqlalchemy import connection_limit
 from observability.database.instrument_engine import AlreadyAttached
-from observability.database.pool import PoolMetrics, connection_limit
+from observability.database.pool import PoolMetrics
 
 NAMES = {
     "wait": "db_client_connection_wait_time_seconds",

@@ -124,8 +124,8 @@ async def test_two_requests_at_once_count_their_own_queries(tmp_path: Path) -> N
         async with engine.connect() as connection:
             for _ in range(times):
                 await connection.execute(select(BOOKS))
-        assert record.queries is not None
-        counted[times] = len(record.queries.statements)
+        assert record.statements is not None
+        counted[times] = len(record.statements)
 
     await asyncio.gather(*(asyncio.create_task(handler(times)) for times in (3, 11, 6)))
     assert counted == {3: 3, 11: 11, 6: 6}
@@ -205,8 +205,8 @@ def test_without_a_recorded_trace_there_is_no_span(observed: Observed) -> None:
 def test_many_sets_of_parameters_are_one_query_that_says_how_many(observed: Observed) -> None:
     with observed.request() as record, observed.engine.begin() as connection:
         connection.execute(insert(BOOKS), [{"title": f"Volume {number}"} for number in range(25)])
-    assert record.queries is not None
-    assert len(record.queries.statements) == 1
+    assert record.statements is not None
+    assert len(record.statements) == 1
     assert (observed.spans()[0].attributes or {})["db.operation.batch.size"] == 25
 
 
@@ -249,7 +249,7 @@ def test_an_error_before_the_statement_reached_the_database_is_no_query(observed
     with observed.request() as record, observed.engine.connect() as connection:
         with pytest.raises(Exception, match="A value is required for bind parameter"):
             connection.execute(text("SELECT :missing"))
-        assert record.queries is None
+        assert record.statements is None
 
 
 def test_the_time_in_the_database_is_a_stage_of_the_request(observed: Observed) -> None:

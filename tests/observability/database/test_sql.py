@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.database.sql import LONGEST_SQL, LONGEST_TEXT, statement_of
+from observability.database.sql import MAX_SQL, MAX_TEXT, statement_of
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_a_statement_of_megabytes_is_cut_without_showing_a_value() -> None:
     statement = statement_of(f"INSERT INTO t VALUES {rows}")  # noqa: S608 never executed
     assert statement.text.startswith("INSERT INTO t VALUES (?)")
     assert "secret" not in statement.text
-    assert len(statement.text) <= LONGEST_TEXT < LONGEST_SQL
+    assert len(statement.text) <= MAX_TEXT < MAX_SQL

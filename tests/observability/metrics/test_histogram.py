@@ -1,4 +1,4 @@
-"""BucketCounts counted together are counted like each by itself."""
+"""Observations counted together are counted like each by itself."""
 
 from hypothesis import given
 from hypothesis import strategies as some

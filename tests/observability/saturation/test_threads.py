@@ -116,7 +116,7 @@ async def test_a_task_that_gives_up_waiting_is_timed_too() -> None:
 async def test_a_limiter_of_somebody_else_is_shown_too() -> None:
     threads = Threads()
     limiter = CapacityLimiter(3)
-    threads.metrics.watch("images", limiter)
+    threads.metrics.add("images", limiter)
     async with limiter:
         assert threads.value("borrowed_threads", "images") == 1
     limiter.total_tokens = 4

@@ -1,0 +1,16 @@
+"""prometheus_client: the label names of metrics that have no samples yet."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Metric
+
+
+def families_with_labels(registry: CollectorRegistry) -> Iterator[tuple[Metric, tuple[str, ...]]]:
+    """Yield the registry's metric families with their label names.
+
+    Without `_collector_to_names` or `_labelnames` only the labels of existing samples are known.
+    """
+    for collector in list(getattr(registry, "_collector_to_names", None) or [registry]):
+        for family in collector.collect():
+            labels = getattr(collector, "_labelnames", None) or getattr(family, "_labelnames", None)
+            yield family, tuple(labels or {name: None for s in family.samples for name in s.labels if name != "le"})
