@@ -89,8 +89,6 @@ class ProcessTelemetry:
 
     def stop(self) -> None:
         """Export what is queued, all within the shutdown timeout, and stop serving metrics."""
-        if not self._is_running:
-            return
         self._is_running = False
         deadline = Deadline(self.settings.shutdown_timeout_s)
         self._saturation.stop()

@@ -61,7 +61,6 @@ class Telemetry(ProcessTelemetry):
         return self._queries
 
     def instrument_http_clients(self, clients: Mapping[str, Client]) -> None:
-        """Time the calls of httpx clients, by name, and propagate the trace context."""
         metrics = HttpClientMetrics(self.registry, tracer_provider=self.tracing.provider)
         for name, client in clients.items():
             metrics.attach(name, client)
@@ -80,7 +79,6 @@ class Telemetry(ProcessTelemetry):
         instrument_celery()
 
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
-        """Return the inner application, instrumented; routes are those of `app`."""
         routes = RouteTable(app)
         observers: list[tuple[str, Observer]] = []
         if self._queries is not None:

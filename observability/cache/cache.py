@@ -1,6 +1,7 @@
 """Caches: lookups by result and level, entries, size and invalidations."""
 
 from collections.abc import Iterator
+from functools import partial
 from threading import Lock
 from time import time
 from typing import Final
@@ -40,13 +41,12 @@ class CacheMetrics(Collector):
         self._lock = Lock()
         self._view = HistogramFamily(counted_s=LOOKUP_BUCKETS_S, bounds_s=LOOKUP_BUCKETS_S)
         labels = ("cache", "level")
-        self._entries = Gauge("cache_entries", "Entries in the cache.", labels, registry=registry)
-        self._size = Gauge("cache_size_bytes", "Size of the cache's entries in memory.", labels, registry=registry)
-        self._invalidations = Counter(
-            "cache_invalidations_total",
-            "Entries that were invalidated because their data changed.",
-            labels,
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        self._entries = gauge("cache_entries", "Entries in the cache.", labels)
+        self._size = gauge("cache_size_bytes", "Size of the cache's entries in memory.", labels)
+        self._invalidations = counter(
+            "cache_invalidations_total", "Entries that were invalidated because their data changed.", labels
         )
         registry.register(self)
 
@@ -77,7 +77,6 @@ class CacheMetrics(Collector):
         return (f"{context.trace_id:032x}", time()) if context.trace_flags.sampled else None
 
     def set_size(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
-        """Set the number of entries of a level of the cache, and their size."""
         labels = self._cache(cache), self._level(level)
         self._entries.labels(*labels).set(entries)
         self._size.labels(*labels).set(size_bytes)

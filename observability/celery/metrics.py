@@ -1,8 +1,9 @@
 """Celery tasks: published, queued, executed, and their final states."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from time import perf_counter, time
 from typing import Any, Final
@@ -24,8 +25,7 @@ STATES: Final = ("success", "failure", "retry", "revoked", "rejected", "ignored"
 PUBLISHED_AT: Final = "observability_published_at"
 """The message header with the time of publishing, in seconds since the epoch."""
 
-QUEUE_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
-RUN_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 
 
 class TaskMetrics:
@@ -37,21 +37,19 @@ class TaskMetrics:
         self._running: dict[str, tuple[str, float]] = {}
         self._timed_out: deque[str] = deque(maxlen=1000)
         labels = ("task",)
-        self._published = Counter("tasks_published_total", "Tasks sent to the broker.", labels, registry=registry)
-        self._ended = Counter(
-            "tasks_total", "Executions of tasks by final state.", (*labels, "state"), registry=registry
-        )
-        self._queue_wait = Histogram(
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self._published = counter("tasks_published_total", "Tasks sent to the broker.", labels)
+        self._ended = counter("tasks_total", "Executions of tasks by final state.", (*labels, "state"))
+        self._queue_wait = histogram(
             "task_queue_wait_seconds",
             "Time from publishing a task, or from its ETA, until a worker started it.",
             labels,
-            buckets=QUEUE_BUCKETS_S,
-            registry=registry,
+            buckets=BUCKETS_S,
         )
-        self._run_time = Histogram(
-            "task_run_seconds", "Duration of an execution.", labels, buckets=RUN_BUCKETS_S, registry=registry
-        )
-        inprogress = Gauge("tasks_inprogress", "Tasks that are running.", registry=registry)
+        self._run_time = histogram("task_run_seconds", "Duration of an execution.", labels, buckets=BUCKETS_S)
+        inprogress = gauge("tasks_inprogress", "Tasks that are running.")
         inprogress.set_function(lambda: len(self._running))
 
     def attach(self, app: Celery) -> None:
@@ -90,7 +88,6 @@ class TaskMetrics:
         self._ended.labels(self._task(task), "failure").inc()
 
     def revoked(self, task: str) -> None:
-        """Count a task that was revoked before it ran, or expired."""
         self._ended.labels(self._task(task), "revoked").inc()
 
 
@@ -122,12 +119,6 @@ def _connect() -> None:
         signal.connect(receiver, weak=False, dispatch_uid=f"observability.{receiver.__name__}")
 
 
-def _metrics_of(app: Celery) -> Iterator[TaskMetrics]:
-    metrics = _attached.get(app)
-    if metrics is not None:
-        yield metrics
-
-
 def _on_publish(sender: str, headers: dict[str, Any], **_: Any) -> None:
     """Add the time to the message. Only the name of the task shows which application it belongs to."""
     with suppress_internal_errors("tasks"):
@@ -140,23 +131,23 @@ def _on_publish(sender: str, headers: dict[str, Any], **_: Any) -> None:
 
 def _on_start(task_id: str, task: "Task[Any, Any]", **_: Any) -> None:
     with suppress_internal_errors("tasks"):
-        for metrics in _metrics_of(task.app):
+        if metrics := _attached.get(task.app):
             metrics.started(task_id, task.name, waited_s=queue_wait_s(vars(task.request), now=time()))
 
 
 def _on_finish(task_id: str, task: "Task[Any, Any]", state: str | None = None, **_: Any) -> None:
     with suppress_internal_errors("tasks"):
-        for metrics in _metrics_of(task.app):
+        if metrics := _attached.get(task.app):
             metrics.finished(task_id, state or "failure")
 
 
 def _on_revoke(sender: "Task[Any, Any]", request: Request, **_: Any) -> None:  # noqa: ARG001 keywords that Celery passes
     with suppress_internal_errors("tasks"):
-        for metrics in _metrics_of(sender.app):
+        if metrics := _attached.get(sender.app):
             metrics.revoked(sender.name)
 
 
 def _on_failure(sender: "Task[Any, Any]", task_id: str, exception: BaseException | None = None, **_: Any) -> None:
     with suppress_internal_errors("tasks"):
-        for metrics in _metrics_of(sender.app):
+        if metrics := _attached.get(sender.app):
             metrics.failed_in_main_process(task_id, sender.name, error=exception)

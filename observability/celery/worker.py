@@ -30,8 +30,6 @@ NO_ENGINES: Final[Engines] = MappingProxyType({})
 
 
 class WorkerTelemetry(ProcessTelemetry):
-    """The telemetry of one process of a worker."""
-
     def __init__(
         self,
         app: Celery,

@@ -7,6 +7,7 @@ official instrumentation. Connects are events of httpcore's trace extension.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -37,22 +38,20 @@ class HttpClientMetrics:
 
     def __init__(self, registry: CollectorRegistry, *, tracer_provider: TracerProvider | None = None) -> None:
         self._tracer_provider = tracer_provider
-        self.duration = Histogram(
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.duration = histogram(
             "http_client_request_duration_seconds",
             "Time from sending a request to the headers of its response; `status` is a code, `timeout` or `error`.",
             ("client", "method", "status"),
             buckets=DURATION_BUCKETS_S,
-            registry=registry,
         )
-        self.inprogress = Gauge(
-            "http_client_requests_inprogress", "Requests without a response yet.", ("client",), registry=registry
-        )
-        self.connect = Histogram(
+        self.inprogress = gauge("http_client_requests_inprogress", "Requests without a response yet.", ("client",))
+        self.connect = histogram(
             "http_client_connect_duration_seconds",
             "Time to open a TCP connection; reused connections are not counted.",
             ("client",),
             buckets=CONNECT_BUCKETS_S,
-            registry=registry,
         )
 
     def attach(self, name: str, client: Client) -> None:
@@ -87,8 +86,6 @@ async def _drop_query_async(span: Span, request: RequestInfo) -> None:
 
 
 class _ClientMetrics:
-    """The metrics of one client."""
-
     def __init__(self, name: str, metrics: HttpClientMetrics) -> None:
         self._name = name
         self._duration = metrics.duration

@@ -15,7 +15,6 @@ class SendingTransport(HttpTransport):
     """The SDK's transport; subclasses override `send`, which its thread calls for each envelope."""
 
     def send(self, envelope: Envelope, send: Callable[[], Any]) -> None:  # noqa: ARG002 for subclasses
-        """Send the envelope by calling `send`."""
         send()
 
     def _send_envelope(self, envelope: Envelope) -> None:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from types import TracebackType
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -15,15 +14,12 @@ logger = logging.getLogger("observability")
 
 
 class _InternalErrors:
-    """How often telemetry failed in this process, by part."""
-
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.lock = Lock()
         self.raising = False
 
     def count(self, where: str) -> bool:
-        """Count an error; return whether it is the first one of that part."""
         with self.lock:
             before = self.counts.get(where, 0)
             self.counts[where] = before + 1
@@ -52,9 +48,7 @@ class suppress_internal_errors:  # noqa: N801 used as a statement
     def __enter__(self) -> None:
         """Do nothing: a block costs only when it fails."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
         if not isinstance(error, Exception):
             return False
         record_internal_error(self.where, error)

@@ -18,7 +18,6 @@ class BoundedValues:
 
     @classmethod
     def closed(cls, allowed: Iterable[str]) -> "BoundedValues":
-        """Return bounded values that accept only `allowed`."""
         return cls(allowed, limit=0)
 
     def __call__(self, value: str) -> str:

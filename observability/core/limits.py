@@ -6,8 +6,6 @@ from typing import Final
 
 
 class RateLimiter:
-    """Allows a number of events in each second."""
-
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._second = 0
@@ -27,8 +25,6 @@ _MIN_REMAINING_S: Final = 0.05
 
 
 class Deadline:
-    """A moment some seconds from now."""
-
     def __init__(self, seconds: float) -> None:
         self._moment = monotonic() + seconds
 

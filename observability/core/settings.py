@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -44,64 +44,62 @@ Seconds = Annotated[tuple[float, ...], BeforeValidator(_comma_list)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 
 
+def _setting(variable: str, description: str, **options: Any) -> Any:
+    return Field(alias=variable, description=description, **options)
+
+
 class TelemetrySettings(BaseModel):
     """Every telemetry setting: by name in code, by alias in the environment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
     enabled: bool = Field(default=True, description="Whether requests are instrumented at all.")
-    service_name: str = Field(
-        default="", alias="OTEL_SERVICE_NAME", description="The service's name; by default the application's title."
+    service_name: str = _setting(
+        "OTEL_SERVICE_NAME", "The service's name; by default the application's title.", default=""
     )
-    resource_attributes: Pairs = Field(
-        default_factory=dict,
-        alias="OTEL_RESOURCE_ATTRIBUTES",
-        description="Attributes of every span and log, as `key=value,key=value`.",
+    resource_attributes: Pairs = _setting(
+        "OTEL_RESOURCE_ATTRIBUTES", "Attributes of every span and log, as `key=value,key=value`.", default_factory=dict
     )
 
-    metrics_exporter: Literal["prometheus", "none"] = Field(
+    metrics_exporter: Literal["prometheus", "none"] = _setting(
+        "OTEL_METRICS_EXPORTER",
+        "`prometheus` serves metrics on a separate port, `none` only keeps them in the registry.",
         default="prometheus",
-        alias="OTEL_METRICS_EXPORTER",
-        description="`prometheus` serves metrics on a separate port, `none` only keeps them in the registry.",
     )
-    metrics_host: str = Field(
-        default="127.0.0.1",
-        alias="OTEL_EXPORTER_PROMETHEUS_HOST",
-        description="The address that the metrics port listens on.",
+    metrics_host: str = _setting(
+        "OTEL_EXPORTER_PROMETHEUS_HOST", "The address that the metrics port listens on.", default="127.0.0.1"
     )
-    metrics_port: int = Field(
+    metrics_port: int = _setting(
+        "OTEL_EXPORTER_PROMETHEUS_PORT",
+        "The metrics port of the first worker; others take the next free one. 0 takes any.",
         default=9464,
         ge=0,
         le=65535,
-        alias="OTEL_EXPORTER_PROMETHEUS_PORT",
-        description="The metrics port of the first worker; others take the next free one. 0 takes any.",
     )
-    metrics_targets_dir: str = Field(
+    metrics_targets_dir: str = _setting(
+        "OBSERVABILITY_METRICS_TARGETS_DIR",
+        "Directory for `file_sd_configs` of Prometheus, where each worker writes its metrics address.",
         default="",
-        alias="OBSERVABILITY_METRICS_TARGETS_DIR",
-        description="Directory for `file_sd_configs` of Prometheus, where each worker writes its metrics address.",
     )
-    latency_buckets_s: Seconds = Field(
+    latency_buckets_s: Seconds = _setting(
+        "OBSERVABILITY_LATENCY_BUCKETS_S",
+        "Upper bounds of the latency histograms, in seconds, comma separated.",
         default=DEFAULT_BUCKETS_S,
-        alias="OBSERVABILITY_LATENCY_BUCKETS_S",
-        description="Upper bounds of the latency histograms, in seconds, comma separated.",
     )
-    slo_thresholds_s: Seconds = Field(
+    slo_thresholds_s: Seconds = _setting(
+        "OBSERVABILITY_SLO_THRESHOLDS_S",
+        "Latency objectives in seconds; each becomes a bucket bound of every latency histogram.",
         default=(),
-        alias="OBSERVABILITY_SLO_THRESHOLDS_S",
-        description="Latency objectives in seconds; each becomes a bucket bound of every latency histogram.",
     )
 
-    response_headers: ResponseHeaders = Field(
+    response_headers: ResponseHeaders = _setting(
+        "OBSERVABILITY_RESPONSE_HEADERS",
+        "Headers added to responses, comma separated; `none` for none.",
         default=("x-process-time", "server-timing", "x-trace-id", "x-request-id"),
-        alias="OBSERVABILITY_RESPONSE_HEADERS",
-        description="Headers added to responses, comma separated; `none` for none.",
     )
 
-    traces_exporter: Literal["otlp", "none"] = Field(
-        default="otlp",
-        alias="OTEL_TRACES_EXPORTER",
-        description="`otlp` exports spans if an endpoint is set, `none` never does.",
+    traces_exporter: Literal["otlp", "none"] = _setting(
+        "OTEL_TRACES_EXPORTER", "`otlp` exports spans if an endpoint is set, `none` never does.", default="otlp"
     )
     traces_sampler: Literal[
         "always_on",
@@ -110,100 +108,85 @@ class TelemetrySettings(BaseModel):
         "parentbased_always_on",
         "parentbased_always_off",
         "parentbased_traceidratio",
-    ] = Field(
+    ] = _setting(
+        "OTEL_TRACES_SAMPLER",
+        "Which requests are sampled; the parent-based samplers follow the caller's decision.",
         default="parentbased_always_on",
-        alias="OTEL_TRACES_SAMPLER",
-        description="Which requests are sampled; the parent-based samplers follow the caller's decision.",
     )
-    traces_sampler_arg: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        alias="OTEL_TRACES_SAMPLER_ARG",
-        description="The share of sampled requests, for the ratio samplers.",
+    traces_sampler_arg: float = _setting(
+        "OTEL_TRACES_SAMPLER_ARG", "The share of sampled requests, for the ratio samplers.", default=1.0, ge=0, le=1
     )
-    sample_token: SecretStr = Field(
+    sample_token: SecretStr = _setting(
+        "OBSERVABILITY_SAMPLE_TOKEN",
+        "Requests with this value in the header `X-Sample-Token` are always sampled; disabled by default.",
         default=SecretStr(""),
-        alias="OBSERVABILITY_SAMPLE_TOKEN",
-        description="Requests with this value in the header `X-Sample-Token` are always sampled; disabled by default.",
     )
-    slow_request_s: float = Field(
+    slow_request_s: float = _setting(
+        "OBSERVABILITY_SLOW_REQUEST_S",
+        "Requests that take this long or fail have a span even if they were not sampled.",
         default=1.0,
         gt=0,
-        alias="OBSERVABILITY_SLOW_REQUEST_S",
-        description="Requests that take this long or fail have a span even if they were not sampled.",
     )
-    otlp_endpoint: str = Field(
-        default="", alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="Base URL of an OTLP/HTTP collector."
-    )
-    otlp_traces_endpoint: str = Field(
+    otlp_endpoint: str = _setting("OTEL_EXPORTER_OTLP_ENDPOINT", "Base URL of an OTLP/HTTP collector.", default="")
+    otlp_traces_endpoint: str = _setting(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "Full URL for spans; by default `/v1/traces` below the base URL.",
         default="",
-        alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        description="Full URL for spans; by default `/v1/traces` below the base URL.",
     )
-    otlp_logs_endpoint: str = Field(
-        default="",
-        alias="OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-        description="Full URL for logs; by default `/v1/logs` below the base URL.",
+    otlp_logs_endpoint: str = _setting(
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "Full URL for logs; by default `/v1/logs` below the base URL.", default=""
     )
-    otlp_headers: Pairs = Field(
+    otlp_headers: Pairs = _setting(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "Headers of every export, as `key=value,key=value`.",
         default_factory=dict,
-        alias="OTEL_EXPORTER_OTLP_HEADERS",
         repr=False,
-        description="Headers of every export, as `key=value,key=value`.",
     )
-    otlp_timeout_s: float = Field(
-        default=10.0,
-        gt=0,
-        alias="OTEL_EXPORTER_OTLP_TIMEOUT",
-        description="Timeout of an export, in seconds.",
+    otlp_timeout_s: float = _setting(
+        "OTEL_EXPORTER_OTLP_TIMEOUT", "Timeout of an export, in seconds.", default=10.0, gt=0
     )
-    export_queue_size: int = Field(
+    export_queue_size: int = _setting(
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "Maximum number of queued spans; further ones are dropped and counted.",
         default=2048,
         ge=1,
-        alias="OTEL_BSP_MAX_QUEUE_SIZE",
-        description="Maximum number of queued spans; further ones are dropped and counted.",
     )
-    export_batch_size: int = Field(
-        default=512, ge=1, alias="OTEL_BSP_MAX_EXPORT_BATCH_SIZE", description="Maximum number of spans in one export."
+    export_batch_size: int = _setting(
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "Maximum number of spans in one export.", default=512, ge=1
     )
-    export_delay_ms: int = Field(
-        default=5000, ge=1, alias="OTEL_BSP_SCHEDULE_DELAY", description="Maximum time between two exports, in ms."
+    export_delay_ms: int = _setting(
+        "OTEL_BSP_SCHEDULE_DELAY", "Maximum time between two exports, in ms.", default=5000, ge=1
     )
-    shutdown_timeout_s: float = Field(
+    shutdown_timeout_s: float = _setting(
+        "OBSERVABILITY_SHUTDOWN_TIMEOUT_S",
+        "Time limit of all final exports together at shutdown, in seconds.",
         default=3.0,
         gt=0,
-        alias="OBSERVABILITY_SHUTDOWN_TIMEOUT_S",
-        description="Time limit of all final exports together at shutdown, in seconds.",
     )
 
-    sentry_dsn: SecretStr = Field(
-        default=SecretStr(""), alias="SENTRY_DSN", description="DSN that errors are reported to; none by default."
+    sentry_dsn: SecretStr = _setting(
+        "SENTRY_DSN", "DSN that errors are reported to; none by default.", default=SecretStr("")
     )
-    sentry_environment: str = Field(
-        default="", alias="SENTRY_ENVIRONMENT", description="The environment of reported errors."
-    )
-    sentry_release: str = Field(default="", alias="SENTRY_RELEASE", description="The release of reported errors.")
-    trace_url: str = Field(
+    sentry_environment: str = _setting("SENTRY_ENVIRONMENT", "The environment of reported errors.", default="")
+    sentry_release: str = _setting("SENTRY_RELEASE", "The release of reported errors.", default="")
+    trace_url: str = _setting(
+        "OBSERVABILITY_TRACE_URL",
+        "URL that shows a trace, with `{trace_id}` in its place; error reports link to it.",
         default="",
-        alias="OBSERVABILITY_TRACE_URL",
-        description="URL that shows a trace, with `{trace_id}` in its place; error reports link to it.",
     )
 
-    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
-        default="info", alias="LOG_LEVEL", description="The least severe log record that is written."
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = _setting(
+        "LOG_LEVEL", "The least severe log record that is written.", default="info"
     )
-    log_format: Literal["auto", "json", "console", "none"] = Field(
+    log_format: Literal["auto", "json", "console", "none"] = _setting(
+        "LOG_FORMAT",
+        "`auto` is `console` on a terminal and `json` elsewhere; `none` does not configure logging.",
         default="auto",
-        alias="LOG_FORMAT",
-        description="`auto` is `console` on a terminal and `json` elsewhere; `none` does not configure logging.",
     )
-    logs_exporter: Literal["none", "otlp"] = Field(
-        default="none", alias="OTEL_LOGS_EXPORTER", description="`otlp` also exports logs if an endpoint is set."
+    logs_exporter: Literal["none", "otlp"] = _setting(
+        "OTEL_LOGS_EXPORTER", "`otlp` also exports logs if an endpoint is set.", default="none"
     )
-    access_log: bool = Field(
-        default=True, alias="OBSERVABILITY_ACCESS_LOG", description="Whether every request is logged."
-    )
+    access_log: bool = _setting("OBSERVABILITY_ACCESS_LOG", "Whether every request is logged.", default=True)
 
     @field_validator("log_level", "log_format", mode="before")
     @classmethod

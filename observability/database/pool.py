@@ -1,6 +1,7 @@
 """Connection pools: connections by state, waits, connects, use and timeouts."""
 
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 from weakref import WeakSet
@@ -31,47 +32,40 @@ class PoolMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._attached: dict[Engine, str] = {}
-        self.count = Gauge(
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.count = gauge(
             "db_client_connection_count",
             "Open connections: `used` are checked out, `idle` are checked in.",
             ("pool", "state"),
-            registry=registry,
         )
-        self.max = Gauge(
+        self.max = gauge(
             "db_client_connection_max",
             "Connections that the pool allows at once, overflow included; +Inf without a limit.",
             ("pool",),
-            registry=registry,
         )
-        self.pending = Gauge(
-            "db_client_connection_pending_requests", "Checkouts waiting for a connection.", ("pool",), registry=registry
+        self.pending = gauge("db_client_connection_pending_requests", "Checkouts waiting for a connection.", ("pool",))
+        self.timeouts = counter(
+            "db_client_connection_timeouts_total", "Checkouts that failed after the pool's timeout.", ("pool",)
         )
-        self.timeouts = Counter(
-            "db_client_connection_timeouts_total",
-            "Checkouts that failed after the pool's timeout.",
-            ("pool",),
-            registry=registry,
-        )
-        self.create_time = Histogram(
+        self.create_time = histogram(
             "db_client_connection_create_time_seconds",
             "Time to open a new connection.",
             ("pool",),
             buckets=WAIT_BUCKETS_S,
-            registry=registry,
         )
-        self.wait_time = Histogram(
+        self.wait_time = histogram(
             "db_client_connection_wait_time_seconds",
             "Time that a checkout waited for a connection, also of one that timed out; connecting is not included.",
             ("pool",),
             buckets=WAIT_BUCKETS_S,
-            registry=registry,
         )
-        self.use_time = Histogram(
+        self.use_time = histogram(
             "db_client_connection_use_time_seconds",
             "Time from the checkout of a connection to its checkin.",
             ("pool",),
             buckets=USE_BUCKETS_S,
-            registry=registry,
         )
 
     def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:
@@ -193,6 +187,5 @@ class _InstrumentedPool:
 
 
 def _info(entry: ConnectionPoolEntry) -> dict[Any, Any]:
-    """Return the dictionary that lives as long as the entry."""
     info = entry.record_info
     return info if info is not None else {}

@@ -5,6 +5,7 @@ The official instrumentation does not support SQLAlchemy 2.1, so the engine's pu
 
 from collections import Counter as Tally
 from collections.abc import Iterator
+from functools import partial
 from threading import Lock
 from time import time
 from typing import Final
@@ -30,8 +31,6 @@ BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
 
 class QueriesPerRequest(Collector):
-    """The histogram `db_queries_per_request{method,handler}`."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self._counted: dict[LabelValues, BucketCounts] = {}
         self._lock = Lock()
@@ -89,25 +88,24 @@ class QueryMetrics:
         self._error = BoundedValues()
         # Resolving label values takes longer than observing.
         self._durations: dict[tuple[str, str], Histogram] = {}
-        self._duration = Histogram(
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self._duration = histogram(
             "db_client_operation_duration_seconds",
             "Time from sending a statement to its result; waiting for a connection is not included.",
             ("pool", "operation"),
             buckets=DURATION_BUCKETS_S,
-            registry=registry,
         )
-        self._errors = Counter(
+        self._errors = counter(
             "db_client_operation_errors_total",
             "Statements that failed or were cancelled, by error class.",
             ("pool", "error"),
-            registry=registry,
         )
         self._per_request = QueriesPerRequest(registry)
-        self._suspected = Counter(
+        self._suspected = counter(
             "db_n_plus_one_suspected_total",
             "Statements that one request executed so often that a query in a loop is the likely cause.",
             ("method", "handler"),
-            registry=registry,
         )
 
     def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:

@@ -15,7 +15,7 @@ from opentelemetry.semconv.attributes.db_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.engine import ExceptionContext, ExecutionContext
 
 from observability.core.internal_errors import suppress_internal_errors
@@ -27,8 +27,6 @@ _STARTED: Final = "_observability_started"
 
 @dataclass(slots=True)  # not frozen: creation would take twice as long, for every query
 class StatementExecution:
-    """A finished execution of a statement."""
-
     pool: str
     statement: Statement
     seconds: float
@@ -63,28 +61,12 @@ class _Listeners:
         self._attributes = span_attributes(pool, engine)
         self._finished = finished
 
-    def begin(
-        self,
-        conn: Connection,  # noqa: ARG002 the signature is SQLAlchemy's
-        cursor: Any,  # noqa: ARG002 the same
-        statement: str,  # noqa: ARG002 the same
-        parameters: Any,  # noqa: ARG002 the same
-        context: ExecutionContext | None,
-        executemany: bool,  # noqa: ARG002 the same
-    ) -> None:
+    def begin(self, _conn: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: bool) -> None:
         if context is not None:
             setattr(context, _STARTED, perf_counter())
 
-    def end(
-        self,
-        conn: Connection,  # noqa: ARG002 the signature is SQLAlchemy's
-        cursor: Any,  # noqa: ARG002 the same
-        statement: str,
-        parameters: Any,
-        context: ExecutionContext | None,
-        executemany: bool,
-    ) -> None:
-        self._record(statement, context, batch_size=len(parameters) if executemany else 1)
+    def end(self, _conn: Any, _cursor: Any, sql: str, parameters: Any, context: Any, many: bool) -> None:
+        self._record(sql, context, batch_size=len(parameters) if many else 1)
 
     def fail(self, failure: ExceptionContext) -> None:
         """Record an execution that failed or was cancelled; errors outside of an execution have no start time."""

@@ -41,8 +41,6 @@ class NotAnApplication(ValueError):
 
 @dataclass
 class Application:
-    """An application, its middleware, and the spans that it creates."""
-
     app: ASGIApp
     url: str = ""
     """While it is served."""
@@ -60,7 +58,6 @@ class Application:
 
     @property
     def telemetry(self) -> Telemetry | None:
-        """The result of `instrument()`, or None."""
         return getattr(self.app, TELEMETRY, None)
 
     @property
@@ -88,7 +85,6 @@ class Application:
 
     @property
     def engines(self) -> list[Engine]:
-        """The SQLAlchemy engines of the process."""
         return [thing for thing in gc.get_objects() if type(thing) is Engine]
 
     @property

@@ -26,11 +26,10 @@ APPLICATION_CHECKS: Final[list[Check[Application]]] = []
 
 @check(
     APPLICATION_CHECKS,
-    "base-http-middleware",
-    "middleware from @app.middleware('http') or BaseHTTPMiddleware",
-    "write it as pure ASGI middleware: it takes a fraction of the time and keeps context variables",
+    fix="write it as pure ASGI middleware: it takes a fraction of the time and keeps context variables",
 )
 def base_http_middleware(application: Application) -> Iterator[str]:
+    """Middleware from @app.middleware('http') or BaseHTTPMiddleware."""
     for layer in application.layers:
         if isinstance(layer, BaseHTTPMiddleware):
             dispatch = layer.dispatch_func
@@ -39,11 +38,10 @@ def base_http_middleware(application: Application) -> Iterator[str]:
 
 @check(
     APPLICATION_CHECKS,
-    "asgi-message-spans",
-    "a span for every ASGI message, which is most of the cost of tracing",
-    "FastAPIInstrumentor.instrument_app(app, exclude_spans=['receive', 'send']), or instrument() instead",
+    fix="FastAPIInstrumentor.instrument_app(app, exclude_spans=['receive', 'send']), or instrument() instead",
 )
 def asgi_message_spans(application: Application) -> Iterator[str]:
+    """A span for every ASGI message, which is most of the cost of tracing."""
     for layer in application.layers:
         if isinstance(layer, OpenTelemetryMiddleware):
             kinds = [kind for kind in ("receive", "send") if not getattr(layer, f"exclude_{kind}_span")]
@@ -51,38 +49,26 @@ def asgi_message_spans(application: Application) -> Iterator[str]:
                 yield f"FastAPIInstrumentor creates a span for every {' and every '.join(kinds)}"
 
 
-@check(
-    APPLICATION_CHECKS,
-    "late-instrumentation",
-    "an instrumentation that was called too late",
-    "call it where the application is created, not in its lifespan",
-)
+@check(APPLICATION_CHECKS, fix="call it where the application is created, not in its lifespan")
 def late_instrumentation(application: Application) -> Iterator[str]:
+    """An instrumentation that was called too late."""
     called = is_instrumented_by_fastapi_instrumentor(application.app)
     if called and not any(isinstance(layer, OpenTelemetryMiddleware) for layer in application.layers):
         yield "FastAPIInstrumentor.instrument_app() was called, but its middleware is not in the application"
 
 
-@check(
-    APPLICATION_CHECKS,
-    "uninstrumented-engine",
-    "engines without pool metrics, query counts and spans",
-    "instrument(app, engines={'primary': engine})",
-)
-def uninstrumented_engines(application: Application) -> Iterator[str]:
+@check(APPLICATION_CHECKS, fix="instrument(app, engines={'primary': engine})")
+def uninstrumented_engine(application: Application) -> Iterator[str]:
+    """Engines without pool metrics, query counts and spans."""
     for engine in application.engines:
         if not is_instrumented(engine):
             url = engine.url.render_as_string(hide_password=True)
             yield f"the pool and the statements of the engine {url} are not observed"
 
 
-@check(
-    APPLICATION_CHECKS,
-    "duplicate-log-handlers",
-    "log records that are written twice",
-    "keep the handler of the root logger; remove the others or set propagate = False",
-)
+@check(APPLICATION_CHECKS, fix="keep the handler of the root logger; remove the others or set propagate = False")
 def duplicate_log_handlers(application: Application) -> Iterator[str]:  # noqa: ARG001 the loggers are the process's
+    """Log records that are written twice."""
     names = ["", *sorted(logging.root.manager.loggerDict)]
     reported: set[str] = set()
     for name in names:
@@ -102,38 +88,28 @@ def duplicate_log_handlers(application: Application) -> Iterator[str]:  # noqa: 
 
 
 @check(
-    APPLICATION_CHECKS,
-    "sentry-traces",
-    "Sentry's tracing beside OpenTelemetry's",
-    "leave traces_sample_rate and traces_sampler unset; OTLPIntegration links errors to traces",
+    APPLICATION_CHECKS, fix="leave traces_sample_rate and traces_sampler unset; OTLPIntegration links errors to traces"
 )
 def sentry_traces(application: Application) -> Iterator[str]:
+    """Sentry's tracing beside OpenTelemetry's."""
     options = sentry_sdk.get_client().options
     traces = options.get("traces_sample_rate") is not None or options.get("traces_sampler") is not None
     if sentry_sdk.get_client().is_active() and traces and application.provider is not None:
         yield "Sentry's own tracing is on (traces_sample_rate or traces_sampler) beside an OpenTelemetry provider"
 
 
-@check(
-    APPLICATION_CHECKS,
-    "synchronous-export",
-    "spans that are exported while the request waits",
-    "use BatchSpanProcessor",
-)
+@check(APPLICATION_CHECKS, fix="use BatchSpanProcessor")
 def synchronous_export(application: Application) -> Iterator[str]:
+    """Spans that are exported while the request waits."""
     for one in span_processors(application.provider):
         exporter = getattr(one, "span_exporter", None)
         if isinstance(one, SimpleSpanProcessor) and exporter is not application.exporter:
             yield f"SimpleSpanProcessor exports every span with {type(exporter).__name__} while the request waits"
 
 
-@check(
-    APPLICATION_CHECKS,
-    "missing-worker-attribute",
-    "traces without the name of their service and worker",
-    "set OTEL_SERVICE_NAME and a service.instance.id per worker; instrument() generates one",
-)
+@check(APPLICATION_CHECKS, fix="set OTEL_SERVICE_NAME and a service.instance.id per worker; instrument() generates one")
 def missing_worker_attribute(application: Application) -> Iterator[str]:
+    """Traces without the name of their service and worker."""
     if application.provider is None:
         return
     attributes = application.provider.resource.attributes
@@ -143,31 +119,24 @@ def missing_worker_attribute(application: Application) -> Iterator[str]:
         yield "the resource has no service.instance.id: workers cannot be distinguished"
 
 
-@check(
-    APPLICATION_CHECKS,
-    "old-attributes",
-    "spans in the old semantic conventions",
-    "set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation",
-)
+@check(APPLICATION_CHECKS, fix="set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation")
 def old_attributes(application: Application) -> Iterator[str]:
+    """Spans in the old semantic conventions."""
     old = {key for span in application.spans for key in span.attributes or {}} & OLD_ATTRIBUTES
     if old:
         yield f"spans have the attributes {', '.join(sorted(old))}"
 
 
 @check(
-    APPLICATION_CHECKS,
-    "blocking-call-in-async",
-    "blocking calls in async def",
-    "await an asynchronous client, or declare the function with def, which runs it in a thread",
+    APPLICATION_CHECKS, fix="await an asynchronous client, or declare the function with def, which runs it in a thread"
 )
 def blocking_call_in_async(application: Application) -> Iterator[str]:
+    """Blocking calls in async def."""
     for endpoint in application.endpoints:
         yield from blocking_calls(endpoint)
 
 
 def _sink(handler: logging.Handler) -> str:
-    """Return a name for what a handler writes to."""
     if type(handler).__module__.startswith("opentelemetry."):  # the SDK's and the logging instrumentor's own one
         return "OTLP"
     if isinstance(handler, logging.FileHandler):

@@ -10,8 +10,6 @@ Run = Callable[[Subject], Iterator[str]]
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem of this service."""
-
     check: str
     message: str
     """The problem, with names and numbers of this service."""
@@ -20,8 +18,6 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check(Generic[Subject]):
-    """One possible problem."""
-
     name: str
     description: str
     fix: str
@@ -29,17 +25,15 @@ class Check(Generic[Subject]):
     """Yields a message for every instance of the problem."""
 
     def findings(self, subject: Subject) -> list[Finding]:
-        """Return the problems of the subject."""
         return [Finding(self.name, message, self.fix) for message in self.run(subject)]
 
 
-def check(
-    checks: list[Check[Subject]], name: str, description: str, fix: str
-) -> Callable[[Run[Subject]], Run[Subject]]:
-    """Append the decorated function to `checks`."""
+def check(checks: list[Check[Subject]], *, fix: str) -> Callable[[Run[Subject]], Run[Subject]]:
+    """Append the decorated function to `checks`; its name and docstring are those of the check."""
 
     def decorate(run: Run[Subject]) -> Run[Subject]:
-        checks.append(Check(name, description, fix, run))
+        name, description = getattr(run, "__name__", ""), (run.__doc__ or "").rstrip(".")
+        checks.append(Check(name.replace("_", "-"), description, fix, run))
         return run
 
     return decorate

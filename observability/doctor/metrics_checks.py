@@ -17,46 +17,33 @@ MANY_VALUES: Final = 200
 SERVICE_CHECKS: Final[list[Check[Service]]] = []
 
 
-@check(
-    SERVICE_CHECKS,
-    "no-metrics",
-    "a service without metrics",
-    "call observability.instrument(app), or pass their address in --metrics-url",
-)
+@check(SERVICE_CHECKS, fix="call observability.instrument(app), or pass their address in --metrics-url")
 def no_metrics(service: Service) -> Iterator[str]:
+    """A service without metrics."""
     if service.metrics is None:
         yield f"no metrics at {service.tried_metrics_urls}"
 
 
 @check(
     SERVICE_CHECKS,
-    "public-metrics",
-    "metrics on the port that clients use",
-    "remove the /metrics route; instrument() serves them on a separate port (OTEL_EXPORTER_PROMETHEUS_PORT)",
+    fix="remove the /metrics route; instrument() serves them on a separate port (OTEL_EXPORTER_PROMETHEUS_PORT)",
 )
 def public_metrics(service: Service) -> Iterator[str]:
+    """Metrics on the port that clients use."""
     if service.public_metrics is not None:
         yield f"{service.public_metrics.url} shows the metrics to every client of the service"
 
 
-@check(
-    SERVICE_CHECKS,
-    "no-openmetrics",
-    "an exposition format without exemplars",
-    "negotiate the format, as prometheus_client's start_http_server and choose_encoder do",
-)
+@check(SERVICE_CHECKS, fix="negotiate the format, as prometheus_client's start_http_server and choose_encoder do")
 def no_openmetrics(service: Service) -> Iterator[str]:
+    """An exposition format without exemplars."""
     if service.metrics is not None and not service.metrics.is_openmetrics:
         yield f"{service.metrics.url} returns {service.metrics.content_type!r} to a client that prefers OpenMetrics"
 
 
-@check(
-    SERVICE_CHECKS,
-    "no-exemplars",
-    "latency histograms without exemplars of traces",
-    "pass exemplar={'trace_id': …} to observe() inside sampled traces",
-)
+@check(SERVICE_CHECKS, fix="pass exemplar={'trace_id': …} to observe() inside sampled traces")
 def no_exemplars(service: Service) -> Iterator[str]:
+    """Latency histograms without exemplars of traces."""
     metrics = service.metrics
     if metrics is None or not metrics.is_openmetrics:
         return
@@ -66,13 +53,9 @@ def no_exemplars(service: Service) -> Iterator[str]:
         yield f"{len(service.responses)} traced requests left no trace_id on {names}"
 
 
-@check(
-    SERVICE_CHECKS,
-    "slo-bucket-missing",
-    "latency objectives between two bucket bounds",
-    "add a bucket bound at each objective (OBSERVABILITY_SLO_THRESHOLDS_S)",
-)
+@check(SERVICE_CHECKS, fix="add a bucket bound at each objective (OBSERVABILITY_SLO_THRESHOLDS_S)")
 def slo_bucket_missing(service: Service) -> Iterator[str]:
+    """Latency objectives between two bucket bounds."""
     latencies = _latencies(service.metrics.families if service.metrics else [])
     by_route = [f for f in latencies if any(label in s.labels for s in f.samples for label in ROUTE_LABELS)]
     bounds = {bound for family in by_route or latencies for bound in _bounds_s(family)}
@@ -84,11 +67,10 @@ def slo_bucket_missing(service: Service) -> Iterator[str]:
 
 @check(
     SERVICE_CHECKS,
-    "unbounded-labels",
-    "label values that come from clients, each a new time series",
-    "label by route template and known methods, never by headers; the rest is `unmatched` or `other`",
+    fix="label by route template and known methods, never by headers; the rest is `unmatched` or `other`",
 )
 def unbounded_labels(service: Service) -> Iterator[str]:
+    """Label values that come from clients, each a new time series."""
     values: dict[tuple[str, str], set[str]] = {}
     for family in service.metrics.families if service.metrics else []:
         for sample in family.samples:
@@ -101,13 +83,9 @@ def unbounded_labels(service: Service) -> Iterator[str]:
             yield f"the label {label!r} of {metric} has {len(seen)} values"
 
 
-@check(
-    SERVICE_CHECKS,
-    "old-conventions",
-    "metrics in the old semantic conventions",
-    "set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation",
-)
+@check(SERVICE_CHECKS, fix="set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation")
 def old_conventions(service: Service) -> Iterator[str]:
+    """Metrics in the old semantic conventions."""
     for family in service.metrics.families if service.metrics else []:
         labels = {label for sample in family.samples for label in sample.labels}
         old = labels.intersection(OLD_LABELS)
@@ -119,11 +97,10 @@ def old_conventions(service: Service) -> Iterator[str]:
 
 @check(
     SERVICE_CHECKS,
-    "shared-metrics-endpoint",
-    "several workers behind one metrics address",
-    "give each worker its own metrics port and let Prometheus discover them, or run one worker per container",
+    fix="give each worker its own metrics port and let Prometheus discover them, or run one worker per container",
 )
 def shared_metrics_endpoint(service: Service) -> Iterator[str]:
+    """Several workers behind one metrics address."""
     starts = {scrape.value("process_start_time_seconds") for scrape in service.repeated_metrics} - {None}
     if len(starts) > 1 and service.metrics is not None:
         yield f"{service.metrics.url} responded from {len(starts)} processes by turns: their counters are mixed"
@@ -131,22 +108,17 @@ def shared_metrics_endpoint(service: Service) -> Iterator[str]:
 
 @check(
     SERVICE_CHECKS,
-    "no-process-metrics",
-    "no metrics of CPU, memory and open files, as in multiprocess mode",
-    "register a ProcessCollector; instead of PROMETHEUS_MULTIPROC_DIR give each worker its own metrics port",
+    fix="register a ProcessCollector; instead of PROMETHEUS_MULTIPROC_DIR give each worker its own metrics port",
 )
 def no_process_metrics(service: Service) -> Iterator[str]:
+    """No metrics of CPU, memory and open files, as in multiprocess mode."""
     if service.metrics is not None and service.metrics.value("process_cpu_seconds_total") is None:
         yield f"{service.metrics.url} has no process_cpu_seconds_total: multiprocess mode, or no ProcessCollector"
 
 
-@check(
-    SERVICE_CHECKS,
-    "no-trace-id",
-    "responses without their trace id",
-    "send X-Trace-Id; instrument() does",
-)
+@check(SERVICE_CHECKS, fix="send X-Trace-Id; instrument() does")
 def no_trace_id(service: Service) -> Iterator[str]:
+    """Responses without their trace id."""
     names = ("x-trace-id", "traceresponse")
     if service.responses and not any(name in response.headers for response in service.responses for name in names):
         yield "responses have neither X-Trace-Id nor traceresponse: a reported problem cannot be matched with its trace"

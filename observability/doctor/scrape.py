@@ -40,7 +40,6 @@ class Scrape:
         ]
 
     def value(self, name: str) -> float | None:
-        """Return the value of the first sample with this name, or None."""
         return next((s.value for family in self.families for s in family.samples if s.name == name), None)
 
 

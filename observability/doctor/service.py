@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from types import TracebackType
 from typing import Final, Self
 
 import httpx
@@ -39,9 +38,7 @@ class Service:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     @cached_property
@@ -70,7 +67,6 @@ class Service:
 
     @cached_property
     def public_metrics(self) -> Scrape | None:
-        """The response of `/metrics` on the port of the service itself."""
         self.responses  # noqa: B018 metrics after the requests
         return scrape(self._client, f"{self.url}/metrics")
 

@@ -74,7 +74,6 @@ class ErrorReporter:
         self._started = True
 
     def stop(self, *, timeout_s: float) -> None:
-        """Send what is queued, within the timeout."""
         if self._started:
             self._started = False
             sentry_sdk.get_client().close(timeout=timeout_s)

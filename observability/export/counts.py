@@ -9,8 +9,6 @@ from prometheus_client.registry import Collector
 
 
 class ExportCounts(Collector):
-    """Counts exports by signal and outcome, and what is queued."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self._lock = Lock()
         self._counts: dict[tuple[str, str], int] = {}

@@ -41,8 +41,6 @@ _PendingExemplar = tuple[_Pending, int, float]
 
 
 class Series:
-    """The counts of one handler, method and status."""
-
     __slots__ = (
         "background",
         "first_byte",

@@ -5,6 +5,7 @@ presence in the middleware stack also disables FastAPI's own telemetry.
 """
 
 from collections.abc import Awaitable
+from functools import partial
 from time import perf_counter
 from typing import Final
 
@@ -39,28 +40,24 @@ class WebSocketMetrics:
     """Counts and times connections by route template and close code, and counts their messages."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.open = Gauge("websocket_connections_inprogress", "Open WebSocket connections.", registry=registry)
-        self.closed = Counter(
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.open = gauge("websocket_connections_inprogress", "Open WebSocket connections.")
+        self.closed = counter(
             "websocket_connections_total",
             "WebSocket connections that ended, by close code, `rejected` or `failed`.",
             ("handler", "code"),
-            registry=registry,
         )
-        self.duration = Histogram(
+        self.duration = histogram(
             "websocket_connection_duration_seconds",
             "Time from the handshake of a WebSocket connection to its end.",
             ("handler",),
             buckets=DURATION_BUCKETS_S,
-            registry=registry,
         )
-        self.messages = Counter(
-            "websocket_messages_total", "WebSocket messages.", ("handler", "direction"), registry=registry
-        )
-        self.size = Counter(
-            "websocket_message_size_bytes_total",
-            "Bytes of WebSocket messages.",
-            ("handler", "direction"),
-            registry=registry,
+        self.messages = counter("websocket_messages_total", "WebSocket messages.", ("handler", "direction"))
+        self.size = counter(
+            "websocket_message_size_bytes_total", "Bytes of WebSocket messages.", ("handler", "direction")
         )
 
 
@@ -82,7 +79,7 @@ class _Connection(RequestRecord):
         if message["type"] == "websocket.receive":
             self._count("received", message)
         elif message["type"] == "websocket.disconnect":
-            self.code = _code_label(message.get("code", 1005))
+            self.code = close_code_label(message.get("code", 1005))
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -90,9 +87,9 @@ class _Connection(RequestRecord):
         if kind == "websocket.send":
             self._count("sent", message)
         elif kind == "websocket.accept":
-            self.code = _code_label(1006)  # until a close message
+            self.code = close_code_label(1006)  # until a close message
         elif kind == "websocket.close" and self.code != REJECTED:
-            self.code = _code_label(message.get("code", 1000))
+            self.code = close_code_label(message.get("code", 1000))
         return self._send(message)
 
     def _count(self, direction: str, message: Message) -> None:
@@ -153,7 +150,7 @@ def observed_websockets(
     return traced
 
 
-def _code_label(code: int) -> str:
+def close_code_label(code: int) -> str:
     """Return the close code; those that applications define are one value."""
     if 1000 <= code <= 1015:
         return str(code)

@@ -65,7 +65,6 @@ class AccessLog:
         self._thread.start()
 
     def stop(self, *, timeout_s: float) -> None:
-        """Write what is queued, within the timeout."""
         if self._thread is not None:
             self._stopped.set()
             self._thread.join(timeout_s)

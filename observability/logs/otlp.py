@@ -51,9 +51,10 @@ class LogExport(logging.Handler):
 
     def __init__(self, *, settings: TelemetrySettings, counts: ExportCounts, resource: Resource, endpoint: str) -> None:
         super().__init__()
-        exporter = OTLPLogExporter(
+        exporter = _CountedExporter(
             endpoint=endpoint, headers=settings.otlp_headers or None, timeout=settings.otlp_timeout_s
         )
+        exporter.counts = counts
         self._provider = LoggerProvider(resource, shutdown_on_exit=False)
         self._provider.add_log_record_processor(_BoundedProcessor(exporter, counts=counts, settings=settings))
         self._access = self._provider.get_logger("observability.access")
@@ -95,7 +96,6 @@ class LogExport(logging.Handler):
         )
 
     def stop(self, *, timeout_s: float) -> None:
-        """Export what is queued, within the timeout."""
         run_with_timeout(timeout_s, Thread(target=self._provider.shutdown, daemon=True))
 
 
@@ -107,27 +107,19 @@ def log_export(settings: TelemetrySettings, counts: ExportCounts, resource: Reso
     return LogExport(settings=settings, counts=counts, resource=resource, endpoint=endpoint)
 
 
-class _CountedExporter(LogRecordExporter):
-    def __init__(self, exporter: LogRecordExporter, counts: ExportCounts) -> None:
-        self._exporter = exporter
-        self._counts = counts
+class _CountedExporter(OTLPLogExporter):
+    counts: ExportCounts
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Export the batch and count the outcome."""
         outcome = "failed"
         try:
-            result = self._exporter.export(batch)
+            result = super().export(batch)
             if result is LogRecordExportResult.SUCCESS:
                 outcome = "exported"
             return result
         finally:
-            self._counts.dequeued("logs", outcome, len(batch))
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()  # type: ignore[no-untyped-call]
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._exporter.force_flush(timeout_millis)
+            self.counts.dequeued("logs", outcome, len(batch))
 
 
 class _BoundedProcessor(BatchLogRecordProcessor):
@@ -135,7 +127,7 @@ class _BoundedProcessor(BatchLogRecordProcessor):
 
     def __init__(self, exporter: LogRecordExporter, *, counts: ExportCounts, settings: TelemetrySettings) -> None:
         super().__init__(
-            _CountedExporter(exporter, counts),
+            exporter,
             schedule_delay_millis=settings.export_delay_ms,
             max_export_batch_size=min(settings.export_batch_size, settings.export_queue_size),
             max_queue_size=settings.export_queue_size,

@@ -9,16 +9,16 @@ from prometheus_client import CollectorRegistry
 from observability.compat.prometheus_client import families_with_labels
 
 LABELS: Final = {
-    "cache": "names of caches in the code, at most 100, then `other`",
+    "cache": "names of caches in the code; `other` after 100",
     "client": "names given to `instrument(http_clients=…)`",
-    "code": "close codes of WebSocket connections, `rejected`, `failed`, `application`, `other`",
+    "code": "WebSocket close codes from 1000 to 1015, `application` from 3000 to 4999, `rejected`, `failed`, `other`",
     "direction": "`received`, `sent`",
     "encoding": "`identity`, `gzip`, `br`, `zstd`, `deflate`, `other`",
-    "error": "classes of database errors, at most 100, then `other`",
+    "error": "classes of database errors; `other` after 100",
     "generation": "`0`, `1`, `2`",
-    "handler": "route templates, `unmatched`; `none` for work outside of requests",
+    "handler": "route templates, `unmatched`; `none` outside of requests",
     "level": "`local`, `shared`, `edge`, `other`",
-    "limiter": "`default` and names of limiters in the code, at most 100, then `other`",
+    "limiter": "`default`, names of limiters in the code; `other` after 100",
     "method": "HTTP methods, `other`",
     "operation": "SQL operations, `other`",
     "outcome": "of exports `exported`, `failed`, `dropped`",
@@ -26,11 +26,12 @@ LABELS: Final = {
     "result": "`hit`, `stale`, `miss`, `coalesced`, `error`, `other`",
     "reused": "`true`, `false`",
     "signal": "`spans`, `logs`, `errors`, `access_log`",
-    "state": "connections: `used`, `idle`; tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`",
-    "status": "status codes, `client_disconnected`; of clients also `timeout`, `error`",
-    "task": "names of tasks, at most 200, then `other`",
+    "state": "connections: `used`, `idle`; tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`, "
+    "`other`",
+    "status": "status codes, `client_disconnected`, `other`; outgoing calls: status codes, `timeout`, `error`",
+    "task": "names of tasks; `other` after 200",
     "where": "parts of this package",
-    **dict.fromkeys(("implementation", "major", "minor", "patchlevel", "version"), "facts of the interpreter"),
+    **dict.fromkeys(("implementation", "major", "minor", "patchlevel", "version"), "of the interpreter"),
 }
 """Where the values of each label come from: a closed or a bounded set."""
 

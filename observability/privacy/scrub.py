@@ -56,7 +56,6 @@ class Scrubber:
         self._inside = sorted((value for value in self._known if len(value) >= MIN_VALUE), key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return the text without secrets."""
         if text in self._known or text.strip("'\"") in self._known:
             return REDACTED
         for value in self._inside:

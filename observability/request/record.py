@@ -90,7 +90,6 @@ class RequestRecord:
 
     @property
     def request_id(self) -> str:
-        """The client's request id, else the span id."""
         return self.client_request_id or self.span_id_hex
 
     @property

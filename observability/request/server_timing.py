@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from time import perf_counter
-from types import TracebackType
 
 from observability.request.record import current_request
 
@@ -33,15 +32,12 @@ class timing:  # noqa: N801 used as a statement
     def __enter__(self) -> None:
         self.started = perf_counter()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         add_timing(self.name, perf_counter() - self.started)
 
 
 @lru_cache(maxsize=256)
 def _token(name: str) -> bytes:
-    """Return the name as an HTTP token, other characters replaced by `_`."""
     return re.sub(r"[^A-Za-z0-9!#$%&'*+.^`|~-]", "_", name).encode("ascii") or b"_"
 
 

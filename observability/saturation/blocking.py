@@ -50,7 +50,6 @@ class RunningTask:
 
     @property
     def handler(self) -> str:
-        """The route template of the request, or `none`."""
         request = self.request
         return NO_HANDLER if request is None else route_template(request.scope)
 

@@ -1,6 +1,7 @@
 """Event loop lag: how late the loop runs a timer."""
 
 import asyncio
+from functools import partial
 from threading import get_ident
 from time import perf_counter
 from typing import Final
@@ -29,23 +30,16 @@ class EventLoopMetrics:
         """When the timer should fire, by `perf_counter`; 0 while stopped."""
         self._timer: asyncio.TimerHandle | None = None
         self._detector: BlockDetector | None = None
-        self._lag = Histogram(
-            "event_loop_lag_seconds",
-            "How much later than scheduled the event loop ran a timer.",
-            buckets=LAG_BUCKETS_S,
-            registry=registry,
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self._lag = histogram(
+            "event_loop_lag_seconds", "How much later than scheduled the event loop ran a timer.", buckets=LAG_BUCKETS_S
         )
-        self._blocked = Counter(
-            "event_loop_blocked_seconds_total",
-            "Time for which a handler blocked the event loop.",
-            ("handler",),
-            registry=registry,
+        self._blocked = counter(
+            "event_loop_blocked_seconds_total", "Time for which a handler blocked the event loop.", ("handler",)
         )
-        stall = Gauge(
-            "event_loop_stall_seconds",
-            "How late the event loop is now; it grows while the loop is blocked.",
-            registry=registry,
-        )
+        stall = gauge("event_loop_stall_seconds", "How late the event loop is now; it grows while the loop is blocked.")
         stall.set_function(self.late_s)
 
     def start(self) -> None:
@@ -57,7 +51,6 @@ class EventLoopMetrics:
         self._detector.start(blocked_after_s=self._interval_s * 2)
 
     def stop(self) -> None:
-        """Stop measuring; safe to call twice."""
         if self._timer is not None:
             self._timer.cancel()
         if self._detector is not None:

@@ -19,8 +19,6 @@ _GENERATIONS: Final = ("0", "1", "2")
 
 
 class RuntimeMetrics:
-    """The process and interpreter metrics of prometheus_client, and the pauses of the garbage collector."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         if Path("/proc/self/stat").exists():
             ProcessCollector(registry=registry)
@@ -32,11 +30,9 @@ class RuntimeMetrics:
         registry.register(self._pauses)
 
     def start(self) -> None:
-        """Time garbage collections until `stop()`."""
         self._pauses.start()
 
     def stop(self) -> None:
-        """Stop timing; safe to call twice."""
         self._pauses.stop()
 
 

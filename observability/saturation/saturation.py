@@ -9,21 +9,17 @@ from observability.saturation.threads import ThreadMetrics
 
 
 class Saturation:
-    """The saturation metrics that need no call by the application."""
-
     def __init__(self, registry: CollectorRegistry) -> None:
         self.event_loop = EventLoopMetrics(registry)
         self.threads = ThreadMetrics(registry)
         self.runtime = RuntimeMetrics(registry)
 
     def start(self) -> None:
-        """Start measuring the running loop and its process."""
         for part in (self.event_loop, self.threads, self.runtime):
             with suppress_internal_errors("saturation"):
                 part.start()
 
     def stop(self) -> None:
-        """Stop measuring; safe to call twice."""
         for part in (self.event_loop, self.threads, self.runtime):
             with suppress_internal_errors("saturation"):
                 part.stop()

@@ -7,6 +7,7 @@ timed exactly.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Final, ParamSpec, TypeVar
 
@@ -36,34 +37,31 @@ class ThreadMetrics:
         self._limiters: dict[str, CapacityLimiter] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._sampled_at = 0.0
-        self._borrowed = Gauge(
-            "thread_limiter_borrowed_threads", "Threads that are working.", ("limiter",), registry=registry
-        )
-        self._limit = Gauge(
-            "thread_limiter_limit_threads", "Limit of threads that work at a time.", ("limiter",), registry=registry
-        )
-        self._waiting = Gauge(
-            "thread_limiter_waiting_tasks", "Tasks that are waiting for a thread.", ("limiter",), registry=registry
-        )
-        self._queue = Counter(
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self._borrowed = gauge(
+            "thread_limiter_borrowed_threads", "Threads that are working.", ("limiter",)
+        )  # codespell:ignore borrowed
+        self._limit = gauge("thread_limiter_limit_threads", "Limit of threads that work at a time.", ("limiter",))
+        self._waiting = gauge("thread_limiter_waiting_tasks", "Tasks that are waiting for a thread.", ("limiter",))
+        self._queue = counter(
             "thread_limiter_queue_seconds_total",
             "Time that all tasks waited for a thread, sampled; its rate is the average length of the queue.",
             ("limiter",),
-            registry=registry,
         )
-        self.wait = Histogram(
+        self.wait = histogram(
             "thread_limiter_wait_seconds",
             "Time from the request for a thread until it started, or until the task was cancelled.",
             ("limiter",),
             buckets=WAIT_BUCKETS_S,
-            registry=registry,
         )
 
     def add(self, name: str, limiter: CapacityLimiter) -> None:
         """Measure the limiter under this name; a later one of the same name replaces it."""
         name = self._name(name)
         self._limiters[name] = limiter
-        self._borrowed.labels(name).set_function(lambda: limiter.borrowed_tokens)
+        self._borrowed.labels(name).set_function(lambda: limiter.borrowed_tokens)  # codespell:ignore borrowed
         self._limit.labels(name).set_function(lambda: limiter.total_tokens)
         self._waiting.labels(name).set_function(lambda: limiter.statistics().tasks_waiting)
 
@@ -81,7 +79,6 @@ class ThreadMetrics:
         self._sample(asyncio.get_running_loop())
 
     def stop(self) -> None:
-        """Stop sampling; safe to call twice."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None

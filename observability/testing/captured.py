@@ -54,7 +54,6 @@ class CapturedTelemetry:
         return [sample for sample in found if sample.labels.items() >= labels.items()]
 
     def value(self, name: str, **labels: str) -> float:
-        """Return the sum of the samples with this name and these labels."""
         return sum(sample.value for sample in self.samples(name, **labels))
 
     def spans(self, name: str | None = None, **attributes: AttributeValue) -> list[ReadableSpan]:
@@ -78,7 +77,6 @@ class CapturedTelemetry:
         return spans[0]
 
     def logs(self, message: str | None = None, **fields: object) -> list[dict[str, Any]]:
-        """Return the log records with this message and these fields."""
         return [
             record
             for record in self._logs.records

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from types import TracebackType
 from typing import Any, Self
 
 import structlog
@@ -32,9 +31,7 @@ class LogCapture:
             configure_structlog()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         root = logging.getLogger()
         root.removeHandler(self._handler)
         root.setLevel(self._level_before)

@@ -74,8 +74,6 @@ def request_attributes(scope_fields: Mapping[str, Any]) -> tuple[str, dict[str, 
 
 
 class RequestOutcome(NamedTuple):
-    """What is known of a request once it has ended."""
-
     name: str | None
     """Of the span; None without a route."""
     attributes: dict[str, AttributeValue]

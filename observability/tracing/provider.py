@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.trace import NoOpTracerProvider, Span, Tracer, TracerProvider
-from opentelemetry.util.types import Attributes
 
 from observability.compat.opentelemetry import span_context_manager
 
@@ -30,27 +29,20 @@ class ProxyTracerProvider(TracerProvider):
             self.current = provider
 
     def deactivate(self, provider: TracerProvider) -> None:
-        """Delegate to the provider that was activated before."""
         with self._lock:
             if provider in self._running:
                 self._running.remove(provider)
             self.current = self._running[-1] if self._running else NoOpTracerProvider()
 
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes | None = None,
-    ) -> Tracer:
-        """Return a tracer that delegates to the active provider."""
-        return _ProxyTracer(self, (instrumenting_module_name, instrumenting_library_version, schema_url, attributes))
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+        return _ProxyTracer(self, args, kwargs)
 
 
 class _ProxyTracer(Tracer):
-    def __init__(self, proxy: ProxyTracerProvider, name: tuple[Any, ...]) -> None:
+    def __init__(self, proxy: ProxyTracerProvider, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._proxy = proxy
-        self._name = name
+        self._args = args
+        self._kwargs = kwargs
         self._provider: TracerProvider | None = None
         self._tracer: Tracer | None = None
 
@@ -58,7 +50,7 @@ class _ProxyTracer(Tracer):
         provider, tracer = self._provider, self._tracer
         if tracer is None or provider is not self._proxy.current:
             self._provider = provider = self._proxy.current
-            self._tracer = tracer = provider.get_tracer(*self._name)
+            self._tracer = tracer = provider.get_tracer(*self._args, **self._kwargs)
         return tracer
 
     def start_span(self, *args: Any, **kwargs: Any) -> Span:
@@ -87,5 +79,4 @@ def activate(provider: TracerProvider) -> None:
 
 
 def deactivate(provider: TracerProvider) -> None:
-    """Let them use the provider that was activated before."""
     _proxy.deactivate(provider)

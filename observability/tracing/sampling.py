@@ -35,7 +35,6 @@ class HeadSampler(Sampler):
 
     @classmethod
     def of(cls, settings: TelemetrySettings) -> "HeadSampler":
-        """Return the sampler of `OTEL_TRACES_SAMPLER` and its argument."""
         kind = settings.traces_sampler
         share = {"always_on": 1.0, "always_off": 0.0}.get(
             kind.removeprefix("parentbased_"), settings.traces_sampler_arg

@@ -53,7 +53,6 @@ class BoundedSpanProcessor(BatchSpanProcessor):
             super().on_end(span)
 
     def on_request_end(self, span: SpanSnapshot) -> None:
-        """Queue the span of a sampled request that has ended, if there is room."""
         if self._counts.try_enqueue("spans", limit=self._limit):
             self._enqueue(span)
 

@@ -117,7 +117,6 @@ class Tracing:
         activate(self._activated)
 
     def stop(self, *, timeout_s: float) -> None:
-        """Export what is queued, within the timeout."""
         own, self._own, self._fast_exporter, self.recording, self._uses_global_provider = (
             self._own,
             None,
@@ -209,7 +208,6 @@ class Tracing:
         return bool(given and self._sample_token) and hmac.compare_digest(given or b"", self._sample_token)
 
     def _sampled_span(self, record: RequestRecord, extra: Mapping[str, AttributeValue] = _NO_ATTRIBUTES) -> Span:
-        """Return a span that is recorded, whatever the trace id."""
         record.sampled = True
         span = LazyServerSpan(record, self._sdk_span, extra)
         record.span = started = span if self._fast_exporter is not None else span.materialize()
@@ -234,7 +232,6 @@ class Tracing:
 
 
 def _name(scope: Scope) -> str:
-    """Return the span name of a request without a route."""
     method: str = scope["method"]
     return method if method in METHODS else "HTTP"
 

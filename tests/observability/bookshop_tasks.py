@@ -1,4 +1,4 @@
-"""A Celery application for tests: its broker and its telemetry come from the environment, like everybody's."""
+"""A Celery application for tests: its broker and its telemetry come from the environment."""
 
 import os
 import signal

@@ -11,7 +11,7 @@ app = FastAPI(title="shop")
 
 @app.get("/hello/{name}")
 async def hello(name: str) -> dict[str, str | int]:
-    """Say who answers."""
+    """Return the id of the worker."""
     return {"hello": name, "worker": os.getpid()}
 
 

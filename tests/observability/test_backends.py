@@ -67,7 +67,7 @@ def shop(shared_redis: RedisServer) -> Iterator[Shop]:
         yield shop
 
 
-def test_one_trace_tells_what_the_request_asked_of_whom(shop: Shop) -> None:
+def test_one_trace_has_the_calls_of_a_request_to_every_server(shop: Shop) -> None:
     spans = shop.exporter.get_finished_spans()
     names = {span.name for span in spans}
     assert {"GET /order", "SELECT", "SET", "GET", "apply_async/ship"} <= names
@@ -101,7 +101,7 @@ def test_redis_commands_use_the_stable_conventions(shop: Shop) -> None:
     assert (command.attributes or {})["db.system.name"] == "redis"
 
 
-def test_without_anything_to_watch_there_is_nothing_of_it() -> None:
+def test_without_engines_and_clients_there_are_no_metrics_of_them() -> None:
     registry = CollectorRegistry()
     instrument(FastAPI(), registry=registry, settings=TelemetrySettings(metrics_exporter="none"))
     names = {family.name for family in registry.collect()}

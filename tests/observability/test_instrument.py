@@ -25,14 +25,14 @@ async def hello(_: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
 
 
-def test_a_second_call_says_so() -> None:
+def test_a_second_call_fails() -> None:
     app = FastAPI()
     instrument(app, settings=SILENT)
     with pytest.raises(InstrumentationError, match="instrumented already"):
         instrument(app, settings=SILENT)
 
 
-def test_the_official_instrumentor_beside_it_says_so() -> None:
+def test_a_call_after_the_official_instrumentor_fails() -> None:
     app = FastAPI()
     FastAPIInstrumentor.instrument_app(app)
     try:
@@ -44,7 +44,7 @@ def test_the_official_instrumentor_beside_it_says_so() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", [FastAPI, Starlette])
-async def test_inside_a_lifespan_it_says_where_it_belongs(kind: Any) -> None:
+async def test_a_call_inside_a_lifespan_fails(kind: Any) -> None:
     said: list[str] = []
 
     @asynccontextmanager
@@ -86,12 +86,12 @@ async def test_the_application_keeps_its_own_lifespan_and_its_state(kind: Any) -
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, int]]:
         steps.append(f"starts with {type(app).__name__}")
-        yield {"answer": 42}
+        yield {"number": 42}
         steps.append("stops")
 
     app = kind(lifespan=lifespan)
     instrument(app, settings=SILENT)
-    assert await lifespan_of(app) == {"answer": 42}
+    assert await lifespan_of(app) == {"number": 42}
     assert steps == [f"starts with {kind.__name__}", "stops"]
 
 
@@ -145,7 +145,7 @@ def mounted() -> tuple[Starlette, Telemetry]:
 
 
 @pytest.mark.anyio
-async def test_where_no_lifespan_runs_it_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_lifespan_a_warning_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     app, watched = mounted()
     async with lifespan_client(app) as client:
         for name in ("me", "you"):
@@ -210,7 +210,7 @@ async def test_an_instrumented_application_in_an_instrumented_one_is_measured_on
 
 
 @pytest.mark.anyio
-async def test_switched_off_it_leaves_the_application_alone() -> None:
+async def test_disabled_it_does_not_change_the_application() -> None:
     with capture_telemetry(enabled=False) as captured:
         app = Starlette(routes=[Route("/hello", hello)])
         captured.instrument(app)

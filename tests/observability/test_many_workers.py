@@ -70,7 +70,7 @@ def workers(server: str, collector: Collector, targets: Path) -> Iterator[str]:
 
 @contextmanager
 def prometheus(targets: Path, directory: Path) -> Iterator[Callable[..., Any]]:
-    """Run a Prometheus that finds its targets in the directory; yield a function that asks its API."""
+    """Run a Prometheus that finds its targets in the directory; yield a function that queries its API."""
     config = {
         "global": {"scrape_interval": "500ms"},
         "scrape_configs": [
@@ -87,7 +87,7 @@ def prometheus(targets: Path, directory: Path) -> Iterator[Callable[..., Any]]:
         "--enable-feature=exemplar-storage",
     ]
 
-    def ask(path: str, **parameters: str) -> Any:
+    def fetch(path: str, **parameters: str) -> Any:
         return httpx.get(f"http://{address}/api/v1/{path}", params=parameters).json()["data"]
 
     def is_ready() -> bool:
@@ -98,37 +98,41 @@ def prometheus(targets: Path, directory: Path) -> Iterator[Callable[..., Any]]:
 
     with process(command):
         eventually(is_ready)
-        yield ask
+        yield fetch
 
 
 @pytest.mark.server("prometheus")
 @pytest.mark.parametrize("server", SERVERS)
 def test_prometheus_finds_every_worker_and_the_totals_and_traces_are_right(server: str, tmp_path: Path) -> None:
     targets, started = tmp_path / "targets", time()
-    with collecting() as collector, workers(server, collector, targets) as url, prometheus(targets, tmp_path) as ask:
+    with (
+        collecting() as collector,
+        workers(server, collector, targets) as url,
+        prometheus(targets, tmp_path) as fetch,
+    ):
 
         def value(query: str) -> float:
-            result = ask("query", query=query)["result"]
+            result = fetch("query", query=query)["result"]
             return float(result[0]["value"][1]) if result else 0.0
 
-        told: dict[str, int] = {}
+        worker_by_trace: dict[str, int] = {}
         for number in range(REQUESTS):
             response = httpx.get(f"{url}/hello/{number}")  # a connection each, so that the workers share them
-            told[response.headers["x-trace-id"]] = response.json()["worker"]
-        assert len(set(told.values())) > 1, "one worker answered everything; this shows nothing"
+            worker_by_trace[response.headers["x-trace-id"]] = response.json()["worker"]
+        assert len(set(worker_by_trace.values())) > 1, "one worker served everything; this shows nothing"
 
         eventually(lambda: value('count(up{job="shop"} == 1)') == WORKERS)
         handler = 'handler="/hello/{name}"'
         eventually(lambda: value(f"sum(http_requests_total{{{handler}}})") == REQUESTS)
         assert value(f"sum(http_request_duration_seconds_count{{{handler}}})") == REQUESTS
-        assert value(f"count(http_requests_total{{{handler}}})") == len(set(told.values()))
+        assert value(f"count(http_requests_total{{{handler}}})") == len(set(worker_by_trace.values()))
         assert value("count(count by (worker) (process_cpu_seconds_total))") == WORKERS
         assert value("sum(http_requests_inprogress)") == 0
 
         collector.wait_for("GET /hello/{name}", REQUESTS)
         exported = {span.trace_id for span in collector.spans}
-        assert exported == set(told)
-        found = ask(
+        assert exported == set(worker_by_trace)
+        found = fetch(
             "query_exemplars",
             query=f"http_request_duration_seconds_bucket{{{handler}}}",
             start=str(started),

@@ -55,7 +55,7 @@ async def watched(postgres_server: PostgresServer) -> AsyncIterator[Watched]:
     await engine.dispose()
 
 
-async def test_connects_waits_and_timeouts_are_told_apart(watched: Watched) -> None:
+async def test_connects_waits_and_timeouts_are_measured_separately(watched: Watched) -> None:
     async with watched.engine.connect(), watched.engine.connect():
         assert (watched.count("used"), watched.count("idle")) == (2, 0)
         with pytest.raises(PoolTimeout):
@@ -66,12 +66,12 @@ async def test_connects_waits_and_timeouts_are_told_apart(watched: Watched) -> N
     assert (watched.count("used"), watched.count("idle")) == (0, 2)
 
 
-async def test_a_cancelled_statement_gives_its_place_in_the_pool_back(watched: Watched) -> None:
-    async def ask() -> None:
+async def test_a_cancelled_statement_checks_its_connection_in(watched: Watched) -> None:
+    async def query() -> None:
         async with watched.engine.connect() as connection:
             await connection.execute(text("SELECT pg_sleep(30)"))
 
-    tasks = [asyncio.create_task(ask()) for _ in range(2)]
+    tasks = [asyncio.create_task(query()) for _ in range(2)]
     async with asyncio.timeout(30):
         while watched.count("used") != 2:  # noqa: ASYNC110 a gauge wakes nothing
             await asyncio.sleep(0.005)

@@ -15,7 +15,7 @@ from observability.testing import capture_telemetry, lifespan_client
 
 
 @pytest.mark.anyio
-async def test_a_response_says_how_long_it_took_and_where() -> None:
+async def test_a_response_has_its_duration_and_its_parts() -> None:
     with capture_telemetry() as captured:
         app = FastAPI()
 

@@ -22,7 +22,7 @@ def shop() -> FastAPI:
     return app
 
 
-async def ask(captured: CapturedTelemetry, *paths: str) -> None:
+async def request(captured: CapturedTelemetry, *paths: str) -> None:
     app = shop()
     captured.instrument(app)
     async with lifespan_client(app) as client:
@@ -30,9 +30,9 @@ async def ask(captured: CapturedTelemetry, *paths: str) -> None:
             await client.get(path)
 
 
-async def test_values_add_up_over_the_labels_that_are_not_asked_for() -> None:
+async def test_a_value_is_the_sum_over_the_other_labels() -> None:
     with capture_telemetry() as captured:
-        await ask(captured, "/books/1", "/books/2", "/books/x")
+        await request(captured, "/books/1", "/books/2", "/books/x")
     assert captured.value("http_requests_total", handler="/books/{number}", status="200") == 2
     assert captured.value("http_requests_total", handler="/books/{number}") == 3
     assert captured.value("http_requests_total", status="500") == 0
@@ -49,7 +49,7 @@ def test_a_name_that_no_metric_has_is_a_mistake() -> None:
 
 async def test_spans_are_found_by_name_and_attributes() -> None:
     with capture_telemetry() as captured:
-        await ask(captured, "/books/1", "/books/2")
+        await request(captured, "/books/1", "/books/2")
     assert len(captured.spans("look up")) == 2
     assert (captured.span("look up", book__number=2).attributes or {})["book.number"] == 2
     assert [span.name for span in captured.spans()] == ["look up", "GET /books/{number}"] * 2
@@ -58,15 +58,15 @@ async def test_spans_are_found_by_name_and_attributes() -> None:
 @pytest.mark.parametrize("name", ["look up", "nothing"])
 async def test_the_one_span_must_be_one(name: str) -> None:
     with capture_telemetry() as captured:
-        await ask(captured, "/books/1", "/books/2")
+        await request(captured, "/books/1", "/books/2")
         with pytest.raises(LookupError, match=f"spans '{name}'; there are look up, GET"):
             captured.span(name)
 
 
-async def test_each_test_begins_with_nothing() -> None:
+async def test_each_test_starts_without_telemetry() -> None:
     for _ in range(3):
         with capture_telemetry() as captured:
-            await ask(captured, "/books/1")
+            await request(captured, "/books/1")
         assert captured.value("http_requests_total") == 1
         assert len(captured.spans("look up")) == 1
 
@@ -113,7 +113,7 @@ async def test_unhandled_exceptions_are_kept_as_they_would_be_reported() -> None
     assert event["contexts"]["trace"]["trace_id"] == response.headers["x-trace-id"]
 
 
-async def test_error_reports_must_be_asked_for() -> None:
+async def test_error_reports_must_be_enabled() -> None:
     with capture_telemetry() as captured, pytest.raises(LookupError, match=r"capture_telemetry\(errors=True\)"):
         captured.events()
 

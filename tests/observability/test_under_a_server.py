@@ -102,7 +102,7 @@ def shop() -> FastAPI:
     @app.get("/leave")
     async def leave() -> Response:
         await asyncio.sleep(PAUSE_S)
-        return Response("nobody reads this")
+        return Response("no client reads this")
 
     @app.get("/moved")
     async def moved() -> Response:
@@ -110,11 +110,11 @@ def shop() -> FastAPI:
 
     @app.get("/with-slash/")
     async def with_slash() -> None:
-        """Answer only with the slash."""
+        """Respond to the path with a slash only."""
 
     @app.post("/only-post")
     async def only_post() -> None:
-        """Answer only POST."""
+        """Respond to POST only."""
 
     items, version = APIRouter(prefix="/items"), APIRouter(prefix="/v1")
 

@@ -37,8 +37,6 @@ MAX_CACHED_TEXT: Final = 80
 
 
 class PlainSpanExporter(OTLPSpanExporter):
-    """The official exporter over HTTP, with a faster encoder."""
-
     def __init__(self, *, endpoint: str, headers: dict[str, str] | None, timeout: float) -> None:
         super().__init__(endpoint=endpoint, headers=headers, timeout=timeout)
         self._encoder = SpanEncoder()
@@ -53,8 +51,6 @@ class PlainSpanExporter(OTLPSpanExporter):
 
 
 class SpanEncoder:
-    """Encodes export requests."""
-
     def __init__(self) -> None:
         self._envelopes: dict[tuple[int, int], _Envelope] = {}
 

@@ -40,7 +40,6 @@ class SpanSnapshot(NamedTuple):
     end_ns: int
 
     def readable(self) -> ReadableSpan:
-        """Return the span for an exporter."""
         name, attributes = request_attributes(self.scope_fields)
         outcome = request_outcome(name, self.response_status, handler=self.handler, status=self.status, error=None)
         return ReadableSpan(
@@ -58,7 +57,6 @@ class SpanSnapshot(NamedTuple):
 
 
 def server_span_context(trace_id: int, span_id: int, parent_span_context: SpanContext | None) -> SpanContext:
-    """Return the span context of a sampled request."""
     return SpanContext(
         trace_id,
         span_id,
@@ -138,7 +136,6 @@ class LazyServerSpan(Span):
     def snapshot(
         self, *, handler: str, status: int | str, seconds: float, end_ns: int, resource: Resource
     ) -> SpanSnapshot:
-        """Return the data for the exporter."""
         record = self.record
         return SpanSnapshot(
             record.trace_id,
@@ -181,14 +178,8 @@ class LazyServerSpan(Span):
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         self.materialize().set_status(status, description)
 
-    def record_exception(
-        self,
-        exception: BaseException,
-        attributes: Attributes = None,
-        timestamp: int | None = None,
-        escaped: bool = False,
-    ) -> None:
-        self.materialize().record_exception(exception, attributes, timestamp, escaped)
+    def record_exception(self, exception: BaseException, *args: Any, **kwargs: Any) -> None:
+        self.materialize().record_exception(exception, *args, **kwargs)
 
     def end(self, end_time: int | None = None) -> None:
         self.materialize().end(end_time)

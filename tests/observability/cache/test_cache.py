@@ -21,7 +21,7 @@ def test_a_lookup_is_counted_and_timed_under_its_cache_level_and_result(result: 
     assert registry.get_sample_value("cache_request_duration_seconds_sum", labels) == pytest.approx(0.002)
 
 
-def test_a_result_that_nobody_declared_is_counted_as_other() -> None:
+def test_an_unknown_result_is_counted_as_other() -> None:
     registry = CollectorRegistry()
 
     CacheMetrics(registry).observe("report", level="shared", result="key:/reports?x=1", seconds=0.1)
@@ -82,7 +82,7 @@ def test_inside_a_sampled_trace_a_lookup_leaves_an_event_and_an_exemplar() -> No
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("sampler", "events"), [("always_on", 1), ("always_off", 0)])
-async def test_a_lookup_of_a_request_is_told_to_its_trace_if_somebody_keeps_that(sampler: str, events: int) -> None:
+async def test_a_lookup_adds_an_event_and_an_exemplar_in_a_sampled_request_only(sampler: str, events: int) -> None:
     with capture_telemetry(traces_sampler=sampler) as captured:
         app = FastAPI()
         metrics = CacheMetrics(captured.registry)
@@ -94,7 +94,7 @@ async def test_a_lookup_of_a_request_is_told_to_its_trace_if_somebody_keeps_that
         captured.instrument(app)
         async with lifespan_client(app) as client:
             await client.get("/reports")
-        told = [event.name for span in captured.spans() for event in span.events]
+        names = [event.name for span in captured.spans() for event in span.events]
         linked = [sample for sample in captured.samples("cache_request_duration_seconds_bucket") if sample.exemplar]
-        assert (told, len(linked)) == (["cache"] * events, events)
+        assert (names, len(linked)) == (["cache"] * events, events)
         assert captured.value("cache_requests_total", cache="report", level="local", result="hit") == 1

@@ -125,7 +125,7 @@ def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterat
 
 @pytest.fixture(scope="module")
 def redis(shared_redis: RedisServer) -> str:
-    """A database of the Redis that nobody else uses."""
+    """An unused database of the Redis server."""
     return f"{shared_redis.url[:-1]}11"
 
 
@@ -219,7 +219,7 @@ def test_a_task_that_expired_is_revoked(forking: Worker, tmp_path: Path) -> None
     forking.wait_for(1, "tasks_total", task="bind_book", state="revoked")
 
 
-def test_what_its_process_cannot_tell_any_more_the_main_process_counts(redis: str, tmp_path: Path) -> None:
+def test_the_main_process_counts_what_a_lost_process_cannot(redis: str, tmp_path: Path) -> None:
     with working(redis, tmp_path, pool="prefork") as worker:
         worker.send("die")
         worker.send("take_too_long")
@@ -240,7 +240,7 @@ def test_every_child_exports_its_spans_under_its_own_identity_before_it_is_repla
         assert {span.resource["service.name"] for span in spans} == {"bookshop"}
 
 
-def test_publishing_to_a_broker_that_is_down_leaves_nothing_current() -> None:
+def test_after_publishing_to_a_broker_that_is_down_no_span_is_current() -> None:
     with publisher_spans() as (provider, exporter):
         app = Celery("bookshop", broker=f"redis://127.0.0.1:{free_port()}/0", set_as_current=False)
         app.conf.broker_transport_options = {"max_retries": 0}
@@ -255,7 +255,7 @@ def test_publishing_to_a_broker_that_is_down_leaves_nothing_current() -> None:
     assert following.parent.span_id == request.get_span_context().span_id
 
 
-def test_a_service_that_traces_celery_by_itself_is_left_alone() -> None:
+def test_an_application_with_its_own_celery_instrumentation_is_unchanged() -> None:
     official = CeleryInstrumentor()  # type: ignore[no-untyped-call]  # its constructor has no types
     official.instrument()
     instrument_celery()

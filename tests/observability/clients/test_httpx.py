@@ -92,7 +92,7 @@ async def test_a_refused_connection_is_no_connect() -> None:
     assert (observed.calls("error"), observed.connects()) == (1, 0)
 
 
-async def test_the_trace_goes_on_in_the_service_that_is_called(weather: str) -> None:
+async def test_the_trace_context_is_propagated_to_the_called_service(weather: str) -> None:
     observed = Observed()
     with observed.provider.get_tracer("test").start_as_current_span("request") as request:
         async with observed.client() as client:
@@ -116,7 +116,7 @@ async def test_the_span_uses_the_stable_conventions_and_holds_neither_query_nor_
     assert not attributes.keys() & {"http.method", "http.url", "http.status_code"}
 
 
-async def test_the_caller_s_own_listener_to_httpcore_still_hears_everything(weather: str) -> None:
+async def test_the_caller_s_own_trace_extension_is_still_called(weather: str) -> None:
     observed = Observed()
     events: list[str] = []
 

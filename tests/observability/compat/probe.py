@@ -1,7 +1,7 @@
 """An instrumented application with a database, a client, logs, errors and tasks, without one private name of a library.
 
 `python -m tests.observability.compat.probe LIBRARY NAME` loads the library as if its authors had renamed the name, or
-had removed the module of that name for everyone but themselves, and prints what still works.
+had hidden the module of that name from other packages, and prints what still works.
 """
 
 import asyncio

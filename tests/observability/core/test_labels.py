@@ -13,6 +13,6 @@ def test_a_closed_set_accepts_nothing_else(value: str, label: str) -> None:
     assert BoundedValues.closed(("hit", "miss"))(value) == label
 
 
-def test_what_is_allowed_is_never_crowded_out() -> None:
+def test_allowed_values_are_always_kept() -> None:
     bounded = BoundedValues(("a", "b", "c"), limit=1)
     assert [bounded(value) for value in ("x", "c")] == ["other", "c"]

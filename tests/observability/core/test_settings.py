@@ -1,4 +1,4 @@
-"""Telemetry settings: standard names, one reading of the environment, and refusals that say what is allowed."""
+"""Telemetry settings: standard names, read once, and errors that say what is allowed."""
 
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_settings_cannot_be_changed() -> None:
         TelemetrySettings().metrics_port = 1  # type: ignore[misc]  # what the test is about
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     for name, field in TelemetrySettings.model_fields.items():
         assert field.description, name
         assert field.alias or name == "enabled"

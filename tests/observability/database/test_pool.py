@@ -267,9 +267,7 @@ def test_a_connection_that_outlives_its_pool_is_still_counted_until_it_is_closed
 
 
 @pytest.mark.parametrize("finish", ["invalidate", "detach", "lose"])
-def test_a_connection_that_ends_in_another_way_than_by_a_return_is_not_counted_for_ever(
-    tmp_path: Path, finish: str
-) -> None:
+def test_a_connection_that_is_not_checked_in_is_no_longer_counted(tmp_path: Path, finish: str) -> None:
     with sync_engine(tmp_path) as engine:
         watched = Watched(engine)
         connection = engine.raw_connection()
@@ -306,7 +304,7 @@ def test_a_recycled_connection_is_one_more_connect(tmp_path: Path) -> None:
         assert (watched.count("used"), watched.count("idle")) == (0, 1)
 
 
-def test_several_engines_are_told_apart_by_their_role(tmp_path: Path) -> None:
+def test_engines_are_distinguished_by_their_role(tmp_path: Path) -> None:
     registry = CollectorRegistry()
     metrics = PoolMetrics(registry)
     with sync_engine(tmp_path) as primary, sync_engine(tmp_path) as replica:
@@ -318,7 +316,7 @@ def test_several_engines_are_told_apart_by_their_role(tmp_path: Path) -> None:
                 assert registry.get_sample_value("db_client_connection_count", labels) == used
 
 
-def test_the_same_engine_is_refused_twice_and_the_message_says_as_what_it_is_attached(tmp_path: Path) -> None:
+def test_attaching_an_engine_twice_fails_with_its_first_role(tmp_path: Path) -> None:
     with sync_engine(tmp_path) as engine:
         metrics = PoolMetrics(CollectorRegistry())
         metrics.attach("primary", engine)

@@ -153,7 +153,7 @@ def test_as_many_different_statements_are_not_suspected(observed: Observed) -> N
     "settings",
     [
         pytest.param({}, id="sampled"),
-        pytest.param({"traces_sampler": "always_off", "slow_request_s": 1e-6}, id="slow, so traced after the fact"),
+        pytest.param({"traces_sampler": "always_off", "slow_request_s": 1e-6}, id="slow, so traced retroactively"),
     ],
 )
 async def test_the_repeated_statement_is_on_the_request_s_span(observed: Observed, settings: dict[str, Any]) -> None:
@@ -174,7 +174,7 @@ async def test_the_repeated_statement_is_on_the_request_s_span(observed: Observe
     assert len(str(attributes["db.query.fingerprint"])) == 16
 
 
-def test_a_span_says_what_was_asked_of_which_database_without_any_value(observed: Observed) -> None:
+def test_a_span_has_statement_and_database_without_values(observed: Observed) -> None:
     with observed.request(), observed.engine.connect() as connection:
         connection.execute(select(BOOKS).where(BOOKS.c.title == "secret one"))
         connection.execute(text("SELECT id FROM books WHERE title = 'secret two' AND id = 4711"))
@@ -202,7 +202,7 @@ def test_without_a_recorded_trace_there_is_no_span(observed: Observed) -> None:
     assert observed.spans() == []
 
 
-def test_many_sets_of_parameters_are_one_query_that_says_how_many(observed: Observed) -> None:
+def test_many_parameter_sets_are_one_statement_with_a_batch_size(observed: Observed) -> None:
     with observed.request() as record, observed.engine.begin() as connection:
         connection.execute(insert(BOOKS), [{"title": f"Volume {number}"} for number in range(25)])
     assert record.statements is not None

@@ -1,4 +1,4 @@
-"""An application as the documentation tells to make it."""
+"""An application that is instrumented as documented."""
 
 import asyncio
 from typing import Annotated

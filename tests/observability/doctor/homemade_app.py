@@ -14,7 +14,7 @@ duration = Histogram("http_request_duration_seconds", "Duration.", ("path",), bu
 
 
 class Counted:
-    """Counts requests by what the client asked for."""
+    """Counts requests by path."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

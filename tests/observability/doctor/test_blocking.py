@@ -46,11 +46,11 @@ async def reads() -> None:
     sqlite3.connect("x.db")
 
 
-async def asks_a_global_client() -> None:
+async def uses_a_global_client() -> None:
     client.get("http://localhost")  # noqa: ASYNC212 the same
 
 
-async def asks_a_store() -> None:
+async def uses_a_store() -> None:
     store.get("key")
 
 
@@ -85,7 +85,7 @@ def from_a_closure() -> Callable[..., Any]:
 @pytest.mark.parametrize(
     "function",
     [
-        *(sleeps, fetches, opens, runs, reads, asks_a_global_client, asks_a_store, makes_a_client, queries),
+        *(sleeps, fetches, opens, runs, reads, uses_a_global_client, uses_a_store, makes_a_client, queries),
         *(uses_a_session_factory, takes_a_session, from_a_closure()),
     ],
     ids=lambda function: function.__name__,

@@ -64,7 +64,7 @@ def test_a_check_finds_its_fault(app: str, check: str) -> None:
     assert check in found, f"found only {found}"
 
 
-def test_an_application_made_as_it_should_be_is_left_in_peace() -> None:
+def test_a_correctly_instrumented_application_has_no_findings() -> None:
     assert examined(module("good_app")) == (0, {})
 
 
@@ -74,7 +74,7 @@ def test_metrics_on_a_port_that_the_application_opened_are_found_and_are_not_pub
 
 
 def test_workers_that_share_a_metrics_address_are_found() -> None:
-    # Which worker gets a connection is the kernel's choice; here each of two answers in its turn.
+    # Which worker gets a connection is the kernel's choice; here two respond by turns.
     starts = cycle((1700000000.0, 1700000000.5))
 
     async def metrics(_: Request) -> Response:
@@ -83,14 +83,14 @@ def test_workers_that_share_a_metrics_address_are_found() -> None:
 
     with serving(Starlette(routes=[Route("/metrics", metrics)])) as url:
         found = [finding.message for finding in run_checks(url) if finding.check == "shared-metrics-endpoint"]
-    assert found == [f"{url}/metrics answered from 2 processes in turn: their counters are mixed up"]
+    assert found == [f"{url}/metrics responded from 2 processes by turns: their counters are mixed"]
 
 
 def test_every_check_is_proved_to_fire() -> None:
     assert sorted({*(name for names in FAULTY.values() for name in names), "shared-metrics-endpoint"}) == sorted(NAMES)
 
 
-def test_findings_name_what_is_to_blame() -> None:
+def test_findings_name_the_cause() -> None:
     _, found = examined(module("naive_app"))
     assert found["base-http-middleware"] == ["add_process_time_header is a BaseHTTPMiddleware"]
     lines = (HERE / "naive_app.py").read_text().splitlines()
@@ -99,7 +99,7 @@ def test_findings_name_what_is_to_blame() -> None:
         f"tests.observability.doctor.naive_app.start calls time.sleep() in line {line}"
     ]
     assert found["slo-bucket-missing"][0].startswith("no latency bucket ends at 0.25 s")
-    assert found["uninstrumented-engine"] == ["nobody sees the pool and the statements of the engine sqlite://"]
+    assert found["uninstrumented-engine"] == ["the pool and the statements of the engine sqlite:// are not observed"]
     assert found["duplicate-log-handlers"] == [
         "records of the logger 'bookshop' reach the console twice, through 'root' again"
     ]
@@ -111,7 +111,7 @@ def test_findings_name_what_is_to_blame() -> None:
         ("bookshop", "'bookshop' is neither a URL nor module:application"),
         ("no.such.module:app", "cannot be imported: No module named 'no'"),
         ("observability:nothing", "cannot be imported"),
-        ("http://127.0.0.1:9", "http://127.0.0.1:9 does not answer"),
+        ("http://127.0.0.1:9", "http://127.0.0.1:9 is unreachable"),
     ],
 )
 def test_what_cannot_be_examined_is_said_in_one_line(target: str, message: str) -> None:

@@ -32,7 +32,7 @@ URL_PASSWORD = "pl4nted-url-password"
 
 
 class Order(BaseModel):
-    """A body with things that are nobody's business."""
+    """A body with personal data."""
 
     note: str
     card: int
@@ -105,7 +105,7 @@ async def test_no_planted_secret_is_in_a_report() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_report_says_where_and_in_which_trace() -> None:
+async def test_a_report_has_its_request_and_trace() -> None:
     with capture_telemetry(errors=True, sentry_release="1.2.3", sentry_environment="test") as captured:
         app = shop()
         captured.instrument(app)
@@ -155,7 +155,7 @@ async def test_what_the_application_reports_itself_has_the_trace_and_no_secrets_
 
 
 @pytest.mark.anyio
-async def test_answers_are_no_errors_but_a_failing_background_task_is() -> None:
+async def test_error_responses_are_not_reported_but_a_failing_background_task_is() -> None:
     with capture_telemetry(errors=True) as captured:
         app = shop()
         captured.instrument(app)
@@ -194,14 +194,14 @@ async def test_an_exception_storm_is_rationed_and_counted(monkeypatch: pytest.Mo
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """A server that accepts connections and never answers."""
+    """A server that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://key@127.0.0.1:{listener.getsockname()[1]}/1"
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("server", ["dead", "silent"])
-async def test_a_server_that_does_not_answer_costs_requests_nothing(server: str, silent_server: str) -> None:
+async def test_an_unresponsive_server_does_not_delay_requests(server: str, silent_server: str) -> None:
     dsn = silent_server if server == "silent" else f"http://key@127.0.0.1:{free_port()}/1"
     with capture_telemetry(sentry_dsn=dsn, shutdown_timeout_s=0.2) as captured:
         app = shop()
@@ -220,7 +220,7 @@ async def test_a_server_that_does_not_answer_costs_requests_nothing(server: str,
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("dsn", ["nonsense", "http://127.0.0.1", "ftp://key@host/1"])
-async def test_a_broken_dsn_is_said_once_and_harms_nothing(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_invalid_dsn_is_logged_once(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
     with capture_telemetry(sentry_dsn=dsn) as captured, caplog.at_level(logging.ERROR, "observability.errors.reporter"):
         app = shop()
         captured.instrument(app)
@@ -232,7 +232,7 @@ async def test_a_broken_dsn_is_said_once_and_harms_nothing(dsn: str, caplog: pyt
 
 
 @pytest.mark.anyio
-async def test_an_sdk_that_the_process_initialised_itself_is_used_and_left_alone() -> None:
+async def test_an_sdk_that_the_application_initialised_is_used_and_not_closed() -> None:
     events: list[Any] = []
     sentry_sdk.init(
         dsn="http://key@127.0.0.1:9/1", before_send=lambda event, _: events.append(event), default_integrations=False

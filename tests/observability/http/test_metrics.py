@@ -26,7 +26,7 @@ PAUSE_S = 0.2
 
 
 class BrokenOff:
-    """An application that breaks its answer off."""
+    """An application whose response is incomplete."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
@@ -85,7 +85,7 @@ def captured() -> Iterator[CapturedTelemetry]:
 
 
 def eventually(claim: Callable[[], bool]) -> bool:
-    """Whether the claim becomes true within five seconds: a client has its answer before the application returns."""
+    """Whether the claim becomes true within five seconds: a client has its response before the application returns."""
     deadline = monotonic() + 5
     while not claim():
         if monotonic() > deadline:
@@ -142,7 +142,7 @@ def test_bytes_are_those_on_the_wire(captured: CapturedTelemetry) -> None:
         ("/broken/off", "/broken", "500"),
         ("/nothing", "unmatched", "404"),
     ],
-    ids=["a request that raises", "an answer that breaks off", "nothing"],
+    ids=["a request that raises", "an incomplete response", "nothing"],
 )
 def test_the_status_label_says_how_the_request_ended(
     captured: CapturedTelemetry, path: str, handler: str, status: str
@@ -159,7 +159,7 @@ def test_the_status_label_says_how_the_request_ended(
 
 
 @pytest.mark.parametrize("path", ["/slow", "/endless"])
-def test_a_client_that_leaves_has_a_status_of_its_own(captured: CapturedTelemetry, path: str) -> None:
+def test_a_client_that_disconnects_has_a_separate_status(captured: CapturedTelemetry, path: str) -> None:
     app = shop()
     captured.instrument(app)
     with serving(app) as url:
@@ -242,7 +242,7 @@ def test_every_histogram_of_a_sampled_request_links_to_its_trace(captured: Captu
 
 
 @pytest.mark.anyio
-async def test_a_request_that_nobody_keeps_has_no_exemplar() -> None:
+async def test_an_unsampled_request_has_no_exemplar() -> None:
     with capture_telemetry(traces_sampler="always_off") as captured:
         app = shop()
         captured.instrument(app)
@@ -260,20 +260,20 @@ async def test_random_paths_methods_and_headers_add_no_series(captured: Captured
     paths = [f"/{random.randbytes(4).hex()}/{random.randbytes(2).hex()}" for _ in range(10_000)]
     methods = [random.randbytes(3).hex().upper() for _ in range(1_000)]
     for path in paths[:200]:
-        await ask(app, "GET", path)
+        await request(app, "GET", path)
     for method in methods[:200]:
-        await ask(app, method, "/plain")
+        await request(app, method, "/plain")
     before = {metric.name: len(metric.samples) for metric in captured.registry.collect()}
     for path in paths[200:]:
-        await ask(app, "GET", path)
+        await request(app, "GET", path)
     for method in methods[200:]:
-        await ask(app, method, "/plain", (f"x-{method}".encode(), b"1"), (b"host", method.encode()))
+        await request(app, method, "/plain", (f"x-{method}".encode(), b"1"), (b"host", method.encode()))
     assert {metric.name: len(metric.samples) for metric in captured.registry.collect()} == before
     assert captured.value("http_requests_total", handler="unmatched", status="404") == 10_000
     assert captured.value("http_requests_total", handler="/plain", method="other", status="405") == 1_000
 
 
-async def ask(app: ASGIApp, method: str, path: str, *headers: tuple[bytes, bytes]) -> None:
+async def request(app: ASGIApp, method: str, path: str, *headers: tuple[bytes, bytes]) -> None:
     """Send a request without a client: there are many."""
 
     async def receive() -> Message:

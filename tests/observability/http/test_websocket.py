@@ -88,7 +88,7 @@ def test_a_connection_is_counted_by_how_it_ended(captured: CapturedTelemetry, ro
 
 
 @pytest.mark.parametrize(("path", "handler"), [("/rooms/secret", "/rooms/{room}"), ("/nowhere", "unmatched")])
-def test_a_refused_connection_is_counted_as_refused(captured: CapturedTelemetry, path: str, handler: str) -> None:
+def test_a_rejected_connection_is_counted_as_rejected(captured: CapturedTelemetry, path: str, handler: str) -> None:
     app = chat()
     captured.instrument(app)
     with serving(app) as url:

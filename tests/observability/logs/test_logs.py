@@ -34,7 +34,7 @@ async def hello(request: Request) -> PlainTextResponse:
 
 async def repeating(request: Request) -> PlainTextResponse:
     logging.getLogger("old").warning("they said %s", request.query_params["said"])
-    structlog.get_logger("shop").info("heard", said=request.query_params["said"])
+    structlog.get_logger("shop").info("message", said=request.query_params["said"])
     return PlainTextResponse("")
 
 
@@ -44,7 +44,7 @@ async def failing(request: Request) -> PlainTextResponse:
 
 
 class Terminal(io.StringIO):
-    """A stream that somebody reads as it is written."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -68,7 +68,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_everybody_logs_json_with_the_ids_of_the_request() -> None:
+def test_all_loggers_write_json_with_the_ids_of_the_request() -> None:
     stream = io.StringIO()
     with logged(stream) as (url, _):
         response = httpx.get(f"{url}/hello", headers={"x-request-id": "order-7"})
@@ -155,7 +155,7 @@ def test_what_is_repeated_of_callers_stays_on_one_line_of_json() -> None:
     assert stream.getvalue().isascii()
 
 
-def test_what_is_repeated_of_callers_does_nothing_to_a_terminal() -> None:
+def test_text_of_clients_cannot_control_a_terminal() -> None:
     stream = io.StringIO()
     with logged(stream, log_format="console", access_log=False) as (url, _):
         httpx.get(f"{url}/repeat", params={"said": SAID})
@@ -214,7 +214,7 @@ def test_logging_is_given_back_as_it_was() -> None:
         root.handlers = before
 
 
-def test_left_alone_logging_is_what_it_was() -> None:
+def test_logging_is_unchanged_if_disabled() -> None:
     root = logging.getLogger()
     before = root.handlers.copy()
     stream = io.StringIO()
@@ -224,7 +224,7 @@ def test_left_alone_logging_is_what_it_was() -> None:
     assert stream.getvalue() == ""
 
 
-def test_a_stream_that_takes_nothing_costs_requests_nothing() -> None:
+def test_a_blocked_stream_does_not_delay_requests() -> None:
     class Stuck(io.StringIO):
         def write(self, _: str) -> int:
             raise BrokenPipeError
@@ -259,7 +259,7 @@ def test_records_are_exported_once_and_under_their_trace(collector: Recorded) ->
     assert attributes["item"].int_value == 7
 
 
-def test_records_are_not_exported_unless_asked_for(collector: Recorded) -> None:
+def test_records_are_not_exported_by_default(collector: Recorded) -> None:
     with logged(io.StringIO(), otlp_endpoint=collector.url, traces_exporter="none") as (url, _):
         httpx.get(f"{url}/hello")
     assert collector.bodies("/v1/logs") == []

@@ -8,7 +8,7 @@ from observability.metrics.histogram import exemplar
 @pytest.mark.parametrize(
     ("flags", "labels"), [(TraceFlags.SAMPLED, {"trace_id": f"{7:032x}"}), (TraceFlags.DEFAULT, None)]
 )
-def test_only_a_trace_that_somebody_keeps_is_linked_to(flags: int, labels: dict[str, str] | None) -> None:
+def test_only_a_sampled_trace_is_an_exemplar(flags: int, labels: dict[str, str] | None) -> None:
     span = NonRecordingSpan(SpanContext(7, 9, is_remote=False, trace_flags=TraceFlags(flags)))
     token = context.attach(trace.set_span_in_context(span))
     try:

@@ -1,4 +1,4 @@
-"""The metrics port: whom it answers, what it does when it is taken, and that no blocked event loop silences it."""
+"""The metrics server: its format, a taken port, and scrapes while the event loop is blocked."""
 
 import json
 import logging
@@ -78,7 +78,7 @@ def test_metrics_are_read_while_the_event_loop_is_blocked() -> None:
     assert 'event_loop_blocked_seconds_total{handler="/block"}' in final
 
 
-def test_a_taken_port_leaves_the_next_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_if_a_port_is_taken_the_next_one_is_used(caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, caplog.at_level(logging.INFO, "observability"):
         port = taken.getsockname()[1]
         app, telemetry = instrumented(metrics_port=port)
@@ -88,7 +88,7 @@ def test_a_taken_port_leaves_the_next_one(caplog: pytest.LogCaptureFixture) -> N
     assert f"metrics port {port} is taken" in caplog.text
 
 
-def test_without_a_free_port_the_application_runs_and_says_so(
+def test_without_a_free_port_the_application_runs_and_logs_an_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("observability.metrics.server.PORTS_TRIED", 1)
@@ -119,7 +119,7 @@ def test_a_process_announces_itself_while_it_serves(tmp_path: Path) -> None:
     assert list((tmp_path / "targets").iterdir()) == []
 
 
-def test_what_the_dead_left_behind_is_removed_and_the_living_stay(tmp_path: Path) -> None:
+def test_files_of_dead_processes_are_removed_and_others_stay(tmp_path: Path) -> None:
     host = socket.gethostname()
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()

@@ -22,7 +22,7 @@ from tests.servers.asgi import serving
 SETTINGS = TelemetrySettings(metrics_exporter="none", log_format="none", access_log=False)
 
 
-async def answer(request: Request) -> PlainTextResponse:
+async def respond(request: Request) -> PlainTextResponse:
     return PlainTextResponse(route_template(request.scope))
 
 
@@ -39,7 +39,7 @@ def items() -> APIRouter:
     async def file(name: str) -> dict[str, str]:
         return {"name": name}
 
-    router.add_route("/plain/{what}", answer)
+    router.add_route("/plain/{what}", respond)
     return router
 
 
@@ -54,7 +54,7 @@ class CopiedScope:
 
 
 class Early:
-    """A middleware that answers some requests itself, before any router."""
+    """A middleware that responds to some requests itself, before any router."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -77,19 +77,19 @@ def application(tmp_path: Path) -> FastAPI:
     inner = APIRouter(prefix="/inner")
     inner.include_router(items())
     outer.include_router(inner)
-    outer.mount("/starlette", Starlette(routes=[Route("/deep/{x}", answer)]))
+    outer.mount("/starlette", Starlette(routes=[Route("/deep/{x}", respond)]))
     app.include_router(outer, prefix="/outer/{tenant}")
 
     api = FastAPI()
     api.include_router(items(), prefix="/v1")
     app.mount("/api/{version}", api)
-    shared = Starlette(routes=[Route("/same/{x}", answer), Mount("/deeper", routes=[Route("/{y}", answer)])])
+    shared = Starlette(routes=[Route("/same/{x}", respond), Mount("/deeper", routes=[Route("/{y}", respond)])])
     app.mount("/one", shared)
     app.mount("/two", CopiedScope(shared))
     (tmp_path / "a.txt").write_text("a")
     app.mount("/static", StaticFiles(directory=tmp_path))
-    app.router.routes.append(Host("special.example", app=Router([Route("/on/host/{x}", answer)])))
-    app.add_route("/twice", answer)
+    app.router.routes.append(Host("special.example", app=Router([Route("/on/host/{x}", respond)])))
+    app.add_route("/twice", respond)
     app.add_middleware(Early)
     return app
 
@@ -158,15 +158,15 @@ CASES = {
     "a missing file": ("GET", "/static/b.txt", "/static", "404"),
     "a route of FastAPI itself": ("GET", "/openapi.json", "/openapi.json", "200"),
     "one endpoint on two routes": ("GET", "/twice", "/twice", "200"),
-    "a handler that answers 404": ("GET", "/v2/items/404", "/v2/items/{item_id}", "404"),
+    "a handler that raises 404": ("GET", "/v2/items/404", "/v2/items/{item_id}", "404"),
     "a wrong method": ("PUT", "/v2/items/7", "/v2/items/{item_id}", "405"),
     "an invalid parameter": ("GET", "/v2/items/seven", "/v2/items/{item_id}", "422"),
     "a redirect to the path without slash": ("GET", "/items/7/", "unmatched", "307"),
     "nothing": ("GET", "/nothing/here", "unmatched", "404"),
     "nothing below a mount": ("GET", "/one/nothing", "unmatched", "404"),
     "nothing below a mounted FastAPI": ("GET", "/api/9/nothing", "unmatched", "404"),
-    "refused by a middleware before routing": ("GET", "/v2/items/7?refuse", "/v2/items/{item_id}", "401"),
-    "named by a middleware that answers": ("GET", "/v2/items/7?named", "/from/cache", "200"),
+    "rejected by a middleware before routing": ("GET", "/v2/items/7?refuse", "/v2/items/{item_id}", "401"),
+    "set by a middleware that responds": ("GET", "/v2/items/7?named", "/from/cache", "200"),
 }
 
 
@@ -243,7 +243,7 @@ def test_a_mounted_application_can_be_instrumented_alone(registry: CollectorRegi
 
 
 def test_without_instrumentation_a_template_can_still_be_read_and_named() -> None:
-    scope: Scope = {"type": "http", "path": "/x", "route": Route("/x/{y}", answer)}
+    scope: Scope = {"type": "http", "path": "/x", "route": Route("/x/{y}", respond)}
     assert route_template(scope) == "/x/{y}"
     set_route_template(scope, "/named")
     assert route_template(scope) == "/named"

@@ -98,7 +98,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
 
 @contextmanager
 def requested(url: str) -> Iterator[None]:
-    """Have a request under way that nobody waits for."""
+    """Have a request in progress during the block."""
     thread = threading.Thread(target=lambda: httpx.get(url, timeout=10))
     thread.start()
     yield
@@ -126,10 +126,10 @@ def test_a_blocked_loop_and_its_handler_are_visible_while_it_is_blocked(
     [
         pytest.param("/task", "/task", id="a task that the handler started"),
         pytest.param("/background", "/background", id="a background task"),
-        pytest.param("/callback", "none", id="a timer belongs to nobody"),
+        pytest.param("/callback", "none", id="a timer has no request"),
     ],
 )
-def test_the_time_goes_to_the_handler_that_is_to_blame(loop: str, path: str, handler: str) -> None:
+def test_the_time_is_attributed_to_the_blocking_handler(loop: str, path: str, handler: str) -> None:
     site = Site()
     with serving(site.app, loop=loop) as url:
         httpx.get(f"{url}{path}")
@@ -139,7 +139,7 @@ def test_the_time_goes_to_the_handler_that_is_to_blame(loop: str, path: str, han
 
 @LOOPS
 @pytest.mark.parametrize("path", ["/thread", "/quick"])
-def test_waiting_and_work_in_threads_block_nobody(loop: str, path: str) -> None:
+def test_waiting_and_work_in_threads_do_not_block(loop: str, path: str) -> None:
     site = Site()
     with serving(site.app, loop=loop) as url:
         httpx.get(f"{url}{path}")
@@ -164,7 +164,7 @@ def test_the_stack_that_blocks_is_on_the_request_s_span_and_in_the_log(caplog: p
     "settings",
     [
         pytest.param({}, id="sampled"),
-        pytest.param({"traces_sampler": "always_off", "slow_request_s": 0.2}, id="slow, so traced after the fact"),
+        pytest.param({"traces_sampler": "always_off", "slow_request_s": 0.2}, id="slow, so traced retroactively"),
     ],
 )
 def test_the_trace_of_the_request_names_the_stack_that_blocked(settings: dict[str, Any]) -> None:
@@ -180,7 +180,7 @@ def test_the_trace_of_the_request_names_the_stack_that_blocked(settings: dict[st
     assert 0.25 < float(str(attributes["event_loop.blocked_seconds"])) < 0.8
 
 
-def test_the_lag_links_to_the_trace_of_who_caused_it() -> None:
+def test_the_lag_has_the_trace_of_its_cause_as_exemplar() -> None:
     site = Site()
     with serving(site.app) as url:
         trace_id = httpx.get(f"{url}/slow/1").headers["x-trace-id"]
@@ -219,7 +219,7 @@ def test_every_block_of_one_and_a_half_times_the_threshold_is_noticed() -> None:
     assert site.blocked("/slow/{number}") > 10 * 0.05
 
 
-def test_a_slow_start_of_the_application_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_slow_startup_is_not_a_block(caplog: pytest.LogCaptureFixture) -> None:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001 the signature is Starlette's
         block(0.4)
@@ -234,7 +234,7 @@ def test_a_slow_start_of_the_application_keeps_nobody_waiting(caplog: pytest.Log
     assert caplog.records == []
 
 
-def test_the_metrics_port_answers_and_names_the_guilty_route_while_the_loop_is_blocked() -> None:
+def test_the_metrics_port_shows_the_blocking_route_while_the_loop_is_blocked() -> None:
     app = FastAPI()
 
     @app.get("/report")

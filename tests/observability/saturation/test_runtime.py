@@ -44,7 +44,7 @@ def test_a_pause_inside_a_sampled_trace_links_to_it(registry: CollectorRegistry)
     assert {"trace_id": f"{span.get_span_context().trace_id:032x}"} in [link.labels for link in links]
 
 
-def test_after_stop_the_collector_calls_nobody() -> None:
+def test_after_stop_there_is_no_callback_of_the_garbage_collector() -> None:
     before = list(gc.callbacks)
     metrics = RuntimeMetrics(CollectorRegistry())
     metrics.start()

@@ -53,7 +53,7 @@ def test_the_hidden_limiter_of_def_endpoints_is_shown_with_its_queue() -> None:
         while threads.value("waiting_tasks", "default") != 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert threads.value("waiting_tasks", "default") == 3
-        assert threads.value("borrowed_threads", "default") == 2
+        assert threads.value("borrowed_threads", "default") == 2  # codespell:ignore
         assert threads.value("limit_threads", "default") == 2
         began = time.perf_counter()
         queued = threads.value("queue_seconds_total", "default") or 0.0
@@ -64,7 +64,7 @@ def test_the_hidden_limiter_of_def_endpoints_is_shown_with_its_queue() -> None:
         for client in clients:
             client.join()
         assert threads.value("waiting_tasks", "default") == 0
-        assert threads.value("borrowed_threads", "default") == 0
+        assert threads.value("borrowed_threads", "default") == 0  # codespell:ignore
 
 
 async def test_work_of_its_own_kind_waits_in_its_own_queue_and_the_wait_is_timed() -> None:
@@ -74,7 +74,7 @@ async def test_work_of_its_own_kind_waits_in_its_own_queue_and_the_wait_is_timed
         for _ in range(3):
             tasks.create_task(search.run(time.sleep, 0.1))
         await asyncio.sleep(0.05)
-        assert threads.value("borrowed_threads", "search") == 1
+        assert threads.value("borrowed_threads", "search") == 1  # codespell:ignore
         assert threads.value("waiting_tasks", "search") == 2
     assert threads.value("wait_seconds_count", "search") == 3
     assert 0.1 + 0.2 - 0.02 <= (threads.value("wait_seconds_sum", "search") or 0.0) < 1
@@ -96,11 +96,11 @@ async def test_an_error_in_the_thread_reaches_the_caller_and_frees_the_thread() 
     search = threads.metrics.thread_pool("search", threads=1)
     with pytest.raises(ValueError, match="invalid literal"):
         await search.run(int, "x")
-    assert threads.value("borrowed_threads", "search") == 0
+    assert threads.value("borrowed_threads", "search") == 0  # codespell:ignore
     assert threads.value("wait_seconds_count", "search") == 1
 
 
-async def test_a_task_that_gives_up_waiting_is_timed_too() -> None:
+async def test_the_wait_of_a_cancelled_task_is_measured_too() -> None:
     threads = Threads()
     search = threads.metrics.thread_pool("search", threads=1)
     holder = asyncio.create_task(search.run(time.sleep, 0.5))
@@ -113,12 +113,12 @@ async def test_a_task_that_gives_up_waiting_is_timed_too() -> None:
     await holder
 
 
-async def test_a_limiter_of_somebody_else_is_shown_too() -> None:
+async def test_a_limiter_of_the_application_is_measured_too() -> None:
     threads = Threads()
     limiter = CapacityLimiter(3)
     threads.metrics.add("images", limiter)
     async with limiter:
-        assert threads.value("borrowed_threads", "images") == 1
+        assert threads.value("borrowed_threads", "images") == 1  # codespell:ignore
     limiter.total_tokens = 4
     assert threads.value("limit_threads", "images") == 4
 

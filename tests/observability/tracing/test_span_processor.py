@@ -45,7 +45,7 @@ def instrumented(endpoint: str, **settings: Any) -> tuple[Starlette, Telemetry, 
 
 @contextmanager
 def hanging() -> Iterator[str]:
-    """A collector that accepts connections and never answers."""
+    """A collector that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         held: list[socket.socket] = []
 
@@ -97,7 +97,7 @@ def exports(registry: CollectorRegistry, outcome: str) -> float:
     return registry.get_sample_value("observability_export_total", {"signal": "spans", "outcome": outcome}) or 0.0
 
 
-def test_what_stops_late_has_only_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_steps_of_the_shutdown_have_the_remaining_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, given_s = 0.0, {}
     monkeypatch.setattr("observability.core.limits.monotonic", lambda: now)
     _, telemetry, _ = instrumented("http://127.0.0.1:1", shutdown_timeout_s=3.0)
@@ -116,13 +116,13 @@ def test_what_stops_late_has_only_the_time_that_is_left(monkeypatch: pytest.Monk
     assert given_s == {"errors": 3.0, "tracing": 1.0, "logs": 0.5}
 
 
-def test_the_collector_gets_the_traces_that_clients_were_told() -> None:
+def test_the_collector_gets_the_traces_of_the_x_trace_id_headers() -> None:
     with collecting() as collector:
         app, _, registry = instrumented(collector.endpoint, service_name="shop", resource_attributes={"team": "blue"})
         with serving(app) as url:
-            told = {httpx.get(f"{url}/hello").headers["x-trace-id"] for _ in range(5)}
+            trace_ids = {httpx.get(f"{url}/hello").headers["x-trace-id"] for _ in range(5)}
         spans = collector.wait_for("GET /hello", 5)
-        assert {span.trace_id for span in spans} == told
+        assert {span.trace_id for span in spans} == trace_ids
         assert {span.resource["service.name"] for span in spans} == {"shop"}
         assert {span.resource["team"] for span in spans} == {"blue"}
         assert len({span.resource["service.instance.id"] for span in spans}) == 1
@@ -131,7 +131,7 @@ def test_the_collector_gets_the_traces_that_clients_were_told() -> None:
 
 
 @pytest.mark.parametrize("collector", ["hangs", "is not there", "is slow"])
-def test_a_collector_in_trouble_costs_requests_nothing(collector: str) -> None:
+def test_a_failing_collector_does_not_delay_requests(collector: str) -> None:
     with hanging() as hanging_endpoint, slow(0.45) as slow_endpoint:
         nowhere = f"http://127.0.0.1:{free_port()}"
         endpoint = {"hangs": hanging_endpoint, "is slow": slow_endpoint}.get(collector, nowhere)

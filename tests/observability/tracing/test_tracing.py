@@ -75,8 +75,8 @@ async def test_a_sampled_request_is_one_span_in_the_stable_conventions() -> None
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("options", [{}, {"telemetry": {"tracing": True}}], ids=["as usual", "asked for"])
-async def test_the_framework_s_own_telemetry_records_nothing_besides(options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("options", [{}, {"telemetry": {"tracing": True}}], ids=["default", "enabled"])
+async def test_the_telemetry_of_fastapi_records_nothing_in_addition(options: dict[str, Any]) -> None:
     with capture_telemetry() as captured:
         sub = shop(**options)
         app = shop(**options)
@@ -101,7 +101,7 @@ async def test_spans_of_the_application_belong_to_the_request() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("sampled", ["00", "01"])
-async def test_the_caller_decides_and_its_trace_goes_on(sampled: str) -> None:
+async def test_the_caller_decides_and_its_trace_is_continued(sampled: str) -> None:
     with capture_telemetry(traces_sampler="parentbased_traceidratio", traces_sampler_arg=1 - int(sampled)) as captured:
         app = shop()
         captured.instrument(app)
@@ -170,7 +170,7 @@ async def test_an_authorised_caller_gets_a_trace(given_token: str, kept: int) ->
 
 
 @pytest.mark.anyio
-async def test_without_a_token_nobody_is_authorised() -> None:
+async def test_without_a_configured_token_no_request_is_authorised() -> None:
     with capture_telemetry(traces_sampler="always_off") as captured:
         app = shop()
         captured.instrument(app)
@@ -180,7 +180,7 @@ async def test_without_a_token_nobody_is_authorised() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("item", [13, 503])
-async def test_a_failure_leaves_a_span_after_the_fact(item: int) -> None:
+async def test_a_failed_request_gets_a_retroactive_span(item: int) -> None:
     with capture_telemetry(traces_sampler="always_off") as captured:
         app = shop()
         captured.instrument(app)
@@ -194,7 +194,7 @@ async def test_a_failure_leaves_a_span_after_the_fact(item: int) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_slow_request_leaves_a_span_as_long_as_it_took() -> None:
+async def test_a_slow_request_gets_a_span_of_its_duration() -> None:
     with capture_telemetry(traces_sampler="always_off", slow_request_s=1e-9) as captured:
         app = shop()
         captured.instrument(app)

@@ -21,7 +21,7 @@ from tests.servers.otlp import Collector, collecting
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOT_RANDOM = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03"
 ELSEWHERE = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1))
-TOLD: dict[str, Callable[[Span], Any]] = {
+CHANGES: dict[str, Callable[[Span], Any]] = {
     "nothing": lambda span: span.get_span_context(),
     "an attribute": lambda span: span.set_attribute("shop.item", 7),
     "attributes": lambda span: span.set_attributes({"shop.items": [1, 2], "shop.name": "x"}),
@@ -37,10 +37,10 @@ TOLD: dict[str, Callable[[Span], Any]] = {
 def shop() -> FastAPI:
     app = FastAPI()
 
-    @app.get("/told/{what}")
-    async def told(what: str) -> bool:
+    @app.get("/changed/{what}")
+    async def changed(what: str) -> bool:
         span = trace.get_current_span()
-        TOLD[what](span)
+        CHANGES[what](span)
         return isinstance(span, LazyServerSpan)
 
     @app.get("/child")
@@ -52,8 +52,8 @@ def shop() -> FastAPI:
     async def raises() -> None:
         raise ValueError("no such item")
 
-    @app.get("/noted")
-    async def noted(request: Request) -> None:
+    @app.get("/recorded")
+    async def recorded(request: Request) -> None:
         record = request_record(request.scope)
         assert record is not None
         record.add_event("loop.blocked", {"seconds": 1.5})
@@ -70,7 +70,7 @@ def shop() -> FastAPI:
 
 
 class _Listener(SpanProcessor):
-    """Hears of every span, so that the SDK has to make it."""
+    """Receives every span, so that the SDK has to create it."""
 
 
 async def exported(collector: Collector, request: dict[str, Any], *, listens: bool, **settings: Any) -> list[bytes]:
@@ -114,17 +114,23 @@ def _timeless(span: SpanMessage) -> bytes:
 
 
 REQUESTS: dict[str, dict[str, Any]] = {
-    **{f"told {what}": {"url": f"/told/{what}"} for what in TOLD},
+    **{f"changed {what}": {"url": f"/changed/{what}"} for what in CHANGES},
     "unknown path": {"url": "/nothing/here"},
-    "a query": {"url": "/told/nothing?token=geheim&page=1"},
-    "another method": {"url": "/told/nothing", "method": "FROBNICATE"},
-    "a called one": {"url": "/told/nothing", "headers": {"traceparent": CALLER, "tracestate": "a=b", "baggage": "c=d"}},
-    "a called one with random ids": {"url": "/told/nothing", "headers": {"traceparent": NOT_RANDOM}},
-    "a called one that is told": {"url": "/told/an event", "headers": {"traceparent": CALLER, "tracestate": "a=b"}},
-    "an unusual client": {"url": "/told/nothing", "headers": {"user-agent": b"\xe9" * 600}},
+    "a query": {"url": "/changed/nothing?token=geheim&page=1"},
+    "another method": {"url": "/changed/nothing", "method": "FROBNICATE"},
+    "with a parent": {
+        "url": "/changed/nothing",
+        "headers": {"traceparent": CALLER, "tracestate": "a=b", "baggage": "c=d"},
+    },
+    "with a parent with random ids": {"url": "/changed/nothing", "headers": {"traceparent": NOT_RANDOM}},
+    "a changed one with a parent": {
+        "url": "/changed/an event",
+        "headers": {"traceparent": CALLER, "tracestate": "a=b"},
+    },
+    "an unusual client": {"url": "/changed/nothing", "headers": {"user-agent": b"\xe9" * 600}},
     "a child": {"url": "/child"},
     "an exception": {"url": "/raises"},
-    "a note": {"url": "/noted"},
+    "an event of the record": {"url": "/recorded"},
     "a broken stream": {"url": "/streams"},
 }
 
@@ -140,8 +146,8 @@ async def test_a_collector_gets_what_the_sdk_would_send(request_: dict[str, Any]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("url", ["/raises", "/told/nothing"], ids=["failed", "slow"])
-async def test_spans_after_the_fact_are_the_same_too(url: str) -> None:
+@pytest.mark.parametrize("url", ["/raises", "/changed/nothing"], ids=["failed", "slow"])
+async def test_retroactive_spans_are_the_same_too(url: str) -> None:
     settings: dict[str, Any] = {"traces_sampler": "always_off", "slow_request_s": 1e-9}
     with collecting() as collector:
         ours = await exported(collector, {"url": url}, listens=False, **settings)
@@ -160,19 +166,19 @@ async def test_spans_after_the_fact_are_the_same_too(url: str) -> None:
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5", False),
     ],
 )
-async def test_configured_limits_are_kept(
+async def test_configured_limits_are_respected(
     variable: str, value: str, is_light: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
     with collecting() as collector:
-        ours = await exported(collector, {"url": "/told/nothing"}, listens=False)
-        theirs = await exported(collector, {"url": "/told/nothing"}, listens=True)
+        ours = await exported(collector, {"url": "/changed/nothing"}, listens=False)
+        theirs = await exported(collector, {"url": "/changed/nothing"}, listens=True)
     assert ours == theirs
     with collecting() as collector:
         app = shop()
         instrument(app, registry=CollectorRegistry(), settings=_quiet(collector.endpoint))
         async with lifespan_client(app) as client:
-            assert (await client.get("/told/nothing")).json() is is_light
+            assert (await client.get("/changed/nothing")).json() is is_light
 
 
 def _quiet(endpoint: str) -> TelemetrySettings:
@@ -180,7 +186,7 @@ def _quiet(endpoint: str) -> TelemetrySettings:
 
 
 @pytest.mark.anyio
-async def test_what_is_added_after_the_end_is_lost_and_nothing_is_sent_twice() -> None:
+async def test_what_is_added_after_the_end_is_discarded_and_nothing_is_sent_twice() -> None:
     held: list[Span] = []
     app = FastAPI()
 
