@@ -192,7 +192,7 @@ def _instrumentator_help() -> dict[str, str]:
         "http_request_size_bytes": "Bytes of request bodies that were read.",
         "http_response_size_bytes": "Bytes of response bodies that were sent, after compression.",
         "http_request_duration_seconds": "Time from a request until the application returned, after background tasks.",
-        "http_request_duration_highr_seconds": "http_request_duration_seconds of all handlers, with many buckets.",
+        "http_request_duration_highr_seconds": "Duration of requests to all handlers, with many buckets.",
         "http_response_first_byte_seconds": "Time from a request to the start of its response.",
         "http_response_last_byte_seconds": "Time from a request to the last byte of its response.",
         "http_background_seconds": "Time from the last byte until the application returned, if it is 1 ms or more.",

@@ -1,6 +1,7 @@
 """Export of log records over OTLP.
 
-The SDK's `LoggingHandler` exports the arguments of a record, not a structlog event, without scrubbing tracebacks.
+OpenTelemetry's own logging handler would export tracebacks with secrets, and structlog events as they are, without the
+request id.
 """
 
 import logging

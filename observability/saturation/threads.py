@@ -40,9 +40,7 @@ class ThreadMetrics:
         counter = partial(Counter, registry=registry)
         gauge = partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
-        self._borrowed = gauge(
-            "thread_limiter_borrowed_threads", "Threads that are working.", ("limiter",)
-        )  # codespell:ignore borrowed
+        self._used = gauge("thread_limiter_borrowed_threads", "Threads in use.", ("limiter",))  # codespell:ignore
         self._limit = gauge("thread_limiter_limit_threads", "Limit of threads that work at a time.", ("limiter",))
         self._waiting = gauge("thread_limiter_waiting_tasks", "Tasks that are waiting for a thread.", ("limiter",))
         self._queue = counter(
@@ -61,7 +59,7 @@ class ThreadMetrics:
         """Measure the limiter under this name; a later one of the same name replaces it."""
         name = self._name(name)
         self._limiters[name] = limiter
-        self._borrowed.labels(name).set_function(lambda: limiter.borrowed_tokens)  # codespell:ignore borrowed
+        self._used.labels(name).set_function(lambda: limiter.borrowed_tokens)  # codespell:ignore
         self._limit.labels(name).set_function(lambda: limiter.total_tokens)
         self._waiting.labels(name).set_function(lambda: limiter.statistics().tasks_waiting)
 

@@ -98,10 +98,10 @@ class Tracing:
         self._random_bits = self._ids.random_bits
         self._extractor = Extractor()
         self.trigger_headers = self._extractor.fields | _OURS
-        foreign = global_tracer_provider()
-        if foreign is not None:
+        provider = global_tracer_provider()
+        if provider is not None:
             self._uses_global_provider = self.recording = True
-            self.provider.activate(foreign)
+            self.provider.activate(provider)
             return
         exporting = otlp_span_processor(self._settings, self._counts)
         processors: list[SpanProcessor] = [*self._processors, *([exporting] if exporting else [])]
@@ -173,13 +173,9 @@ class Tracing:
         span = record.span
         if span is None:
             failed = error is not None or (isinstance(status, int) and status >= 500)
-            if (
-                not self.recording
-                or self._uses_global_provider
-                or not (failed or seconds >= self._settings.slow_request_s)
-            ):
+            if not self.recording or not (failed or seconds >= self._settings.slow_request_s):
                 return
-            if record.sampled or not self._retroactive_limiter.allow():
+            if self._uses_global_provider or record.sampled or not self._retroactive_limiter.allow():
                 return
             span = self._sampled_span(record, _RETROACTIVE)
         record.span = None

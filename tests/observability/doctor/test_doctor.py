@@ -24,14 +24,8 @@ NAMES = [*(check.name for check in SERVICE_CHECKS), *(check.name for check in AP
 FAULTY = {
     "naive_app": (
         *("public-metrics", "no-openmetrics", "slo-bucket-missing", "no-trace-id", "base-http-middleware"),
-        *(
-            "asgi-message-spans",
-            "uninstrumented-engine",
-            "duplicate-log-handlers",
-            "sentry-traces",
-            "synchronous-export",
-        ),
-        *("missing-worker-attribute", "old-attributes", "blocking-call-in-async"),
+        *("asgi-message-spans", "uninstrumented-engine", "duplicate-log-handlers", "sentry-traces"),
+        *("synchronous-export", "missing-worker-attribute", "old-attributes", "blocking-call-in-async"),
     ),
     "homemade_app": ("no-exemplars", "unbounded-labels", "old-conventions", "no-process-metrics"),
     "late_app": ("no-metrics", "late-instrumentation"),
@@ -48,7 +42,7 @@ def examined(*target: str) -> tuple[int, dict[str, list[str]]]:
     assert done.returncode in {0, 1}, done.stderr
     found: dict[str, list[str]] = {}
     for finding in json.loads(done.stdout):
-        found.setdefault(finding["check"], []).append(finding["found"])
+        found.setdefault(finding["check"], []).append(finding["message"])
         assert finding["fix"]
     return done.returncode, found
 
