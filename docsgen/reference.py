@@ -47,7 +47,7 @@ def techniques_page() -> Mapping[str, str]:
 
 
 def doctor_page() -> Mapping[str, str]:
-    def listed(checks: tuple[Check[Any], ...]) -> str:
+    def listed(checks: list[Check[Any]]) -> str:
         return table(["check", "finds", "fix"], ([f"`{one.name}`", one.description, one.fix] for one in checks))
 
     return {"service": listed(SERVICE_CHECKS), "application": listed(APPLICATION_CHECKS)}
