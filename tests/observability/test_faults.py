@@ -16,7 +16,7 @@ PARTS = {
     "route": "observability.request.route_table.RouteTable.template",
     "metrics": "observability.http.metrics.HttpMetrics.observe",
     "traces": "observability.tracing.tracing.Tracing.finish",
-    "span": "observability.tracing.tracing.describe",
+    "span": "observability.tracing.tracing.apply_outcome",
     "logs": "observability.logs.logs.LoggingSetup.observe",
     "access_log": "observability.logs.access_log.AccessLog.observe",
     "errors": "observability.errors.reporter.ErrorReporter.observe",

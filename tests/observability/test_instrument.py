@@ -58,7 +58,7 @@ async def test_a_call_inside_a_lifespan_fails(kind: Any) -> None:
     app = kind(lifespan=lifespan)
     await lifespan_of(app)
     assert said
-    assert "where it is put together" in said[0]
+    assert "where it is created" in said[0]
 
 
 async def lifespan_of(app: ASGIApp) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, insert, select, text
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, create_engine, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.applications import Starlette
@@ -227,6 +227,8 @@ async def test_a_cancelled_statement_is_counted_with_its_span(tmp_path: Path) ->
     books = Observed(tmp_path)
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'books.db'}")
     books.metrics.attach("async", engine)
+    executing = asyncio.Event()
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: executing.set())
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT max(i) FROM n"
 
     async def handler() -> None:
@@ -235,7 +237,7 @@ async def test_a_cancelled_statement_is_counted_with_its_span(tmp_path: Path) ->
 
     with books.request():
         task = asyncio.create_task(handler())
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(executing.wait(), 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
