@@ -12,7 +12,7 @@ from flightdeck.exits import failing_on
 from flightdeck.options import AsJson, OptionalDataDir
 
 if TYPE_CHECKING:
-    from service.dataset.state import State, Target
+    from service.dataset.target import State, Target
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -56,7 +56,7 @@ def migrate(database_url: DatabaseUrl = None) -> None:
 def status(data_dir: OptionalDataDir = None, database_url: DatabaseUrl = None, as_json: AsJson = False) -> None:
     """Show what is loaded; exit with 1 unless both databases hold this version of the data."""
     from service.dataset.errors import DatasetError
-    from service.dataset.manifest import FILES, Manifest
+    from service.dataset.source import FILES, Manifest
 
     databases = _target(data_dir, database_url)
     with failing_on(DatasetError, code=1):
@@ -83,7 +83,7 @@ def _description(state: "State", *, is_current: bool) -> str:
 
 
 def _target(data_dir: Path | None, database_url: str | None) -> "Target":
-    from service.dataset.targets import target
+    from service.dataset.factory import create_target
     from service.settings import ConfigurationError, Settings
 
     overrides: dict[str, object] = {}
@@ -93,4 +93,4 @@ def _target(data_dir: Path | None, database_url: str | None) -> "Target":
     if database_url is not None:
         overrides |= {"database_url": database_url, "database_unindexed_url": ""}
     with failing_on(ConfigurationError):
-        return target(Settings.from_environ(**overrides))
+        return create_target(Settings.from_environ(**overrides))

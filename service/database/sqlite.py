@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from service.core.database_url import embedded_path
 from service.database.failures import NOT_LOADED
 from service.database.pool import pool_options
-from service.dataset.schema import embedded_version
+from service.dataset.embedded import embedded_version
 from service.errors import DatabaseUnreachable
 from service.settings import Settings
 

@@ -1,1 +1,1 @@
-"""The flights of 2013: the compact copy, its reading and its loading into a database."""
+"""The data set: the flights of 2013 as a compact copy, and loads of it into a database."""

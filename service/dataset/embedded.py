@@ -1,29 +1,68 @@
-"""The embedded databases: two SQLite files that are complete or not there."""
+"""The embedded databases: two SQLite files that are complete or absent."""
 
+import fcntl
 import glob
+import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection
-from contextlib import closing, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
 from pathlib import Path
+from typing import Any, Final, cast
 
-from service.core.models import SECONDARY_INDEXES
-from service.dataset import schema, sqlite
-from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, NoMigrations, NotWritable
-from service.dataset.lock import locked
-from service.dataset.manifest import Manifest
-from service.dataset.progress import Progress
-from service.dataset.source import Source
-from service.dataset.state import State
+from sqlalchemy import Table, insert
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-LEFTOVER = ".loading"
-"""How the name of a file ends that a running, or killed, load is writing."""
+from service.core.models import SECONDARY_INDEXES, Base, DatasetLoad
+from service.dataset.errors import (
+    DamagedDatabase,
+    DatabaseInUse,
+    KeptChanges,
+    NoMigrations,
+    NotWritable,
+    WrongContent,
+)
+from service.dataset.rows import TABLE_SOURCES, Row, TableSource, differences, fact_queries
+from service.dataset.source import Manifest, Source, records
+from service.dataset.target import Progress, State
+
+TEMPORARY_SUFFIX = ".loading"
+"""The suffix of files that a load is writing, or that a killed load left behind."""
+
+CHUNK_ROWS = 10_000
+DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+_LOADS = cast("Table", DatasetLoad.__table__)
+
+
+def table_statements() -> list[str]:
+    """Return the statements that create the tables, with primary keys only."""
+    return [str(CreateTable(table).compile(dialect=DIALECT)) for table in Base.metadata.sorted_tables]
+
+
+def index_statements() -> list[str]:
+    """Return the statements that create the secondary indexes."""
+    return [str(CreateIndex(index).compile(dialect=DIALECT)) for index in SECONDARY_INDEXES]
+
+
+def insert_statement(table: Table) -> str:
+    """Return the statement that inserts a row, in the order of the table's columns."""
+    return str(insert(table).compile(dialect=DIALECT))
+
+
+def embedded_version() -> int:
+    """Return the `user_version` of a SQLite database with these tables."""
+    statements = "\n".join([*table_statements(), *index_statements()])
+    return int.from_bytes(hashlib.sha256(statements.encode()).digest()[:4]) >> 1  # a positive 32-bit integer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embedded:
+class SqliteTarget:
     """The database with secondary indexes and its twin without them."""
 
     indexed: Path
@@ -31,21 +70,19 @@ class Embedded:
 
     @property
     def paths(self) -> tuple[Path, Path]:
-        """Both files; the twin first, so that the database never exists without it."""
+        """Both files; the unindexed twin first, so that the other never exists without it."""
         return self.unindexed, self.indexed
 
     def migrate(self) -> None:
-        """Refuse: a load makes these files again."""
         raise NoMigrations(str(self.indexed))
 
     def states(self) -> list[State]:
-        """Return what both files hold, the one with indexes first."""
         return [state(self.indexed), state(self.unindexed)]
 
     def load(self, source: Source, progress: Progress, *, force: bool = False) -> bool:
-        """Make both databases complete; return False if they already were, after verifying them.
+        """Load both; return False if they were complete already, after verifying them.
 
-        A load that is killed leaves only files named `.*.loading`, which the next one removes.
+        A killed load leaves files named `.*.loading`, which the next one removes.
         """
         directory = self.indexed.parent
         try:
@@ -55,18 +92,18 @@ class Embedded:
                 _remove_leftovers(self)
                 wanted = self.paths if force else _incomplete(self, source.manifest, progress)
                 if wanted:
-                    _make(self, wanted, source, progress)
+                    _build(self, wanted, source, progress)
                 return bool(wanted)
         except (OSError, sqlite3.Error) as error:
             raise NotWritable(directory, getattr(error, "strerror", None) or str(error)) from error
 
 
 def state(path: Path) -> State:
-    """Return what the file holds; raise `DamagedDatabase` if it is not a database that a load made."""
+    """Return what the file holds; raise `DamagedDatabase` if it is not a loaded database."""
     if not path.exists() or path.stat().st_size == 0:
         return State(name=str(path))
     try:
-        with closing(sqlite.connect(path)) as connection:
+        with closing(connect(path)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "dataset_load" not in tables:
                 raise DamagedDatabase(str(path), "it has no table `dataset_load`")
@@ -81,7 +118,7 @@ def state(path: Path) -> State:
     return State(
         name=str(path),
         digest=digest,
-        schema_is_current=version == schema.embedded_version(),
+        schema_is_current=version == embedded_version(),
         loaded_at=loaded_at,
         status_changes=changes,
         size_bytes=path.stat().st_size,
@@ -89,28 +126,28 @@ def state(path: Path) -> State:
 
 
 def verify(path: Path, manifest: Manifest) -> None:
-    """Raise `DamagedDatabase` unless the loaded database still shows the manifest's facts."""
+    """Raise `DamagedDatabase` unless the database still has the lasting facts of the manifest."""
     try:
-        with closing(sqlite.connect(path)) as connection:
-            differences = sqlite.lasting_differences(connection, manifest)
+        with closing(connect(path)) as connection:
+            different = differences(_facts(connection, fresh=False), manifest.facts)
     except sqlite3.Error as error:
         raise DamagedDatabase(str(path), str(error)) from error
-    if differences:
-        raise DamagedDatabase(str(path), "; ".join(differences))
+    if different:
+        raise DamagedDatabase(str(path), "; ".join(different))
 
 
 def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}{LEFTOVER}")
+    return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
 
 
-def _remove_leftovers(target: Embedded) -> None:
+def _remove_leftovers(target: SqliteTarget) -> None:
     for path in target.paths:
         for leftover in path.parent.glob(f"{glob.escape(_temporary(path).name)}*"):
             leftover.unlink(missing_ok=True)
 
 
-def _incomplete(target: Embedded, manifest: Manifest, progress: Progress) -> tuple[Path, ...]:
-    """Return the files to make, after verifying the complete ones."""
+def _incomplete(target: SqliteTarget, manifest: Manifest, progress: Progress) -> tuple[Path, ...]:
+    """Return the files to build, after verifying the complete ones."""
     incomplete = []
     for path in target.paths:
         found = state(path)
@@ -120,31 +157,31 @@ def _incomplete(target: Embedded, manifest: Manifest, progress: Progress) -> tup
         if found.status_changes:
             raise KeptChanges(str(path), found.status_changes)
         if found.digest:
-            progress.say(f"{path} was made by another version: making it again")
+            progress.say(f"{path} is of another version: loading it again")
         incomplete.append(path)
     return tuple(incomplete)
 
 
-def _make(target: Embedded, wanted: Collection[Path], source: Source, progress: Progress) -> None:
-    """Build both files under temporary names, then give the wanted ones their names, the twin first."""
+def _build(target: SqliteTarget, wanted: Collection[Path], source: Source, progress: Progress) -> None:
+    """Build both files under temporary names, then rename the wanted ones, the twin first."""
     unindexed, indexed = (_temporary(path) for path in target.paths)
     try:
-        sqlite.fill(unindexed, source, progress)
+        fill(unindexed, source, progress)
         progress.step("indexes", len(SECONDARY_INDEXES))
         shutil.copyfile(unindexed, indexed)
-        sqlite.index(indexed, progress)
+        index(indexed, progress)
         for temporary, path in zip((unindexed, indexed), target.paths, strict=True):
             if path in wanted:
-                _written_out(temporary)
+                _fsync(temporary)
                 _retire(path)
                 temporary.replace(path)
-                _written_out(path.parent)
+                _fsync(path.parent)
     finally:
         with suppress(OSError):
             _remove_leftovers(target)
 
 
-def _written_out(path: Path) -> None:
+def _fsync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -153,14 +190,14 @@ def _written_out(path: Path) -> None:
 
 
 def _retire(path: Path) -> None:
-    """Fold an old database's write-ahead log into it, or drop the log of a damaged one.
+    """Checkpoint the write-ahead log of an old database, or delete that of a damaged one.
 
-    A log that stayed behind would be replayed into the new file.
+    SQLite would replay a remaining log into the new file.
     """
     if not path.exists():
         return
     try:
-        with closing(sqlite.connect(path)) as connection:
+        with closing(connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
         if "locked" in str(error) or "busy" in str(error):
@@ -169,3 +206,97 @@ def _retire(path: Path) -> None:
     except sqlite3.DatabaseError:
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(directory: Path, progress: Progress) -> Iterator[None]:
+    """Lock the directory for one load, after waiting for another one.
+
+    The lock is on the directory itself: it leaves no file, and the kernel releases it with the process.
+    """
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say(f"another load is filling {directory}: waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Connect to an existing file; SQLite would create a missing one."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5, isolation_level=None)
+
+
+def fill(path: Path, source: Source, progress: Progress) -> None:
+    """Create a database without secondary indexes at a path that no other process reads yet."""
+    contents = source.contents()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # Safe without a journal: the file is renamed when it is complete, so a crash leaves a temporary file only.
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("BEGIN")
+        for statement in table_statements():
+            connection.execute(statement)
+        for table_source in TABLE_SOURCES:
+            progress.step(table_source.table.name, source.manifest.files[table_source.file].rows)
+            _insert(connection, table_source, contents.pop(table_source.file), progress)
+        connection.execute("COMMIT")
+        different = differences(_facts(connection, fresh=True), source.manifest.facts)
+        if different:
+            raise WrongContent(different)
+        loaded = (source.manifest.digest, datetime.now(UTC))
+        connection.execute(insert_statement(_LOADS), next(_converted(_LOADS, [loaded])))
+        connection.execute(f"PRAGMA user_version = {embedded_version()}")
+        _finish(connection)
+
+
+def index(path: Path, progress: Progress) -> None:
+    """Add the secondary indexes to a database that no other process reads yet."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        for statement in index_statements():
+            connection.execute(statement)
+            progress.advance(1)
+        _finish(connection)
+
+
+def _finish(connection: sqlite3.Connection) -> None:
+    connection.execute("ANALYZE")
+    connection.execute("PRAGMA journal_mode = WAL")  # persistent: readers and a writer do not block each other
+
+
+def _facts(connection: sqlite3.Connection, *, fresh: bool) -> dict[str, int | None]:
+    found: dict[str, int | None] = {}
+    for sql, names in fact_queries(fresh=fresh):
+        found |= dict(zip(names, connection.execute(sql).fetchone(), strict=True))
+    return found
+
+
+def _insert(connection: sqlite3.Connection, table_source: TableSource, content: bytes, progress: Progress) -> None:
+    table = table_source.table
+    rows = _converted(
+        table, (table_source.row(record, number) for number, record in enumerate(records(content), start=1))
+    )
+    statement = insert_statement(table)
+    while chunk := list(islice(rows, CHUNK_ROWS)):
+        connection.executemany(statement, chunk)
+        progress.advance(len(chunk))
+
+
+def _converted(table: Table, rows: Iterable[Row]) -> Iterator[list[Any]]:
+    """Yield the rows with their values as SQLAlchemy's dialect stores them."""
+    converters: list[tuple[int, Callable[[Any], Any]]] = []
+    for position, column in enumerate(table.columns):
+        processor = column.type.dialect_impl(DIALECT).bind_processor(DIALECT)
+        if processor:
+            converters.append((position, cache(processor)))
+    for row in rows:
+        values = list(row)
+        for position, convert in converters:
+            values[position] = convert(values[position])
+        yield values

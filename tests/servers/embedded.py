@@ -1,4 +1,4 @@
-"""Embedded databases for tests: four real days, loaded once and copied for each test; or the whole year."""
+"""SqliteTarget databases for tests: four real days, loaded once and copied for each test; or the whole year."""
 
 import shutil
 import sqlite3
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from service.dataset import make
-from service.dataset.embedded import Embedded
-from service.dataset.progress import Silence
+from service.dataset.embedded import SqliteTarget
 from service.dataset.source import Source
+from service.dataset.target import NullProgress
 
 DAYS = {("2013", "1", "1"), ("2013", "1", "2"), ("2013", "2", "1"), ("2013", "7", "1")}
 """Days with cancelled and diverted flights, unknown aircraft and unknown airports; 3,700 flights."""
@@ -44,7 +44,7 @@ def few_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_flights(few_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with the flights of `DAYS`; for tests that only read."""
     directory = tmp_path_factory.mktemp("few-flights")
-    embedded(directory).load(Source(few_files), Silence())
+    embedded(directory).load(Source(few_files), NullProgress())
     return directory
 
 
@@ -89,6 +89,6 @@ def all_flights(year_load: YearLoad) -> Path:
     return year_load.directory
 
 
-def embedded(directory: Path) -> Embedded:
+def embedded(directory: Path) -> SqliteTarget:
     """Return the databases that the service expects in a data directory."""
-    return Embedded(indexed=directory / "flightdeck.db", unindexed=directory / "flightdeck-unindexed.db")
+    return SqliteTarget(indexed=directory / "flightdeck.db", unindexed=directory / "flightdeck-unindexed.db")

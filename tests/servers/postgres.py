@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import URL
 
 from service.core.database_url import parsed, unindexed_twin
-from service.dataset.progress import Silence
-from service.dataset.server import OnServer
+from service.dataset.server import PostgresTarget
 from service.dataset.source import Source
+from service.dataset.target import NullProgress
 from tests.servers.executable import executable, free_port
 
 PACKAGE = "postgresql"
@@ -153,7 +153,7 @@ def replica_of(primary: PostgresServer) -> Iterator[PostgresServer]:
 def postgres_template(postgres_server: PostgresServer, few_files: Path) -> str:
     """The name of a database with the flights of four days; its twin has the suffix of twins."""
     url = postgres_server.url("few")
-    OnServer(indexed=url, unindexed=unindexed_twin(url)).load(Source(few_files), Silence())
+    PostgresTarget(indexed=url, unindexed=unindexed_twin(url)).load(Source(few_files), NullProgress())
     return "few"
 
 

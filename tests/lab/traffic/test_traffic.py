@@ -10,7 +10,7 @@ import pytest
 from lab.load.client_state import MAX_ENTRIES, ClientState
 from lab.traffic.popularity import CARRIERS, DESTINATIONS, FLIGHTS, ORIGINS
 from lab.traffic.traffic import MIXES, Client, Request, Traffic, Walk
-from service.dataset.manifest import FILES, Manifest
+from service.dataset.source import FILES, Manifest
 
 KEEPER = Client(number=7, accept_encoding="gzip", keeps_etags=True, link_bytes_per_s=None)
 FORGETFUL = Client(number=8, accept_encoding="", keeps_etags=False, link_bytes_per_s=None)

@@ -18,20 +18,20 @@ from sqlalchemy import create_engine, func, select
 from sqlalchemy.orm import Session
 
 from service.core.models import Flight, StatusChange, Weather
-from service.dataset.embedded import Embedded
+from service.dataset.embedded import SqliteTarget
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, NotWritable, WrongContent
-from service.dataset.progress import Silence
 from service.dataset.source import Source, records
+from service.dataset.target import NullProgress
 from tests.servers.embedded import embedded
 
 LOADER = """
 import sys
 from pathlib import Path
-from service.dataset.progress import Silence
+from service.dataset.target import NullProgress
 from service.dataset.source import Source
 from tests.servers.embedded import embedded
 
-class Loud(Silence):
+class Loud(NullProgress):
     def say(self, line):
         print(line, flush=True)
     def step(self, title, total):
@@ -41,7 +41,7 @@ print(embedded(Path(sys.argv[2])).load(Source(Path(sys.argv[1])), Loud()), flush
 """
 
 
-class Spoken(Silence):
+class Spoken(NullProgress):
     """A progress that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ def write_a_status_change(path: Path) -> None:
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Embedded:
+def target(tmp_path: Path) -> SqliteTarget:
     return embedded(tmp_path / "data")
 
 
@@ -128,10 +128,10 @@ def test_both_files_have_statistics_and_a_write_ahead_log(data_dir: Path) -> Non
         assert rows(path, "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'flights'") != [(0,)]
 
 
-def test_a_second_load_changes_nothing(few_files: Path, target: Embedded) -> None:
-    assert target.load(Source(few_files), Silence()) is True
+def test_a_second_load_changes_nothing(few_files: Path, target: SqliteTarget) -> None:
+    assert target.load(Source(few_files), NullProgress()) is True
     before = [(path.read_bytes(), path.stat().st_ino) for path in target.paths]
-    assert target.load(Source(few_files), Silence()) is False
+    assert target.load(Source(few_files), NullProgress()) is False
     assert [(path.read_bytes(), path.stat().st_ino) for path in target.paths] == before
 
 
@@ -140,14 +140,14 @@ def test_a_second_load_keeps_status_updates(few_files: Path, data_dir: Path) -> 
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE flights SET status = 'boarding', departure_delay_min = 500 WHERE id = 1")
         connection.commit()
-    assert embedded(data_dir).load(Source(few_files), Silence()) is False
+    assert embedded(data_dir).load(Source(few_files), NullProgress()) is False
     assert rows(path, "SELECT status FROM flights WHERE id = 1") == [("boarding",)]
 
 
 def test_a_forced_load_makes_everything_again(few_files: Path, data_dir: Path) -> None:
     path = data_dir / "flightdeck.db"
     write_a_status_change(path)
-    assert embedded(data_dir).load(Source(few_files), Silence(), force=True) is True
+    assert embedded(data_dir).load(Source(few_files), NullProgress(), force=True) is True
     assert rows(path, "SELECT count(*) FROM status_changes") == [(0,)]
 
 
@@ -164,7 +164,7 @@ def test_the_log_of_a_writer_that_crashed_does_not_reach_the_new_database(few_fi
     path = data_dir / "flightdeck.db"
     subprocess.run([sys.executable, "-c", CRASHED_WRITER, path], check=True)
     assert path.with_name("flightdeck.db-wal").stat().st_size > 0
-    assert embedded(data_dir).load(Source(few_files), Silence(), force=True) is True
+    assert embedded(data_dir).load(Source(few_files), NullProgress(), force=True) is True
     assert rows(path, "SELECT count(*) FROM flights WHERE status = 'boarding'") == [(0,)]
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
@@ -173,7 +173,7 @@ def test_the_log_beside_a_file_that_is_no_database_does_not_reach_the_new_one(fe
     path = data_dir / "flightdeck.db"
     subprocess.run([sys.executable, "-c", CRASHED_WRITER, path], check=True)
     path.write_bytes(b"not a database at all" * 500)
-    assert embedded(data_dir).load(Source(few_files), Silence(), force=True) is True
+    assert embedded(data_dir).load(Source(few_files), NullProgress(), force=True) is True
     assert rows(path, "SELECT count(*) FROM flights WHERE status = 'boarding'") == [(0,)]
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
 
@@ -181,7 +181,7 @@ def test_the_log_beside_a_file_that_is_no_database_does_not_reach_the_new_one(fe
 def test_a_missing_twin_is_made_again_and_the_database_is_kept(few_files: Path, data_dir: Path) -> None:
     write_a_status_change(data_dir / "flightdeck.db")
     (data_dir / "flightdeck-unindexed.db").unlink()
-    assert embedded(data_dir).load(Source(few_files), Silence()) is True
+    assert embedded(data_dir).load(Source(few_files), NullProgress()) is True
     assert rows(data_dir / "flightdeck-unindexed.db", "SELECT count(*) FROM dataset_load") == [(1,)]
     assert rows(data_dir / "flightdeck.db", "SELECT count(*) FROM status_changes") == [(1,)]
 
@@ -192,34 +192,34 @@ def test_a_database_that_lost_rows_is_damaged(few_files: Path, data_dir: Path, d
         connection.execute(f"DELETE FROM {delete} WHERE rowid IN (SELECT rowid FROM {delete} LIMIT 1)")  # noqa: S608 names of this test
         connection.commit()
     with pytest.raises(DamagedDatabase, match=r"flightdeck\.db is damaged.*expected .*, found .*--force"):
-        embedded(data_dir).load(Source(few_files), Silence())
+        embedded(data_dir).load(Source(few_files), NullProgress())
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 500, b"SQLite format 3\x00" + b"\xff" * 5000])
 def test_a_file_that_is_no_database_is_refused_and_kept_until_forced(
-    few_files: Path, target: Embedded, content: bytes
+    few_files: Path, target: SqliteTarget, content: bytes
 ) -> None:
     target.indexed.parent.mkdir()
     target.indexed.write_bytes(content)
     with pytest.raises(DamagedDatabase, match="--force"):
-        target.load(Source(few_files), Silence())
+        target.load(Source(few_files), NullProgress())
     assert target.indexed.read_bytes() == content
-    assert target.load(Source(few_files), Silence(), force=True) is True
+    assert target.load(Source(few_files), NullProgress(), force=True) is True
     assert rows(target.indexed, "SELECT count(*) FROM dataset_load") == [(1,)]
 
 
-def test_somebody_elses_database_is_refused_and_kept(few_files: Path, target: Embedded) -> None:
+def test_somebody_elses_database_is_refused_and_kept(few_files: Path, target: SqliteTarget) -> None:
     target.indexed.parent.mkdir()
     with closing(sqlite3.connect(target.indexed)) as connection:
         connection.execute("CREATE TABLE diary (page)")
     with pytest.raises(DamagedDatabase, match="no table `dataset_load`"):
-        target.load(Source(few_files), Silence())
+        target.load(Source(few_files), NullProgress())
 
 
-def test_an_empty_file_counts_as_missing(few_files: Path, target: Embedded) -> None:
+def test_an_empty_file_counts_as_missing(few_files: Path, target: SqliteTarget) -> None:
     target.indexed.parent.mkdir()
     target.indexed.touch()
-    assert target.load(Source(few_files), Silence()) is True
+    assert target.load(Source(few_files), NullProgress()) is True
 
 
 def make_outdated(path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_database_of_another_version_with_status_updates_is_kept_until_forced(
     write_a_status_change(data_dir / "flightdeck.db")
     make_outdated(data_dir / "flightdeck.db")
     with pytest.raises(KeptChanges, match="1 status updates"):
-        embedded(data_dir).load(Source(few_files), Silence())
+        embedded(data_dir).load(Source(few_files), NullProgress())
     assert rows(data_dir / "flightdeck.db", "SELECT count(*) FROM status_changes") == [(1,)]
 
 
@@ -249,25 +249,25 @@ def every_other(content: bytes) -> Iterator[list[str]]:
 
 
 def test_a_lost_row_is_noticed_and_nothing_is_kept(
-    few_files: Path, target: Embedded, monkeypatch: pytest.MonkeyPatch
+    few_files: Path, target: SqliteTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.dataset.sqlite.records", every_other)
+    monkeypatch.setattr("service.dataset.embedded.records", every_other)
     with pytest.raises(WrongContent, match=r"flights: expected 3,\d+, found 1,\d+"):
-        target.load(Source(few_files), Silence())
+        target.load(Source(few_files), NullProgress())
     assert list(target.indexed.parent.iterdir()) == []
 
 
-def test_a_damaged_file_of_the_copy_leaves_nothing(few_files: Path, target: Embedded, tmp_path: Path) -> None:
+def test_a_damaged_file_of_the_copy_leaves_nothing(few_files: Path, target: SqliteTarget, tmp_path: Path) -> None:
     files = Path(shutil.copytree(few_files, tmp_path / "files"))
     (files / "weather.csv.xz").write_bytes(b"")
     with pytest.raises(Exception, match=r"weather\.csv\.xz is damaged"):
-        target.load(Source(files), Silence())
+        target.load(Source(files), NullProgress())
     assert list(target.indexed.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("moment", ["flights", "indexes", "weather"])
 def test_a_load_that_is_killed_leaves_nothing_that_counts_and_the_next_one_completes(
-    few_files: Path, target: Embedded, moment: str
+    few_files: Path, target: SqliteTarget, moment: str
 ) -> None:
     with loader(few_files, target.indexed.parent) as process:
         assert process.stdout
@@ -278,7 +278,7 @@ def test_a_load_that_is_killed_leaves_nothing_that_counts_and_the_next_one_compl
     assert process.returncode == -signal.SIGKILL
     assert not target.indexed.exists()
     assert not target.unindexed.exists()
-    assert target.load(Source(few_files), Silence()) is True
+    assert target.load(Source(few_files), NullProgress()) is True
     assert sorted(path.name for path in target.indexed.parent.iterdir()) == [
         "flightdeck-unindexed.db",
         "flightdeck.db",
@@ -297,17 +297,17 @@ def test_a_load_killed_at_any_moment_leaves_everything_or_nothing(few_files: Pat
             time.sleep(whole_s * (0.1 + number * 0.28))  # the first is early even if the whole load was slow to start
             process.kill()
         if target.indexed.exists():
-            assert target.load(Source(few_files), Silence()) is False
+            assert target.load(Source(few_files), NullProgress()) is False
         elif not target.unindexed.exists():
             outcomes.add("nothing")
-        target.load(Source(few_files), Silence())
+        target.load(Source(few_files), NullProgress())
         assert rows(target.indexed, "SELECT count(*) FROM flights") == rows(
             target.unindexed, "SELECT count(*) FROM flights"
         )
     assert outcomes
 
 
-def test_two_loads_at_once_make_one_and_the_other_waits_and_says_so(few_files: Path, target: Embedded) -> None:
+def test_two_loads_at_once_make_one_and_the_other_waits_and_says_so(few_files: Path, target: SqliteTarget) -> None:
     directory = target.indexed.parent
     directory.mkdir()
     handle = os.open(directory, os.O_RDONLY)
@@ -325,24 +325,24 @@ def test_a_load_into_a_database_that_is_open_elsewhere_is_refused(few_files: Pat
     path = data_dir / "flightdeck.db"
     with closing(sqlite3.connect(path)) as reader:
         reader.execute("SELECT count(*) FROM flights").fetchone()
-        with pytest.raises(DatabaseInUse, match="stop it"):
-            embedded(data_dir).load(Source(few_files), Silence(), force=True)
+        with pytest.raises(DatabaseInUse, match="stop the process"):
+            embedded(data_dir).load(Source(few_files), NullProgress(), force=True)
         assert reader.execute("SELECT count(*) FROM dataset_load").fetchone() == (1,)
 
 
 def test_a_directory_that_cannot_be_made_is_named(few_files: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotWritable, match=r"cannot write .*file.*--data-dir"):
-        embedded(tmp_path / "file" / "data").load(Source(few_files), Silence())
+        embedded(tmp_path / "file" / "data").load(Source(few_files), NullProgress())
 
 
-def test_a_full_disk_leaves_nothing(few_files: Path, target: Embedded) -> None:
+def test_a_full_disk_leaves_nothing(few_files: Path, target: SqliteTarget) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
     try:
-        with pytest.raises(NotWritable, match="nothing was kept"):
-            target.load(Source(few_files), Silence())
+        with pytest.raises(NotWritable, match="nothing was written"):
+            target.load(Source(few_files), NullProgress())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.dataset import make
-from service.dataset.manifest import Manifest
-from service.dataset.source import Source
+from service.dataset.source import Manifest, Source
 
 
 def test_writing_a_copy_again_gives_the_same_manifest(few_files: Path, tmp_path: Path) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from service.dataset.rows import MAPPINGS
-from service.dataset.source import Source
+from service.dataset.rows import FACTS, TABLE_SOURCES, differences
+from service.dataset.source import FILES, Manifest, Source
 
 
 def row_of(file: str, line: str, number: int = 7) -> dict[str, Any]:
     """Return the row that a line of a source file becomes, by column."""
-    mapping = next(mapping for mapping in MAPPINGS if mapping.file == file)
-    row = mapping.row(next(csv.reader(io.StringIO(line))), number)
-    return dict(zip(mapping.table.columns.keys(), row, strict=True))
+    source = next(source for source in TABLE_SOURCES if source.file == file)
+    row = source.row(next(csv.reader(io.StringIO(line))), number)
+    return dict(zip(source.table.columns.keys(), row, strict=True))
 
 
 def test_a_flight_keeps_every_field_of_its_record() -> None:
@@ -104,3 +104,26 @@ def test_every_table_of_the_source_has_the_columns_that_its_row_is_read_by() -> 
             "carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour"
         ),
     }
+
+
+def test_every_fact_is_counted_from_the_source_too() -> None:
+    assert {fact.name for fact in FACTS} == Manifest.read(FILES).facts.keys()
+
+
+def test_the_gaps_of_the_year_are_known() -> None:
+    facts = Manifest.read(FILES).facts
+    assert facts["flights"] == 336_776
+    assert facts["cancelled flights"] == 8_255
+    assert facts["flights without a tail number"] == 2_512
+    assert facts["flights of an unknown aircraft"] == 50_094
+    assert facts["flights to an unknown airport"] == 7_602
+
+
+def test_a_difference_names_the_fact_and_both_numbers() -> None:
+    assert differences({"flights": 1_000, "airlines": 16}, {"flights": 1_001, "airlines": 16, "aircraft": 5}) == [
+        "flights: expected 1,001, found 1,000"
+    ]
+
+
+def test_a_sum_over_nothing_is_a_difference() -> None:
+    assert differences({"miles scheduled": None}, {"miles scheduled": 9}) == ["miles scheduled: expected 9, found 0"]

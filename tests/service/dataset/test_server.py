@@ -11,9 +11,9 @@ from sqlalchemy import URL
 
 from service.core.database_url import unindexed_twin
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, ServerFailed, WrongContent
-from service.dataset.progress import Silence
-from service.dataset.server import OnServer
+from service.dataset.server import PostgresTarget
 from service.dataset.source import Source, records
+from service.dataset.target import NullProgress
 from tests.servers.executable import free_port
 from tests.servers.postgres import PostgresServer
 
@@ -23,18 +23,18 @@ LOADER = """
 import sys
 from pathlib import Path
 from service.core.database_url import parsed, unindexed_twin
-from service.dataset.progress import Silence
-from service.dataset.server import OnServer
+from service.dataset.target import NullProgress
+from service.dataset.server import PostgresTarget
 from service.dataset.source import Source
 
-class Loud(Silence):
+class Loud(NullProgress):
     def say(self, line):
         print(line, flush=True)
     def step(self, title, total):
         print(title, flush=True)
 
 url = parsed(sys.argv[2])
-print(OnServer(indexed=url, unindexed=unindexed_twin(url)).load(Source(Path(sys.argv[1])), Loud()), flush=True)
+print(PostgresTarget(indexed=url, unindexed=unindexed_twin(url)).load(Source(Path(sys.argv[1])), Loud()), flush=True)
 """
 CHANGE = (
     "INSERT INTO status_changes (flight_id, version, status_before, status_after, changed_at)"
@@ -48,7 +48,7 @@ FROM flights ORDER BY id
 """
 
 
-class Spoken(Silence):
+class Spoken(NullProgress):
     """A progress that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -58,8 +58,8 @@ class Spoken(Silence):
         self.lines.append(line)
 
 
-def on(url: URL) -> OnServer:
-    return OnServer(indexed=url, unindexed=unindexed_twin(url))
+def on(url: URL) -> PostgresTarget:
+    return PostgresTarget(indexed=url, unindexed=unindexed_twin(url))
 
 
 def loader(files: Path, url: URL) -> subprocess.Popen[str]:
@@ -105,7 +105,7 @@ class Tables:
 
 
 def test_both_databases_are_made_and_filled_with_the_gaps(few_files: Path, fresh: Tables) -> None:
-    assert on(fresh.url).load(Source(few_files), Silence()) is True
+    assert on(fresh.url).load(Source(few_files), NullProgress()) is True
     facts = Source(few_files).manifest.facts
     assert fresh.both("SELECT count(*) FROM flights") == [str(facts["flights"])] * 2
     cancelled = "SELECT count(*) FROM flights WHERE status = 'cancelled'"
@@ -137,7 +137,7 @@ def test_the_planner_has_statistics_of_both(loaded: Tables) -> None:
 def test_a_second_load_changes_nothing_and_keeps_status_updates(few_files: Path, loaded: Tables) -> None:
     loaded.run("UPDATE flights SET status = 'boarding', departure_delay_min = 500 WHERE id = 1")
     before = loaded.both("SELECT loaded_at FROM dataset_load")
-    assert on(loaded.url).load(Source(few_files), Silence()) is False
+    assert on(loaded.url).load(Source(few_files), NullProgress()) is False
     assert loaded.run("SELECT status FROM flights WHERE id = 1") == "boarding"
     assert loaded.both("SELECT loaded_at FROM dataset_load") == before
 
@@ -145,7 +145,7 @@ def test_a_second_load_changes_nothing_and_keeps_status_updates(few_files: Path,
 def test_a_forced_load_makes_everything_again(few_files: Path, loaded: Tables) -> None:
     loaded.run(CHANGE)
     loaded.run("UPDATE flights SET status = 'boarding' WHERE id = 1")
-    assert on(loaded.url).load(Source(few_files), Silence(), force=True) is True
+    assert on(loaded.url).load(Source(few_files), NullProgress(), force=True) is True
     assert loaded.both("SELECT count(*) FROM status_changes") == ["0", "0"]
     assert loaded.run("SELECT status FROM flights WHERE id = 1") == "arrived"
     assert loaded.both("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'") == ["7", "0"]
@@ -154,7 +154,7 @@ def test_a_forced_load_makes_everything_again(few_files: Path, loaded: Tables) -
 def test_a_database_that_lost_rows_is_damaged(few_files: Path, loaded: Tables) -> None:
     loaded.run("DELETE FROM weather WHERE origin = 'JFK'")
     with pytest.raises(DamagedDatabase, match=r"weather hours: expected .*, found .*--force"):
-        on(loaded.url).load(Source(few_files), Silence())
+        on(loaded.url).load(Source(few_files), NullProgress())
 
 
 def test_other_data_is_replaced_and_said(few_files: Path, loaded: Tables) -> None:
@@ -168,7 +168,7 @@ def test_other_data_with_status_updates_is_kept_until_forced(few_files: Path, lo
     loaded.run("UPDATE dataset_load SET digest = 'older'")
     loaded.run(CHANGE)
     with pytest.raises(KeptChanges, match="1 status updates"):
-        on(loaded.url).load(Source(few_files), Silence())
+        on(loaded.url).load(Source(few_files), NullProgress())
     assert loaded.run("SELECT count(*) FROM status_changes") == "1"
 
 
@@ -181,7 +181,7 @@ def test_a_schema_that_is_behind_is_migrated_with_its_rows(few_files: Path, load
     loaded.run("DROP TABLE outbox")
     loaded.run("DELETE FROM alembic_version WHERE version_num = '0002'")
     loaded.run("UPDATE alembic_version SET version_num = '0001'")
-    assert on(loaded.url).load(Source(few_files), Silence()) is False
+    assert on(loaded.url).load(Source(few_files), NullProgress()) is False
     assert loaded.run("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'") == "7"
     assert loaded.run("SELECT count(*) FROM status_changes") == "1"
     assert loaded.run("SELECT count(*) FROM outbox") == "0"
@@ -190,7 +190,7 @@ def test_a_schema_that_is_behind_is_migrated_with_its_rows(few_files: Path, load
 def test_migrating_makes_the_tables_and_keeps_what_is_in_them(few_files: Path, fresh: Tables) -> None:
     on(fresh.url).migrate()
     assert fresh.both("SELECT count(*) FROM flights") == ["0", "0"]
-    on(fresh.url).load(Source(few_files), Silence())
+    on(fresh.url).load(Source(few_files), NullProgress())
     on(fresh.url).migrate()
     assert fresh.both("SELECT count(*) > 0 FROM flights") == ["t", "t"]
     assert fresh.both("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'") == ["7", "0"]
@@ -214,7 +214,7 @@ def test_the_database_is_not_made_again_when_its_twin_can_not_be(few_files: Path
     for statement in (refuse, at_commit):
         loaded.server.run(statement, database=loaded.names[1])
     with pytest.raises(ServerFailed, match="not now"):
-        on(loaded.url).load(Source(few_files), Silence(), force=True)
+        on(loaded.url).load(Source(few_files), NullProgress(), force=True)
     assert loaded.run("SELECT status FROM flights WHERE id = 1") == "boarding"
 
 
@@ -227,7 +227,7 @@ def test_a_load_that_comes_out_wrong_leaves_nothing(
 ) -> None:
     monkeypatch.setattr("service.dataset.server.records", every_other)
     with pytest.raises(WrongContent, match=r"flights: expected 3,\d+, found 1,\d+"):
-        on(fresh.url).load(Source(few_files), Silence())
+        on(fresh.url).load(Source(few_files), NullProgress())
     assert fresh.both("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == ["0", "0"]
 
 
@@ -243,7 +243,7 @@ def test_a_load_that_is_killed_leaves_nothing_and_the_next_one_completes(
                 break
     assert process.returncode == -signal.SIGKILL
     assert fresh.both("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == ["0", "0"]
-    assert on(fresh.url).load(Source(few_files), Silence()) is True
+    assert on(fresh.url).load(Source(few_files), NullProgress()) is True
 
 
 def test_a_forced_load_that_is_killed_leaves_the_old_rows(few_files: Path, loaded: Tables) -> None:
@@ -271,7 +271,7 @@ def test_two_loads_at_once_make_one_and_the_other_finds_it_made(few_files: Path,
 def test_a_forced_load_while_tables_are_locked_gives_up_and_says_why(
     few_files: Path, loaded: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.dataset.postgres.LOCK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("service.dataset.server.LOCK_TIMEOUT_S", 0.2)
     psql = ["psql", "-h", "127.0.0.1", "-p", str(loaded.server.port), "-U", "postgres", "-d", loaded.names[0]]
     with subprocess.Popen([*psql, "-X", "-t"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdin
@@ -280,14 +280,14 @@ def test_a_forced_load_while_tables_are_locked_gives_up_and_says_why(
         while not reader.stdout.readline().strip().isdigit():
             pass
         with pytest.raises(DatabaseInUse, match="in use by a running process"):
-            on(loaded.url).load(Source(few_files), Silence(), force=True)
+            on(loaded.url).load(Source(few_files), NullProgress(), force=True)
         reader.stdin.close()
 
 
 def test_a_server_that_refuses_is_named_without_the_password(few_files: Path) -> None:
     url = URL.create("postgresql+asyncpg", "someone", "secret", "127.0.0.1", free_port(), "flights")
-    with pytest.raises(ServerFailed, match=r"127\.0\.0\.1.*as it was before") as raised:
-        on(url).load(Source(few_files), Silence())
+    with pytest.raises(ServerFailed, match=r"127\.0\.0\.1.*the database is unchanged") as raised:
+        on(url).load(Source(few_files), NullProgress())
     assert "secret" not in str(raised.value)
 
 
@@ -295,7 +295,7 @@ def test_a_role_that_may_not_make_databases_is_told_so(few_files: Path, fresh: T
     fresh.server.run("CREATE ROLE reader LOGIN")
     try:
         with pytest.raises(ServerFailed, match="permission denied to create database"):
-            on(fresh.url.set(username="reader")).load(Source(few_files), Silence())
+            on(fresh.url.set(username="reader")).load(Source(few_files), NullProgress())
     finally:
         fresh.server.run("DROP ROLE reader")
     assert not fresh.exist()

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.dataset.errors import DamagedFile
-from service.dataset.manifest import FILES, Manifest
-from service.dataset.source import Source
+from service.dataset.source import FILES, Manifest, Source
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from sqlalchemy import create_engine, insert, text
 
 from service.core.models import Base, DatasetLoad, Weather
 from service.database import Database
-from service.dataset.schema import embedded_version
+from service.dataset.embedded import embedded_version
 from service.settings import Settings
 from service.upstream.readings import load_readings
 from service.weather.reading import Reading
