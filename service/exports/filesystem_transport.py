@@ -15,6 +15,8 @@ from typing import Any
 from kombu.transport import filesystem, virtual
 from kombu.utils.json import dumps
 
+from service.compat import exchange_file
+
 
 class Channel(filesystem.Channel):
     """A channel that creates its directories."""
@@ -33,7 +35,7 @@ class Channel(filesystem.Channel):
 
     def _queue_bind(self, exchange: str, routing_key: str | None, pattern: str | None, queue: str | None) -> None:
         """Add a queue to the table of an exchange, which is created complete."""
-        table = Path(self._exchange_file(exchange))  # type: ignore[attr-defined]  # missing in the stubs of kombu
+        table = exchange_file(self, exchange)
         if not table.exists():
             empty = table.with_name(f"{uuid.uuid4()}.empty")
             empty.write_text("[]", encoding="utf-8")

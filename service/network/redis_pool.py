@@ -4,6 +4,8 @@ import asyncio
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import Connection, ConnectionPool, SSLConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.network.dns import resolve
 
@@ -18,10 +20,16 @@ def redis_pool(url: str, kind: type[Pool], **options: Any) -> Pool:
 
 
 class _ResolvingConnection(Connection):
-    async def _connect(self) -> None:
-        async with asyncio.timeout(self.socket_connect_timeout):
-            await resolve(self.host, self.port)
-        await super()._connect()  # type: ignore[no-untyped-call]  # redis-py forgot to annotate it
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        if not self.is_connected:
+            try:
+                async with asyncio.timeout(self.socket_connect_timeout):
+                    await resolve(self.host, self.port)
+            except TimeoutError as error:
+                raise RedisTimeoutError(f"resolving {self.host} timed out") from error
+            except OSError as error:
+                raise RedisConnectionError(f"cannot resolve {self.host}: {error}") from error
+        await super().connect_check_health(check_health, retry_socket_connect)
 
 
 class _ResolvingTlsConnection(_ResolvingConnection, SSLConnection):
