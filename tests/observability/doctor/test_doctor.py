@@ -95,7 +95,7 @@ def test_findings_name_the_cause() -> None:
     assert found["slo-bucket-missing"][0].startswith("no latency bucket ends at 0.25 s")
     assert found["uninstrumented-engine"] == ["the pool and the statements of the engine sqlite:// are not observed"]
     assert found["duplicate-log-handlers"] == [
-        "records of the logger 'bookshop' reach the console twice, through 'root' again"
+        "records of the logger 'bookshop' reach the console twice, also through 'root'"
     ]
 
 
