@@ -10,7 +10,7 @@ from grafana_foundation_sdk.cog.builder import Builder as PanelBuilder
 from grafana_foundation_sdk.models.dashboard import Dashboard, DashboardCursorSync, DataSourceRef, Panel
 
 from grafana.colours import BAD, QUIET
-from grafana.links import board_menu, start_link
+from grafana.links import START, board_link, board_menu
 from grafana.query import SOURCE
 from grafana.variables import VARIABLES
 
@@ -49,7 +49,7 @@ class Board:
             .refresh("10s")
             .readonly()
             .tooltip(DashboardCursorSync.CROSSHAIR)
-            .links([start_link(), board_menu(TAG)])
+            .links([board_link(START, "Start here"), board_menu(TAG)])
             .variables([VARIABLES[name]() for name in self.variables])
             .annotations([_experiments(), _firing_alerts(has_arms="arm" in self.variables)])
         )

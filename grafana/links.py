@@ -19,10 +19,6 @@ def board_link(uid: str, title: str) -> DashboardLink:
     )
 
 
-def start_link() -> DashboardLink:
-    return board_link(START, "Start here")
-
-
 def cell_link(uid: str, title: str, variable: str) -> DynamicConfigValue:
     """Return the property that links a cell to a board, with the variable set to the value of the cell."""
     url = f"/d/{uid}?${{__url_time_range}}&var-{variable}=${{__value.raw:percentencode}}"

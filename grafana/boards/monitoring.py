@@ -26,7 +26,7 @@ def dashboard() -> Dashboard:
         title="Self-monitoring",
         question="Is everything scraped, evaluated, exported and delivered, so that a fault would be noticed?",
         sections=[
-            Section(title="", panels=[_down(), _failing_rules(), _lost(), _errors(), _undelivered(), _series()]),
+            Section(title="", panels=_numbers()),
             Section(title="Scrapes", panels=[_targets(), _scrape_time(), _samples()]),
             Section(title="Telemetry of the services", panels=[_exports(), _queue(), _where()]),
             Section(title="Rules and alerts", panels=[*self_monitoring.rules(), _firing()]),
@@ -37,61 +37,50 @@ def dashboard() -> Dashboard:
     ).build()
 
 
-def _number(title: str, description: str, expr: str, *, unit: str = units.COUNT) -> Stat:
-    return stat(title, description, instant(expr, title), unit=unit).thresholds(above_is_bad(1)).span(4)
+def _number(title: str, description: str, expr: str) -> Stat:
+    panel = stat(title, description, instant(expr, title), unit=units.COUNT)
+    return panel.thresholds(above_is_bad(1)).decimals(0).span(4)
 
 
-def _down() -> Stat:
-    return _number(
-        "Targets down",
-        "Targets that Prometheus cannot scrape. Good is zero: their state is unknown.",
-        "count(up == 0) or vector(0)",
-    )
-
-
-def _failing_rules() -> Stat:
-    return _number(
-        "Rule failures",
-        "Rule evaluations that failed within the window. Good is zero: an alert that cannot be evaluated cannot fire.",
-        "sum(increase(prometheus_rule_evaluation_failures_total[$window]))",
-    ).decimals(0)
-
-
-def _lost() -> Stat:
-    return _number(
-        "Telemetry lost",
-        "Spans, logs and error reports that were not delivered within the window, because a queue was full or the "
-        "export failed. Good is zero; requests are not affected.",
-        f"sum(increase({LOST}[$window])) or vector(0)",
-    ).decimals(0)
-
-
-def _errors() -> Stat:
-    return _number(
-        "Telemetry errors",
-        "Failures inside the instrumentation within the window. Requests are not affected, but the metrics, spans or "
-        "logs of that part are incomplete.",
-        "sum(increase(observability_errors_total[$window])) or vector(0)",
-    ).decimals(0)
-
-
-def _undelivered() -> Stat:
-    return _number(
-        "Failed notifications",
-        "Notifications that Alertmanager could not deliver within the window. Good is zero: these alerts reached no "
-        "receiver.",
-        "sum(increase(alertmanager_notifications_failed_total[$window]))",
-    ).decimals(0)
-
-
-def _series() -> Stat:
-    return stat(
-        "Series in memory",
-        "Time series that Prometheus holds. A few thousand for each process are usual; a number that grows every "
-        "hour means a label with unbounded values.",
-        instant("sum(prometheus_tsdb_head_series)", "series"),
-        unit=units.COUNT,
-    ).span(4)
+def _numbers() -> list[Stat]:
+    return [
+        _number(
+            "Targets down",
+            "Targets that Prometheus cannot scrape. Good is zero: their state is unknown.",
+            "count(up == 0) or vector(0)",
+        ),
+        _number(
+            "Rule failures",
+            "Rule evaluations that failed within the window. Good is zero: an alert that cannot be evaluated cannot "
+            "fire.",
+            "sum(increase(prometheus_rule_evaluation_failures_total[$window]))",
+        ),
+        _number(
+            "Telemetry lost",
+            "Spans, logs and error reports that were not delivered within the window, because a queue was full or "
+            "the export failed. Good is zero; requests are not affected.",
+            f"sum(increase({LOST}[$window])) or vector(0)",
+        ),
+        _number(
+            "Telemetry errors",
+            "Failures inside the instrumentation within the window. Requests are not affected, but the metrics, "
+            "spans or logs of that part are incomplete.",
+            "sum(increase(observability_errors_total[$window])) or vector(0)",
+        ),
+        _number(
+            "Failed notifications",
+            "Notifications that Alertmanager could not deliver within the window. Good is zero: these alerts reached "
+            "no receiver.",
+            "sum(increase(alertmanager_notifications_failed_total[$window]))",
+        ),
+        stat(
+            "Series in memory",
+            "Time series that Prometheus holds. A few thousand for each process are usual; a number that grows every "
+            "hour means a label with unbounded values.",
+            instant("sum(prometheus_tsdb_head_series)", "series"),
+            unit=units.COUNT,
+        ).span(4),
+    ]
 
 
 def _targets() -> Table:

@@ -29,7 +29,7 @@ def dashboard() -> Dashboard:
         question="Are the processes healthy, and if not, is a dependency the cause?",
         sections=[
             Section(title="", panels=[_processes()]),
-            Section(title="Process", panels=[_cpu(), _memory(), _pauses(), _descriptors(), _in_flight(), _restarts()]),
+            Section(title="Process", panels=_process_series()),
             Section(title="Upstream calls", panels=calls()),
             Section(title="PostgreSQL", panels=postgres.server(), collapsed=True),
             Section(title="Redis", panels=redis(), collapsed=True),
@@ -92,60 +92,48 @@ def _of_each_process(title: str, description: str, expression: str, *, unit: str
     return with_legend_table(time_series(title, description, query(arm_or_job(expression), EACH), unit=unit))
 
 
-def _cpu() -> TimeSeries:
-    return _of_each_process(
-        "CPU",
-        "Share of one core that each process uses, the twelve highest. Python runs on one core at a time: near 100% "
-        "requests wait, and another process helps.",
-        top_expr(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])"),
-        unit=units.SHARE,
-    )
-
-
-def _memory() -> TimeSeries:
-    return _of_each_process(
-        "Memory",
-        "Resident memory, the twelve largest processes. It rises while caches fill and then levels out; growth over "
-        f"hours is a leak, and the alert MemoryGrowth fires at {LIMITS.memory_growth_ratio:g} times the memory of six "
-        "hours ago.",
-        top(f"process_resident_memory_bytes{{{PROCESS}}}"),
-        unit=units.BYTES,
-    )
-
-
-def _pauses() -> TimeSeries:
-    return _of_each_process(
-        "Garbage collection",
-        "Share of the time in which garbage collection paused the process, the twelve highest. Good is below 1%; "
-        "more means many long-lived objects, often whole result sets.",
-        top_expr(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))"),
-        unit=units.SHARE,
-    )
-
-
-def _descriptors() -> TimeSeries:
-    return _of_each_process(
-        "Open file descriptors",
-        "Files and sockets that each process has open, the twelve highest. The number follows connections; one that "
-        "never falls is a leak of connections.",
-        top(f"process_open_fds{{{PROCESS}}}"),
-        unit=units.COUNT,
-    )
-
-
-def _in_flight() -> TimeSeries:
-    return _of_each_process(
-        "Requests in flight",
-        "Requests in progress in each process, the twelve highest. It is rate times duration, and grows with either.",
-        top(f"http_requests_inprogress{{{PROCESS}}}"),
-        unit=units.COUNT,
-    )
-
-
-def _restarts() -> TimeSeries:
-    return _of_each_process(
-        "Restarts in half an hour",
-        f"Restarts of each process. A release is one; from {LIMITS.restarts} on the alert RestartLoop fires.",
-        top_expr(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])"),
-        unit=units.COUNT,
-    ).axis_soft_max(LIMITS.restarts)
+def _process_series() -> list[TimeSeries]:
+    return [
+        _of_each_process(
+            "CPU",
+            "Share of one core that each process uses, the twelve highest. Python runs on one core at a time: near "
+            "100% requests wait, and another process helps.",
+            top_expr(f"rate(process_cpu_seconds_total{{{PROCESS}}}[$window])"),
+            unit=units.SHARE,
+        ),
+        _of_each_process(
+            "Memory",
+            "Resident memory, the twelve largest processes. It rises while caches fill and then levels out; growth "
+            f"over hours is a leak, and the alert MemoryGrowth fires at {LIMITS.memory_growth_ratio:g} times the "
+            "memory of six hours ago.",
+            top(f"process_resident_memory_bytes{{{PROCESS}}}"),
+            unit=units.BYTES,
+        ),
+        _of_each_process(
+            "Garbage collection",
+            "Share of the time in which garbage collection paused the process, the twelve highest. Good is below 1%; "
+            "more means many long-lived objects, often whole result sets.",
+            top_expr(f"sum by (job, arm, instance) (rate(python_gc_pause_seconds_sum{{{PROCESS}}}[$window]))"),
+            unit=units.SHARE,
+        ),
+        _of_each_process(
+            "Open file descriptors",
+            "Files and sockets that each process has open, the twelve highest. The number follows connections; one "
+            "that never falls is a leak of connections.",
+            top(f"process_open_fds{{{PROCESS}}}"),
+            unit=units.COUNT,
+        ),
+        _of_each_process(
+            "Requests in flight",
+            "Requests in progress in each process, the twelve highest. It is rate times duration, and grows with "
+            "either.",
+            top(f"http_requests_inprogress{{{PROCESS}}}"),
+            unit=units.COUNT,
+        ),
+        _of_each_process(
+            "Restarts in half an hour",
+            f"Restarts of each process. A release is one; from {LIMITS.restarts} on the alert RestartLoop fires.",
+            top_expr(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])"),
+            unit=units.COUNT,
+        ).axis_soft_max(LIMITS.restarts),
+    ]

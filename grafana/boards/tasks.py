@@ -19,53 +19,38 @@ MAX_TASKS: Final = 4
 
 
 def tasks() -> list[Stat | TimeSeries]:
-    return [_workers(), _failing(), _retried(), _published_and_finished(), _waits(), _runs(), _states()]
+    return [*_numbers(), _published_and_finished(), _waits(), _runs(), _states()]
 
 
-def _workers() -> Stat:
-    return (
+def _numbers() -> list[Stat]:
+    finished = "sum(rate(tasks_total[$window]))"
+    failed, retried = (
+        f'sum(rate(tasks_total{{state="{state}"}}[$window])) or {finished} * 0' for state in ("failure", "retry")
+    )
+    limit = LIMITS.task_failure_ratio
+    panels = [
         stat(
             "Workers",
             "Worker processes that Prometheus can scrape. At zero, published tasks stay queued until a worker starts.",
             instant('count(up{job="worker"} == 1) or vector(0)', "workers"),
             unit=units.COUNT,
-        )
-        .thresholds(below_is_bad(1))
-        .span(4)
-        .height(8)
-    )
-
-
-def _failing() -> Stat:
-    ended = "sum(rate(tasks_total[$window]))"
-    limit = LIMITS.task_failure_ratio
-    return (
+        ).thresholds(below_is_bad(1)),
         stat(
             "Failed tasks",
             f"Share of executions that ended in an error. Good is zero; from {limit:.0%} on the alert TasksFailing "
             "fires.",
-            instant(f'(sum(rate(tasks_total{{state="failure"}}[$window])) or {ended} * 0) / ({ended} > 0)', "failed"),
+            instant(f"({failed}) / ({finished} > 0)", "failed"),
             unit=units.SHARE,
-        )
-        .thresholds(above_is_bad(limit))
-        .span(4)
-        .height(8)
-    )
-
-
-def _retried() -> Stat:
-    ended = "sum(rate(tasks_total[$window]))"
-    return (
+        ).thresholds(above_is_bad(limit)),
         stat(
             "Task retries",
             "Executions per second that ended in a retry. A few are normal: a broken connection is worth one. A task "
             "that is retried without end hides a bug.",
-            instant(f'sum(rate(tasks_total{{state="retry"}}[$window])) or {ended} * 0', "retries"),
+            instant(retried, "retries"),
             unit=units.EVENTS_PER_SECOND,
-        )
-        .span(4)
-        .height(8)
-    )
+        ),
+    ]
+    return [panel.span(4).height(8) for panel in panels]
 
 
 def _published_and_finished() -> TimeSeries:
