@@ -1,4 +1,4 @@
-"""The committed dashboards as Grafana would open them: variables chosen, every query as it is sent."""
+"""The committed dashboards as Grafana opens them: with values of variables, and queries as they are sent."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 from grafana.build import FOLDER
 from prometheus.generated import ROOT
-from tests.grafana.asked import Asked
+from tests.grafana.prometheus_api import PrometheusApi
 from tests.grafana.template import Choice, choice, filled
 
 LABEL_VALUES = re.compile(r"label_values\((.*), *(\w+)\)", re.DOTALL)
@@ -25,13 +25,13 @@ class Query:
     expression: str
     is_instant: bool = False
 
-    def has_data(self, asked: Asked) -> bool:
+    def has_data(self, api: PrometheusApi) -> bool:
         """Whether it brings a number at any time of the range, so that one quiet moment does not matter."""
-        return bool(asked.over_time(self.expression))
+        return bool(api.over_time(self.expression))
 
-    def shown(self, asked: Asked) -> int:
+    def shown(self, api: PrometheusApi) -> int:
         """Return how many series it shows."""
-        return len(asked.now(self.expression) if self.is_instant else asked.over_time(self.expression))
+        return len(api.now(self.expression) if self.is_instant else api.over_time(self.expression))
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class OpenBoard:
 
     board: Mapping[str, Any]
     choices: Mapping[str, Choice]
-    asked: Asked
+    api: PrometheusApi
 
     def panels(self) -> Iterator[tuple[Mapping[str, Any], list[Query]]]:
         """Yield every panel, also of collapsed rows, with its queries."""
@@ -58,7 +58,7 @@ class OpenBoard:
         return Query(where, self._sent(target["expr"]), bool(target.get("instant")))
 
     def _sent(self, expression: str) -> str:
-        return filled(expression, self.choices, self.asked.range)
+        return filled(expression, self.choices, self.api.range)
 
 
 @cache
@@ -68,24 +68,24 @@ def committed() -> dict[str, dict[str, Any]]:
     return {board["uid"]: board for board in boards}
 
 
-def opened(board: Mapping[str, Any], asked: Asked, **chosen: str) -> OpenBoard:
+def opened(board: Mapping[str, Any], api: PrometheusApi, **chosen: str) -> OpenBoard:
     """Return the board as it shows itself: the saved choices, or others for the variables that are named."""
     choices: dict[str, Choice] = {}
     for variable in board["templating"]["list"]:
         name = variable["name"]
-        options = _options(variable, choices, asked)
+        options = _options(variable, choices, api)
         current = {"value": chosen[name]} if name in chosen else variable.get("current")
         choices[name] = choice(variable | {"current": current}, options)
-    return OpenBoard(board, choices, asked)
+    return OpenBoard(board, choices, api)
 
 
-def _options(variable: Mapping[str, Any], choices: Mapping[str, Choice], asked: Asked) -> list[str]:
+def _options(variable: Mapping[str, Any], choices: Mapping[str, Choice], api: PrometheusApi) -> list[str]:
     match variable["type"]:
         case "query":
             query = variable["query"] if isinstance(variable["query"], str) else variable["query"]["query"]
-            found = LABEL_VALUES.fullmatch(filled(query, choices, asked.range))
+            found = LABEL_VALUES.fullmatch(filled(query, choices, api.range))
             assert found, f"{query}: only label_values() is known here"
-            return asked.label_values(found[2], found[1])
+            return api.label_values(found[2], found[1])
         case "datasource":
             return [(variable.get("current") or {}).get("value") or "prometheus"]
         case "custom":

@@ -78,5 +78,5 @@ EXPORTERS: Final = {
 }
 OF_EXPORTERS: Final = frozenset().union(*EXPORTERS.values())
 
-WATCHERS: Final = ("prometheus_", "alertmanager_")
+OF_MONITORING: Final = ("prometheus_", "alertmanager_")
 """What Prometheus and Alertmanager say about themselves; the test with a real stack proves these names."""

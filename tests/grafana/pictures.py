@@ -1,4 +1,4 @@
-"""Draw every board from live data: five arms and somebody else's application, watched by a real Prometheus.
+"""Render every board from live data: five arms and a third-party application, scraped by a real Prometheus.
 
     python -m tests.grafana.pictures --renderer DIRECTORY
 
@@ -32,15 +32,15 @@ IMAGES: Final = ROOT / "docs" / "images"
 LAB_JOB: Final = "lab"
 SCRAPE_S: Final = 5
 SHOP_PAUSE_S: Final = 0.5
-A_GOOD_DAY: Final = tuple(one for one in BOOKSHOP_REQUESTS if one.path != f"/books/{2**63}")
-"""What the shop is asked: nothing that it can not answer."""
+SUCCESSFUL_REQUESTS: Final = tuple(one for one in BOOKSHOP_REQUESTS if one.path != f"/books/{2**63}")
+"""Requests to the shop, without those that it cannot serve."""
 SETTLE_S: Final = 20.0
 """After the traffic, until recording rules have seen its end."""
 MAY_BE_EMPTY: Final = (
-    "PostgreSQL|Redis|Rows read|Reads by index|Reads from memory|Replica|reads|Connections of those|"
-    "Connections by state|Transactions|Locks|edge|host|Load and|broker|Consumers|collector"
+    "PostgreSQL|Redis|Rows read|Reads by|Buffer cache|Replica|Transactions|Locks|[Ee]dge|Host|[Bb]roker|Consumers|"
+    "Collector"
 )
-"""Titles of panels about servers that are not part of this stack; in collapsed rows they are not drawn at all."""
+"""Titles of panels about servers that are not part of this stack; panels in collapsed rows are not rendered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Picture:
 
 
 def pictures(*, with_lab: bool) -> Iterator[Picture]:
-    """Yield every board once, and the board of any service a second time, with somebody else's."""
+    """Yield every board once, and the board of any service a second time, with the third-party application."""
     for path in sorted(BOARDS.glob("*.json")):
         if path.stem != "lab" or with_lab:
             yield Picture(board=path.stem, name=path.stem)
@@ -104,7 +104,7 @@ async def drawn(options: argparse.Namespace) -> list[str]:
         )
         print(f"Prometheus: {monitoring.prometheus_url}", flush=True)  # noqa: T201 its user may look at it
         shopping = MixedTraffic(
-            (), shop_url, seconds=options.seconds, pause_s=SHOP_PAUSE_S, bookshop_requests=A_GOOD_DAY
+            (), shop_url, seconds=options.seconds, pause_s=SHOP_PAUSE_S, bookshop_requests=SUCCESSFUL_REQUESTS
         )
         await asyncio.gather(send_traffic(arms, options.seconds), shopping.run())
         await asyncio.sleep(SETTLE_S)

@@ -1,4 +1,4 @@
-"""What Grafana does to a query before it sends it: variables and intervals take the place of their names."""
+"""Interpolates variables and intervals into a query, as Grafana does before it sends it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -80,7 +80,7 @@ def filled(expression: str, choices: Mapping[str, Choice], range_: Range) -> str
 
 
 def choice(variable: Mapping[str, Any], options: Iterable[str]) -> Choice:
-    """Return what is chosen when somebody opens the board: the saved choice if it exists, else the first option."""
+    """Return what is chosen when the board is opened: the saved choice if it exists, else the first option."""
     found = tuple(options)
     saved = (variable.get("current") or {}).get("value") or ""
     value = saved[0] if isinstance(saved, list) and saved else saved

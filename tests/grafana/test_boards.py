@@ -13,7 +13,7 @@ from prometheus.catalogue import every_alert
 from prometheus.rule import Recording
 from prometheus.slo import load
 from service.techniques import ARMS
-from tests.grafana.exporters import OF_EXPORTERS, WATCHERS
+from tests.grafana.exporters import OF_EXPORTERS, OF_MONITORING
 from tests.grafana.panel import Place, boards, expressions, panels
 from tests.prometheus.exposition import SUFFIXES, names_in
 
@@ -75,14 +75,14 @@ class TestPanel:
     def test_has_a_unit(self, place: Place) -> None:
         assert place.panel["type"] in UNITLESS or place.panel["fieldConfig"]["defaults"]["unit"]
 
-    def test_shows_no_more_series_than_can_be_told_apart(self, place: Place) -> None:
+    def test_shows_no_more_series_than_can_be_distinguished(self, place: Place) -> None:
         assert place.panel["type"] in {"table", "heatmap"} or series(place) <= MAX_SERIES
 
     def test_reads_the_data_source_that_is_chosen(self, place: Place) -> None:
         for one in [place.panel, *place.targets] if place.targets else []:
             assert one["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
-    def test_asks_for_exemplars_where_there_are_any(self, place: Place) -> None:
+    def test_requests_exemplars_of_histograms(self, place: Place) -> None:
         for target in place.targets:
             if target.get("range") and "_bucket" in target["expr"]:
                 assert target["exemplar"]
@@ -99,12 +99,12 @@ class TestQuery:
 
     def test_reads_only_what_exists(self, expression: str) -> None:
         unknown = names_in(expression) - RECORDED - MEASURED - OF_PROMETHEUS - OF_EXPORTERS
-        assert {name for name in unknown if not name.startswith(WATCHERS)} == set()
+        assert {name for name in unknown if not name.startswith(OF_MONITORING)} == set()
 
 
 @pytest.mark.parametrize("uid", boards())
 class TestBoard:
-    def test_says_what_it_answers(self, uid: str) -> None:
+    def test_describes_itself_by_a_question(self, uid: str) -> None:
         assert boards()[uid]["description"].endswith("?")
 
     def test_has_the_same_variables_as_every_other(self, uid: str) -> None:
@@ -143,8 +143,8 @@ def test_the_committed_dashboards_are_current() -> None:
 
 def test_a_dashboard_that_no_board_makes_is_found(tmp_path: Path) -> None:
     (tmp_path / "grafana/dashboards").mkdir(parents=True)
-    (tmp_path / "grafana/dashboards/forgotten.json").touch()
-    assert FILES.leftovers(tmp_path, set()) == ["grafana/dashboards/forgotten.json"]
+    (tmp_path / "grafana/dashboards/leftover.json").touch()
+    assert FILES.leftovers(tmp_path, set()) == ["grafana/dashboards/leftover.json"]
 
 
 def test_every_board_that_an_alert_leads_to_exists() -> None:

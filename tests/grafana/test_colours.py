@@ -22,7 +22,7 @@ SIGHTS = {
 CONES = np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]])
 OKLAB = np.array([[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]])
 DISTINCT = 0.08
-"""Distance from which on two lines are told apart at a glance."""
+"""Distance from which on two lines are distinguished at a glance."""
 
 
 def linear(text: str) -> Colour:
@@ -45,7 +45,7 @@ def test_every_arm_has_a_colour_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
-def test_any_two_arms_are_told_apart(sight: str) -> None:
+def test_any_two_arms_are_distinguished(sight: str) -> None:
     for (one, this), (other, that) in combinations(colours.ARMS.items(), 2):
         distance = np.linalg.norm(seen(this, SIGHTS[sight]) - seen(that, SIGHTS[sight]))
         assert distance >= DISTINCT, f"{one} and {other}"

@@ -1,4 +1,4 @@
-"""The committed files work in somebody else's Grafana: nothing in them is ours but their names."""
+"""The committed files work in any Grafana: they refer to nothing of this installation."""
 
 import json
 import re

@@ -3,7 +3,7 @@
 Held elsewhere: panel-datasource, panel-title-description, panel-units, target-promql and template-label-promql by
 `test_boards.py`. Left out, with the reason: template-job, template-instance, target-job and target-instance want one
 job and its instances on every board, ours compare arms across jobs; target-rate-interval wants `$__rate_interval`
-everywhere, ours let their reader choose the window; the logql rules, because no board here asks Loki.
+everywhere, ours let their reader choose the window; the logql rules, because no board here queries Loki.
 """
 
 import re
@@ -55,5 +55,5 @@ def test_target_counter_agg(expression: str) -> None:
     found = SELECTOR.findall(LABEL_LISTS.sub("", expression))
     bare = {name for name, is_range in found if not is_range} - GAUGES_IN_DISGUISE
     if "label_values" in expression or re.fullmatch(r"\w+(\{.*\})?", expression):
-        return  # a variable asks which series there are, not how they move
+        return  # a variable lists series, without their rate
     assert bare == set()

@@ -1,4 +1,4 @@
-"""The board of one trace asks Tempo and Loki and is written by hand: it is held to what the others are built with."""
+"""The board of one trace queries Tempo and Loki and is written by hand: the rules of the other boards hold for it."""
 
 import json
 from typing import Any
@@ -14,21 +14,21 @@ BOARD: dict[str, Any] = json.loads((PROVISIONING / "dashboards" / "trace.json").
 SOURCES: list[dict[str, Any]] = yaml.safe_load((PROVISIONING / "datasources" / "datasources.yaml").read_text("utf-8"))[
     "datasources"
 ]
-ASKS = {"traces": {"query", "queryType"}, "table": {"query", "queryType"}, "logs": {"expr", "queryType"}}
+TARGET_FIELDS = {"traces": {"query", "queryType"}, "table": {"query", "queryType"}, "logs": {"expr", "queryType"}}
 """Kinds of panels that a Grafana of version 11 draws from these sources, and what their targets must say."""
 
 
 @pytest.mark.parametrize("panel", BOARD["panels"], ids=lambda panel: panel["type"])
 class TestPanel:
-    def test_asks_a_source_that_is_provisioned(self, panel: dict[str, Any]) -> None:
+    def test_queries_a_provisioned_source(self, panel: dict[str, Any]) -> None:
         known = {(one["type"], one["uid"]) for one in SOURCES}
         for one in (panel, *panel["targets"]):
             assert (one["datasource"]["type"], one["datasource"]["uid"]) in known
 
-    def test_says_what_it_asks(self, panel: dict[str, Any]) -> None:
+    def test_has_complete_targets(self, panel: dict[str, Any]) -> None:
         for target in panel["targets"]:
-            assert target.keys() >= {"refId", *ASKS[panel["type"]]}
-            assert all(target[field] for field in ASKS[panel["type"]])
+            assert target.keys() >= {"refId", *TARGET_FIELDS[panel["type"]]}
+            assert all(target[field] for field in TARGET_FIELDS[panel["type"]])
 
     def test_says_how_to_read_it(self, panel: dict[str, Any]) -> None:
         assert panel["description"].endswith(".")
@@ -57,6 +57,6 @@ def test_a_dot_on_any_board_and_a_line_of_the_log_lead_to_a_trace() -> None:
     assert any(field.get("datasourceUid") == "tempo" for field in sources["loki"]["derivedFields"])
 
 
-def test_a_slow_request_is_one_that_breaks_the_strictest_promise() -> None:
+def test_a_slow_request_is_one_that_misses_the_strictest_objective() -> None:
     strictest_s = load().thresholds_s()[0]
     assert f"duration > {strictest_s * 1000:.0f}ms" in BOARD["panels"][2]["targets"][0]["query"]

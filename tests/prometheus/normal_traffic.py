@@ -17,7 +17,7 @@ HANDLERS: Final = {
     "/weather/{faa}": "upstream",
     "/orders": "rest",
 }
-"""Routes by the group that promises something about them."""
+"""The group of each route."""
 PER_SECOND: Final = 2.0
 """Requests to each route: light traffic is the harder case, because one failure weighs more."""
 
@@ -61,15 +61,15 @@ class Service:
         yield from self._runtime()
 
     def _requests(self, handler: str, threshold_s: float) -> Iterator[Series]:
-        asked = self.random.poisson(PER_SECOND * self.scrape_s, self._samples)
-        gone = self.random.binomial(asked, 0.01)
-        failed = self.random.binomial(asked - gone, self.error_ratio)
-        slow = self.random.binomial(asked - failed - gone, self.slow_ratio)
+        requests = self.random.poisson(PER_SECOND * self.scrape_s, self._samples)
+        gone = self.random.binomial(requests, 0.01)
+        failed = self.random.binomial(requests - gone, self.error_ratio)
+        slow = self.random.binomial(requests - failed - gone, self.slow_ratio)
         at = f'handler="{handler}", method="GET"'
-        yield self._counter("http_requests_total", f'{at}, status="200"', asked - failed - gone)
+        yield self._counter("http_requests_total", f'{at}, status="200"', requests - failed - gone)
         yield self._counter("http_requests_total", f'{at}, status="500"', failed)
         yield self._counter("http_requests_total", f'{at}, status="client_disconnected"', gone)
-        done = asked - gone
+        done = requests - gone
         for le, within in ((threshold_s / 4, 0.9), (threshold_s, 1.0)):
             fast = self.random.binomial(done - slow, within)
             yield self._counter("http_response_last_byte_seconds_bucket", f'{at}, le="{le}"', fast)

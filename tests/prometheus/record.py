@@ -1,4 +1,4 @@
-"""Record what five arms say under everyday traffic, and see that a real Prometheus fires nothing meanwhile.
+"""Record the metrics of five arms under everyday traffic; a real Prometheus must fire no alert meanwhile.
 
     python -m tests.prometheus.record
 
@@ -64,19 +64,19 @@ async def record(data_dir: Path, seconds: float) -> tuple[list[dict[str, Any]], 
         begun = time.time()
         await send_traffic(arms, seconds)
         async with httpx.AsyncClient(base_url=monitoring.prometheus_url, timeout=30.0) as client:
-            fired = await _answer(client, "query", query=FIRED)
+            fired = await _query(client, "query", query=FIRED)
             span = {"start": begun + WARM_S, "end": begun + seconds, "step": KEPT_STEP_S}
             series = [
                 one
                 for name in sorted(names_read())
-                for one in await _answer(client, "query_range", query=f'{name}{{job=~"{"|".join(JOBS)}"}}', **span)
+                for one in await _query(client, "query_range", query=f'{name}{{job=~"{"|".join(JOBS)}"}}', **span)
             ]
         return series, fired
 
 
-async def _answer(client: httpx.AsyncClient, kind: str, **parameters: Any) -> list[dict[str, Any]]:
-    answer = (await client.get(f"/api/v1/{kind}", params=parameters)).raise_for_status().json()
-    result: list[dict[str, Any]] = answer["data"]["result"]
+async def _query(client: httpx.AsyncClient, kind: str, **parameters: Any) -> list[dict[str, Any]]:
+    body = (await client.get(f"/api/v1/{kind}", params=parameters)).raise_for_status().json()
+    result: list[dict[str, Any]] = body["data"]["result"]
     return result
 
 

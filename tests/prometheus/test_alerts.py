@@ -1,4 +1,4 @@
-"""The walk over every alert: what a person who is woken by it needs is there, and works."""
+"""Every alert has what its reader needs: annotations, a board, a runbook with valid queries, a drill."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def queries(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=described)
-def test_an_alert_has_everything_that_its_reader_needs(alert: Alert) -> None:
+def test_an_alert_has_labels_and_annotations(alert: Alert) -> None:
     rule = alert.mapping(REAL, load().links)
     assert rule["labels"]["severity"] in {"page", "ticket", "heartbeat"}
     assert rule["labels"]["owner"] in {"service", "platform", "monitoring"}
@@ -52,15 +52,15 @@ def test_an_alert_has_everything_that_its_reader_needs(alert: Alert) -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=described)
-def test_an_alert_links_to_a_board_that_exists_and_understands_the_link(alert: Alert) -> None:
+def test_an_alert_links_to_an_existing_board_and_its_variables(alert: Alert) -> None:
     uid, _, query = alert.dashboard.partition("?")
-    asked = {one.partition("=")[0].removeprefix("var-") for one in query.split("&") if one}
+    variables = {one.partition("=")[0].removeprefix("var-") for one in query.split("&") if one}
     assert uid in BOARDS
-    assert asked <= BOARDS[uid]
+    assert variables <= BOARDS[uid]
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=described)
-def test_an_alert_has_a_drill_or_says_why_not(alert: Alert) -> None:
+def test_an_alert_has_a_drill_or_an_exemption(alert: Alert) -> None:
     assert bool(alert.drill) != bool(alert.drill_exemption)
     if alert.drill:
         assert alert.name in {seen.split()[0] for seen in DRILLS[alert.drill].alerts}
@@ -85,7 +85,7 @@ def test_there_is_no_runbook_without_an_alert() -> None:
     assert {page.name for page in RUNBOOKS.glob("*.md")} == {runbook(name).name for name in NAMES}
 
 
-def test_links_between_runbooks_lead_somewhere() -> None:
+def test_links_of_runbooks_lead_to_existing_pages() -> None:
     broken = [
         (page.name, target)
         for page in RUNBOOKS.glob("*.md")
@@ -95,7 +95,7 @@ def test_links_between_runbooks_lead_somewhere() -> None:
     assert broken == []
 
 
-def test_prometheus_understands_every_query_of_the_runbooks(promtool: Callable[..., str], tmp_path: Path) -> None:
+def test_every_query_of_a_runbook_is_valid(promtool: Callable[..., str], tmp_path: Path) -> None:
     rules = [
         {"record": f"runbook:{page.stem.replace('-', '_')}:{number}", "expr": query}
         for page in sorted(RUNBOOKS.glob("*.md"))
@@ -109,8 +109,8 @@ def test_prometheus_understands_every_query_of_the_runbooks(promtool: Callable[.
 def test_pages_are_symptoms_and_causes_are_tickets() -> None:
     pages = {alert.name for alert in ALERTS if alert.severity == "page"}
     symptoms = {"AvailabilityBudgetBurn", "LatencyBudgetBurn", "ServiceDown", "ServiceMissing"}
-    blindness = {"PrometheusRuleFailures", "AlertsNotSent", "AlertmanagerMissing", "NotificationsFailing"}
-    assert pages == symptoms | blindness
+    monitoring = {"PrometheusRuleFailures", "AlertsNotSent", "AlertmanagerMissing", "NotificationsFailing"}
+    assert pages == symptoms | monitoring
 
 
 def test_no_range_is_too_short_for_accelerated_rules() -> None:

@@ -64,7 +64,7 @@ def test_no_expression_means_something_else_in_the_other_version(form: re.Patter
     ("expression", "is_risky"),
     [('x{le="1"}', True), ('x{le="1.0"}', True), ('x{le=~"1([.]0)?"}', False), ('x{le="0.25"}', False)],
 )
-def test_a_bucket_of_whole_seconds_is_asked_for_in_both_ways(expression: str, is_risky: bool) -> None:
+def test_a_bucket_of_whole_seconds_is_matched_in_both_forms(expression: str, is_risky: bool) -> None:
     assert bool(WHOLE_BUCKET.search(expression)) == is_risky
 
 
@@ -84,6 +84,6 @@ def test_no_flag_is_used_that_three_has_not(path: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_alertmanager_is_told_through_the_api_that_both_know(folder: str) -> None:
+def test_alerts_are_sent_through_the_api_of_both_versions(folder: str) -> None:
     configuration = yaml.safe_load((ROOT / folder / "prometheus.yml").read_text("utf-8"))
     assert {one.get("api_version", "v2") for one in configuration["alerting"]["alertmanagers"]} == {"v2"}

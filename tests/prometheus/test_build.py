@@ -21,12 +21,12 @@ def test_a_changed_objective_changes_both_sets_of_rules(tmp_path: Path) -> None:
     }
 
 
-def test_a_rule_file_that_nothing_makes_any_more_is_stale(tmp_path: Path) -> None:
+def test_a_rule_file_that_is_not_generated_any_more_is_a_leftover(tmp_path: Path) -> None:
     for folder in FOLDERS:
         for kind in ("rules", "alerts"):
             (tmp_path / folder / kind).mkdir(parents=True)
-    (tmp_path / "prometheus/alerts/forgotten.yml").touch()
-    assert FILES.leftovers(tmp_path, set()) == ["prometheus/alerts/forgotten.yml"]
+    (tmp_path / "prometheus/alerts/leftover.yml").touch()
+    assert FILES.leftovers(tmp_path, set()) == ["prometheus/alerts/leftover.yml"]
 
 
 def test_every_generated_file_says_so_first() -> None:

@@ -11,7 +11,7 @@ def test_a_duration_is_read_in_seconds(written: str, total_s: int) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "5", "m", "1.5h", "5m ", "-1m", "1y"])
-def test_what_is_no_duration_is_refused_with_what_is_allowed(wrong: str) -> None:
+def test_an_invalid_duration_is_rejected_with_what_is_allowed(wrong: str) -> None:
     with pytest.raises(ValueError, match="allowed: whole numbers of w, d, h, m, s"):
         seconds(wrong)
 
@@ -26,7 +26,7 @@ def test_accelerated_an_hour_lasts_a_minute() -> None:
     assert ACCELERATED.duration("30d") == "12h"
 
 
-def test_accelerated_nothing_is_shorter_than_a_second_except_nothing() -> None:
+def test_an_accelerated_duration_is_at_least_a_second_unless_it_is_zero() -> None:
     assert ACCELERATED.duration("15s") == "1s"
     assert ACCELERATED.duration("0s") == "0s"
 
@@ -42,6 +42,6 @@ def test_accelerated_nothing_is_shorter_than_a_second_except_nothing() -> None:
         ('a{handler=~`/x|/\\{5m\\}`, le="5m"}', 'a{handler=~`/x|/\\{5m\\}`, le="5m"}'),
     ],
 )
-def test_ranges_and_offsets_follow_the_clock_and_names_do_not(nominal: str, accelerated: str) -> None:
+def test_ranges_and_offsets_are_accelerated_and_names_are_not(nominal: str, accelerated: str) -> None:
     assert ACCELERATED.expression(nominal) == accelerated
     assert REAL.expression(nominal) == nominal

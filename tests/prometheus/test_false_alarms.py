@@ -102,7 +102,7 @@ def test_the_hit_ratios_of_everyday_traffic_are_not_even_pending(
     assert "SUCCESS" in promtool("test", "rules", path)
 
 
-def test_the_same_with_the_slow_arm_in_the_place_of_the_promised_one_does_fire(
+def test_the_same_with_the_slow_arm_as_the_service_with_objectives_does_fire(
     promtool: Callable[..., str], tmp_path: Path
 ) -> None:
     swapped = [

@@ -26,7 +26,7 @@ EXPRESSIONS = [rule.expr for rule in RULES] + [
 
 @pytest.fixture(scope="module")
 def service_exposition(few_flights: Path) -> Iterator[str]:
-    """What the service exposes after a few requests of each kind."""
+    """The metrics of the service after a few requests of each kind."""
     with running_arm(arm_settings("all", few_flights)) as arm:
         flights = arm.client.get("/flights?limit=2").json()["items"]
         for path in ("/reports/delays?by=carrier", "/airports/JFK", "/airlines", "/nowhere"):

@@ -1,4 +1,4 @@
-"""The rules under Prometheus' own tools: valid, and each alert silent before, firing, silent after, on both clocks."""
+"""The rules under promtool: valid, and each alert silent before, firing, silent after, in real time and accelerated."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from prometheus.generated import ROOT
 from prometheus.slo import load
 
 TESTS = sorted((ROOT / "prometheus/tests").glob("*.yml"))
-# It sets seconds of blocking against seconds of time, and no clock compresses the former; the drill proves it.
+# Seconds of blocking cannot be accelerated; its drill covers the accelerated rule.
 REAL_ONLY = "one route computes on the event loop for ten minutes"
 WATCHDOG = "Watchdog"
 MARK = re.compile(r"\[(\w+)\]")
@@ -54,13 +54,13 @@ def sixty_times_faster(document: dict[str, Any]) -> dict[str, Any]:
         for check in [*test.get("alert_rule_test", []), *test.get("promql_expr_test", [])]:
             check["eval_time"] = ACCELERATED.duration(check["eval_time"])
             for expected in check.get("exp_alerts", []):
-                expected["exp_annotations"]["description"] = spoken(
+                expected["exp_annotations"]["description"] = accelerated_text(
                     check["alertname"], expected["exp_annotations"]["description"]
                 )
     return document
 
 
-def spoken(alertname: str, description: str) -> str:
+def accelerated_text(alertname: str, description: str) -> str:
     """Return the expected text with the windows that the alert marks in its description on accelerated rules."""
     marked = {
         window for alert in every_alert(load()) if alert.name == alertname for window in MARK.findall(alert.description)

@@ -15,13 +15,13 @@ def objectives() -> Objectives:
     return load()
 
 
-def refused(tmp_path: Path, old: str, new: str) -> str:
+def error_of(tmp_path: Path, old: str, new: str) -> str:
     assert old in TEXT
     path = tmp_path / "slo.toml"
     path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
-    with pytest.raises(InvalidObjectives) as refusal:
+    with pytest.raises(InvalidObjectives) as invalid:
         load(path)
-    return str(refusal.value)
+    return str(invalid.value)
 
 
 def test_every_threshold_is_a_bucket_of_the_latency_histogram(objectives: Objectives) -> None:
@@ -34,31 +34,31 @@ def test_every_group_has_both_objectives(objectives: Objectives) -> None:
     ]
 
 
-def test_an_objective_of_everything_is_refused(tmp_path: Path) -> None:
-    said = refused(tmp_path, "availability = { objective = 0.999 }", "availability = { objective = 1.0 }")
+def test_an_objective_of_everything_is_rejected(tmp_path: Path) -> None:
+    said = error_of(tmp_path, "availability = { objective = 0.999 }", "availability = { objective = 1.0 }")
     assert said == "slo.toml: groups.flights.availability.objective: Input should be less than 1"
 
 
-def test_a_misspelt_entry_is_refused_by_its_name(tmp_path: Path) -> None:
-    assert "limits.pool_wait: Extra inputs are not permitted" in refused(tmp_path, "pool_wait_s =", "pool_wait =")
+def test_a_misspelt_entry_is_rejected_by_its_name(tmp_path: Path) -> None:
+    assert "limits.pool_wait: Extra inputs are not permitted" in error_of(tmp_path, "pool_wait_s =", "pool_wait =")
 
 
-def test_a_window_that_is_no_duration_is_refused(tmp_path: Path) -> None:
-    assert "slo.toml: window: " in refused(tmp_path, 'window = "30d"', 'window = "a month"')
+def test_a_window_that_is_no_duration_is_rejected(tmp_path: Path) -> None:
+    assert "slo.toml: window: " in error_of(tmp_path, 'window = "30d"', 'window = "a month"')
 
 
-def test_a_route_in_two_groups_is_refused(tmp_path: Path) -> None:
-    said = refused(tmp_path, '"/weather/{faa}"', '"/flights"')
+def test_a_route_in_two_groups_is_rejected(tmp_path: Path) -> None:
+    said = error_of(tmp_path, '"/weather/{faa}"', '"/flights"')
     assert "/flights is in flights and in upstream; a route belongs to one group" in said
 
 
 def test_only_one_group_can_take_the_rest(tmp_path: Path) -> None:
-    said = refused(tmp_path, 'handlers = ["/weather/{faa}"]', 'handlers = "rest"')
+    said = error_of(tmp_path, 'handlers = ["/weather/{faa}"]', 'handlers = "rest"')
     assert "groups upstream, rest are both `rest`: only one can be" in said
 
 
-def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
-    assert "line" in refused(tmp_path, "[limits]", "[limits")
+def test_what_is_no_toml_is_rejected_with_its_line(tmp_path: Path) -> None:
+    assert "line" in error_of(tmp_path, "[limits]", "[limits")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Questions to a Prometheus, all as of one moment."""
+"""Queries to a Prometheus over one time range."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -10,12 +10,12 @@ import promql_parser
 
 from tests.grafana.template import Range
 
-LIMITS = {"==", "!=", ">", "<", ">=", "<="}
+COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A Prometheus and the range of time that questions are about; they end with it."""
+class PrometheusApi:
+    """The HTTP API of a Prometheus; instant queries are evaluated at the end of the range."""
 
     client: httpx.Client
     range: Range
@@ -44,22 +44,22 @@ class Asked:
         """Return the names of all series."""
         return set(self._data("label/__name__/values", **self._bounds()))
 
-    def has_what_is_watched(self, expression: str) -> bool:
-        """Whether there is data for everything that an alert compares, at some time: the expression without limits."""
-        return self._watched(promql_parser.parse(expression))
+    def has_inputs(self, expression: str) -> bool:
+        """Whether each side of every comparison has data at some time: the expression without its thresholds."""
+        return self._has_inputs(promql_parser.parse(expression))
 
-    def _watched(self, node: promql_parser.Expr) -> bool:
+    def _has_inputs(self, node: promql_parser.Expr) -> bool:
         match node:
             case promql_parser.ParenExpr():
-                return self._watched(node.expr)
+                return self._has_inputs(node.expr)
             case promql_parser.BinaryExpr() if str(node.op) == "or":
-                return self._watched(node.lhs) or self._watched(node.rhs)
+                return self._has_inputs(node.lhs) or self._has_inputs(node.rhs)
             case promql_parser.BinaryExpr() if str(node.op) == "unless":
-                return self._watched(node.lhs)
-            case promql_parser.BinaryExpr() if str(node.op) in {"and", *LIMITS}:
-                return self._watched(node.lhs) and self._watched(node.rhs)
+                return self._has_inputs(node.lhs)
+            case promql_parser.BinaryExpr() if str(node.op) in {"and", *COMPARISONS}:
+                return self._has_inputs(node.lhs) and self._has_inputs(node.rhs)
             case promql_parser.Call() if node.func.name == "absent":
-                return all(map(self._watched, node.args))
+                return all(map(self._has_inputs, node.args))
         return bool(self.over_time(str(node)))
 
     def _bounds(self) -> Mapping[str, float]:
@@ -67,7 +67,7 @@ class Asked:
 
     def _data(self, path: str, **parameters: str | float) -> Any:
         url = f"/api/v1/{path}"
-        if path.startswith("query"):  # too long for an address, sometimes
+        if path.startswith("query"):  # too long for a URL, sometimes
             body = self.client.post(url, data=parameters).json()
         else:
             body = self.client.get(url, params=parameters).json()
