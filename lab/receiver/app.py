@@ -62,7 +62,7 @@ def create_receiver(inbox: Inbox, *, runbooks: Path) -> Starlette:
         )
 
     async def runbook(request: Request) -> Response:
-        name = request.path_params["name"]
+        name = request.path_params["name"].removesuffix(".md")  # as runbooks link to each other
         path = runbooks / f"{name}.md"
         if not _RUNBOOK_NAME.fullmatch(name) or not path.is_file():
             return PlainTextResponse(f"no runbook {name}", 404)

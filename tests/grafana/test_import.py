@@ -68,7 +68,7 @@ class TestBoard:
             panel["type"] for panel in panels_of(board)
         } <= CORE_PANELS
 
-    def test_asks_its_variables_from_the_chosen_prometheus(self, board: dict[str, Any]) -> None:
+    def test_reads_its_variables_from_the_chosen_prometheus(self, board: dict[str, Any]) -> None:
         queried = [one for one in board["templating"]["list"] if one["type"] == "query"]
         assert [one["name"] for one in queried if one["datasource"]["uid"] != "${datasource}"] == []
 

@@ -62,14 +62,14 @@ class Service:
 
     def _requests(self, handler: str, threshold_s: float) -> Iterator[Series]:
         requests = self.random.poisson(PER_SECOND * self.scrape_s, self._samples)
-        gone = self.random.binomial(requests, 0.01)
-        failed = self.random.binomial(requests - gone, self.error_ratio)
-        slow = self.random.binomial(requests - failed - gone, self.slow_ratio)
+        disconnected = self.random.binomial(requests, 0.01)
+        failed = self.random.binomial(requests - disconnected, self.error_ratio)
+        slow = self.random.binomial(requests - failed - disconnected, self.slow_ratio)
         at = f'handler="{handler}", method="GET"'
-        yield self._counter("http_requests_total", f'{at}, status="200"', requests - failed - gone)
+        yield self._counter("http_requests_total", f'{at}, status="200"', requests - failed - disconnected)
         yield self._counter("http_requests_total", f'{at}, status="500"', failed)
-        yield self._counter("http_requests_total", f'{at}, status="client_disconnected"', gone)
-        done = requests - gone
+        yield self._counter("http_requests_total", f'{at}, status="client_disconnected"', disconnected)
+        done = requests - disconnected
         for le, within in ((threshold_s / 4, 0.9), (threshold_s, 1.0)):
             fast = self.random.binomial(done - slow, within)
             yield self._counter("http_response_last_byte_seconds_bucket", f'{at}, le="{le}"', fast)

@@ -118,8 +118,9 @@ def test_a_notification_over_the_size_limit_is_rejected(receiver: httpx.Client) 
     assert receiver.post("/notifications/page", content=b" " * 1_000_001).status_code == 413
 
 
-def test_a_runbook_is_a_page(receiver: httpx.Client) -> None:
-    response = receiver.get("/runbooks/pool-exhausted")
+@pytest.mark.parametrize("name", ["pool-exhausted", "pool-exhausted.md"], ids=["in an alert", "in another runbook"])
+def test_a_runbook_is_a_page(receiver: httpx.Client, name: str) -> None:
+    response = receiver.get(f"/runbooks/{name}")
     assert response.headers["content-type"].startswith("text/html")
     assert "<h1>PoolExhausted</h1>" in response.text
     assert "<td>1</td>" in response.text
