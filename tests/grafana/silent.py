@@ -21,6 +21,7 @@ SILENT_METRICS: Final = {
 
 SILENT_QUERIES: Final = {
     "CacheDown": NOTHING_FAILS,
+    "CacheHitRatioCollapsed": TOO_YOUNG,
     "MemoryGrowth": TOO_YOUNG,
     "TasksFailing": NOTHING_FAILS,
     "TelemetryDropped": NOTHING_FAILS,
