@@ -28,7 +28,7 @@ class Levels:
         self.in_process = store.in_process if local is None else local
         """The entries that need no I/O, if there are any."""
         self.first_level = store.level if self.in_process is None else self.in_process.level
-        """The level that a lookup asks first, as metrics name it."""
+        """The level of the first lookup, in metrics."""
         self._replica_lag_grace_s = replica_lag_grace_s
         self._invalidations = TagInvalidations()
 

@@ -93,12 +93,8 @@ class _Response:
 
     def _compresses(self, eligible: Eligibility) -> bool:
         if self._accepted.preferred == IDENTITY:
-            if (
-                eligible.is_compressible
-                and eligible.size_bytes is not None
-                and eligible.size_bytes >= self._minimum_bytes
-            ):
-                size = eligible.size_bytes
+            size = eligible.size_bytes
+            if eligible.is_compressible and size is not None and size >= self._minimum_bytes:
                 self._meter.observe(encoding=IDENTITY, before_bytes=size, after_bytes=size, seconds=0.0)
                 count_as(self._scope, IDENTITY)
             return False

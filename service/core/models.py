@@ -1,4 +1,4 @@
-"""The tables. No foreign key binds them: the real data names aircraft and airports that nobody lists."""
+"""The tables. They have no foreign keys: flights refer to aircraft and airports that the reference tables lack."""
 
 from datetime import UTC, date, datetime
 
@@ -21,13 +21,12 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A timestamp that is aware and in UTC on both sides, also where the database keeps no zone (SQLite)."""
+    """An aware timestamp in UTC, even if the database stores no time zone (SQLite)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 the signature is SQLAlchemy's
-        """Refuse naive timestamps; pass aware ones in UTC."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -35,7 +34,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 the signature is SQLAlchemy's
-        """Return the timestamp aware, in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -46,8 +44,6 @@ class Base(AsyncAttrs, DeclarativeBase):
 
 
 class Airline(Base):
-    """A carrier, by its two-letter code."""
-
     __tablename__ = "airlines"
 
     carrier: Mapped[str] = mapped_column(String(2), primary_key=True)
@@ -55,8 +51,6 @@ class Airline(Base):
 
 
 class Airport(Base):
-    """An airport, by its FAA code."""
-
     __tablename__ = "airports"
 
     faa: Mapped[str] = mapped_column(String(3), primary_key=True)
@@ -86,7 +80,7 @@ class Aircraft(Base):
 
 
 class Flight(Base):
-    """A scheduled departure from New York City in 2013 and what became of it."""
+    """A scheduled departure from New York City in 2013 and its outcome."""
 
     __tablename__ = "flights"
 
@@ -103,7 +97,7 @@ class Flight(Base):
     scheduled_departure: Mapped[datetime] = mapped_column(UtcDateTime)
     departure_delay_min: Mapped[int | None] = mapped_column(SmallInteger)
     scheduled_arrival_local: Mapped[str] = mapped_column(String(5))
-    """Wall clock at the destination, HH:MM: four destinations have no known time zone."""
+    """Local time at the destination, HH:MM: the time zones of four destinations are unknown."""
     arrival_local: Mapped[str | None] = mapped_column(String(5))
     arrival_delay_min: Mapped[int | None] = mapped_column(SmallInteger)
     air_time_min: Mapped[int | None] = mapped_column(SmallInteger)
@@ -111,9 +105,9 @@ class Flight(Base):
     status: Mapped[str] = mapped_column(String(10))
     """One of `flights.status.Status`."""
     version: Mapped[int] = mapped_column(Integer, default=1)
-    """Counts the status updates, from 1."""
+    """Starts at 1 and counts status updates."""
     source_record: Mapped[str] = mapped_column(Text)
-    """The row as the source published it, as JSON."""
+    """The record of the source, as JSON."""
 
     airline: Mapped[Airline | None] = relationship(
         primaryjoin=lambda: foreign(Flight.carrier) == remote(Airline.carrier), viewonly=True
@@ -127,7 +121,7 @@ class Flight(Base):
 
 
 class Weather(Base):
-    """An hour of weather at a New York airport."""
+    """The weather at a New York airport in one hour."""
 
     __tablename__ = "weather"
 
@@ -174,24 +168,24 @@ class OutboxEntry(Base):
 
 
 class ExportJob(Base):
-    """An export that a client asked for, and what became of it. The row decides; a message only says to look at it."""
+    """An export and its state. The row is authoritative; a message only triggers a worker to read it."""
 
     __tablename__ = "export_jobs"
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """Not guessable."""
+    """Random, so that ids cannot be guessed."""
     owner: Mapped[str] = mapped_column(String(64))
-    """SHA-256 of the bearer token that asked for it."""
+    """SHA-256 of the bearer token of the request."""
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request: Mapped[str] = mapped_column(Text)
     """The filter and the format, as JSON."""
     state: Mapped[str] = mapped_column(String(10))
     """One of `exports.schemas.State`."""
     lease: Mapped[str | None] = mapped_column(String(32))
-    """Whose attempt may write; another one's changes nothing."""
+    """The lease of the attempt that may write."""
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """When an unfinished job has to be sent to the workers again; nobody works on it by then."""
+    """When an unfinished job is sent to the workers again, because its lease has expired."""
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     sendings: Mapped[int] = mapped_column(SmallInteger, default=1)
     rows_total: Mapped[int | None] = mapped_column(Integer)
@@ -207,18 +201,18 @@ class ExportJob(Base):
 
 
 class DatasetLoad(Base):
-    """The one row that says which copy of the data set is loaded; absent until a load is complete."""
+    """The loaded data set, in one row that a load inserts when it is complete."""
 
     __tablename__ = "dataset_load"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    """SHA-256 over the data set's manifest."""
+    """SHA-256 of the data set's manifest."""
     loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-# What lists filter by beside their order: read from the index, so that only the flights that match are fetched.
+# The filters of lists, so that only matching flights are fetched from the table.
 _FILTERED = (Flight.departure_delay_min, Flight.status)
-# What reports count: read from the index alone, a tenth of the table.
+# The columns of reports, so that they scan the index only, a tenth of the table.
 _COUNTED = (Flight.carrier, Flight.destination, Flight.hour, Flight.status, Flight.departure_delay_min)
 
 SECONDARY_INDEXES = (
@@ -230,4 +224,4 @@ SECONDARY_INDEXES = (
     Index("ix_flights_origin_date", Flight.origin, Flight.date, *_COUNTED),
     Index("ix_status_changes_flight", StatusChange.flight_id, StatusChange.version),
 )
-"""What the technique `indexes` adds; the twin database is made without them."""
+"""The indexes of the technique `indexes`; the twin database lacks them."""

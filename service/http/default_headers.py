@@ -14,7 +14,7 @@ DOCUMENTATION: Final = (
     b"font-src https://fonts.gstatic.com; img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The policy of HTML without its own: FastAPI's documentation pages, whose scripts come from other hosts."""
+"""The policy of pages that set none: FastAPI's documentation, whose scripts come from other hosts."""
 
 
 class DefaultHeadersMiddleware:

@@ -3,9 +3,9 @@
 from typing import Final
 
 TABLES: Final = "tables"
-"""The branch that every database has."""
+"""The branch of every database."""
 INDEXES: Final = "indexes"
-"""The branch that the database without secondary indexes lacks."""
+"""The branch of the database with secondary indexes."""
 
 CURRENT: Final = {(TABLES,): frozenset({"0003"}), (TABLES, INDEXES): frozenset({"0002", "0003"})}
-"""What the version table of an up-to-date database says: a revision stands for those that it builds on."""
+"""The version table of an up-to-date database: a revision implies those that it depends on."""

@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection that the caller holds, or from its own command line on `DATABASE_URL`."""
+"""The Alembic environment: runs on the caller's connection, or from Alembic's command line on `DATABASE_URL`."""
 
 import asyncio
 
@@ -12,13 +12,13 @@ from service.settings import Settings
 
 
 def migrate(connection: Connection) -> None:
-    """Run the migrations that were asked for, in the connection's transaction."""
+    """Run the requested migrations in the connection's transaction."""
     context.configure(connection=connection, target_metadata=Base.metadata)
     context.run_migrations()
 
 
 async def migrate_from_the_command_line() -> None:
-    """Run them on the primary of the settings, which is a server: embedded databases are made again instead."""
+    """Run the migrations on the primary, which has to be a server: embedded databases are loaded again instead."""
     url = Settings.from_environ().database_url
     if is_embedded(parsed(url)):
         raise SystemExit("set DATABASE_URL to the PostgreSQL database to migrate")
@@ -28,8 +28,8 @@ async def migrate_from_the_command_line() -> None:
     await engine.dispose()
 
 
-given: Connection | None = context.config.attributes.get("connection")
-if given is not None:
-    migrate(given)
+connection: Connection | None = context.config.attributes.get("connection")
+if connection is not None:
+    migrate(connection)
 else:
     asyncio.run(migrate_from_the_command_line())

@@ -1,4 +1,4 @@
-"""Run migrations on a connection, inside the transaction that it has."""
+"""Migrations on a connection, in its transaction."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,23 +11,22 @@ from sqlalchemy import Connection
 
 
 def upgrade(connection: Connection, branches: Sequence[str]) -> None:
-    """Bring these branches to their newest revision."""
+    """Upgrade the branches to their newest revisions."""
     for branch in branches:
         command.upgrade(_config(connection), f"{branch}@head")
 
 
 def downgrade(connection: Connection, branch: str) -> None:
-    """Take a branch, and what depends on it, back to before its first revision."""
+    """Downgrade a branch and what depends on it to before its first revision."""
     command.downgrade(_config(connection), f"{branch}@base")
 
 
 def revisions(connection: Connection) -> frozenset[str]:
-    """Return what the database's version table says; nothing when it was never migrated."""
+    """Return the current revisions; empty before the first migration."""
     return frozenset(MigrationContext.configure(connection).get_current_heads())
 
 
 def has_branch(connection: Connection, branch: str) -> bool:
-    """Return whether a revision of this branch is applied."""
     scripts = ScriptDirectory.from_config(_config(connection))
     return any(branch in scripts.get_revision(revision).branch_labels for revision in revisions(connection))
 

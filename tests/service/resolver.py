@@ -1,4 +1,4 @@
-"""A resolver that denies a name as slowly as a test wants."""
+"""A resolver with names that fail slowly."""
 
 import asyncio
 import socket
@@ -8,11 +8,11 @@ import pytest
 
 GONE: Final = "gone.invalid"
 BACK: Final = "back.invalid"
-"""Has an address at once."""
+"""Resolves at once."""
 
 
 class Resolver:
-    """The loop's lookups of `GONE`, which take as long as the test wants, and of `BACK`."""
+    """The loop's lookups of `GONE`, which last until the test ends them, and of `BACK`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []

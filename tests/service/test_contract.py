@@ -75,9 +75,9 @@ REQUESTS = {
 ADDRESSES = [template.partition("{")[0] + rest for template, rests in REQUESTS.items() for rest in rests]
 VARIANTS = {**ARMS, **{f"only {name}": frozenset({name}) for name in NAMES}}
 KEEPING = {"response_cache", "local_cache", "http_cache"}
-"""Techniques that answer a request differently the second time."""
+"""Techniques with which a repeated request gets a different response."""
 DIFFERS = {"/", "/exports/{export_id}", "/exports/{export_id}/file", "/flights/{flight_id}/events"}
-"""The landing page tells the arms apart, an export is made first, a stream has no end; each has its own tests."""
+"""The landing page differs by arm, an export is created first, a stream has no end; each has its own tests."""
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +96,13 @@ def upstream_url(sparse_flights: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def baseline(sparse_flights: Path, upstream_url: str) -> dict[str, tuple[int, Any]]:
-    """What the arm without techniques answers to each address."""
+    """The responses of the arm without techniques by URL."""
     with running_arm(arm_settings("none", sparse_flights, weather_url=upstream_url)) as arm:
         return {address: answer(arm, address) for address in ADDRESSES}
 
 
 def answer(arm: Arm, address: str) -> tuple[int, Any]:
-    """Return the status and the data of an answer, without what techniques may change: nulls, fields, traces."""
+    """Return the status and the data of a response, without what techniques may change: nulls, fields, traces."""
     response = arm.client.get(address)
     data = without_nulls(response.json())
     if response.status_code >= 400:
@@ -121,7 +121,7 @@ def without_nulls(data: Any) -> Any:
 
 
 @pytest.mark.parametrize("techniques", VARIANTS.values(), ids=VARIANTS)
-def test_every_arm_answers_with_the_same_data(
+def test_every_arm_returns_the_same_data(
     techniques: frozenset[str], sparse_flights: Path, upstream_url: str, baseline: dict[str, tuple[int, Any]]
 ) -> None:
     with running_arm(arm_settings(techniques, sparse_flights, weather_url=upstream_url)) as arm:
@@ -131,7 +131,7 @@ def test_every_arm_answers_with_the_same_data(
             assert answer(arm, address) == baseline[address], f"{address}, asked again"
 
 
-def test_the_requests_show_answers_of_every_route_and_every_kind_of_refusal(
+def test_the_requests_cover_every_route_and_every_kind_of_problem(
     baseline: dict[str, tuple[int, Any]],
 ) -> None:
     for template, rests in REQUESTS.items():

@@ -1,4 +1,4 @@
-"""SQLite and PostgreSQL give the same answers, to the last digit and in the same order."""
+"""SQLite and PostgreSQL return the same responses, to the last digit and in the same order."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ NOT_FROM_THE_DATABASE = "/weather/"
 
 
 def walked(arm: Arm, query: str) -> Iterator[Any]:
-    """Yield the items of every page of a list, and the cursor behind each page."""
+    """Yield the items of every page of a list, and its cursor."""
     address: str | None = f"/flights?{query}"
     while address:
         page = arm.client.get(address).json()
@@ -26,7 +26,7 @@ def walked(arm: Arm, query: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("techniques", ["none", "all"])
-def test_both_databases_give_the_same_answers(few_flights: Path, postgres_url: URL, techniques: str) -> None:
+def test_both_databases_return_the_same_responses(few_flights: Path, postgres_url: URL, techniques: str) -> None:
     url = postgres_url.render_as_string(hide_password=False)
     with (
         running_arm(arm_settings(techniques, few_flights)) as embedded,
@@ -45,7 +45,7 @@ def test_both_databases_give_the_same_answers(few_flights: Path, postgres_url: U
         "sort=-scheduled_departure&limit=300",
     ],
 )
-def test_both_databases_turn_the_same_pages(few_flights: Path, postgres_url: URL, query: str) -> None:
+def test_both_databases_return_the_same_pages(few_flights: Path, postgres_url: URL, query: str) -> None:
     url = postgres_url.render_as_string(hide_password=False)
     with (
         running_arm(arm_settings("all", few_flights)) as embedded,

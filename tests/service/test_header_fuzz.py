@@ -1,4 +1,4 @@
-"""Headers full of nonsense: no exception, no label that a client chose, no line in the log that a client wrote."""
+"""Fuzzed headers: no exception, no label value and no log line from a client."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from tests.servers.arm import WRITE_TOKEN, arm_settings
 from tests.service.test_nonsense import Running, checked
 
 MARK = "zq9x"
-"""Is in every value that is sent, and must be in nothing that is kept."""
+"""Part of every sent value; must not be in any label or log line."""
 
 NAMES = [
     b"accept",
@@ -61,7 +61,7 @@ headers = st.dictionaries(st.sampled_from(NAMES), values, min_size=1, max_size=5
 
 @contextmanager
 def answering(data_dir: Path, stream: io.StringIO, registry: CollectorRegistry) -> Iterator[Running]:
-    """Yield the service, which logs to the stream as it would to a collector of logs."""
+    """Yield the service, which logs to the stream."""
     telemetry = TelemetrySettings(metrics_exporter="none", access_log=True, log_format="json")
     stderr, sys.stderr = sys.stderr, stream
     try:

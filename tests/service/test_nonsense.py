@@ -1,4 +1,4 @@
-"""Whatever a client sends, the answer is an answer or a problem document, and no exception gets out."""
+"""Fuzzed requests: every response is a success or a problem document, and no exception escapes."""
 
 import json
 import shutil
@@ -85,7 +85,7 @@ class Running:
     def answer(
         self, method: str, target: str, given: dict[bytes, bytes], body: bytes
     ) -> tuple[int, dict[bytes, bytes], bytes]:
-        """Return status, headers and body, asked the way a server asks an application."""
+        """Return status, headers and body, called as a server calls an application."""
         raw_path, _, query = target.partition("?")
         scope = {
             "type": "http",

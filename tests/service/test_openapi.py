@@ -1,4 +1,4 @@
-"""The OpenAPI document tells everything that a client can meet."""
+"""The OpenAPI document describes every response."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def test_every_route_documents_its_problems(document: dict[str, Any]) -> None:
                     assert Problem.model_validate(example["value"]).status == int(status)
 
 
-def test_every_answer_has_a_schema_with_an_example(document: dict[str, Any]) -> None:
+def test_every_response_has_a_schema_with_an_example(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for name, operation in operations(document).items():
         if name == "POST /error":
@@ -68,7 +68,7 @@ def test_every_route_has_a_name_a_summary_and_a_tag(document: dict[str, Any]) ->
         assert all(parameter.get("description") for parameter in operation.get("parameters", [])), name
 
 
-def test_every_route_refuses_unknown_parameters() -> None:
+def test_every_route_rejects_unknown_parameters() -> None:
     app = create_app(arm_settings("all", Path("missing")), telemetry=QUIET)
 
     routes = [context.route for context in iter_route_contexts(app.routes)]
@@ -81,7 +81,7 @@ def test_every_route_refuses_unknown_parameters() -> None:
         assert issubclass(models[0], Parameters), route.path
 
 
-def test_every_route_behind_the_token_says_what_happens_without_it(document: dict[str, Any]) -> None:
+def test_every_route_that_requires_the_token_documents_its_problems(document: dict[str, Any]) -> None:
     secured = {name: operation for name, operation in operations(document).items() if "security" in operation}
 
     assert len(secured) > 1

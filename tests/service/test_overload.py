@@ -1,4 +1,4 @@
-"""More requests than connections, and clients that leave: some are told to come back, none hangs, nothing leaks."""
+"""More requests than connections, and clients that disconnect: some get a 503, none hangs, nothing leaks."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ def sampled(arm: Arm, name: str, **labels: str) -> float:
 
 
 def assert_none_is_in_use(arm: Arm) -> None:
-    """See that requests end and connections come back, and stay so: what was sent last may not have been read yet."""
+    """Assert that all requests and checkouts end, and stay so: the last requests may not have been read yet."""
     deadline = monotonic() + 60
     quiet_looks = 0
     while quiet_looks < 10:
@@ -38,7 +38,7 @@ def assert_none_is_in_use(arm: Arm) -> None:
         sleep(0.05)
 
 
-def test_a_request_that_gets_no_connection_in_time_is_told_when_to_come_back(few_flights: Path) -> None:
+def test_a_request_without_a_connection_in_time_gets_a_503_with_retry_after(few_flights: Path) -> None:
     limits = {"pool_size": 1, "pool_max_overflow": 0, "pool_timeout_s": 0.05, **UNBOUNDED}
     settings = arm_settings("pooling,timeouts", few_flights, **limits)
     with running_arm(settings) as arm, ThreadPoolExecutor(CLIENTS) as clients:
@@ -61,7 +61,7 @@ def test_five_hundred_requests_at_once_share_five_connections_and_none_hangs(
     limits = {"pool_size": 5, "pool_max_overflow": 0, "pool_timeout_s": 0.5, **UNBOUNDED}
     settings = arm_settings("pooling,timeouts", few_flights, database_url=database_url, **limits)
     with running_arm(settings) as arm:
-        asyncio.run(at_once(str(arm.client.base_url), 5))  # the pool is full before the crowd comes
+        asyncio.run(at_once(str(arm.client.base_url), 5))  # fills the pool before the load spike
         answers = asyncio.run(at_once(str(arm.client.base_url), CROWD))
         assert_none_is_in_use(arm)
         afterwards = [arm.client.get(LIST).status_code for _ in range(5)]
@@ -77,7 +77,7 @@ def test_five_hundred_requests_at_once_share_five_connections_and_none_hangs(
     assert afterwards == [200] * 5
 
 
-def test_clients_that_leave_in_the_middle_of_a_request_keep_no_connection(database_url: str, few_flights: Path) -> None:
+def test_clients_that_disconnect_during_a_request_hold_no_connection(database_url: str, few_flights: Path) -> None:
     limits = {"pool_size": 5, "pool_max_overflow": 0, "pool_timeout_s": 5.0, **UNBOUNDED}
     settings = arm_settings("pooling,timeouts", few_flights, database_url=database_url, **limits)
     with running_arm(settings) as arm:
@@ -90,14 +90,14 @@ def test_clients_that_leave_in_the_middle_of_a_request_keep_no_connection(databa
 
 
 async def at_once(base_url: str, number: int) -> Sequence[httpx.Response]:
-    """Return the answers to this many requests that are sent together, over a connection each."""
+    """Return the responses to concurrent requests, each over its own connection."""
     limits = httpx.Limits(max_connections=number)
     async with httpx.AsyncClient(base_url=base_url, timeout=60, limits=limits) as client:
         return await asyncio.gather(*(client.get(LIST) for _ in range(number)))
 
 
 def leave(arm: Arm, *, number: int, patience_s: float) -> None:
-    """Ask over many connections and hang up before most of the answers are there."""
+    """Send requests over many connections and disconnect before most responses."""
     address = urlsplit(str(arm.client.base_url))
     connections = [socket.create_connection((address.hostname, address.port)) for _ in range(number)]
     for connection in connections:

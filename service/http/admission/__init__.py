@@ -1,1 +1,1 @@
-"""Admission control: how many requests are worked on at a time, how many wait for a turn, and for how long."""
+"""Admission control: a limit of requests in progress, and a bounded queue with a timeout."""

@@ -50,7 +50,7 @@ class CachePolicy:
         )
 
     def lifetime_s(self, status: int, random: Random) -> tuple[float, float]:
-        """Return how long an answer with this status is fresh and how long it is then stale; 0, 0 keeps none."""
+        """Return the fresh and the stale seconds of a response with this status; 0, 0: it is not cached."""
         ttl_s, stale_s = {200: (self.ttl_s, self.stale_s), 404: (self.negative_ttl_s, 0.0)}.get(status, (0.0, 0.0))
         return ttl_s * (1 - self.jitter * random.random()), stale_s
 

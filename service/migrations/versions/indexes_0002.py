@@ -1,4 +1,4 @@
-"""Make the secondary indexes, which the technique `indexes` is about."""
+"""Create the secondary indexes of the technique `indexes`."""
 
 from alembic import op
 
@@ -21,12 +21,12 @@ INDEXES = {
 
 
 def upgrade() -> None:
-    """Make them; the tables can be read meanwhile, not written."""
+    """Create them; meanwhile the tables can be read, not written."""
     for name, (table, columns) in INDEXES.items():
         op.create_index(name, table, columns)
 
 
 def downgrade() -> None:
-    """Drop them; no row is touched."""
+    """Drop them; rows are unchanged."""
     for name, (table, _columns) in INDEXES.items():
         op.drop_index(name, table)

@@ -1,4 +1,4 @@
-"""Make the outbox of status updates."""
+"""Create the outbox of status updates."""
 
 import sqlalchemy as sa
 from alembic import op

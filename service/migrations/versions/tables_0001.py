@@ -1,4 +1,4 @@
-"""Make the tables, with primary keys only."""
+"""Create the tables, with primary keys only."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,14 +10,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the reference tables, the flights, the weather and what the service writes."""
-    _make_reference_tables()
-    _make_flights_and_weather()
-    _make_what_the_service_writes()
+    """Create the reference tables, the flights, the weather, and the tables that the service writes."""
+    _create_reference_tables()
+    _create_flights_and_weather()
+    _create_written_tables()
 
 
 def downgrade() -> None:
-    """Drop every table, with its rows."""
+    """Drop every table and its rows."""
     for table in (
         "export_jobs",
         "dataset_load",
@@ -31,7 +31,7 @@ def downgrade() -> None:
         op.drop_table(table)
 
 
-def _make_reference_tables() -> None:
+def _create_reference_tables() -> None:
     op.create_table(
         "airlines",
         sa.Column("carrier", sa.String(2), primary_key=True),
@@ -62,7 +62,7 @@ def _make_reference_tables() -> None:
     )
 
 
-def _make_flights_and_weather() -> None:
+def _create_flights_and_weather() -> None:
     op.create_table(
         "flights",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -100,7 +100,7 @@ def _make_flights_and_weather() -> None:
     )
 
 
-def _make_what_the_service_writes() -> None:
+def _create_written_tables() -> None:
     op.create_table(
         "status_changes",
         sa.Column("id", sa.BigInteger, primary_key=True),

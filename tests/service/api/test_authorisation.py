@@ -1,4 +1,4 @@
-"""Tokens: two are valid while bearers change from one to the other."""
+"""Authorisation: two tokens are valid during rotation."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_both_tokens_are_taken_while_both_are_configured(data_dir: Path) -> None
     assert afterwards == [200, 401]
 
 
-def test_the_token_before_alone_turns_no_writes_on(data_dir: Path) -> None:
+def test_a_previous_token_alone_does_not_enable_writes(data_dir: Path) -> None:
     with running_arm(arm_settings("indexes", data_dir, write_token="", write_token_previous="old token")) as arm:
         assert update(arm, "old token").status_code == 403
 

@@ -16,7 +16,7 @@ def test_a_process_with_its_flights_is_alive_and_ready(few_flights: Path, techni
 
 
 @pytest.mark.parametrize("techniques", ["none", "all"])
-def test_a_process_without_flights_is_alive_and_says_what_is_missing(tmp_path: Path, techniques: str) -> None:
+def test_a_process_without_flights_is_alive_but_not_ready(tmp_path: Path, techniques: str) -> None:
     with running_arm(arm_settings(techniques, tmp_path)) as arm:
         assert arm.client.get("/livez").status_code == 200
         ready = arm.client.get("/readyz")

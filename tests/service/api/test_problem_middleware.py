@@ -60,12 +60,12 @@ def test_an_error_in_other_words_becomes_a_problem_and_keeps_its_headers(client:
     assert response.json()["instance"] == "/plain"
 
 
-def test_a_streamed_error_is_replaced_as_a_whole(client: httpx.Client) -> None:
+def test_a_streamed_error_is_replaced_completely(client: httpx.Client) -> None:
     assert client.get("/streamed").json()["status"] == 502
     assert client.get("/fine").text == "yes"
 
 
-def test_a_status_that_nobody_named_is_a_problem_too(client: httpx.Client) -> None:
+def test_an_unassigned_status_is_a_problem_too(client: httpx.Client) -> None:
     assert client.get("/unheard-of").json() == {
         "type": "about:blank",
         "title": "Error",
@@ -75,6 +75,6 @@ def test_a_status_that_nobody_named_is_a_problem_too(client: httpx.Client) -> No
     }
 
 
-def test_problems_and_answers_pass(client: httpx.Client) -> None:
+def test_problems_and_successful_responses_pass_unchanged(client: httpx.Client) -> None:
     assert client.get("/problem").json() == {"title": "kept"}
     assert client.get("/fine").text == "yes"

@@ -1,4 +1,4 @@
-"""Every refusal is a problem document that says what is allowed, and never a 500."""
+"""Every rejection is a problem document with what is allowed, and never a 500."""
 
 import json
 import socket
@@ -100,7 +100,7 @@ def test_a_bad_parameter_is_named_with_what_is_allowed(arm: Arm, address: str, n
     ],
     ids=lambda value: value[:40],
 )
-def test_what_does_not_exist_is_told_with_a_hint(arm: Arm, address: str, slug: str) -> None:
+def test_an_unknown_path_is_a_problem_with_a_hint(arm: Arm, address: str, slug: str) -> None:
     document = problem(arm.client.get(address), 404)
 
     assert document["type"] == f"urn:problem-type:flightdeck:{slug}"
@@ -122,7 +122,7 @@ def test_an_address_without_a_route_is_a_problem_too(arm: Arm, address: str) -> 
         ("PURGE", "/", "GET, HEAD"),
     ],
 )
-def test_a_wrong_method_is_told_which_ones_are_right(arm: Arm, method: str, address: str, allow: str) -> None:
+def test_a_wrong_method_is_a_problem_with_the_allowed_ones(arm: Arm, method: str, address: str, allow: str) -> None:
     response = arm.client.request(method, address)
 
     problem(response, 405)
@@ -156,7 +156,9 @@ def test_a_wrong_method_is_told_which_ones_are_right(arm: Arm, method: str, addr
     ],
     ids=lambda value: str(value)[:45],
 )
-def test_a_bad_body_is_refused_and_writes_nothing(arm: Arm, headers: dict[str, str], body: bytes, status: int) -> None:
+def test_an_invalid_body_is_rejected_and_writes_nothing(
+    arm: Arm, headers: dict[str, str], body: bytes, status: int
+) -> None:
     before = arm.client.get("/flights/10").json()
 
     problem(arm.client.patch("/flights/10/status", content=body, headers=BEARER | headers), status)
@@ -184,7 +186,7 @@ def test_a_body_without_a_declared_length_is_cut_off_at_the_limit(arm: Arm) -> N
     assert "1024 bytes" in problem(response, 413)["detail"]
 
 
-def test_a_huge_declared_body_is_refused_before_it_is_sent(arm: Arm) -> None:
+def test_a_huge_declared_body_is_rejected_before_it_is_sent(arm: Arm) -> None:
     address = urlsplit(str(arm.client.base_url))
     with closing(socket.create_connection((address.hostname, address.port), timeout=5)) as connection:
         connection.sendall(
@@ -212,7 +214,7 @@ def test_an_unhandled_error_discloses_its_trace_id_only(arm: Arm) -> None:
 
 
 def kinds(root: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    """Yield every kind of error below a root."""
+    """Yield every subclass."""
     for kind in root.__subclasses__():
         yield kind
         yield from kinds(kind)

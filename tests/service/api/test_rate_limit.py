@@ -1,4 +1,4 @@
-"""Quotas: counted in the process, or for all processes in Redis; and while Redis is away."""
+"""Quotas: counted in the process, or for all processes in Redis, also while Redis is down."""
 
 from time import monotonic
 from typing import Self
@@ -20,7 +20,7 @@ def quota(text: str, policy: str = "writes") -> Quota:
 
 
 class World:
-    """A limiter and what its metric says."""
+    """A limiter and its metric."""
 
     def __init__(self, redis_url: str) -> None:
         self.registry = CollectorRegistry()
@@ -43,7 +43,7 @@ def redis_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-async def test_what_is_left_counts_down_to_a_refusal(redis_url: str) -> None:
+async def test_the_remaining_quota_counts_down_to_a_rejection(redis_url: str) -> None:
     async with World(redis_url) as world:
         results = [await world.limiter.hit(quota("3/hour"), "me") for _ in range(4)]
 

@@ -1,11 +1,11 @@
-"""What an owner sees of its quotas, and which requests cost nothing."""
+"""The headers of quotas, and requests that are not limited."""
 
 from pathlib import Path
 
 from tests.servers.arm import BEARER, arm_settings, running_arm
 
 
-def test_a_write_tells_what_is_left_and_one_too_many_is_refused_and_not_begun(data_dir: Path) -> None:
+def test_a_write_has_the_remaining_quota_and_one_too_many_is_rejected(data_dir: Path) -> None:
     with running_arm(arm_settings("all", data_dir, write_rate_limit="2/hour", export_rate_limit="")) as arm:
         answers = [
             arm.client.patch("/flights/1/status", json={"status": one}, headers=BEARER)

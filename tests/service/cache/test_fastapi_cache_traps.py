@@ -1,7 +1,7 @@
-"""Why this service has a cache of its own: what the usual one, fastapi-cache2, does as its users write it.
+"""Why this service has its own cache: what fastapi-cache2 does in common use.
 
-Each test pins a trap of that library down, and shows beside it what this service does. If one fails after an update of
-the library, the trap is gone and the choice may be thought over.
+Each test demonstrates a trap of that library and the behaviour of this service. If one fails after an update of the
+library, the trap is fixed and the choice can be reconsidered.
 """
 
 import asyncio

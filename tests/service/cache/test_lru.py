@@ -5,7 +5,7 @@ from service.http.cache_model.entry import Entry
 from tests.service.conftest import Lookups, entry_with
 
 
-def test_the_least_recently_used_leave_when_the_bytes_are_used_up(lru: EntryLru) -> None:
+def test_the_least_recently_used_entries_are_evicted_beyond_max_bytes(lru: EntryLru) -> None:
     for number in range(3):
         lru[b"%d" % number] = entry_with(bytes(30_000))
     assert lru[b"0"]
@@ -14,7 +14,7 @@ def test_the_least_recently_used_leave_when_the_bytes_are_used_up(lru: EntryLru)
     assert lru.currsize <= 100_000
 
 
-def test_an_entry_larger_than_the_whole_is_not_kept(lru: EntryLru) -> None:
+def test_an_entry_larger_than_the_cache_is_not_stored(lru: EntryLru) -> None:
     lru[b"a"] = entry_with(b"small")
     lru[b"a"] = entry_with(bytes(200_000))
     assert b"a" not in lru

@@ -34,7 +34,7 @@ POLICIES = PolicyTable(
 
 
 class Boards:
-    """An application with boards and with answers of every kind; counts its runs."""
+    """An application with boards and every kind of response; counts its runs."""
 
     def __init__(self) -> None:
         self.runs = 0
@@ -110,7 +110,7 @@ def app(boards: Boards, cache: LayeredCache) -> ASGIApp:
     return ResponseCacheMiddleware(boards.app, cache=cache, policies=POLICIES, max_entry_bytes=10_000)
 
 
-async def test_the_second_answer_is_the_first_one_and_says_so(app: ASGIApp, boards: Boards, clock: Clock) -> None:
+async def test_the_second_response_is_a_hit(app: ASGIApp, boards: Boards, clock: Clock) -> None:
     first = await get(app, "/boards/JFK?date=1")
     assert first.headers["cache-status"] == "flightdeck; fwd=uri-miss; stored"
     clock.advance(10)
@@ -158,7 +158,7 @@ async def test_stale_is_sent_at_once_and_refreshed_by_one(app: ASGIApp, boards: 
     assert "detail=local" in refreshed.headers["cache-status"]
 
 
-async def test_past_its_stale_time_an_answer_is_computed_again(app: ASGIApp, clock: Clock) -> None:
+async def test_an_expired_response_is_computed_again(app: ASGIApp, clock: Clock) -> None:
     await get(app, "/boards/JFK")
     clock.advance(91)
     assert b'"run":2' in (await get(app, "/boards/JFK")).body
@@ -185,7 +185,7 @@ async def test_a_failed_refresh_is_counted_logged_and_tried_again_later(
     assert b'"run":3' in (await get(app, "/boards/JFK")).body
 
 
-async def test_a_refresh_under_way_is_cancelled_when_the_service_stops(
+async def test_a_refresh_in_progress_is_cancelled_when_the_service_stops(
     app: ASGIApp, boards: Boards, cache: LayeredCache, clock: Clock
 ) -> None:
     async with cache:
@@ -217,21 +217,19 @@ async def test_what_may_not_be_kept_is_not(app: ASGIApp, boards: Boards, cache: 
     assert not cache.levels.in_process
 
 
-async def test_nobody_gets_the_cookie_of_somebody_else_by_waiting(app: ASGIApp) -> None:
+async def test_a_follower_never_gets_the_cookie_of_the_leader(app: ASGIApp) -> None:
     answers = await asyncio.gather(*(get(app, "/answers/cookie") for _ in range(4)))
     assert len({got.headers["set-cookie"] for got in answers}) == 4
 
 
-async def test_an_answer_that_varies_by_encoding_only_is_kept(app: ASGIApp, boards: Boards) -> None:
+async def test_a_response_that_varies_by_encoding_only_is_cached(app: ASGIApp, boards: Boards) -> None:
     await get(app, "/answers/vary-encoding")
     await get(app, "/answers/vary-encoding")
     assert boards.runs == 1
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Range", "Content-Length", "Transfer-Encoding"])
-async def test_requests_that_may_have_an_answer_of_their_own_bypass_the_cache(
-    app: ASGIApp, boards: Boards, name: str
-) -> None:
+async def test_personal_requests_bypass_the_cache(app: ASGIApp, boards: Boards, name: str) -> None:
     await get(app, "/boards/JFK")
     got = await get(app, "/boards/JFK", {name: "x"})
     assert boards.runs == 2
@@ -264,7 +262,7 @@ async def test_a_stream_is_passed_on_part_by_part(app: ASGIApp) -> None:
     assert arrived[2][0] - arrived[1][0] > 0.04
 
 
-async def test_the_answer_does_not_wait_for_background_work_and_its_failure_is_raised(
+async def test_the_response_does_not_wait_for_background_work_whose_failure_is_raised(
     app: ASGIApp, boards: Boards
 ) -> None:
     await get(app, "/answers/background")
@@ -282,7 +280,9 @@ async def test_an_exception_of_the_application_is_raised_and_not_kept(app: ASGIA
     assert (await get(app, "/boards/JFK")).status == 200
 
 
-async def test_a_write_ends_its_answers_and_no_others(app: ASGIApp, boards: Boards, cache: LayeredCache) -> None:
+async def test_a_write_invalidates_its_responses_and_no_others(
+    app: ASGIApp, boards: Boards, cache: LayeredCache
+) -> None:
     for name in ("JFK", "LGA"):
         await get(app, f"/boards/{name}")
     boards.version = 2

@@ -1,4 +1,4 @@
-"""Who asks for what is already being computed: one computation, and nobody stranded by how it ends."""
+"""Single flight: one computation for concurrent requests, and no request is left waiting however it ends."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ POLICY = CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_
 
 
 class Application:
-    """Computes answers slowly and counts how often."""
+    """Computes responses slowly and counts the computations."""
 
     def __init__(self, ending: Callable[[Deliver], Awaitable[None]] | None = None) -> None:
         self.runs = 0
@@ -57,7 +57,7 @@ async def waiting(cache: LayeredCache, application: Application, count: int) -> 
     return tasks
 
 
-async def test_twenty_who_ask_at_once_cause_one_computation(cache: LayeredCache, lookups: Lookups) -> None:
+async def test_twenty_concurrent_requests_cause_one_computation(cache: LayeredCache, lookups: Lookups) -> None:
     application = Application()
     tasks = await waiting(cache, application, 20)
     application.go_on.set()
@@ -67,7 +67,7 @@ async def test_twenty_who_ask_at_once_cause_one_computation(cache: LayeredCache,
     assert lookups.results["board", "shared", "coalesced"] == 19
 
 
-async def test_the_first_asker_may_leave_and_the_others_are_answered(cache: LayeredCache) -> None:
+async def test_followers_get_the_result_if_the_leader_disconnects(cache: LayeredCache) -> None:
     application = Application()
     first, *others = await waiting(cache, application, 5)
     first.cancel()
@@ -78,7 +78,7 @@ async def test_the_first_asker_may_leave_and_the_others_are_answered(cache: Laye
     assert cache.levels.fresh(KEY) is not None
 
 
-async def test_one_who_waits_may_leave_and_ends_nothing(cache: LayeredCache) -> None:
+async def test_a_follower_that_disconnects_cancels_nothing(cache: LayeredCache) -> None:
     application = Application()
     first, second, third = await waiting(cache, application, 3)
     second.cancel()
@@ -86,7 +86,7 @@ async def test_one_who_waits_may_leave_and_ends_nothing(cache: LayeredCache) -> 
     assert [await first, await third] == [b"1"] * 2
 
 
-async def test_all_who_wait_get_the_same_exception_and_it_is_not_kept(cache: LayeredCache) -> None:
+async def test_every_request_gets_the_same_exception_and_it_is_not_cached(cache: LayeredCache) -> None:
     async def broken(_: Deliver) -> None:
         raise RuntimeError("no database")
 
@@ -98,7 +98,7 @@ async def test_all_who_wait_get_the_same_exception_and_it_is_not_kept(cache: Lay
     assert application.runs == 1
 
 
-async def test_after_an_exception_the_next_one_computes_again(cache: LayeredCache) -> None:
+async def test_after_an_exception_the_next_request_computes_again(cache: LayeredCache) -> None:
     async def broken(_: Deliver) -> None:
         raise RuntimeError("no database")
 
@@ -110,7 +110,7 @@ async def test_after_an_exception_the_next_one_computes_again(cache: LayeredCach
     assert await asked(cache, working) == b"1"
 
 
-async def test_an_exception_that_nobody_waits_for_any_more_is_logged(
+async def test_an_exception_after_every_client_disconnected_is_logged(
     cache: LayeredCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(_: Deliver) -> None:
@@ -126,7 +126,7 @@ async def test_an_exception_that_nobody_waits_for_any_more_is_logged(
     assert "no database" in caplog.text
 
 
-async def test_an_aborted_computation_strands_nobody(cache: LayeredCache) -> None:
+async def test_a_cancelled_computation_leaves_no_request_waiting(cache: LayeredCache) -> None:
     async def aborted(_: Deliver) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -154,7 +154,7 @@ async def test_a_computation_that_hangs_is_not_waited_for_longer_than_patience(c
     hanging.go_on.set()
 
 
-async def test_who_asks_after_a_write_never_gets_what_was_computed_before_it(cache: LayeredCache) -> None:
+async def test_a_request_after_a_write_never_gets_an_older_response(cache: LayeredCache) -> None:
     application = Application()
     (before,) = await waiting(cache, application, 1)
     await cache.invalidate(["t"])
@@ -165,7 +165,7 @@ async def test_who_asks_after_a_write_never_gets_what_was_computed_before_it(cac
     assert await asked(cache, application) == b"2"
 
 
-async def test_what_was_overtaken_by_a_write_is_dead_and_kept_nowhere(cache: LayeredCache) -> None:
+async def test_a_computation_overtaken_by_a_write_is_invalidated_and_not_stored(cache: LayeredCache) -> None:
     application = Application()
     answering = asyncio.create_task(cache.get(KEY, POLICY, application, application))
     await asyncio.sleep(0.01)
@@ -177,7 +177,7 @@ async def test_what_was_overtaken_by_a_write_is_dead_and_kept_nowhere(cache: Lay
     assert cache.levels.fresh(KEY) is None
 
 
-async def test_an_answer_for_the_first_asker_alone_is_computed_by_each(cache: LayeredCache) -> None:
+async def test_a_response_that_may_not_be_shared_is_computed_for_each_request(cache: LayeredCache) -> None:
     async def private(deliver: Deliver) -> None:
         await deliver(None)
 
@@ -189,7 +189,7 @@ async def test_an_answer_for_the_first_asker_alone_is_computed_by_each(cache: La
     assert application.runs == 1, "the others run the application outside the cache"
 
 
-async def test_an_invalidation_is_finished_even_if_the_writer_leaves(cache: LayeredCache) -> None:
+async def test_an_invalidation_completes_even_if_the_write_is_cancelled(cache: LayeredCache) -> None:
     application = Application()
     application.go_on.set()
     assert await asked(cache, application) == b"1"

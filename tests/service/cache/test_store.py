@@ -1,4 +1,4 @@
-"""What every store promises; run over each of them."""
+"""The contract of every store, run over each implementation."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,17 +20,17 @@ KEY = b"/boards/JFK?date=2013-01-01"
 
 
 class Unheard:
-    """A process that holds no answers of its own."""
+    """A process without entries of its own."""
 
     def drop(self, tags: frozenset[str]) -> None:
-        """Hold nothing."""
+        pass
 
     def drop_all(self) -> None:
-        """Hold nothing."""
+        pass
 
 
 class Time:
-    """Time as a store sees it: of a clock that the test moves, or of a server that nobody moves."""
+    """The time of a store: of a clock that the test advances, or of a server."""
 
     def __init__(self, clock: Clock, *, is_real: bool) -> None:
         self._clock = clock
@@ -110,7 +110,7 @@ async def test_one_lease_at_a_time(store: Store, clock: Clock) -> None:
     assert (await store.fetch(KEY)).entry is not None
 
 
-async def test_the_lease_of_somebody_who_vanished_ends(store: Store, time: Time) -> None:
+async def test_an_abandoned_lease_expires(store: Store, time: Time) -> None:
     await leased(store)
     await time.pass_s(0.6)
     await leased(store)
@@ -127,7 +127,7 @@ async def test_a_released_lease_is_free_at_once_or_after_a_while(store: Store, t
     await leased(store)
 
 
-async def test_nobody_ends_the_lease_of_somebody_else(store: Store, time: Time) -> None:
+async def test_a_lease_is_released_by_its_holder_only(store: Store, time: Time) -> None:
     late = await leased(store)
     await time.pass_s(0.6)
     await leased(store)
@@ -137,7 +137,7 @@ async def test_nobody_ends_the_lease_of_somebody_else(store: Store, time: Time) 
     assert not third.is_granted
 
 
-async def test_fresh_then_stale_with_one_lease_then_gone(store: Store, clock: Clock, time: Time) -> None:
+async def test_an_entry_is_fresh_then_stale_with_one_lease_then_expired(store: Store, clock: Clock, time: Time) -> None:
     await kept(store, living(clock, fresh_s=0.2, stale_s=0.4))
     await time.pass_s(0.3)
     stale = await store.fetch(KEY)
@@ -219,7 +219,7 @@ async def test_a_variant_of_an_older_entry_is_not_kept_with_the_newer_one(store:
     assert newer.variants == {}
 
 
-async def test_an_entry_that_was_found_dead_is_reported_once(store: Store, clock: Clock, lookups: Lookups) -> None:
+async def test_an_invalidated_entry_is_reported_once(store: Store, clock: Clock, lookups: Lookups) -> None:
     await kept(store, living(clock))
     await store.invalidate(frozenset({"t"}))
     found = [(await store.fetch(KEY)).was_invalidated for _ in range(3)]

@@ -1,4 +1,4 @@
-"""The whole service with its caches: a write reaches every level, and nothing that it does not touch."""
+"""The complete service with its caches: a write invalidates what it changes in every level, and nothing else."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ TOUCHED = [
 """What an update of a flight from JFK on `DAY` may change."""
 
 CHANGED = [path for path in TOUCHED if not path.startswith("/reports/routes")]
-"""What a later departure changes for certain; a ranking by punctuality may come out the same."""
+"""What a later departure always changes; a ranking by punctuality may stay the same."""
 
 REFERENCE = ["/airports/JFK", "/airlines"]
 
@@ -50,7 +50,7 @@ def is_hit(response: httpx.Response) -> bool:
 
 
 def written(client: httpx.Client, flight: dict[str, Any], delay_min: int) -> None:
-    """Change the flight's delay to something that every report shows."""
+    """Set the flight's delay to a value that changes every report."""
     change = {"status": "departed", "departure_delay_min": delay_min}
     client.patch(f"/flights/{flight['id']}/status", json=change, headers=BEARER).raise_for_status()
 
@@ -70,7 +70,9 @@ def redis_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("techniques", ["all", "response_cache,local_cache", "response_cache,compression,http_cache"])
-def test_a_write_ends_exactly_the_answers_that_it_changes(data_dir: Path, redis_url: str, techniques: str) -> None:
+def test_a_write_invalidates_exactly_the_responses_that_it_changes(
+    data_dir: Path, redis_url: str, techniques: str
+) -> None:
     has_local = techniques == "all" or "local_cache" in techniques
     kept = [path for path in UNTOUCHED if has_local or path not in REFERENCE]
     with ExitStack() as running:
@@ -126,7 +128,7 @@ def test_a_write_through_an_arm_with_other_techniques_reaches_every_arm_that_cac
                 eventually(lambda: shows(arm, TOUCHED[0], delay_min), within_s=1)  # noqa: B023 called at once
 
 
-def test_a_write_is_not_lost_while_the_caches_of_others_can_not_be_told(data_dir: Path, own_redis: RedisServer) -> None:
+def test_a_write_is_not_lost_while_other_caches_are_unreachable(data_dir: Path, own_redis: RedisServer) -> None:
     with ExitStack() as running:
         writer, caching = (
             running.enter_context(running_arm(arm_settings(those, data_dir, redis_url=own_redis.url)))
@@ -154,7 +156,7 @@ def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
 
 @pytest.fixture
 def edge(data_dir: Path, varnish_program: Path, tmp_path: Path) -> Iterator[httpx.Client]:
-    """A client of an edge in front of a service that tells it what writes change."""
+    """A client of an edge that the service purges after writes."""
     port = free_port()
     app = create_app(arm_settings("all", data_dir, edge_url=f"http://127.0.0.1:{port}"))
     with (
@@ -165,7 +167,7 @@ def edge(data_dir: Path, varnish_program: Path, tmp_path: Path) -> Iterator[http
         yield client
 
 
-def test_a_write_reaches_the_edge_before_it_is_answered(edge: httpx.Client) -> None:
+def test_a_write_purges_the_edge_before_its_response(edge: httpx.Client) -> None:
     flight = a_flight(edge)
     before = {path: edge.get(path).json() for path in TOUCHED + UNTOUCHED}
     etags = {path: edge.get(path).headers["etag"] for path in TOUCHED}

@@ -1,4 +1,4 @@
-"""A world of readers and writers, who notice when they see the past."""
+"""Readers and writers that measure the staleness of responses."""
 
 import asyncio
 import gzip
@@ -29,7 +29,7 @@ NAMES = ("EWR", "JFK", "LGA")
 
 
 class World:
-    """A database of versions, an application that reads it slowly, and what writers have finished."""
+    """A database of versions, an application that reads it slowly, and the completed writes."""
 
     def __init__(self, *, ttl_s: float, stale_s: float) -> None:
         self.random = Random(3)
@@ -69,18 +69,18 @@ class World:
         self.finished[name].append((asyncio.get_running_loop().time(), version))
 
     def past_s(self, name: str, version: int, asked_at: float) -> float:
-        """Return for how long a newer version was written when somebody asked and got this one; 0 if none was."""
+        """Return how long before the request a newer version was written; 0 if none was."""
         newer = [at for at, written in self.finished[name] if written > version]
         return max(0.0, asked_at - min(newer, default=asked_at))
 
     @property
     def writes(self) -> int:
-        """How many writes are done."""
+        """The number of completed writes."""
         return sum(map(len, self.finished.values())) - len(NAMES)
 
 
 class Reader:
-    """A client that keeps validators, also old ones, and what they stood for."""
+    """A client that stores validators, old ones too, with their versions."""
 
     def __init__(self, world: World, app: ASGIApp) -> None:
         self._world = world
@@ -88,7 +88,7 @@ class Reader:
         self._versions: dict[tuple[str, str], int] = {}
         self.seen: Counter[str] = Counter()
         self.past_s = 0.0
-        """How old the oldest answer was: the time since the write that it should have shown."""
+        """The greatest staleness of a response: the time since the write that it should have shown."""
 
     async def read(self, name: str, accept_encoding: str) -> None:
         headers = {"accept-encoding": accept_encoding}
@@ -111,15 +111,15 @@ class Reader:
 
 @dataclass(frozen=True)
 class Seen:
-    """What all readers saw."""
+    """The results of all readers."""
 
     counts: Counter[str]
     past_s: float
-    """The longest time after a write was done at which a reader asked and still got what was before it."""
+    """The longest time between a write and a request that still got the state before it."""
 
 
 async def hammered(world: World, caches: list[LayeredCache], *, seconds: float) -> Seen:
-    """Let readers and writers of every cache go on at once; return what the readers saw."""
+    """Run readers and writers of every cache concurrently; return the readers' results."""
     deadline = asyncio.get_running_loop().time() + seconds
     readers = [Reader(world, world.stack(cache)) for cache in caches for _ in range(8)]
 

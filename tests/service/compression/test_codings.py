@@ -14,7 +14,7 @@ BODY = b'{"flight": "UA 1545", "origin": "EWR"}' * 1000
 
 
 def unpack(coding: str) -> Callable[[bytes], bytes]:
-    """Return a decoder that takes a body in parts and gives what it can read so far."""
+    """Return an incremental decoder."""
     if coding == "zstd":
         return zstandard.ZstdDecompressor().decompressobj().decompress
     if coding == "br":
@@ -28,7 +28,7 @@ def test_every_coding_that_is_negotiated_can_be_made() -> None:
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_a_whole_body_comes_back_and_is_always_the_same(coding: str) -> None:
+def test_a_whole_body_round_trips_and_is_always_the_same(coding: str) -> None:
     made = BY_NAME[coding].whole(BODY)
     assert unpack(coding)(made) == BODY
     assert len(made) < len(BODY) / 20

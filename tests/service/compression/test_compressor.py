@@ -58,7 +58,7 @@ async def test_an_entrys_variant_is_made_once_however_many_ask(bodies: Bodies) -
     assert bodies.seen[-1] == ("zstd", len(LARGE), len(again), 0.0)
 
 
-async def test_one_who_leaves_does_not_end_the_making_for_others(bodies: Bodies) -> None:
+async def test_a_cancelled_request_does_not_cancel_the_compression_for_others(bodies: Bodies) -> None:
     compressor, entry = Compressor(meter=bodies), entry_with(LARGE)
     first, second = (asyncio.create_task(compressor.variant(entry, "gzip")) for _ in range(2))
     await asyncio.sleep(0)

@@ -37,7 +37,7 @@ async def test_a_body_is_sent_in_the_coding_that_the_client_prefers(bodies: Bodi
     assert seconds > 0
 
 
-async def test_a_client_that_accepts_nothing_gets_the_plain_body_and_is_told_that_others_would_not(
+async def test_a_client_that_accepts_nothing_gets_the_uncompressed_body_with_vary(
     bodies: Bodies,
 ) -> None:
     got = await get(compressed(PlainTextResponse(TEXT), bodies), "/")
@@ -55,7 +55,7 @@ async def test_vary_keeps_what_it_had(bodies: Bodies, before: str, after: str) -
     assert got.headers["vary"] == after
 
 
-async def test_small_bodies_stay_plain_unless_the_client_refuses_that(bodies: Bodies) -> None:
+async def test_small_bodies_are_not_compressed_unless_identity_is_not_acceptable(bodies: Bodies) -> None:
     app = compressed(PlainTextResponse("x" * 999), bodies)
     assert "content-encoding" not in (await get(app, "/", ZSTD)).headers
     forced = await get(app, "/", {"accept-encoding": "gzip, identity;q=0"})
@@ -81,14 +81,14 @@ async def test_what_must_not_change_passes_untouched(bodies: Bodies, response: R
     assert bodies.seen == []
 
 
-async def test_a_304_says_that_the_answer_varies_and_keeps_its_validator(bodies: Bodies) -> None:
+async def test_a_304_has_vary_and_the_same_validator(bodies: Bodies) -> None:
     app = compressed(Response(status_code=304, headers={"etag": '"v1-zstd"'}), bodies)
     got = await get(app, "/", ZSTD)
     assert got.status == 304
     assert (got.headers["etag"], got.headers["vary"]) == ('"v1-zstd"', "Accept-Encoding")
 
 
-async def test_head_has_the_headers_of_get_without_a_length_that_nobody_knows(bodies: Bodies) -> None:
+async def test_head_has_the_headers_of_get_without_the_unknown_length(bodies: Bodies) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = PlainTextResponse(TEXT, headers={"etag": '"v1"'})
         response.body = b""
@@ -207,7 +207,7 @@ async def test_a_message_that_replaces_the_body_is_passed_on_after_the_start(bod
     assert seen == ["http.response.start", "http.response.pathsend"]
 
 
-async def test_an_application_that_fails_before_its_body_can_still_be_answered_with_500(bodies: Bodies) -> None:
+async def test_an_application_that_fails_before_its_body_still_gets_a_500(bodies: Bodies) -> None:
     async def app(_: Scope, __: Receive, send: Send) -> None:
         headers = [(b"content-type", b"text/plain"), (b"content-length", b"5000")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -227,7 +227,7 @@ async def test_an_application_that_fails_before_its_body_can_still_be_answered_w
     assert seen == []
 
 
-async def test_requests_are_answered_as_they_came(bodies: Bodies) -> None:
+async def test_uncompressed_responses_pass_unchanged(bodies: Bodies) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         await PlainTextResponse(f"{request.method} {request.url.path} {await request.body()!r}")(scope, receive, send)

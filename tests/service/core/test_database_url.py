@@ -26,7 +26,7 @@ def test_the_urls_that_people_write_get_the_drivers_of_the_service(written: str,
         *("sqlite://", "sqlite:///:memory:", "sqlite:///a.db?mode=ro", "postgresql://host:port/flights"),
     ],
 )
-def test_other_urls_are_refused_with_what_is_allowed(text: str) -> None:
+def test_other_urls_are_rejected_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match=r"allowed: sqlite\+aiosqlite:.* or postgresql\+asyncpg:"):
         parsed(text)
 

@@ -1,4 +1,4 @@
-"""Work beside the requests goes on until the service stops, and is not cut off in the middle."""
+"""Periodic work is repeated until the service stops, and a run in progress completes."""
 
 import asyncio
 from contextlib import suppress
@@ -10,7 +10,7 @@ from service.core.periodic import run_periodically
 
 
 class Work:
-    """Rounds that end when they are let, and what became of them."""
+    """Runs that complete on an event, and their outcomes."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -48,7 +48,7 @@ async def test_rounds_follow_each_other_until_they_are_stopped() -> None:
     assert work.ended == ended
 
 
-async def test_a_round_under_way_is_brought_to_its_end() -> None:
+async def test_a_run_in_progress_completes() -> None:
     work = Work()
     running = asyncio.create_task(run_periodically(work, every_s=0))
     await work.begun.wait()
@@ -57,7 +57,7 @@ async def test_a_round_under_way_is_brought_to_its_end() -> None:
     assert (work.ended, work.cancelled) == (1, 0)
 
 
-async def test_a_round_that_does_not_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_that_takes_too_long_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LAST_RUN_TIMEOUT_S", 0.01)
     work = Work()
     running = asyncio.create_task(run_periodically(work, every_s=0))

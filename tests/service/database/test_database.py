@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 def connects(engine: AsyncEngine) -> Callable[[], int]:
-    """Return a count of the connections that the engine makes from now on."""
+    """Return a count of the engine's new connections."""
     made: list[object] = []
     event.listen(engine.sync_engine, "connect", lambda connection, _record: made.append(connection))
     return lambda: len(made)
@@ -41,7 +41,7 @@ async def test_a_database_without_a_complete_load_is_not_ready(database_url: str
             await database.check()
 
 
-async def test_a_write_is_committed_whole(database_url: str) -> None:
+async def test_a_write_is_committed_completely(database_url: str) -> None:
     async with opened(database_url) as database:
         async with database.writing() as session:
             await session.execute(update(Flight).where(Flight.id == 1).values(departure_delay_min=99))
@@ -49,7 +49,7 @@ async def test_a_write_is_committed_whole(database_url: str) -> None:
             assert await delay(session, 1) == 99
 
 
-async def test_a_write_that_fails_leaves_nothing(database_url: str) -> None:
+async def test_a_write_that_fails_is_rolled_back(database_url: str) -> None:
     async with opened(database_url) as database:
         async with database.reading() as session:
             before = await delay(session, 1)
@@ -87,7 +87,7 @@ async def test_a_reader_does_not_wait_for_a_writer(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(("technique", "expected"), [("pooling", 1), ("none", 5)])
-async def test_pooling_makes_one_connection_for_sessions_in_turn(
+async def test_pooling_uses_one_connection_for_consecutive_sessions(
     database_url: str, technique: str, expected: int
 ) -> None:
     async with opened(database_url, techniques=technique) as database:
@@ -98,7 +98,7 @@ async def test_pooling_makes_one_connection_for_sessions_in_turn(
         assert count() == expected
 
 
-async def test_an_exhausted_pool_says_how_many_it_has_and_how_long_it_waited(database_url: str) -> None:
+async def test_an_exhausted_pool_reports_its_size_and_the_wait(database_url: str) -> None:
     limits = {"pool_size": 2, "pool_max_overflow": 1, "pool_timeout_s": 0.05}
     async with opened(database_url, **limits) as database:
 
@@ -131,7 +131,7 @@ async def test_cancelled_requests_give_their_connections_back(database_url: str)
 
         for round_number in range(4):
             tasks = [asyncio.create_task(request()) for _ in range(24)]
-            await asyncio.sleep(0.01 * round_number)  # cancelled while they wait, connect, and read
+            await asyncio.sleep(0.01 * round_number)  # cancelled during checkout, connect and read
             for task in tasks:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)

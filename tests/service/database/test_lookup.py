@@ -1,4 +1,4 @@
-"""A replica that is gone with its name costs the resolver one lookup, however often somebody looks for it."""
+"""An unresolvable replica costs one lookup, however often it is polled."""
 
 import asyncio
 from contextlib import suppress
@@ -15,7 +15,7 @@ from tests.service.resolver import GONE, Resolver
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_replica_whose_name_is_gone_is_looked_up_once_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unresolvable_replica_is_looked_up_once_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Resolver(monkeypatch)
     looks = asyncio.Queue[str]()
 

@@ -31,7 +31,7 @@ async def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(url: s
         assert checked_out(database) == 0
 
 
-async def test_a_write_that_waits_too_long_for_a_lock_says_that_the_database_is_busy(url: str) -> None:
+async def test_a_lock_timeout_is_database_busy(url: str) -> None:
     change = update(Flight).where(Flight.id == 1).values(version=2)
     async with opened(url, lock_timeout_s=0.1) as database, database.writing() as first:
         await first.execute(change)
@@ -64,7 +64,7 @@ async def test_the_server_knows_the_arm(url: str) -> None:
         assert await session.scalar(select(func.current_setting("application_name"))) == "flightdeck optimized"
 
 
-async def test_a_server_that_refuses_makes_a_request_unavailable_and_the_service_not_ready() -> None:
+async def test_a_refused_connection_makes_requests_unavailable_and_the_service_not_ready() -> None:
     async with opened(f"postgresql://someone:secret@127.0.0.1:{free_port()}/flights") as database:
         with pytest.raises(DatabaseUnreachable):
             async with database.reading() as session:

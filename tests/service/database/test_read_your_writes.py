@@ -22,7 +22,7 @@ from tests.servers.postgres import PostgresServer
 
 
 def answered(answer: Any, method: str = "GET", **options: Any) -> httpx.Response:
-    """Return what a server with this one handler answers."""
+    """Return the response of an application with this handler."""
     app = ReadYourWritesMiddleware(Starlette(routes=[Route("/", answer, methods=["GET", "POST"])]))
     with serving(app) as url:
         return httpx.request(method, url, **options)
@@ -50,11 +50,11 @@ async def asked_for(_: Request) -> Response:
         (f"an[odd]=cookie; {COOKIE}=123", "123"),
     ],
 )
-def test_a_request_asks_for_the_position_in_its_cookie(cookies: str, position: str) -> None:
+def test_the_cookie_of_a_request_sets_the_position_to_see(cookies: str, position: str) -> None:
     assert answered(asked_for, headers={"Cookie": cookies.encode()}).text == position
 
 
-def test_only_an_answer_to_a_write_sets_the_cookie() -> None:
+def test_only_the_response_to_a_write_sets_the_cookie() -> None:
     async def write(request: Request) -> Response:
         consistency = current_consistency.get()
         assert consistency is not None
@@ -80,7 +80,7 @@ def test_only_an_answer_to_a_write_sets_the_cookie() -> None:
     ],
     ids=["read", "read that fails twice", "other failure", "other answer", "write"],
 )
-def test_a_read_that_failed_on_the_replica_is_answered_by_the_primary_once(
+def test_a_read_that_failed_on_the_replica_is_retried_once_on_the_primary(
     method: str, failed: bool, statuses: list[int], seen: tuple[int, int]
 ) -> None:
     on_primary: list[bool] = []
@@ -119,7 +119,7 @@ def replica(postgres_replica: PostgresServer) -> Iterator[PostgresServer]:
 
 
 def reads(arm: Arm, role: str) -> float:
-    """Return how many reads a role has answered."""
+    """Return the number of reads of a role."""
     return sum(
         sample.value
         for metric in arm.registry.collect()
@@ -129,7 +129,7 @@ def reads(arm: Arm, role: str) -> float:
 
 
 def wait_until(claim: Callable[[], bool]) -> None:
-    """Return when the claim holds; fail when it does not in time."""
+    """Return when the claim is true; raise on timeout."""
     deadline = time.monotonic() + 60
     while not claim():
         assert time.monotonic() < deadline
@@ -137,7 +137,7 @@ def wait_until(claim: Callable[[], bool]) -> None:
 
 
 def wait_for_the_replica(arm: Arm) -> None:
-    """Read until the replica has answered."""
+    """Read until a read has used the replica."""
     before, address = reads(arm, "replica"), f"{arm.client.base_url}/flights/1"
     wait_until(lambda: httpx.get(address).is_success and reads(arm, "replica") > before)
 
@@ -175,7 +175,7 @@ def test_a_replica_that_stops_under_traffic_costs_no_request(postgres_url: URL, 
         statuses: list[int] = []
 
         def traffic(number: int) -> None:
-            # A connection each: one that is kept may be closed by the server as the next request leaves.
+            # A connection each: the server may close a kept-alive one just as the next request is sent.
             limits = httpx.Limits(max_keepalive_connections=0)
             with httpx.Client(base_url=running.client.base_url, timeout=30, limits=limits) as client:
                 while not stopped.is_set():

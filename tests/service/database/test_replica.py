@@ -33,7 +33,7 @@ def replica(postgres_replica: PostgresServer) -> Iterator[PostgresServer]:
 
 
 class Watched:
-    """A database with a replica, and what its metrics say."""
+    """A database with a replica, and its metrics."""
 
     def __init__(self, database: Database, registry: CollectorRegistry) -> None:
         self.database = database
@@ -150,7 +150,7 @@ async def test_a_client_reads_its_write_to_another_process_and_others_may_not_ye
         current_consistency.reset(token)
 
 
-async def test_a_replica_that_lags_beyond_the_bound_answers_nothing_until_it_caught_up(
+async def test_a_replica_beyond_the_maximum_lag_is_not_used_until_it_caught_up(
     postgres_url: URL, on_replica: URL, replica: PostgresServer, postgres_server: PostgresServer
 ) -> None:
     async with watching(postgres_url, on_replica, replica_max_lag_s=0.3) as watched:
@@ -246,7 +246,7 @@ async def test_the_first_read_that_finds_the_replica_down_spares_the_others_the_
 ) -> None:
     async with watching(postgres_url, on_replica, replica_max_lag_s=3600) as watched:
         await watched.until_reads_are_on(replica=True)
-        await watched.database._reads.stop()  # the watch must not be what notices
+        await watched.database._reads.stop()  # the monitor must not be what notices
         await asyncio.to_thread(replica.stop)
         assert await watched.version() == 1
         assert watched.value("db_replica_up") == 0
@@ -272,7 +272,7 @@ async def test_what_waits_for_the_replica_runs_when_it_has_caught_up(
             await ran.wait()
 
 
-async def test_a_write_whose_position_is_unknown_keeps_reads_on_the_primary_until_it_is_seen(
+async def test_after_a_write_of_unknown_position_reads_stay_on_the_primary_until_it_is_known(
     postgres_url: URL, on_replica: URL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with watching(postgres_url, on_replica) as watched:

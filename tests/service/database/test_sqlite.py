@@ -53,9 +53,7 @@ async def test_without_indexes_the_twin_is_read(few_flights: Path) -> None:
         assert await session.scalar(indexes) == 0
 
 
-async def test_a_writer_that_waits_too_long_says_that_the_database_is_busy(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_busy_timeout_is_database_busy(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.database.sqlite.BUSY_TIMEOUT_S", 0.05)
     async with opened(database_in(data_dir)) as database, database.writing():
         with pytest.raises(DatabaseBusy):

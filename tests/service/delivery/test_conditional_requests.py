@@ -1,4 +1,4 @@
-"""Validators and freshness around small applications, as clients and edges see them."""
+"""Validators and freshness around small applications."""
 
 import asyncio
 import subprocess
@@ -68,7 +68,7 @@ def app() -> ASGIApp:
     return HttpCacheMiddleware(routed, policies=POLICIES, max_body_bytes=4000)
 
 
-async def test_an_answer_says_how_long_edges_and_clients_may_reuse_it_and_what_it_depends_on(app: ASGIApp) -> None:
+async def test_a_response_has_its_freshness_and_surrogate_keys(app: ASGIApp) -> None:
     got = await get(app, "/boards/JFK")
     assert got.headers["cache-control"] == "public, max-age=0, s-maxage=60, stale-while-revalidate=30"
     assert got.headers["surrogate-key"] == "board:JFK flights"
@@ -78,7 +78,7 @@ async def test_an_answer_says_how_long_edges_and_clients_may_reuse_it_and_what_i
     assert "surrogate-key" not in reference.headers
 
 
-async def test_an_answer_without_a_policy_is_asked_for_every_time(app: ASGIApp) -> None:
+async def test_a_response_without_a_policy_is_revalidated_every_time(app: ASGIApp) -> None:
     got = await get(app, "/lists")
     assert got.headers["cache-control"] == "no-cache"
     assert (await get(app, "/lists", {"if-none-match": got.headers["etag"]})).status == 304
@@ -109,7 +109,7 @@ async def test_errors_are_not_kept(app: ASGIApp, path: str) -> None:
     assert "etag" not in got.headers
 
 
-async def test_what_the_application_says_for_itself_stays(app: ASGIApp) -> None:
+async def test_headers_of_the_application_take_precedence(app: ASGIApp) -> None:
     own = await get(app, "/own")
     assert (own.headers["cache-control"], own.headers["etag"]) == ("max-age=7", '"own"')
     assert (await get(app, "/own", {"if-none-match": '"own"'})).status == 304
@@ -119,7 +119,7 @@ async def test_what_the_application_says_for_itself_stays(app: ASGIApp) -> None:
     assert (await get(app, "/wrong")).headers["cache-control"] == "max-age=1"
 
 
-async def test_private_answers_are_kept_by_nobody(app: ASGIApp) -> None:
+async def test_private_responses_are_not_stored_anywhere(app: ASGIApp) -> None:
     for got in (await get(app, "/cookie"), await get(app, "/boards/JFK", {"authorization": "Bearer x"})):
         assert got.status == 200
         assert got.headers["cache-control"] == "private, no-store"
@@ -178,7 +178,7 @@ async def test_an_entrys_digest_and_tags_are_used() -> None:
     assert "s-maxage=60" in got.headers["cache-control"]
 
 
-async def test_an_answer_that_a_write_overtook_is_kept_by_no_edge() -> None:
+async def test_a_response_that_a_write_invalidated_is_not_stored_by_edges() -> None:
     got = await get(answering(entry_is_dead=True), "/boards/JFK")
     assert got.headers["cache-control"] == "no-store"
     assert "etag" not in got.headers

@@ -1,4 +1,4 @@
-"""Answers sent again ahead of every other middleware: the same as on the whole way, and no longer than their entry."""
+"""Repeated responses are the same as those of all middleware, and end with their entry."""
 
 import pytest
 from starlette.applications import Starlette
@@ -31,7 +31,7 @@ ZSTD = {"accept-encoding": "zstd"}
 
 
 class Whole:
-    """The whole way of an answer; counts who takes it."""
+    """The whole middleware stack; counts the requests that reach it."""
 
     def __init__(self, levels: Levels) -> None:
         self.taken = 0
@@ -67,7 +67,7 @@ def whole(lookups: Lookups, clock: Clock) -> Whole:
     return Whole(Levels(MemoryStore(entries, clock=clock), local=None, meter=lookups, clock=clock))
 
 
-async def test_from_the_third_time_on_the_answer_is_sent_at_once_and_is_the_same(
+async def test_from_the_third_request_on_the_same_response_is_served_at_once(
     whole: Whole, lookups: Lookups, clock: Clock
 ) -> None:
     await get(whole.app, "/boards/JFK", ZSTD)
@@ -90,7 +90,7 @@ async def test_from_the_third_time_on_the_answer_is_sent_at_once_and_is_the_same
     assert len(set(whole.bodies.seen[1:])) == 1
 
 
-async def test_each_way_to_ask_has_its_own_answer(whole: Whole) -> None:
+async def test_each_accept_encoding_has_its_own_response(whole: Whole) -> None:
     for _ in range(3):
         zstd, plain = await get(whole.app, "/boards/JFK", ZSTD), await get(whole.app, "/boards/JFK")
         assert (zstd.headers.get("content-encoding"), plain.headers.get("content-encoding")) == ("zstd", None)
@@ -115,7 +115,7 @@ async def test_so_does_time(whole: Whole, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("name", ["if-none-match", "authorization", "range", "content-length"])
-async def test_requests_that_may_have_an_answer_of_their_own_take_the_whole_way(whole: Whole, name: str) -> None:
+async def test_personal_and_conditional_requests_use_every_middleware(whole: Whole, name: str) -> None:
     etag = [await get(whole.app, "/boards/JFK") for _ in range(3)][-1].headers["etag"]
     assert whole.taken == 2
     got = await get(whole.app, "/boards/JFK", {name: etag})
@@ -126,14 +126,14 @@ async def test_requests_that_may_have_an_answer_of_their_own_take_the_whole_way(
 @pytest.mark.parametrize(
     "header", [(b"vary", b"Accept-Encoding, Origin"), (b"vary", b"Origin"), (b"set-cookie", b"id=1")]
 )
-async def test_an_answer_that_depends_on_who_asks_is_not_repeated(whole: Whole, header: tuple[bytes, bytes]) -> None:
+async def test_a_response_that_depends_on_the_client_is_not_repeated(whole: Whole, header: tuple[bytes, bytes]) -> None:
     whole.extra_headers = [header]
     for _ in range(4):
         await get(whole.app, "/boards/JFK")
     assert whole.taken == 4
 
 
-async def test_endless_spellings_of_accept_encoding_take_no_endless_memory(whole: Whole) -> None:
+async def test_the_number_of_accept_encodings_per_entry_is_bounded(whole: Whole) -> None:
     for number in range(3 * MAX_VARIANTS):
         await get(whole.app, "/boards/JFK", {"accept-encoding": f"zstd, x-{number}"})
     entry = whole.cache.levels.fresh(b"/boards/JFK")
@@ -141,7 +141,7 @@ async def test_endless_spellings_of_accept_encoding_take_no_endless_memory(whole
     assert len(entry.wire_variants) == MAX_VARIANTS
 
 
-async def test_a_repeated_answer_is_named_by_its_template(whole: Whole) -> None:
+async def test_a_repeated_response_has_its_route_template(whole: Whole) -> None:
     templates: list[str] = []
 
     async def outer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -153,7 +153,7 @@ async def test_a_repeated_answer_is_named_by_its_template(whole: Whole) -> None:
     assert templates == ["/boards/{name}"] * 4
 
 
-async def test_what_an_answer_says_of_its_age_is_never_a_second_old(whole: Whole, clock: Clock) -> None:
+async def test_the_age_of_a_repeated_response_is_current(whole: Whole, clock: Clock) -> None:
     for _ in range(2):
         await get(whole.app, "/boards/JFK")
     entry = whole.cache.levels.fresh(b"/boards/JFK")
@@ -166,7 +166,7 @@ async def test_what_an_answer_says_of_its_age_is_never_a_second_old(whole: Whole
     assert whole.taken == 2
 
 
-async def test_a_process_that_leaves_answers_the_whole_way(whole: Whole) -> None:
+async def test_a_draining_process_uses_every_middleware(whole: Whole) -> None:
     for _ in range(3):
         await get(whole.app, "/boards/JFK")
     whole.shutdown.begin()

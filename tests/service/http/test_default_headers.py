@@ -1,4 +1,4 @@
-"""Headers that every answer has, and what a process does that was told to stop."""
+"""Headers of every response, and those of a draining process."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ def arm(request: pytest.FixtureRequest, few_flights: Path) -> Iterator[Arm]:
 @pytest.mark.parametrize(
     "path", ["/", "/livez", "/airlines", "/flights?limit=1", "/nowhere", "/flights?limit=0", "/docs"]
 )
-def test_no_browser_guesses_types_or_tells_where_it_came_from(arm: Arm, path: str) -> None:
+def test_responses_have_nosniff_and_no_referrer(arm: Arm, path: str) -> None:
     answer = arm.client.get(path)
 
     assert answer.headers.get_list("X-Content-Type-Options") == ["nosniff"]
@@ -45,7 +45,7 @@ def test_no_other_origin_is_let_in(arm: Arm, method: str) -> None:
     assert (answer.status_code, method) in {(200, "GET"), (405, "OPTIONS"), (415, "PATCH")}
 
 
-def test_a_process_that_leaves_says_so_and_serves_what_still_comes(few_flights: Path) -> None:
+def test_a_draining_process_is_not_ready_and_still_serves(few_flights: Path) -> None:
     with running_arm(arm_settings("all", few_flights)) as arm:
         before = [arm.client.get(path) for path in ("/readyz", "/airlines", "/airlines")]
         arm.app.state.shutdown.begin()

@@ -51,13 +51,11 @@ def test_the_preferred_coding(header: bytes | None, preferred: str) -> None:
         (b"*;q=0", True),
     ],
 )
-def test_the_plain_body_is_acceptable_unless_refused_with_something_else_left(
-    header: bytes | None, is_acceptable: bool
-) -> None:
+def test_identity_is_acceptable_unless_excluded_with_an_alternative(header: bytes | None, is_acceptable: bool) -> None:
     assert acceptance(header).identity is is_acceptable
 
 
-def test_every_coding_that_is_not_refused_is_acceptable() -> None:
+def test_every_coding_that_is_not_excluded_is_acceptable() -> None:
     assert acceptance(b"br;q=0.001, gzip, zstd;q=0").acceptable == {"br", "gzip", "identity"}
     assert acceptance(b"*").acceptable == {"br", "gzip", "zstd", "identity"}
 

@@ -107,7 +107,7 @@ async def test_alembics_own_command_line_works_on_the_database_of_the_settings(p
 
 
 def alembic(url: URL, *command: str) -> str:
-    """Return what the command line printed."""
+    """Return the output of the command line."""
     environment = os.environ | {"DATABASE_URL": url.render_as_string(hide_password=False)}
     line = [sys.executable, "-m", "alembic", *command]
     return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout

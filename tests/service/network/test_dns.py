@@ -1,4 +1,4 @@
-"""A name that can not be found costs one lookup, however many wait for it and give up."""
+"""An unresolvable name costs one lookup, however many callers time out."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Clients of Redis share the lookup of its address."""
+"""Redis clients share the lookup of the server's name."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.servers.redis import RedisServer
 from tests.service.resolver import GONE, Resolver
 
 
-async def test_clients_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_clients_that_time_out_share_one_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Resolver(monkeypatch)
     clients = [
         Redis.from_pool(redis_pool(f"redis://{GONE}", ConnectionPool, socket_connect_timeout=0.01)) for _ in "1234"
@@ -27,7 +27,7 @@ async def test_clients_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("scheme", "kind"), [("redis", Connection), ("rediss", SSLConnection)])
-def test_a_pool_keeps_what_the_url_says(scheme: str, kind: type[Connection]) -> None:
+def test_a_pool_has_the_options_of_the_url(scheme: str, kind: type[Connection]) -> None:
     pool = redis_pool(f"{scheme}://:secret@cache.example:6380/2", BlockingConnectionPool, max_connections=3)
     connection = pool.connection_class(**pool.connection_kwargs)
     assert isinstance(pool, BlockingConnectionPool)
@@ -35,7 +35,7 @@ def test_a_pool_keeps_what_the_url_says(scheme: str, kind: type[Connection]) -> 
     assert (connection.host, connection.port, connection.db, pool.max_connections) == ("cache.example", 6380, 2, 3)
 
 
-async def test_a_name_that_is_found_is_connected_to(shared_redis: RedisServer) -> None:
+async def test_a_resolvable_name_is_connected_to(shared_redis: RedisServer) -> None:
     url = shared_redis.url.replace("127.0.0.1", "localhost")
     assert url != shared_redis.url
     async with Redis.from_pool(redis_pool(url, ConnectionPool)) as client:

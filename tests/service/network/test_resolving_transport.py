@@ -1,4 +1,4 @@
-"""A server that is gone with its name costs the resolver few lookups, however many requests it is asked for."""
+"""An unresolvable server costs few lookups, however many requests there are."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.service.resolver import BACK, GONE, Resolver
 
 
 class Server(httpx.AsyncBaseTransport):
-    """Answers, or cannot be connected to."""
+    """Responds, or fails to connect."""
 
     def __init__(self, *, is_away: bool) -> None:
         self.is_away = is_away
@@ -27,7 +27,7 @@ def client(inner: httpx.AsyncBaseTransport, *, host: str = GONE, timeout_s: floa
     return httpx.AsyncClient(base_url=f"http://{host}", timeout=timeout_s, transport=ResolvingTransport(inner))
 
 
-async def test_requests_that_give_up_leave_one_lookup_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_requests_that_time_out_share_one_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Resolver(monkeypatch)
     async with client(httpx.AsyncHTTPTransport(), timeout_s=0.01) as asking:
         for number in range(20):
@@ -54,7 +54,7 @@ async def test_nothing_is_looked_up_for_a_server_that_is_there(monkeypatch: pyte
     assert resolver.asked == []
 
 
-async def test_a_server_that_is_back_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_is_up_again_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     resolver = Resolver(monkeypatch)
     server = Server(is_away=True)
     async with client(server, host=BACK) as asking:

@@ -22,7 +22,7 @@ def namespace() -> str:
 
 @pytest.fixture
 async def process(namespace: str, lookups: Lookups) -> AsyncIterator[Process]:
-    """Return what makes the cache of one more process: its own connections, its own LRU if it has one."""
+    """Return a factory for the caches of several processes: each has its own connections and LRU."""
     async with AsyncExitStack() as running:
 
         async def process(server: RedisServer, *, has_local: bool = True, variant: str = "") -> LayeredCache:
@@ -35,7 +35,7 @@ async def process(namespace: str, lookups: Lookups) -> AsyncIterator[Process]:
 
 
 async def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
-    """Return when the claim is true; fail if that takes too long."""
+    """Return when the claim is true; raise on timeout."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
     for _ in range(100_000):
@@ -46,5 +46,5 @@ async def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
 
 
 async def heard(cache: LayeredCache) -> None:
-    """Return when the process hears of invalidations."""
+    """Return when the process receives invalidations."""
     await eventually(lambda: cache.levels.store.max_local_age_s > 1, within_s=5)

@@ -1,4 +1,4 @@
-"""Redis that stops, hangs and comes back: answers are slower, correct, and counted; nothing is restarted."""
+"""Redis stops, hangs and restarts: responses are slower, correct and counted; no process is restarted."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ POLICY = CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_
 
 
 class Database:
-    """One version of everything, read for every computed answer."""
+    """One version for every key, read for each computed response."""
 
     def __init__(self) -> None:
         self.version = 1
@@ -45,7 +45,7 @@ async def asked(cache: LayeredCache, database: Database, key: bytes = b"/boards/
 
 
 async def is_used(cache: LayeredCache, database: Database) -> bool:
-    """Return whether an answer computed now is kept in the store."""
+    """Return whether a response computed now is stored."""
     key = b"/probe/%d" % database.reads
     await asked(cache, database, key)
     reads = database.reads
@@ -81,7 +81,7 @@ def away(server: RedisServer, *, was_frozen: bool) -> None:
         server.stop()
 
 
-async def test_without_redis_answers_are_computed_and_counted_and_with_it_kept_again(
+async def test_while_redis_is_down_responses_are_computed_and_afterwards_cached_again(
     process: Process, own_redis: RedisServer, lookups: Lookups, *, was_frozen: bool
 ) -> None:
     database = Database()
@@ -110,7 +110,7 @@ async def test_a_service_that_starts_without_redis_uses_it_once_it_is_there(
     await used_again(cache, database)
 
 
-async def test_a_write_while_redis_is_away_leaves_no_stale_answer_behind(
+async def test_a_write_while_redis_is_down_leaves_no_stale_entry(
     process: Process, own_redis: RedisServer, *, was_frozen: bool
 ) -> None:
     database = Database()
@@ -130,7 +130,7 @@ async def test_a_write_while_redis_is_away_leaves_no_stale_answer_behind(
         assert await asked(cache, database) == 2
 
 
-async def test_a_write_of_a_process_that_alone_does_not_reach_redis_is_told_when_it_does(
+async def test_a_process_that_cannot_reach_redis_publishes_its_invalidations_later(
     process: Process, own_redis: RedisServer
 ) -> None:
     database = Database()
@@ -147,7 +147,7 @@ async def test_a_write_of_a_process_that_alone_does_not_reach_redis_is_told_when
     assert await asked(reader, database) == 2
 
 
-async def test_what_a_process_could_not_tell_before_it_died_harms_no_process_that_saw_the_outage(
+async def test_invalidations_lost_with_a_killed_process_leave_no_stale_entry_in_others(
     process: Process, own_redis: RedisServer
 ) -> None:
     database = Database()
@@ -186,7 +186,7 @@ async def test_a_computation_across_an_outage_with_a_write_is_not_kept(
     assert await asked(cache, database) == 2
 
 
-async def test_what_was_not_heard_during_an_interruption_is_not_sent_afterwards(
+async def test_entries_invalidated_while_disconnected_are_not_served_afterwards(
     process: Process, own_redis: RedisServer
 ) -> None:
     database = Database()
@@ -195,7 +195,7 @@ async def test_what_was_not_heard_during_an_interruption_is_not_sent_afterwards(
     assert await asked(reader, database) == 1
     own_redis.stop()
     own_redis.start()
-    # Redis is back before the reader has noticed; somebody who starts now writes and tells nobody who listens.
+    # Redis is up before the reader has noticed; a process that starts now publishes while the reader is not subscribed.
     other = await process(own_redis)
     await database.write(other)
     await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)

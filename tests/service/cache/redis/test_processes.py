@@ -21,7 +21,7 @@ POLICY = CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_
 
 
 class Application:
-    """Computes an answer in a while and counts how often."""
+    """Computes a response slowly and counts the computations."""
 
     def __init__(self, *, seconds: float = 0.0) -> None:
         self.runs = 0
@@ -108,7 +108,7 @@ async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared
     assert application.runs == 2
 
 
-async def test_a_process_that_does_not_hear_keeps_its_copies_for_a_second(
+async def test_a_process_without_subscription_serves_its_copies_for_a_second(
     shared_redis: RedisServer, namespace: str, lookups: Lookups
 ) -> None:
     store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace))

@@ -1,4 +1,4 @@
-"""What only Redis can do to entries."""
+"""Behaviour that only the store in Redis has."""
 
 import asyncio
 import logging
@@ -61,7 +61,7 @@ async def test_lost_stamps_make_everything_dead(store: RedisStore, redis: Redis,
     assert (await store.fetch(KEY)).was_invalidated
 
 
-async def test_a_computation_under_way_when_the_stamps_were_lost_is_not_kept(
+async def test_a_computation_in_progress_when_invalidations_were_lost_is_not_stored(
     store: RedisStore, redis: Redis, namespace: str
 ) -> None:
     lease = (await store.fetch(KEY)).lease
@@ -72,7 +72,7 @@ async def test_a_computation_under_way_when_the_stamps_were_lost_is_not_kept(
     assert not await store.put(KEY, entry, lease)
 
 
-async def test_old_stamps_leave_and_with_them_every_entry_that_is_older(
+async def test_old_invalidations_are_removed_and_older_entries_with_them(
     shared_redis: RedisServer, redis: Redis, namespace: str
 ) -> None:
     store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace, retention_s=0.1))
@@ -96,7 +96,7 @@ async def test_a_clock_that_is_set_back_revives_nothing(store: RedisStore, redis
     assert (await store.fetch(b"/boards/LGA")).entry is None
 
 
-async def test_processes_with_different_answers_share_invalidations_but_no_entries(
+async def test_processes_with_different_responses_share_invalidations_but_no_entries(
     store: RedisStore, shared_redis: RedisServer, namespace: str
 ) -> None:
     slim = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace, variant="slim"))
@@ -107,7 +107,7 @@ async def test_processes_with_different_answers_share_invalidations_but_no_entri
     await slim.close()
 
 
-async def test_answers_computed_just_after_a_write_are_not_kept_while_a_replica_may_lag(
+async def test_responses_computed_within_the_replica_lag_grace_are_not_stored(
     shared_redis: RedisServer, namespace: str
 ) -> None:
     store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace, replica_lag_grace_s=0.2))
@@ -122,7 +122,7 @@ async def test_answers_computed_just_after_a_write_are_not_kept_while_a_replica_
     await store.close()
 
 
-async def test_headers_that_fit_into_no_record_are_answered_but_not_kept(store: RedisStore) -> None:
+async def test_responses_with_headers_too_long_for_a_record_are_served_but_not_stored(store: RedisStore) -> None:
     lease = (await store.fetch(KEY)).lease
     assert lease is not None
     entry = entry_with(b"[]")
@@ -133,7 +133,7 @@ async def test_headers_that_fit_into_no_record_are_answered_but_not_kept(store: 
     assert following.is_granted
 
 
-async def test_scripts_that_redis_forgot_are_loaded_again(store: RedisStore, redis: Redis) -> None:
+async def test_scripts_are_loaded_again_after_a_flush(store: RedisStore, redis: Redis) -> None:
     await kept(store)
     await redis.script_flush()
     assert (await store.fetch(KEY)).entry is not None

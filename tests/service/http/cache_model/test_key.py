@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from service.http.cache_model.key import normalised, request_key
 
-# Few characters, so that names collide, decode to each other, are blank, or are no pair at all.
+# Few characters, so that names collide, decode to each other, are empty, or have no value.
 PAIRS = st.lists(st.text(alphabet="ab%=14+", max_size=6), max_size=5)
 
 
 def by_name(query: bytes) -> dict[str, list[str]]:
-    """What an application that looks values up by name sees."""
+    """Return the values by name, as an application reads them."""
     values: dict[str, list[str]] = {}
     for name, value in parse_qsl(query.decode(), keep_blank_values=True):
         values.setdefault(name, []).append(value)
@@ -20,7 +20,7 @@ def by_name(query: bytes) -> dict[str, list[str]]:
 
 
 @given(PAIRS)
-def test_a_normalised_query_says_the_same_as_the_query(pairs: Sequence[str]) -> None:
+def test_a_normalised_query_has_the_same_parameters(pairs: Sequence[str]) -> None:
     query = "&".join(pairs).encode()
     assert by_name(normalised(query)) == by_name(query)
 

@@ -16,7 +16,7 @@ def test_jitter_only_shortens_and_spreads() -> None:
     assert 59 < max(lifetimes) <= 60
 
 
-def test_only_200_is_kept_and_404_briefly_if_the_policy_says_so() -> None:
+def test_only_200_is_cached_and_404_briefly_if_the_policy_allows_it() -> None:
     random = Random(1)
     kept = policy(stale_s=30, negative_ttl_s=5, jitter=0)
     assert kept.lifetime_s(200, random) == (60, 30)
@@ -29,12 +29,12 @@ def test_only_200_is_kept_and_404_briefly_if_the_policy_says_so() -> None:
 @pytest.mark.parametrize(
     "changes", [{"ttl_s": -1.0}, {"stale_s": -1.0}, {"ttl_s": 90_000.0}, {"jitter": 1.0}, {"jitter": -0.1}]
 )
-def test_a_policy_that_can_not_be_meant_is_refused(changes: dict[str, float]) -> None:
+def test_an_invalid_policy_is_rejected(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="board"):
         policy(**changes)
 
 
-def test_a_template_is_found_by_a_path_and_never_by_a_longer_one() -> None:
+def test_a_template_matches_its_paths_and_no_longer_ones() -> None:
     table = PolicyTable(
         {"/airports/{faa}": policy(), "/airports/{faa}/departures": policy(ttl_s=5), "/by/{id:int}": policy()}
     )

@@ -7,7 +7,7 @@ def request() -> Request:
     return Request({"type": "http", "headers": []})
 
 
-def test_tags_are_forgotten_where_nothing_collects_them() -> None:
+def test_tags_are_dropped_where_nothing_collects_them() -> None:
     unheard = request()
     tag_response(unheard, "flights")
     assert tags_of(unheard.scope) == frozenset()

@@ -1,7 +1,7 @@
-"""Readers and writers at once: who asks after a write is done never sees the state before it, by any way.
+"""Concurrent readers and writers: a request after a write never gets the state before it, through any layer.
 
-The way back is every one that the stack has: a hit in either level, a stale entry being refreshed, somebody else's
-computation, a compressed variant, a 304 to a client that holds an old validator.
+The layers are all of the stack: a hit in either level, a stale entry being refreshed, a shared computation, a compressed
+variant, a 304 to a client with an old validator.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Readers and writers of several processes at once, on one Redis, also while it stops and comes back."""
+"""Readers and writers of several processes on one Redis, also while it restarts."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ async def test_no_reader_of_any_process_sees_the_past(
     world = World(ttl_s=ttl_s, stale_s=stale_s)
     caches = [await process(shared_redis, has_local=False) for _ in range(3)]
     seen = await hammered(world, caches, seconds=1.5)
-    # A process whose write finds no Redis in time, as on an overloaded machine, tells the others as soon as it can.
+    # A process whose write times out at Redis, as on an overloaded machine, publishes the invalidation later.
     assert seen.past_s <= (1.0 if lookups.results["board", "shared", "error"] else 0.0)
     assert world.writes > 5
     assert seen.counts["304"] > 2
