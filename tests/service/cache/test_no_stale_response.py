@@ -1,7 +1,7 @@
 """Concurrent readers and writers: a request after a write never gets the state before it, through any layer.
 
-The layers are all of the stack: a hit in either level, a stale entry being refreshed, a shared computation, a compressed
-variant, a 304 to a client with an old validator.
+The layers are all of the stack: a hit in either level, a stale entry being refreshed, a shared computation, a
+compressed variant, a 304 to a client with an old validator.
 """
 
 import pytest
