@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from json.encoder import encode_basestring_ascii as quoted
+from json.encoder import encode_basestring_ascii
 from threading import Event, Thread
 from time import gmtime, strftime, time
 from typing import Final, TextIO
@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from observability.core.internal_errors import suppress_internal_errors
 from observability.export.counts import ExportCounts
+from observability.logs.fields import text
 from observability.request.record import RequestRecord
 
 QUEUE_SIZE: Final = 10_000
@@ -110,6 +111,11 @@ class AccessLog:
             if sink is not None:
                 for access in batch:
                     sink(access)
+
+
+def quoted(value: str) -> str:
+    """Return the text in JSON's quotes."""
+    return encode_basestring_ascii(value if value.isascii() else text(value))
 
 
 def json_line(access: AccessRecord) -> str:

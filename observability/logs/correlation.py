@@ -1,13 +1,13 @@
 """Correlation of log records with requests and traces."""
 
-import logging
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from opentelemetry import trace
 
+from observability.core.internal_errors import record_internal_error
 from observability.privacy.request_secrets import scrubber_for
 from observability.request.record import RequestRecord, current_request
 
@@ -34,32 +34,29 @@ def tag_exception(error: BaseException, record: RequestRecord) -> None:
 
 def exception_text(error: BaseException) -> str:
     """Return the traceback without secrets of the exception and its request."""
-    return scrubber_for(error, _request_of(error)).text("".join(traceback.format_exception(error))).rstrip("\n")
+    try:
+        return scrubber_for(error, _request_of(error)).text("".join(traceback.format_exception(error))).rstrip("\n")
+    except Exception as failure:  # noqa: BLE001 attributes of the exception or the request may raise anything
+        record_internal_error("logs", failure)
+        return f"{type(error).__qualname__}: <a traceback that could not be rendered>"
 
 
 def exception_of(event: Mapping[str, Any]) -> BaseException | None:
-    """Return the exception of a log event."""
+    """Return the exception of a log event, given in any form of `exc_info`."""
     info = event.get("exc_info")
-    if info is None or info is False:
-        record = event.get("_record")
-        info = record.exc_info if isinstance(record, logging.LogRecord) else None
     if info is True:
         info = sys.exc_info()
-    error = info[1] if isinstance(info, tuple) else info
+    error = info[1] if isinstance(info, tuple) and len(info) == 3 else info
     return error if isinstance(error, BaseException) else None
 
 
-def add_ids(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the current ids to a structlog event, else those of the request that its exception ended."""
+def ids_of(error: BaseException | None) -> dict[str, str]:
+    """Return the current ids, else those of the request that the exception ended."""
     ids = log_ids()
-    if not ids:
-        error = exception_of(event)
-        record = _request_of(error) if error is not None else None
-        if record is not None:
-            ids = {"trace_id": record.trace_id_hex, "span_id": record.span_id_hex, "request_id": record.request_id}
-    for name, value in ids.items():
-        event.setdefault(name, value)
-    return event
+    record = _request_of(error) if error is not None and not ids else None
+    if record is not None:
+        ids = {"trace_id": record.trace_id_hex, "span_id": record.span_id_hex, "request_id": record.request_id}
+    return ids
 
 
 def _request_of(error: BaseException) -> RequestRecord | None:

@@ -1,16 +1,25 @@
 """The format of log records: a line of JSON, or text for a terminal."""
 
+import json
 import logging
 import re
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import structlog
-from structlog.typing import Processor
 
-from observability.logs.correlation import add_ids, exception_of, exception_text
+from observability.core.internal_errors import record_internal_error
+from observability.logs.correlation import exception_text, ids_of
+from observability.logs.fields import plain_fields, text
+from observability.logs.record import STACK, log_event, message_of
 
-_FIRST: Final = ("timestamp", "level", "logger", "message")
+RESERVED: Final = (
+    "timestamp", "level", "logger", "message", "exception", "stack", "trace_id", "span_id", "request_id",
+)  # fmt: skip
+"""The names of a record's own fields; a caller's field of that name gets an underscore at its end."""
+
+_OF_CONSOLE: Final = (*RESERVED, "event", "exc_info", "logger_name")
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters of terminals and line breaks, except tab and newline."""
@@ -18,25 +27,27 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 
 def formatter(*, json: bool, colors: bool) -> logging.Formatter:
     """Return the formatter of all records, of structlog and of the standard library."""
-    if json:
-        render: list[Processor] = [_order_keys, structlog.processors.JSONRenderer()]
-    else:
-        console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-        render = [_escape_control_characters, console]
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.stdlib.add_logger_name,
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.ExtraAdder(),
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-            add_ids,
-        ],
-        processors=[
-            _normalised,
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *render,
-        ],
-    )
+    return JsonFormatter() if json else ConsoleFormatter(colors=colors)
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats every record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(_fields(record, reserved=RESERVED), allow_nan=False)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Formats records for people, without control characters."""
+
+    def __init__(self, *, colors: bool) -> None:
+        super().__init__()
+        self._render = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = _fields(record, reserved=_OF_CONSOLE)
+        event = {"event": fields.pop("message"), **fields}
+        return self._render(None, "", {_visible(name): _visible(value) for name, value in event.items()})
 
 
 def configure_structlog() -> None:
@@ -45,12 +56,8 @@ def configure_structlog() -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.filter_by_level,
-            structlog.stdlib.add_logger_name,
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-            structlog.processors.StackInfoRenderer(),
-            add_ids,
+            _interpolate,
+            _add_stack,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -66,27 +73,49 @@ def is_terminal(stream: TextIO) -> bool:
         return False  # closed
 
 
-def _normalised(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the traceback as text, and remove what only uvicorn's own handler uses."""
-    error = exception_of(event)
-    if error is not None:
-        event["exception"] = exception_text(error)
-    event.pop("exc_info", None)
-    event.pop("color_message", None)
-    event["event"] = str(event.get("event", "")).rstrip("\n")
+def _fields(record: logging.LogRecord, *, reserved: tuple[str, ...]) -> dict[str, Any]:
+    """Return the record's own fields, those that every record has first, and then the caller's."""
+    own: dict[str, Any] = {
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6] + "Z",
+        "level": record.levelname.lower(),
+        "logger": text(record.name),
+    }
+    try:
+        event = log_event(record)
+        own["message"] = event.message
+        if event.error is not None:
+            own["exception"] = text(exception_text(event.error))
+        if event.stack:
+            own["stack"] = event.stack
+        own |= ids_of(event.error) | plain_fields(event.failure)
+        return own | plain_fields(event.fields, taken={*reserved, *own})
+    except Exception as error:  # noqa: BLE001 a record without its fields is better than none
+        record_internal_error("logs", error)
+        return {"message": f"<a record that could not be formatted: {type(error).__name__}>", **own}
+
+
+_render_stack: Final = structlog.processors.StackInfoRenderer(additional_ignores=["observability.logs"])
+
+
+def _interpolate(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Insert the positional arguments into the message."""
+    args = event.pop("positional_args", None)
+    if args:
+        record = logging.LogRecord("", 0, "", 0, event.get("event", ""), args, None)
+        event["event"], failure = message_of(record)
+        event.update(plain_fields(failure, taken=event))
     return event
 
 
-def _order_keys(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Put the keys that every record has first, for readability."""
-    event["message"] = event.pop("event")
-    return {**{name: event[name] for name in _FIRST if name in event}, **event}
+def _add_stack(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the stack if the event has `stack_info=True`."""
+    if event.pop("stack_info", None):
+        event[STACK] = _render_stack(logger, name, {"stack_info": True})["stack"]
+    return event
 
 
-def _escape_control_characters(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _visible(value: Any) -> Any:
     """Prevent text of clients from controlling the terminal or from imitating a record."""
-    for name, value in event.items():
-        if isinstance(value, str):
-            visible = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value)
-            event[name] = visible.replace("\n", "\n    ")
-    return event
+    if not isinstance(value, str):
+        return value
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", value).replace("\n", "\n    ")

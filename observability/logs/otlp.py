@@ -4,14 +4,16 @@ OpenTelemetry's own logging handler would export tracebacks with secrets, and st
 request id.
 """
 
+import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from threading import Thread
 from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.semconv.attributes.code_attributes import CODE_STACKTRACE
 from opentelemetry.semconv.attributes.exception_attributes import (
     EXCEPTION_MESSAGE,
     EXCEPTION_STACKTRACE,
@@ -30,11 +32,16 @@ from observability.compat.opentelemetry_logs import (
     ReadWriteLogRecord,
     SeverityNumber,
 )
+from observability.core.internal_errors import record_internal_error
 from observability.core.limits import run_with_timeout
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.logs.access_log import AccessRecord
-from observability.logs.correlation import exception_of, exception_text, log_ids
+from observability.logs.correlation import exception_text, ids_of
+from observability.logs.fields import plain_fields, text
+from observability.logs.record import LogEvent, log_event
+
+REQUEST_ID: Final = "request.id"
 
 _SEVERITIES: Final = {
     "debug": SeverityNumber.DEBUG,
@@ -43,8 +50,8 @@ _SEVERITIES: Final = {
     "error": SeverityNumber.ERROR,
     "critical": SeverityNumber.FATAL,
 }
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "_logger", "_name"}
-_NOT_ATTRIBUTES: Final = frozenset({"event", "level", "logger", "timestamp", "trace_id", "span_id", "exc_info"})
+_OWN: Final = frozenset({EXCEPTION_TYPE, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, CODE_STACKTRACE, REQUEST_ID})
+"""The names of a record's own attributes; a caller's of that name gets an underscore at its end."""
 
 
 class LogExport(logging.Handler):
@@ -64,18 +71,17 @@ class LogExport(logging.Handler):
         if record.name.startswith("opentelemetry"):
             return  # errors of the exporter must not be exported
         try:
-            fields = record.msg if isinstance(record.msg, dict) else _extra(record)
-            body = str(fields["event"]) if isinstance(record.msg, dict) else record.getMessage()
+            event = log_event(record)
             level = record.levelname.lower()
             self._provider.get_logger(record.name).emit(
                 timestamp=int(record.created * 1e9),
                 severity_number=_SEVERITIES.get(level, SeverityNumber.INFO),
                 severity_text=level,
-                body=body,
-                attributes={**_plain(fields), **_exception(record), **_request_id()},
+                body=event.message,
+                attributes=_attributes(event),
             )
-        except Exception:  # noqa: BLE001 as in every handler
-            self.handleError(record)
+        except Exception as error:  # noqa: BLE001 telemetry never breaks a request
+            record_internal_error("logs_export", error)
 
     def access(self, access: AccessRecord) -> None:
         """Export the record of a request, with its trace context."""
@@ -85,13 +91,13 @@ class LogExport(logging.Handler):
             context=trace.set_span_in_context(NonRecordingSpan(context), Context()),
             severity_number=_SEVERITIES[access.level],
             severity_text=access.level,
-            body=f"{access.method} {access.path} {access.status}",
+            body=f"{access.method} {text(access.path)} {access.status}",
             attributes={
                 "http.request.method": access.method,
                 "http.route": access.handler,
                 "http.response.status": str(access.status),
                 "http.server.request.duration": access.seconds,
-                "url.path": access.path,
+                "url.path": text(access.path),
                 "client.address": access.client,
             },
         )
@@ -141,30 +147,28 @@ class _BoundedProcessor(BatchLogRecordProcessor):
             super().on_emit(log_record)
 
 
-def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+def _attributes(event: LogEvent) -> dict[str, AnyValue]:
+    own: dict[str, Any] = plain_fields(event.failure)
+    if event.error is not None:
+        own |= _exception(event.error)
+    if event.stack:
+        own[CODE_STACKTRACE] = event.stack
+    request_id = ids_of(event.error).get("request_id")
+    if request_id:
+        own[REQUEST_ID] = request_id
+    fields = plain_fields(event.fields, taken={*_OWN, *own})
+    return own | {name or "_": _attribute(value) for name, value in fields.items()}
 
 
-def _plain(fields: Mapping[str, Any]) -> dict[str, AnyValue]:
-    return {
-        name: value if isinstance(value, str | bool | int | float) else str(value)
-        for name, value in fields.items()
-        if name not in _NOT_ATTRIBUTES and not name.startswith("_")
-    }
+def _attribute(value: Any) -> AnyValue:
+    """Return the value as an attribute; lists and mappings as JSON, as back ends show them."""
+    return value if isinstance(value, str | bool | int | float) else json.dumps(value)
 
 
-def _exception(record: logging.LogRecord) -> dict[str, AnyValue]:
-    error = exception_of(record.msg if isinstance(record.msg, dict) else {"_record": record})
-    if error is None:
-        return {}
-    text = exception_text(error)
+def _exception(error: BaseException) -> dict[str, str]:
+    stacktrace = text(exception_text(error))
     return {
         EXCEPTION_TYPE: type(error).__qualname__,
-        EXCEPTION_MESSAGE: text.rpartition("\n")[2],
-        EXCEPTION_STACKTRACE: text,
+        EXCEPTION_MESSAGE: stacktrace.rpartition("\n")[2],
+        EXCEPTION_STACKTRACE: stacktrace,
     }
-
-
-def _request_id() -> dict[str, AnyValue]:
-    request_id = log_ids().get("request_id")
-    return {"request.id": request_id} if request_id else {}
