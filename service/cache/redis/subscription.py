@@ -84,7 +84,7 @@ class Subscription:
                     self._invalidate(listener, message["data"])
         finally:
             with suppress(RedisError, OSError):
-                await subscription.aclose()  # type: ignore[no-untyped-call]  # redis-py forgot to annotate it
+                await subscription.aclose()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
 
     def _invalidate(self, listener: InvalidationListener, data: bytes) -> None:
         origin, *tags = data.decode().split("\n")
