@@ -3,6 +3,7 @@ import signal
 import pytest
 
 pytest_plugins = [
+    "tests.servers.program",
     "tests.servers.embedded",
     "tests.servers.postgres",
     "tests.servers.databases",

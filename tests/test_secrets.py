@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from tests.servers.program import installed
+
 ROOT: Final = Path(__file__).parents[1]
 GENERATED: Final = {".xz", ".png", ".lock"}
 PLANTED: Final = {"tests/observability/privacy/test_scrub.py"}
@@ -42,7 +44,7 @@ SAMPLES: Final = {
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)  # noqa: S607 the git of the checkout
+    listed = subprocess.run([installed("git"), "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     names = listed.stdout.decode().split("\0")
     return [ROOT / name for name in names if name and Path(name).suffix not in GENERATED and not HASHES.match(name)]
 

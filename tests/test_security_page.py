@@ -14,7 +14,7 @@ from observability import TelemetrySettings, instrument
 from service.settings import Settings
 from tests.servers.arm import BEARER, WRITE_TOKEN, arm_settings, running_arm
 from tests.servers.asgi import serving
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 from tests.servers.varnish import varnish
 from tests.test_secrets import tracked
 
@@ -93,7 +93,7 @@ def test_the_metrics_port_listens_on_loopback_only() -> None:
 
 @pytest.mark.parametrize(("client", "status"), [("203.0.113.9", 403), ("10.1.2.3", 200), ("127.0.0.1", 200)], ids=str)
 def test_varnish_purges_for_private_addresses_only(
-    varnish_program: Path, tmp_path: Path, client: str, status: int
+    varnish_program: str, tmp_path: Path, client: str, status: int
 ) -> None:
     service = f"http://127.0.0.1:{free_port()}"
     with (

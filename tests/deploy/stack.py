@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = ("docker-compose.yml", "tests/deploy/compose.test.yml")

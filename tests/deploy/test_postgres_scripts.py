@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.executable import executable, free_port
-from tests.servers.postgres import OWNER, PACKAGE, PostgresServer, server_directory
+from tests.servers.port import free_port
+from tests.servers.postgres import OWNER, PostgresServer, server_directory
+from tests.servers.program import installed
 
 pytestmark = pytest.mark.server("postgresql")
 
@@ -18,7 +19,7 @@ SCRIPTS = Path(__file__).parents[2] / "deploy" / "postgres"
 @pytest.fixture
 def environment(postgres_server: PostgresServer) -> dict[str, str]:
     """The environment of the image, for a server outside it."""
-    programs = executable("pg_basebackup", package=PACKAGE).resolve().parent
+    programs = Path(installed("pg_basebackup")).resolve().parent
     return {
         "PATH": f"{programs}:{os.environ['PATH']}",
         "POSTGRES_USER": "postgres",

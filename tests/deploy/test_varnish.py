@@ -81,7 +81,7 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(varnish_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(varnish_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     service = Service()
     directory = tmp_path_factory.mktemp("varnish")
     with serving(service.app()) as url, varnish(varnish_program, directory, service_url=url) as edge_url:
@@ -206,7 +206,7 @@ def test_a_5xx_response_does_not_replace_a_cached_one(client: httpx.Client, serv
     assert len(service.requests) > 1
 
 
-def test_stale_responses_are_served_while_the_service_is_down(varnish_program: Path, tmp_path: Path) -> None:
+def test_stale_responses_are_served_while_the_service_is_down(varnish_program: str, tmp_path: Path) -> None:
     with ExitStack() as edge:
         with serving(Service().app()) as url:
             edge_url = edge.enter_context(varnish(varnish_program, tmp_path, service_url=url))

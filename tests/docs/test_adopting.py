@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from docsgen.reference import render
-from tests.servers.executable import executable, free_port
+from tests.servers.port import free_port
+from tests.servers.program import installed
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "adopting.md"
@@ -46,7 +47,7 @@ class Workspace:
             "OTEL_EXPORTER_PROMETHEUS_PORT": self.ports["9464"],
         }
         return subprocess.run(
-            [str(executable("bash", package="bash")), "-c", self.with_free_ports(command)],
+            [installed("bash"), "-c", self.with_free_ports(command)],
             cwd=self.folder, env=environment, capture_output=True, text=True, timeout=100, check=False,
         )  # fmt: skip
 
@@ -86,7 +87,7 @@ def without_numbers(line: str) -> str:
 
 @pytest.mark.parametrize(("command", "expected"), [(command, expected) for command, expected in COMMANDS if expected])
 def test_a_command_prints_what_the_page_shows(workspace: Workspace, command: str, expected: list[str]) -> None:
-    executable("curl", package="curl")
+    installed("curl")
     done = workspace.run(command)
     assert [without_numbers(line) for line in done.stdout.strip().splitlines()] == list(map(without_numbers, expected))
     assert done.returncode == 0

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 ROOT = Path(__file__).parents[2]
 

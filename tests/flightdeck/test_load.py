@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 
 from lab.load.testing import Handler, ReceivedRequest, StubResponse, stub_service
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 FLIGHTDECK = (sys.executable, "-m", "flightdeck", "load")
 

@@ -16,7 +16,7 @@ import pytest
 
 from service.techniques import NAMES
 from tests.servers.embedded import FLIGHTDECK
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 IN_PROGRESS = re.compile(r"^http_requests_inprogress(?:\{[^}]*\})? [1-9]", re.MULTILINE)
 ADDRESS = re.compile(r"serves on (http://\S+)")

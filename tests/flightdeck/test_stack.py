@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from flightdeck.cli import app
 from lab.stack.addresses import SERVERS
 from lab.stack.verify import all_checks
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 COMMAND = ["stack", "verify", "--wait", "0"]
 

@@ -15,8 +15,9 @@ import httpx
 import pytest
 import yaml
 
-from tests.servers.executable import executable, free_port
 from tests.servers.otlp import Collector, collecting
+from tests.servers.port import free_port
+from tests.servers.program import installed
 
 WORKERS = 4
 REQUESTS = 60
@@ -80,7 +81,7 @@ def prometheus(targets: Path, directory: Path) -> Iterator[Callable[..., Any]]:
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port()}"
     command: list[str | Path] = [
-        executable("prometheus", package="prometheus"),
+        installed("prometheus"),
         f"--config.file={directory / 'prometheus.yml'}",
         f"--storage.tsdb.path={directory / 'data'}",
         f"--web.listen-address={address}",

@@ -19,9 +19,9 @@ from service.upstream.connections import Connections
 from service.upstream.readings import Readings, load_readings
 from tests.servers.arm import arm_settings
 from tests.servers.asgi import serving
-from tests.servers.executable import free_port
 from tests.servers.export_worker import running_worker
 from tests.servers.otlp import collecting
+from tests.servers.port import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServiceProcess, service_process
 from tests.servers.proxy import Proxy, proxying
@@ -106,7 +106,7 @@ class Environment:
 
 @contextmanager
 def running_environment(
-    servers: Servers, *, database: URL, data_dir: Path, varnish_program: Path, directory: Path
+    servers: Servers, *, database: URL, data_dir: Path, varnish_program: str, directory: Path
 ) -> Iterator[Environment]:
     """Yield the service once it is ready; `database` is on the primary and the replica."""
     with ExitStack() as stack:

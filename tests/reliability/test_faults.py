@@ -53,7 +53,7 @@ def servers(
     postgres_server: PostgresServer,
     postgres_replica: PostgresServer,
     rabbitmq: RabbitServer,
-    redis_program: Path,
+    redis_program: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Servers]:
     redis = RedisServer(redis_program, tmp_path_factory.mktemp("redis"))
@@ -66,7 +66,7 @@ def servers(
 def environment(
     servers: Servers,
     postgres_template: str,
-    varnish_program: Path,
+    varnish_program: str,
     few_flights: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Environment]:

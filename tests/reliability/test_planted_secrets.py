@@ -17,9 +17,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 from observability.testing.error_server import ErrorServer
 from tests.reliability.effort import Effort
-from tests.servers.executable import free_port
 from tests.servers.export_worker import running_worker
 from tests.servers.otlp import Collector, collecting
+from tests.servers.port import free_port
 from tests.servers.process import ServiceProcess, starting
 
 MARK: Final = "zq9x"

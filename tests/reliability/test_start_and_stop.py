@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import URL
 
 from tests.reliability.effort import Effort
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServiceProcess, is_ready, service_process, starting
 from tests.servers.proxy import proxying
@@ -143,7 +143,7 @@ def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.server("varnish")
 def test_two_processes_behind_an_edge_are_replaced_without_a_failed_request(
-    data: Path, tmp_path: Path, varnish_program: Path, effort: Effort
+    data: Path, tmp_path: Path, varnish_program: str, effort: Effort
 ) -> None:
     ports = (free_port(), free_port())
 

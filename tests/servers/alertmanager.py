@@ -9,14 +9,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers.executable import executable, free_port
+from tests.servers.port import free_port
+from tests.servers.program import installed
 from tests.servers.prometheus import own_metrics
 
 
 @pytest.fixture(scope="session")
 def amtool() -> Callable[..., str]:
     """Return a function that runs amtool with arguments and returns what it prints; it fails the test on an error."""
-    program = executable("amtool", package="prometheus-alertmanager")
+    program = installed("amtool")
 
     def run(*arguments: str | Path) -> str:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=30, check=False)
@@ -32,7 +33,7 @@ def alertmanager_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The metrics of a real Alertmanager."""
     directory = tmp_path_factory.mktemp("alertmanager")
     (directory / "alertmanager.yml").write_text("{route: {receiver: none}, receivers: [{name: none}]}", "utf-8")
-    program = executable("prometheus-alertmanager", package="prometheus-alertmanager")
+    program = installed("prometheus-alertmanager")
     options = [f"--config.file={directory / 'alertmanager.yml'}", f"--storage.path={directory / 'data'}"]
     return own_metrics([program, *options, "--cluster.listen-address="], "alertmanager_config_last_reload_successful")
 
@@ -40,7 +41,7 @@ def alertmanager_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Return a function that starts Alertmanager with a configuration and returns its URL; the test ends it."""
-    program = executable("prometheus-alertmanager", package="prometheus-alertmanager")
+    program = installed("prometheus-alertmanager")
     servers: list[subprocess.Popen[bytes]] = []
 
     def start(configuration: str) -> str:

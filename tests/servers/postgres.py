@@ -19,9 +19,9 @@ from service.core.database_url import parsed, unindexed_twin
 from service.dataset.server import PostgresTarget
 from service.dataset.source import Source
 from service.dataset.target import NullProgress
-from tests.servers.executable import executable, free_port
+from tests.servers.port import free_port
+from tests.servers.program import installed
 
-PACKAGE = "postgresql"
 START_DEADLINE_S = 30.0
 OWNER = "postgres" if os.geteuid() == 0 else None
 """The user of the servers: PostgreSQL does not run as root."""
@@ -43,11 +43,11 @@ class PostgresServer:
         """Start it and wait until it responds."""
         options = {"port": str(self.port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", **FAST}
         arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
-        command = [str(executable("postgres", package=PACKAGE)), "-D", str(self.directory), *arguments]
+        command = [installed("postgres"), "-D", str(self.directory), *arguments]
         with (self.directory.parent / f"{self.directory.name}.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, user=OWNER, group=OWNER)
         deadline = time.monotonic() + START_DEADLINE_S
-        ready = [str(executable("pg_isready", package=PACKAGE)), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        ready = [installed("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"PostgreSQL does not start:\n{Path(log.name).read_text()}")
@@ -84,7 +84,7 @@ class PostgresServer:
 
     def run(self, *statements: str, database: str = "postgres") -> str:
         """Run statements as the superuser, each in a transaction of its own; return the rows as text."""
-        psql = [str(executable("psql", package=PACKAGE)), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        psql = [installed("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
         commands = [word for statement in statements for word in ("-c", statement)]
         return subprocess.run(
             [*psql, "-d", database, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", *commands],
@@ -112,7 +112,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     with server_directory() as directory:
         data = directory / "primary"
         command = [
-            str(executable("initdb", package=PACKAGE)),
+            installed("initdb"),
             "-D",
             str(data),
             "-U",
@@ -138,7 +138,7 @@ def replica_of(primary: PostgresServer) -> Iterator[PostgresServer]:
     """Yield a running streaming replica of a running primary."""
     with server_directory() as directory:
         data = directory / "replica"
-        backup = [str(executable("pg_basebackup", package=PACKAGE)), "-D", str(data), "-R", "-X", "stream"]
+        backup = [installed("pg_basebackup"), "-D", str(data), "-R", "-X", "stream"]
         source = ["--checkpoint=fast", "--no-sync", "-d", f"host=127.0.0.1 port={primary.port} user=postgres"]
         subprocess.run([*backup, *source], check=True, capture_output=True, user=OWNER, group=OWNER)
         server = PostgresServer(data)

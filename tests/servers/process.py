@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.servers.arm import WRITE_TOKEN
 from tests.servers.embedded import FLIGHTDECK
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 START_DEADLINE_S = 60.0
 

@@ -10,13 +10,14 @@ import httpx
 import pytest
 import yaml
 
-from tests.servers.executable import executable, free_port
+from tests.servers.port import free_port
+from tests.servers.program import installed
 
 
 @pytest.fixture(scope="session")
 def promtool() -> Callable[..., str]:
     """Return a function that runs promtool with arguments and returns what it prints; it fails the test on an error."""
-    program = executable("promtool", package="prometheus")
+    program = installed("promtool")
 
     def run(*arguments: str | Path) -> str:
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=100, check=False)
@@ -39,7 +40,7 @@ def prometheus_exposition(tmp_path_factory: pytest.TempPathFactory) -> str:
     rules = {"groups": [{"name": "one", "interval": "1s", "rules": [{"record": "one", "expr": "vector(1)"}]}]}
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
     (directory / "rules.yml").write_text(yaml.safe_dump(rules), "utf-8")
-    program = executable("prometheus", package="prometheus")
+    program = installed("prometheus")
     options = [f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}"]
     return own_metrics([program, *options], "prometheus_notifications_errors_total{")
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.executable import executable, free_port
+from tests.servers.port import free_port
+from tests.servers.program import PACKAGES, installed
 
-PACKAGE = "rabbitmq-server"
 START_DEADLINE_S = 60.0
 
 
@@ -39,7 +39,7 @@ class RabbitServer:
         log = self.directory / "server.log"
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [str(_program("rabbitmq-server"))],
+                [installed("rabbitmq-server")],
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -47,7 +47,7 @@ class RabbitServer:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_DEADLINE_S
-        ready = [str(_program("rabbitmqctl")), "--node", self._node, "await_startup", "--timeout", "5"]
+        ready = [installed("rabbitmqctl"), "--node", self._node, "await_startup", "--timeout", "5"]
         while subprocess.run(ready, env=self._environment(), capture_output=True, check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"RabbitMQ does not start:\n{log.read_text()}")
@@ -70,9 +70,7 @@ class RabbitServer:
     def remove(self) -> None:
         """Stop the node and its port mapper."""
         self.stop()
-        epmd = shutil.which("epmd")
-        if epmd is not None:
-            subprocess.run([epmd, "-port", str(self.epmd_port), "-kill"], capture_output=True, check=False)
+        subprocess.run([installed("epmd"), "-port", str(self.epmd_port), "-kill"], capture_output=True, check=False)
 
     def _signal(self, number: signal.Signals) -> None:
         if self.process is not None:
@@ -103,16 +101,11 @@ class RabbitServer:
         }
 
 
-def _program(name: str) -> Path:
-    """Return a program of RabbitMQ; Debian's wrapper would change the user and hide the process."""
-    unwrapped = Path("/usr/lib/rabbitmq/bin") / name
-    return unwrapped if unwrapped.exists() else executable(name, package=PACKAGE)
-
-
 @contextmanager
 def running_rabbitmq() -> Iterator[RabbitServer]:
-    """Yield a running node; skip without the program."""
-    _program("rabbitmq-server")
+    """Yield a running node."""
+    for name in PACKAGES["rabbitmq-server"]:
+        installed(name)
     directory = Path(tempfile.mkdtemp(prefix="flightdeck-rabbitmq-"))
     server = RabbitServer(directory)
     try:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.executable import executable, free_port
+from tests.servers.port import free_port
+from tests.servers.program import installed
 
 
 class RedisServer:
     """A Redis with a directory of its own; what it holds survives `stop` and `start`."""
 
-    def __init__(self, program: Path, directory: Path) -> None:
+    def __init__(self, program: str, directory: Path) -> None:
         self._program = program
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
@@ -31,7 +32,7 @@ class RedisServer:
             "save": "3600 1",
             "loglevel": "warning",
         }
-        command = [str(self._program), *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
+        command = [self._program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while not self._responds():
@@ -70,13 +71,13 @@ class RedisServer:
 
 
 @pytest.fixture(scope="session")
-def redis_program() -> Path:
+def redis_program() -> str:
     """Where `redis-server` is; the test is skipped without it."""
-    return executable("redis-server", package="redis-server")
+    return installed("redis-server")
 
 
 @pytest.fixture(scope="session")
-def shared_redis(redis_program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+def shared_redis(redis_program: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis for tests that leave it running; each uses a namespace of its own."""
     server = RedisServer(redis_program, tmp_path_factory.mktemp("redis"))
     server.start()
@@ -85,7 +86,7 @@ def shared_redis(redis_program: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def own_redis(redis_program: Path, tmp_path: Path) -> Iterator[RedisServer]:
+def own_redis(redis_program: str, tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis that the test may stop, start and freeze."""
     server = RedisServer(redis_program, tmp_path)
     server.start()

@@ -1,6 +1,5 @@
 """A real Varnish with this repository's configuration, in front of a service on loopback."""
 
-import os
 import socket
 import subprocess
 import time
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.executable import executable, free_port
+from tests.servers.port import free_port
+from tests.servers.program import installed
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "varnish"
 
@@ -27,7 +27,7 @@ backend service {{
 
 @contextmanager
 def varnish(
-    program: Path, directory: Path, *, service_url: str = "", backend: str = "", port: int = 0, protocol: str = "HTTP"
+    program: str, directory: Path, *, service_url: str = "", backend: str = "", port: int = 0, protocol: str = "HTTP"
 ) -> Iterator[str]:
     """Yield the URL of an edge in front of the service, or of what `backend` configures, on the port or a free one.
 
@@ -42,7 +42,7 @@ def varnish(
         "thread_pool_min": "10",
         "vcc_err_unref": "off" if backend else "on",  # a backend of one's own may have a probe of its own
     }
-    command = [str(program), "-F", "-j", "none", "-n", str(directory / "run"), "-s", "malloc,32m"]
+    command = [program, "-F", "-j", "none", "-n", str(directory / "run"), "-s", "malloc,32m"]
     command += ["-a", f"127.0.0.1:{port},{protocol}", "-f", str(CONFIGURATION / "default.vcl")]
     command += [part for name, value in parameters.items() for part in ("-p", f"{name}={value}")]
     log = (directory / "log").open("w+")
@@ -70,10 +70,7 @@ def _accepts(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def varnish_program() -> Path:
-    """Where `varnishd` is; the test is skipped without it or its module for surrogate keys."""
-    program = executable("varnishd", package="varnish")
-    if not any(Path("/usr/lib").glob("**/varnish/vmods/libvmod_xkey.so")):
-        missing = "Varnish has no module xkey; on Debian: apt-get install varnish-modules"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    return program
+def varnish_program() -> str:
+    """Where `varnishd` is; its module for surrogate keys is installed too."""
+    installed("libvmod_xkey.so")
+    return installed("varnishd")

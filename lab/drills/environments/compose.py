@@ -6,7 +6,6 @@ what a service depends on, such as the load of the data.
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ import httpx
 from lab.drills.run.alert_poller import AlertPoller
 from lab.drills.run.drill import ComposeDrill, ContainerFault
 from lab.drills.run.errors import DrillError, MissingExecutable, ProcessFailed, StackNotUp
+from lab.drills.run.executable import executable_path
 from lab.drills.run.observe import Log, drill_log, observe
 from lab.drills.run.outcome import OnOutcome, Outcome, outcome_of
 from lab.drills.run.timeline import Timeline
@@ -51,10 +51,7 @@ class Compose:
     """The stack of the compose file in the current directory."""
 
     def __init__(self) -> None:
-        docker = shutil.which("docker")
-        if docker is None:
-            raise MissingExecutable("docker", "docker.io")
-        self._docker = docker
+        self._docker = executable_path("docker", package="docker.io")
 
     async def check(self) -> None:
         """Raise `MissingExecutable` if docker has no `compose`."""

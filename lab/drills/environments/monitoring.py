@@ -10,7 +10,8 @@ import httpx
 import yaml
 
 from lab.arms.process import free_ports
-from lab.drills.run.process import Process, executable_path
+from lab.drills.run.executable import executable_path
+from lab.drills.run.process import Process
 
 REPOSITORY: Final = Path(__file__).parents[3]
 RULES: Final = REPOSITORY / "prometheus" / "accelerated"

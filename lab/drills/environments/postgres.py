@@ -11,7 +11,8 @@ from typing import Final
 from lab.arms.process import free_ports
 from lab.drills.run.context import DrillContext
 from lab.drills.run.errors import ProcessFailed
-from lab.drills.run.process import START_S, executable_path
+from lab.drills.run.executable import executable_path
+from lab.drills.run.process import START_S
 
 PACKAGE: Final = "postgresql"
 DIRECTORIES: Final = ("/usr/lib/postgresql/*/bin",)

@@ -11,7 +11,8 @@ import httpx
 from lab.arms.process import free_ports
 from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
-from lab.drills.run.process import Process, executable_path
+from lab.drills.run.executable import executable_path
+from lab.drills.run.process import Process
 
 BOARDS: Final = tuple(
     f"/airports/{origin}/departures?date=2013-{month:02}-{day:02}"

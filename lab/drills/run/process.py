@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,29 +11,11 @@ import httpx
 import psutil
 
 from lab.arms.process import SupervisedProcess
-from lab.drills.run.errors import MissingExecutable, ProcessFailed
+from lab.drills.run.errors import ProcessFailed
 
 START_S: Final = 90.0
 """A start's time limit, generous for a busy machine."""
 POLL_S: Final = 0.05
-SYSTEM_DIRECTORIES: Final = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
-"""Debian keeps some servers in directories that are not on the PATH of ordinary users."""
-
-
-def executable_path(name: str, *, package: str, directories: Sequence[str] = ()) -> str:
-    """Return the path of an installed server; raise `MissingExecutable` with its Debian package.
-
-    `directories` are searched too; they may contain wildcards, and the highest version wins.
-    """
-    searched = [
-        str(directory)
-        for pattern in (*SYSTEM_DIRECTORIES, *directories)
-        for directory in sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
-    ]
-    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *searched]))
-    if path is None:
-        raise MissingExecutable(name, package)
-    return path
 
 
 class Process:

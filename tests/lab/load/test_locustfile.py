@@ -13,7 +13,7 @@ import pytest
 from lab.core.errors import BadSetting
 from lab.load.testing import Handler, ReceivedRequest, StubResponse, stub_service
 from lab.traffic.locust_settings import MAX_LAG_S, LocustLoad, Schedule
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 ROOT = Path(__file__).parents[3]
 TWO_ARMS = {"FLIGHTDECK_ARMS": "slow=http://127.0.0.1:8001, quick=http://127.0.0.1:8002/"}

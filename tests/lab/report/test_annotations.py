@@ -11,7 +11,7 @@ from lab.load.testing import ReceivedRequest, StubResponse, stub_service
 from lab.report.annotations import Annotations, Grafana
 from lab.report.observers import RunStep
 from tests.lab.known_result import result
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 STEP = RunStep(experiment="compression", part="techniques", title="Compression, alone")
 

@@ -12,7 +12,7 @@ from lab.core.errors import BadSetting
 from lab.report.observers import CompositeObserver, RunStep
 from lab.report.prometheus import ResultCollector
 from tests.lab.known_result import ROUNDS, result
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 STEP = RunStep(experiment="compression", part="techniques", title="Compression, alone")
 DOCUMENTED = (Path(__file__).parents[3] / "docs" / "lab.md").read_text()

@@ -18,8 +18,9 @@ from lab.stack.verify import verify
 from observability import TelemetrySettings
 from tests.lab.stack.fake_stack import fake_stack
 from tests.servers.arm import arm_settings, running_arm
-from tests.servers.executable import executable, free_port
 from tests.servers.http import recording
+from tests.servers.port import free_port
+from tests.servers.program import installed
 
 DISCARD = "{route: {receiver: none}, receivers: [{name: none}]}"
 WATCHDOG = {"alert": "Watchdog", "expr": "vector(1)"}
@@ -30,7 +31,7 @@ CHECKS = [*monitoring_checks(), EXEMPLARS]
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], str]]:
     """Return a function that starts Prometheus with targets by job, among them `alertmanager`."""
-    program = executable("prometheus", package="prometheus")
+    program = installed("prometheus")
     servers: list[subprocess.Popen[bytes]] = []
 
     def start(targets: dict[str, str]) -> str:

@@ -28,8 +28,8 @@ from observability.celery.tracing import instrument_celery, uninstrument_celery
 from observability.compat.celery_instrumentor import CeleryTracing
 from observability.testing.error_server import ErrorServer
 from observability.tracing.provider import activate, deactivate
-from tests.servers.executable import free_port
 from tests.servers.otlp import Collector, collecting
+from tests.servers.port import free_port
 from tests.servers.redis import RedisServer
 
 MODULE = "tests.observability.bookshop_tasks"

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from observability.clients.httpx import HttpClientMetrics
 from tests.servers.asgi import serving
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 
 class Observed:

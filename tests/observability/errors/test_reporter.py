@@ -19,7 +19,7 @@ from starlette.routing import Route
 from observability import TelemetrySettings, instrument
 from observability.core.internal_errors import raise_internal_errors
 from observability.testing import capture_telemetry, lifespan_client
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 
 AUTHORIZATION = "pl4nted-authorization"
 API_KEY = "pl4nted-api-key"

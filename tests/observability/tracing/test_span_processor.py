@@ -19,8 +19,8 @@ from starlette.routing import Route
 from observability import TelemetrySettings, instrument
 from observability.telemetry import Telemetry
 from tests.servers.asgi import serving
-from tests.servers.executable import free_port
 from tests.servers.otlp import collecting
+from tests.servers.port import free_port
 
 QUEUE = 20
 

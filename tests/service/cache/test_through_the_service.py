@@ -12,7 +12,7 @@ import pytest
 from service.app import create_app
 from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
 from tests.servers.asgi import serving
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 from tests.servers.redis import RedisServer
 from tests.servers.varnish import varnish
 
@@ -155,7 +155,7 @@ def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
 
 
 @pytest.fixture
-def edge(data_dir: Path, varnish_program: Path, tmp_path: Path) -> Iterator[httpx.Client]:
+def edge(data_dir: Path, varnish_program: str, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of an edge that the service purges after writes."""
     port = free_port()
     app = create_app(arm_settings("all", data_dir, edge_url=f"http://127.0.0.1:{port}"))

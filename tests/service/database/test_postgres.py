@@ -10,7 +10,7 @@ from service.core.database_url import unindexed_twin
 from service.core.models import Flight
 from service.errors import DatabaseBusy, DatabaseUnreachable, NotReady, StatementTimeout
 from tests.servers.databases import checked_out, opened
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 from tests.servers.postgres import PostgresServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server("postgresql")]

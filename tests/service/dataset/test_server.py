@@ -14,8 +14,9 @@ from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, 
 from service.dataset.server import PostgresTarget
 from service.dataset.source import Source, records
 from service.dataset.target import NullProgress
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 from tests.servers.postgres import PostgresServer
+from tests.servers.program import installed
 
 pytestmark = pytest.mark.server("postgresql")
 
@@ -270,8 +271,10 @@ def test_a_forced_load_while_tables_are_locked_fails_with_the_reason(
     few_files: Path, loaded: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.dataset.server.LOCK_TIMEOUT_S", 0.2)
-    psql = ["psql", "-h", "127.0.0.1", "-p", str(loaded.server.port), "-U", "postgres", "-d", loaded.names[0]]
-    with subprocess.Popen([*psql, "-X", "-t"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+    psql = [installed("psql"), "-h", "127.0.0.1", "-p", str(loaded.server.port), "-U", "postgres", "-X", "-t"]
+    with subprocess.Popen(
+        [*psql, "-d", loaded.names[0]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
         assert reader.stdin
         assert reader.stdout
         print("BEGIN; SELECT count(*) FROM flights;", file=reader.stdin, flush=True)

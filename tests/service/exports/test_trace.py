@@ -14,9 +14,9 @@ from service.core.models import ExportJob
 from service.exports.broker import producer_app
 from service.exports.delivery import ByTaskQueue
 from tests.servers.arm import arm_settings, running_arm
-from tests.servers.executable import free_port
 from tests.servers.export_worker import running_worker
 from tests.servers.otlp import collecting
+from tests.servers.port import free_port
 from tests.service.exports.conftest import create_export, is_done, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -13,7 +13,7 @@ from service.settings import Settings
 from service.upstream.behaviour import Behaviour
 from service.weather.factory import weather_source
 from service.weather.source import SourcedReading, WeatherSource
-from tests.servers.executable import free_port
+from tests.servers.port import free_port
 from tests.service.weather.conftest import Upstream, reading
 
 HOUR = datetime(2013, 2, 8, 20, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flightdeck.drill import commands
-from tests.servers.executable import executable
+from tests.servers.program import installed
 
 PREFIX = "flightdeck-drill-"
 
@@ -22,11 +22,16 @@ PREFIX = "flightdeck-drill-"
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
     """The temporary directory of the command, to find leftovers."""
-    for name, package in (("prometheus", "prometheus"), ("prometheus-alertmanager", "prometheus-alertmanager")):
-        executable(name, package=package)
     directory = tmp_path / "temporary"
     directory.mkdir()
     return directory
+
+
+@pytest.fixture
+def servers() -> None:
+    """The command starts them."""
+    for name in ("prometheus", "prometheus-alertmanager"):
+        installed(name)
 
 
 def started(data_dir: Path, temporary: Path, *options: str) -> subprocess.Popen[str]:
@@ -62,6 +67,7 @@ def is_clean(temporary: Path) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("servers")
 def test_a_drill_sees_its_alert_delivered_and_resolved(few_flights: Path, temporary: Path) -> None:
     with started(few_flights, temporary, "--json") as process:
         out, err = process.communicate(timeout=110)
@@ -77,6 +83,7 @@ def test_a_drill_sees_its_alert_delivered_and_resolved(few_flights: Path, tempor
     assert is_clean(temporary)
 
 
+@pytest.mark.usefixtures("servers")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
 def test_a_drill_that_is_stopped_leaves_nothing_behind(few_flights: Path, temporary: Path, how: signal.Signals) -> None:
     with started(few_flights, temporary) as process:
@@ -100,7 +107,7 @@ def test_an_unknown_drill_is_an_error_that_lists_the_known_ones(temporary: Path)
 def test_a_missing_server_is_named_with_its_package(
     few_flights: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.drills.run.process.SYSTEM_DIRECTORIES", ())
+    monkeypatch.setattr("lab.drills.run.executable.SYSTEM_DIRECTORIES", ())
     monkeypatch.setenv("PATH", str(temporary))
     done = CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(few_flights)])
     assert done.exit_code == 1

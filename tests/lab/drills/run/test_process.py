@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 from lab.arms.process import free_ports
-from lab.drills.run.errors import MissingExecutable, ProcessFailed
-from lab.drills.run.process import Process, executable_path
+from lab.drills.run.errors import ProcessFailed
+from lab.drills.run.process import Process
 
 pytestmark = pytest.mark.anyio
 
@@ -72,10 +72,3 @@ async def test_a_process_gets_its_environment(tmp_path: Path) -> None:
         assert "DRILLED" not in os.environ
     finally:
         await process.stop()
-
-
-def test_a_missing_executable_names_the_package_to_install() -> None:
-    with pytest.raises(
-        MissingExecutable, match="no-such-server is not installed; on Debian: apt-get install something"
-    ):
-        executable_path("no-such-server", package="something")
