@@ -11,12 +11,13 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from observability.clients.httpx import Client, HttpClientMetrics
+from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
 from observability.core.settings import TelemetrySettings
 from observability.database.queries import QueryMetrics
 from observability.http.metrics import HttpMetrics
 from observability.http.middleware import InstrumentationMiddleware, Observer, Signals
-from observability.http.websocket import WebSocketMetrics, observed_websockets
+from observability.http.websocket import ObservedWebSockets, WebSocketMetrics
 from observability.process import Engines, ProcessTelemetry
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import RouteTable
@@ -80,6 +81,8 @@ class Telemetry(ProcessTelemetry):
 
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
         routes = RouteTable(app)
+        with suppress_internal_errors("routes"):
+            routes.read()
         observers: list[tuple[str, Observer]] = []
         if self._queries is not None:
             observers.append(("queries", _query_observer(self._queries)))
@@ -90,12 +93,8 @@ class Telemetry(ProcessTelemetry):
             sampled_observers.append(("errors", self.errors.observe))
         return InstrumentationMiddleware(
             inner,
-            websockets=observed_websockets(
-                inner,
-                routes=routes,
-                metrics=self.websockets,
-                tracer=self.tracing.provider.get_tracer("observability"),
-                errors=self.errors,
+            websockets=ObservedWebSockets(
+                inner, routes=routes, metrics=self.websockets, tracing=self.tracing, errors=self.errors
             ),
             routes=routes,
             signals=Signals(

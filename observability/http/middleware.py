@@ -9,11 +9,14 @@ from typing import Final, Protocol
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from observability.compat.fastapi import disabling_native_telemetry
 from observability.core.internal_errors import record_internal_error, suppress_internal_errors
 from observability.http.metrics import HttpMetrics
 from observability.http.request_cycle import RequestCycle
 from observability.request.record import RECORD, RequestRecord, current_request
+from observability.request.route import final_route_template
 from observability.request.route_table import UNMATCHED, RouteTable
+from observability.tracing.propagation import header_values
 from observability.tracing.tracing import Tracing
 
 DISCONNECTED: Final = "client_disconnected"
@@ -58,8 +61,9 @@ class InstrumentationMiddleware:
         signals: Signals,
         on_first_request: Callable[[], None],
     ) -> None:
-        self.app = websockets
+        self.app = disabling_native_telemetry(app)
         self._http = app
+        self._websockets = websockets
         self._routes = routes
         self._signals = signals
         self._active = signals.metrics.active
@@ -70,7 +74,7 @@ class InstrumentationMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Measure the request, unless an outer instrumentation already does."""
         if scope["type"] != "http" or RECORD in scope:
-            await self.app(scope, receive, send)
+            await self._websockets(scope, receive, send)
             return
         if self._on_first_request is not None:
             on_first_request, self._on_first_request = self._on_first_request, None
@@ -84,7 +88,9 @@ class InstrumentationMiddleware:
         try:
             # Most requests have no header that matters here, and need no dictionary of the others.
             names = map(_NAME, scope["headers"])
-            headers = _NO_HEADERS if signals.tracing.trigger_headers.isdisjoint(names) else dict(scope["headers"])
+            headers = (
+                _NO_HEADERS if signals.tracing.trigger_headers.isdisjoint(names) else header_values(scope["headers"])
+            )
             if b"x-request-id" in headers:
                 cycle.accept_request_id(headers[b"x-request-id"])
             context = signals.tracing.begin(cycle, headers)
@@ -102,7 +108,7 @@ class InstrumentationMiddleware:
             current_request.reset(current)
             if context is not None:
                 context.var.reset(context)
-            del scope[RECORD]  # each holds the other: only the garbage collector could free both
+            cycle.detach()
 
     def _finish(self, cycle: RequestCycle, error: BaseException | None, ended: float) -> None:
         """Call the observers of the finished request; one that fails does not affect the others."""
@@ -111,9 +117,7 @@ class InstrumentationMiddleware:
         if error is not None or not cycle.last_byte or cycle.is_disconnected():
             status, error = _final_status(cycle, error)
         try:
-            handler = cycle.route or self._routes.template(cycle.scope, root_path=cycle.root_path)
-            if handler is UNMATCHED and status not in _UNROUTED:
-                handler = self._routes.match(cycle.scope, root_path=cycle.root_path)
+            handler = final_route_template(cycle, is_routed=status in _UNROUTED)
         except Exception as failure:  # noqa: BLE001 telemetry never breaks a request
             record_internal_error("route", failure)
             handler = UNMATCHED

@@ -1,20 +1,17 @@
-"""WebSocket connections: number, duration, close code, messages, and a span for each.
-
-A connection is long, so the cost of its span does not matter: the official ASGI instrumentation creates it. Its
-presence in the middleware stack also disables FastAPI's own telemetry.
-"""
+"""WebSocket connections: number, duration, close code, messages, and a span for each."""
 
 from collections.abc import Awaitable
 from functools import partial
 from time import perf_counter
 from typing import Final
 
+from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.metrics import NoOpMeter
+from opentelemetry.context import Context
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import HTTP_ROUTE
-from opentelemetry.semconv.attributes.url_attributes import URL_QUERY
-from opentelemetry.trace import Span, Tracer
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AttributeValue
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
@@ -22,11 +19,12 @@ from starlette.websockets import WebSocketDisconnect
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
 from observability.errors.reporter import ErrorReporter
-from observability.metrics.histogram import exemplar
-from observability.privacy.scrub import redacted_query
+from observability.metrics.histogram import exemplar_of
 from observability.request.record import RECORD, RequestRecord, current_request
-from observability.request.route import route_template
+from observability.request.route import final_route_template, route_template
 from observability.request.route_table import UNMATCHED, RouteTable
+from observability.tracing.http_span import add_exception, request_attributes, scope_fields
+from observability.tracing.tracing import Tracing
 
 DURATION_BUCKETS_S: Final = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
 
@@ -64,15 +62,19 @@ class WebSocketMetrics:
 class _Connection(RequestRecord):
     """The record of a connection that wraps its `receive` and `send`."""
 
+    span: Span
     code: str = REJECTED
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, metrics: WebSocketMetrics):
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, metrics: WebSocketMetrics, span: Span
+    ) -> None:
         super().__init__(scope, routes)
         self._receive = receive
         self._send = send
         self._metrics = metrics
-        span = trace.get_current_span().get_span_context()
-        self.trace_id, self.span_id, self.sampled = span.trace_id, span.span_id, span.trace_flags.sampled
+        self.span = span
+        context = span.get_span_context()
+        self.trace_id, self.span_id, self.sampled = context.trace_id, context.span_id, context.trace_flags.sampled
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -101,53 +103,69 @@ class _Connection(RequestRecord):
             self._metrics.size.labels(handler, direction).inc(size)
 
 
-def observed_websockets(
-    app: ASGIApp, *, routes: RouteTable, metrics: WebSocketMetrics, tracer: Tracer, errors: ErrorReporter
-) -> ASGIApp:
-    """Return the application with its connections counted and traced: one span each, none for messages."""
+class ObservedWebSockets:
+    """An application with its connections counted and traced: one span each, none for messages."""
 
-    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, app: ASGIApp, *, routes: RouteTable, metrics: WebSocketMetrics, tracing: Tracing, errors: ErrorReporter
+    ) -> None:
+        self._app = app
+        self._routes = routes
+        self._metrics = metrics
+        self._tracing = tracing
+        self._tracer = tracing.provider.get_tracer("observability")
+        self._errors = errors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket" or RECORD in scope:
-            await app(scope, receive, send)
+            await self._app(scope, receive, send)
             return
-        connection = _Connection(scope, receive, send, routes=routes, metrics=metrics)
+        span: Span = trace.INVALID_SPAN
+        context = Context()
+        with suppress_internal_errors("websocket"):
+            context = self._tracing.caller_context(scope["headers"])
+            span = self._tracer.start_span("WEBSOCKET", context, SpanKind.SERVER, _attributes(scope))
+        connection = _Connection(scope, receive, send, routes=self._routes, metrics=self._metrics, span=span)
+        attached = otel_context.attach(trace.set_span_in_context(span, context))
         token = current_request.set(connection)
-        metrics.open.inc()
+        self._metrics.open.inc()
+        error: Exception | None = None
         try:
-            await app(scope, connection.receive, connection.send)
+            await self._app(scope, connection.receive, connection.send)
         except WebSocketDisconnect:
             raise
-        except Exception as error:
-            connection.code = FAILED
-            with suppress_internal_errors("websocket"):
-                errors.observe(connection, handler=route_template(scope), error=error)
+        except Exception as raised:
+            connection.code, error = FAILED, raised
             raise
         finally:
+            self._metrics.open.dec()
             with suppress_internal_errors("websocket"):
-                metrics.open.dec()
-                handler = route_template(scope)
-                metrics.closed.labels(handler, connection.code).inc()
-                metrics.duration.labels(handler).observe(perf_counter() - connection.started, exemplar())
+                self._finish(connection, error)
             current_request.reset(token)
-            del scope[RECORD]
+            otel_context.detach(attached)
+            connection.detach()
 
-    def details(scope: Scope) -> tuple[str, dict[str, str]]:
-        handler = routes.match(scope, root_path=scope.get("root_path", ""))
-        return f"WEBSOCKET {handler}", {} if handler == UNMATCHED else {HTTP_ROUTE: handler}
+    def _finish(self, connection: _Connection, error: Exception | None) -> None:
+        span = connection.span
+        handler = final_route_template(connection, is_routed=connection.code == REJECTED)
+        if error is not None:
+            self._errors.observe(connection, handler=handler, error=error)
+        self._metrics.closed.labels(handler, connection.code).inc()
+        self._metrics.duration.labels(handler).observe(perf_counter() - connection.started, exemplar_of(span))
+        span.update_name(f"WEBSOCKET {handler}")
+        if handler != UNMATCHED:
+            span.set_attribute(HTTP_ROUTE, handler)
+        if error is not None:
+            span.set_attribute(ERROR_TYPE, type(error).__qualname__)
+            span.set_status(Status(StatusCode.ERROR))
+            add_exception(span, error, connection)
+        for name, attributes, at_ns in connection.events or ():
+            span.add_event(name, attributes, at_ns)
+        span.end()
 
-    def without_query_values(span: Span, scope: Scope) -> None:
-        if span.is_recording() and scope.get("query_string"):
-            span.set_attribute(URL_QUERY, redacted_query(scope["query_string"]))
 
-    traced: ASGIApp = OpenTelemetryMiddleware(
-        counted,
-        default_span_details=details,
-        server_request_hook=without_query_values,
-        tracer=tracer,
-        meter=NoOpMeter("observability"),
-        exclude_spans=["receive", "send"],
-    )
-    return traced
+def _attributes(scope: Scope) -> dict[str, AttributeValue]:
+    return request_attributes(scope_fields(scope))[1]
 
 
 def close_code_label(code: int) -> str:

@@ -36,6 +36,8 @@ def scrubber_for(error: BaseException | None, record: RequestRecord | None) -> S
     known = set(_local_secrets(error))
     if record is not None:
         known |= secrets_of(record.scope, record.body)
+        if record.routed is not None:
+            known |= {form for value in _path_secrets(record.routed) for form in _forms(value)}
     return Scrubber(known)
 
 
@@ -54,9 +56,13 @@ def secrets_of(scope: Scope, body: bytes) -> set[str]:
     query = scope.get("query_string", b"").decode("latin-1")
     values.update(value for _, value in parse_qsl(query, keep_blank_values=True))
     values.update(word.partition("=")[2] for word in query.split("&"))
-    values.update(str(value) for value in scope.get("path_params", {}).values() if len(str(value)) > 20)
+    values.update(_path_secrets(scope))
     values.update(_body_values(body))
     return {form for value in values if value for form in _forms(value)}
+
+
+def _path_secrets(scope: Scope) -> Iterator[str]:
+    yield from (str(value) for value in scope.get("path_params", {}).values() if len(str(value)) > 20)
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -29,6 +29,8 @@ class RequestRecord:
     Most fields keep their default, so defaults are on the class: creating a record sets few attributes.
     """
 
+    routed: Scope | None = None
+    """The scope of the innermost router that was reached; middleware may have copied it. None before routing."""
     route: str | None = None
     """The template, if it was set by `set_route_template()`."""
     timings: dict[str, float] | None = None
@@ -65,10 +67,16 @@ class RequestRecord:
         self.scope = scope
         self.routes = routes
         self.root_path: str = scope.get("root_path", "")
-        """As the application received it; mounts append to the one in the scope."""
+        """As the application's router received it; mounts append to the one in the scope."""
         self.started = perf_counter()
         scope[RECORD] = self
         scope["fastapi.telemetry"] = None  # mounted FastAPI applications then do not trace the request again
+
+    def detach(self) -> None:
+        """Remove the record from the scopes: each holds the other, and only the garbage collector could free both."""
+        del self.scope[RECORD]
+        if self.routed is not None and self.routed is not self.scope:
+            self.routed.pop(RECORD, None)
 
     def add_event(self, name: str, attributes: dict[str, AttributeValue]) -> None:
         """Add an event to the server span, from any thread; the attributes may change until the request ends."""

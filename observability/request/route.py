@@ -4,7 +4,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from observability.request.record import request_record
+from observability.request.record import RequestRecord, request_record
 from observability.request.route_table import UNMATCHED
 
 _TEMPLATE: Final = "observability.request.route"
@@ -18,7 +18,21 @@ def route_template(scope: Scope) -> str:
         return str(template if template is not None else getattr(scope.get("route"), "path", UNMATCHED))
     if record.route is not None:
         return record.route
-    return record.routes.template(scope, root_path=record.root_path)
+    return record.routes.template(record.routed or scope, root_path=record.root_path)
+
+
+def final_route_template(record: RequestRecord, *, is_routed: bool) -> str:
+    """Return the template of a request that has ended; without a route the path decides.
+
+    `is_routed` is whether a response without a route may be that of a router which found none.
+    """
+    if record.route is not None:
+        return record.route
+    scope, root_path = record.routed or record.scope, record.root_path
+    template = record.routes.template(scope, root_path=root_path)
+    if template is UNMATCHED and not (is_routed and record.routed is not None):
+        return record.routes.match(scope, root_path=root_path)
+    return template
 
 
 def set_route_template(scope: Scope, template: str) -> None:

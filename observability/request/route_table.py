@@ -16,6 +16,8 @@ from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import PARAM_REGEX, BaseRoute, Host, Mount
 from starlette.types import ASGIApp, Scope
 
+from observability.request.routed_scope import record_routed_scope
+
 UNMATCHED: Final = "unmatched"
 """The label of every request that matches no route."""
 
@@ -57,12 +59,12 @@ class RouteTable:
     def match(self, scope: Scope, *, root_path: str) -> str:
         """Return the template by matching the path, for requests that a middleware responded to before any router."""
         if not self._templates:
-            self._read()
+            self.read()
         return _first_match(self._templates, scope, root_path)
 
     def _learned(self, owner: object, endpoint: object) -> tuple[_Template, ...]:
         """Read the route tree again, as routes were added; an owner that is not in it gets those of its endpoint."""
-        self._read()
+        self.read()
         templates = self._by_owner.get(id(owner))
         if templates is None:
             templates = self._by_owner.get(id(endpoint), ())
@@ -71,7 +73,9 @@ class RouteTable:
                 self._by_owner[id(owner)] = templates
         return templates
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Read the route tree, and let its routers record the scope they route in."""
+        record_routed_scope(self._app)
         by_owner: dict[int, dict[str, _Template]] = {}
         owners: list[object] = []
         ordered: dict[tuple[str, frozenset[str] | None], _Template] = {}
@@ -93,6 +97,7 @@ def _walk(app: object, prefix: str, depth: int) -> Iterator[tuple[object, _Templ
         route = context.original_route
         if isinstance(route, _BRANCHES):
             path = prefix + context.path if isinstance(route, Mount) and context.path else prefix
+            record_routed_scope(context.app)
             below = _routes_of(context.app)
             template = _template(path, context, opaque=True) if below is None else _NOTHING_BELOW
             yield route, template

@@ -1,10 +1,32 @@
 """The caller's trace context, extracted from request headers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from opentelemetry import propagate
 from opentelemetry.context import Context
 from opentelemetry.propagators.textmap import Getter
+
+_TRACEPARENT: Final = b"traceparent"
+
+
+def header_values(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the values by header name; those of a repeated header are combined into a list, as in RFC 9110.
+
+    A repeated `traceparent` is empty, which is invalid: W3C Trace Context allows one, and a list of them could be read
+    as a single one of a later version.
+    """
+    values = dict(headers)
+    if len(values) == len(headers):
+        return values
+    values.clear()
+    for name, value in headers:
+        before = values.get(name)
+        if before is None:
+            values[name] = value
+        else:
+            values[name] = b"" if name == _TRACEPARENT else b"%b,%b" % (before, value)
+    return values
 
 
 class _HeaderGetter(Getter[Mapping[bytes, bytes]]):

@@ -35,7 +35,7 @@ from observability.tracing.http_span import (
     request_outcome,
     scope_fields,
 )
-from observability.tracing.propagation import Extractor
+from observability.tracing.propagation import Extractor, header_values
 from observability.tracing.provider import ProxyTracerProvider, activate, deactivate, global_tracer_provider
 from observability.tracing.sampling import FORCE_SAMPLE, HeadSampler, PresetIdGenerator
 from observability.tracing.span_processor import (
@@ -131,13 +131,17 @@ class Tracing:
             self.provider.deactivate(own)
             run_with_timeout(timeout_s, Thread(target=own.shutdown, daemon=True))
 
+    def caller_context(self, headers: Sequence[tuple[bytes, bytes]]) -> Context:
+        """Return the caller's trace context and baggage."""
+        return self._extractor.context(header_values(headers))
+
     def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Set the request's ids and make its span current; the caller resets `token.var` with the token.
 
         The span records only if the request is sampled. `headers` may be empty if none of `trigger_headers` is present.
         """
         if headers or self._uses_global_provider:
-            return self._begin_with_parent(record, headers or dict(record.scope["headers"]))
+            return self._begin_with_parent(record, headers or header_values(record.scope["headers"]))
         record.trace_id = trace_id = self._random_bits(128) or 1
         record.span_id = self._random_bits(64) or 1
         if self.recording and self._is_sampled(trace_id, None):
