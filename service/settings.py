@@ -17,9 +17,12 @@ class ConfigurationError(ValueError):
 
 
 class Settings(BaseSettings):
-    """The settings; each is read from the environment variable of its name in upper case."""
+    """The settings; each is read from the environment variable of its name in upper case.
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    An empty variable is an unset one, because Compose, Kubernetes and CI make one of `${NAME:-}`.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
     techniques: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(techniques.NAMES), description="Enabled techniques: `all`, `none`, or a comma-separated list."
@@ -151,10 +154,10 @@ class Settings(BaseSettings):
     )
     write_rate_limit: str = Field(
         default="6000/minute",
-        description="Rate limit of status updates per token, such as `100/second`. Empty: no limit, as in the lab.",
+        description="Rate limit of status updates per token, such as `100/second`. `none`: no limit, as in the lab.",
     )
     export_rate_limit: str = Field(
-        default="60/minute", description="Rate limit of export requests per token. Empty: no limit, as in the lab."
+        default="60/minute", description="Rate limit of export requests per token. `none`: no limit, as in the lab."
     )
     start_timeout_s: float = Field(
         default=300.0,
@@ -192,7 +195,9 @@ class Settings(BaseSettings):
         try:
             Quota.parse(value, policy="")
         except ValueError as error:
-            raise ValueError("a rate limit is a number of requests per time unit, such as 60/minute") from error
+            raise ValueError(
+                "a rate limit is a number of requests per time unit, such as 60/minute, or none"
+            ) from error
         return value
 
     @field_validator("database_url", "database_unindexed_url", "database_replica_url")

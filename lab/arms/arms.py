@@ -17,7 +17,7 @@ from lab.arms.process import FLIGHTDECK, SupervisedProcess, free_ports
 from lab.core.errors import ArmFailed
 from lab.core.snapshot import Snapshot
 
-UNLIMITED: Final = {"MAX_CONCURRENT_REQUESTS": "0", "WRITE_RATE_LIMIT": "", "EXPORT_RATE_LIMIT": ""}
+UNLIMITED: Final = {"MAX_CONCURRENT_REQUESTS": "0", "WRITE_RATE_LIMIT": "none", "EXPORT_RATE_LIMIT": "none"}
 """Without limits, because rejected requests would bias the comparison; an arm's own settings take precedence."""
 START_S: Final = 60.0
 """Time limit for an arm to become ready."""

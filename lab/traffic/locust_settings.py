@@ -30,8 +30,8 @@ class LocustLoad:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """Read `FLIGHTDECK_ARMS` and the other variables; raise `BadSetting` for an invalid value."""
-        mix = environ.get("FLIGHTDECK_MIX", cls.mix)
+        """Read `FLIGHTDECK_ARMS` and the other variables; an empty one is unset, an invalid one is a `BadSetting`."""
+        mix = environ.get("FLIGHTDECK_MIX") or cls.mix
         if mix not in MIXES:
             raise BadSetting("FLIGHTDECK_MIX", mix, f"one of {', '.join(MIXES)}")
         return cls(

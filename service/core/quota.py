@@ -16,8 +16,8 @@ class Quota:
 
     @classmethod
     def parse(cls, text: str, *, policy: str) -> Self | None:
-        """Return the quota of a setting such as `60/minute`, None for an empty one; raise `ValueError`."""
-        if not text:
+        """Return the quota of a setting such as `60/minute`, None for `none`; raise `ValueError`."""
+        if text == "none":
             return None
         item = parse(text)
         if item.amount < 1:

@@ -142,7 +142,7 @@ def running_environment(
             "OTEL_TRACES_EXPORTER": "otlp",
             "EXPORT_DIR": str(exports),
             "EXPORT_LEASE_S": "2",
-            "EXPORT_RATE_LIMIT": "",
+            "EXPORT_RATE_LIMIT": "none",
         }
         log = directory / "service.log"
         service = stack.enter_context(service_process(directory, log=log, port=port, **environment))

@@ -54,7 +54,7 @@ def test_no_change_of_a_killed_process_lacks_its_record_and_the_next_process_del
     environment: dict[str, Any] = {
         "TECHNIQUES": techniques,
         "DATABASE_UNINDEXED_URL": f"sqlite+aiosqlite:///{data_dir / 'flightdeck.db'}",
-        "WRITE_RATE_LIMIT": "",
+        "WRITE_RATE_LIMIT": "none",
     }
     random = Random(0)
     confirmed: list[tuple[int, int]] = []

@@ -44,6 +44,12 @@ def test_an_invalid_variable_is_rejected_with_what_is_allowed(environ: Mapping[s
         LocustLoad.from_environ(environ)
 
 
+def test_an_empty_variable_is_an_unset_one() -> None:
+    names = ("FLIGHTDECK_RATE", "FLIGHTDECK_READERS", "FLIGHTDECK_MIX", "FLIGHTDECK_SEED")
+    empty = dict.fromkeys((*names, "WRITE_TOKEN", "WRITE_TOKEN_FILE"), "")
+    assert LocustLoad.from_environ(TWO_ARMS | empty) == LocustLoad.from_environ(TWO_ARMS)
+
+
 def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret\n")
     assert LocustLoad.from_environ(TWO_ARMS | {"WRITE_TOKEN_FILE": str(tmp_path / "token")}).token == "secret"

@@ -89,11 +89,11 @@ async def test_without_redis_each_process_counts_and_no_write_waits_for_long(own
     assert world.counted("local", "allowed") == 3
 
 
-@pytest.mark.parametrize("text", ["many", "10", "10/fortnight", "-1/second", "0/second"])
+@pytest.mark.parametrize("text", ["many", "10", "10/fortnight", "-1/second", "0/second", ""])
 def test_an_invalid_rate_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"rate|granularity|no request"):
         Quota.parse(text, policy="writes")
 
 
-def test_an_empty_rate_is_no_limit() -> None:
-    assert Quota.parse("", policy="writes") is None
+def test_the_rate_none_is_no_limit() -> None:
+    assert Quota.parse("none", policy="writes") is None

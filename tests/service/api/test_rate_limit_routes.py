@@ -6,7 +6,7 @@ from tests.servers.arm import BEARER, arm_settings, running_arm
 
 
 def test_a_write_has_the_remaining_quota_and_one_too_many_is_rejected(data_dir: Path) -> None:
-    with running_arm(arm_settings("all", data_dir, write_rate_limit="2/hour", export_rate_limit="")) as arm:
+    with running_arm(arm_settings("all", data_dir, write_rate_limit="2/hour", export_rate_limit="none")) as arm:
         answers = [
             arm.client.patch("/flights/1/status", json={"status": one}, headers=BEARER)
             for one in ("boarding", "nonsense", "departed")
