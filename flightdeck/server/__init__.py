@@ -1,1 +1,1 @@
-"""The server's limits on request headers, and graceful shutdown."""
+"""The server's limits on request headers, requests that end with their connection, and graceful shutdown."""

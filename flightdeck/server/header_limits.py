@@ -3,7 +3,7 @@
 from asyncio import TimerHandle, Transport
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from flightdeck.server.pipelining import PipeliningProtocol
 
 MAX_HEADER_BYTES: Final = 65_536
 """Of the request line and all headers together."""
@@ -11,7 +11,7 @@ HEADER_TIMEOUT_S: Final = 10.0
 """From the connection, or from the first byte of a further request, to the end of the headers."""
 
 
-class HeaderLimitsProtocol(HttpToolsProtocol):
+class HeaderLimitsProtocol(PipeliningProtocol):
     """Closes a connection whose request headers are too large or not complete in time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
