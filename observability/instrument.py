@@ -1,7 +1,7 @@
 """`instrument()`: the one call that adds telemetry to an application."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from observability.clients.httpx import Client
 from observability.compat.fastapi import disable_native_telemetry
 from observability.compat.opentelemetry import is_instrumented_by_fastapi_instrumentor
+from observability.compat.prometheus_client import registered_collectors
 from observability.core.settings import TelemetrySettings
 from observability.telemetry import Telemetry
 
@@ -44,8 +45,9 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
 
     `engines` maps a role (`primary`, `replica`) to its SQLAlchemy engine, `http_clients` a name to an httpx client;
     `redis` are redis-py clients, `celery` is the application whose tasks are published here. By default there is a new
-    `registry`, and `settings` are read from the environment. `span_processors` receive every span in addition to the
-    exporter. Raise `InstrumentationError` for an application that is already instrumented or already runs.
+    `registry`; that of prometheus_client, `REGISTRY`, works too, for one application. By default `settings` are read
+    from the environment. `span_processors` receive every span in addition to the exporter. Raise `InstrumentationError`
+    for an application that is already instrumented or already runs, and for a registry with metrics of the same names.
     """
     if getattr(app, TELEMETRY, None) is not None:
         raise InstrumentationError("this application is instrumented already; call instrument() once per application")
@@ -58,25 +60,45 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
         raise InstrumentationError(
             "the application already runs; call instrument() where it is created, not in its lifespan"
         )
-    telemetry = Telemetry(
-        registry=registry or CollectorRegistry(),
-        settings=settings or TelemetrySettings.from_environ(),
-        title=getattr(app, "title", ""),
-        span_processors=span_processors,
-    )
-    setattr(app, TELEMETRY, telemetry)
-    if engines:
-        telemetry.instrument_engines(engines)
-    if http_clients:
-        telemetry.instrument_http_clients(http_clients)
-    if celery is not None:
-        telemetry.instrument_tasks(celery)
+    registry = registry or CollectorRegistry(auto_describe=True)
+    with _registered_in(registry):
+        telemetry = Telemetry(
+            registry=registry,
+            settings=settings or TelemetrySettings.from_environ(),
+            title=getattr(app, "title", ""),
+            span_processors=span_processors,
+        )
+        if engines:
+            telemetry.instrument_engines(engines)
+        if http_clients:
+            telemetry.instrument_http_clients(http_clients)
+        if celery is not None:
+            telemetry.instrument_tasks(celery)
     telemetry.instrument_redis(redis)
+    setattr(app, TELEMETRY, telemetry)
     if telemetry.settings.enabled:
         disable_native_telemetry(app)
         _wrap_stack(app, telemetry)
     _wrap_lifespan(app, telemetry)
     return telemetry
+
+
+@contextmanager
+def _registered_in(registry: CollectorRegistry) -> Iterator[None]:
+    """Leave the registry as it was if instrumenting fails; say what to do about metrics of the same names."""
+    before = registered_collectors(registry)
+    try:
+        yield
+    except Exception as error:
+        for collector in registered_collectors(registry) - before:
+            registry.unregister(collector)
+        if not str(error).startswith("Duplicated timeseries"):
+            raise
+        raise InstrumentationError(
+            f"the registry has metrics of these names already ({str(error).partition(': ')[2]}): another instrumented "
+            "application or instrumentation uses it; give each application a registry of its own, or remove the other "
+            "instrumentation"
+        ) from error
 
 
 def _wrap_stack(app: Starlette, telemetry: Telemetry) -> None:

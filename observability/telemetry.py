@@ -88,7 +88,11 @@ class Telemetry(ProcessTelemetry):
             observers.append(("queries", _query_observer(self._queries)))
         if self.logs.access is not None:
             observers.append(("access_log", self.logs.access.observe))
-        sampled_observers: list[tuple[str, Observer]] = [("traces", self.tracing.finish), ("logs", self.logs.observe)]
+        sampled_observers: list[tuple[str, Observer]] = [
+            ("background", self.http.observe_error),
+            ("traces", self.tracing.finish),
+            ("logs", self.logs.observe),
+        ]
         if self.errors.enabled:
             sampled_observers.append(("errors", self.errors.observe))
         return InstrumentationMiddleware(

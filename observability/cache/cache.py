@@ -9,8 +9,8 @@ from typing import Final
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
 
+from observability.core.collector import DescribedCollector
 from observability.core.labels import BoundedValues
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, TraceRef
 from observability.request.record import current_request
@@ -26,7 +26,7 @@ LOOKUP_BUCKETS_S: Final = (
 )  # fmt: skip
 
 
-class CacheMetrics(Collector):
+class CacheMetrics(DescribedCollector):
     """Count and time the lookups of caches, by cache, level and result.
 
     A hit in the process takes very little time, so counting it must take less: it adds to plain numbers, which become

@@ -6,8 +6,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
 
+from observability.core.collector import DescribedCollector
 from observability.core.labels import BoundedValues
 from observability.metrics.histogram import exemplar
 
@@ -26,7 +26,7 @@ class _Bodies:
         self.count = self.before_bytes = self.after_bytes = 0
 
 
-class CompressionMetrics(Collector):
+class CompressionMetrics(DescribedCollector):
     """Count response bodies before and after compression, and time the compression itself.
 
     Most bodies are stored variants, sent without compressing, so counting one adds to plain numbers, which become

@@ -1,8 +1,14 @@
-"""prometheus_client: the label names of metrics that have no samples yet."""
+"""prometheus_client: the collectors of a registry, and the label names of metrics that have no samples yet."""
 
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.registry import Collector
+
+
+def registered_collectors(registry: CollectorRegistry) -> frozenset[Collector]:
+    """Return the registry's collectors; none without `_collector_to_names`."""
+    return frozenset(getattr(registry, "_collector_to_names", ()))
 
 
 def families_with_labels(registry: CollectorRegistry) -> Iterator[tuple[Metric, tuple[str, ...]]]:

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
+
+from observability.core.collector import DescribedCollector
 
 logger = logging.getLogger("observability")
 
@@ -71,7 +72,7 @@ def internal_error_count(where: str) -> int:
     return _internal_errors.counts.get(where, 0)
 
 
-class _InternalErrorCollector(Collector):
+class _InternalErrorCollector(DescribedCollector):
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily("observability_errors", "Errors of telemetry code, suppressed.", labels=("where",))
         for where, count in sorted(_internal_errors.counts.copy().items()):
@@ -80,5 +81,6 @@ class _InternalErrorCollector(Collector):
 
 
 def register_internal_errors(registry: CollectorRegistry) -> None:
-    """Add the process's `observability_errors_total{where}` to the registry."""
-    registry.register(_InternalErrorCollector())
+    """Add the process's `observability_errors_total{where}` to the registry, unless it is there."""
+    with suppress(ValueError):
+        registry.register(_InternalErrorCollector())

@@ -15,10 +15,10 @@ from opentelemetry.semconv.attributes.db_attributes import DB_QUERY_SUMMARY, DB_
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from observability.core.collector import DescribedCollector
 from observability.core.labels import BoundedValues
 from observability.database.instrument_engine import AlreadyAttached, sync_engine
 from observability.database.sql import Statement
@@ -30,7 +30,7 @@ from observability.request.server_timing import add_timing
 BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
 
-class QueriesPerRequest(Collector):
+class QueriesPerRequest(DescribedCollector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self._counted: dict[LabelValues, BucketCounts] = {}
         self._lock = Lock()

@@ -5,10 +5,11 @@ from threading import Lock
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+
+from observability.core.collector import DescribedCollector
 
 
-class ExportCounts(Collector):
+class ExportCounts(DescribedCollector):
     def __init__(self, registry: CollectorRegistry) -> None:
         self._lock = Lock()
         self._counts: dict[tuple[str, str], int] = {}

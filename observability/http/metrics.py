@@ -13,9 +13,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
-from prometheus_client.registry import Collector
 from prometheus_fastapi_instrumentator import metrics as instrumentator
 
+from observability.core.collector import DescribedCollector
 from observability.core.labels import OTHER
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues
 from observability.request.record import METHODS, RequestRecord
@@ -90,7 +90,7 @@ def _phases(batch: Sequence[_Pending]) -> tuple[Sequence[float], ...]:
     return whole, first_byte, last_byte, [seconds if seconds >= SHORTEST_BACKGROUND_S else -1.0 for seconds in after]
 
 
-class HttpMetrics(Collector):
+class HttpMetrics(DescribedCollector):
     """Counts and times requests by route template, method and status; `active` are those in progress."""
 
     def __init__(self, registry: CollectorRegistry, *, bounds_s: Sequence[float]) -> None:
@@ -101,6 +101,7 @@ class HttpMetrics(Collector):
         self._series: dict[tuple[str, str, int | str], Series] = {}
         self._lock = Lock()
         self._help = _instrumentator_help()
+        self._background_errors: dict[LabelValues, int] = {}
         self.active: set[RequestRecord] = set()
         registry.register(self)
 
@@ -139,6 +140,17 @@ class HttpMetrics(Collector):
             finally:
                 self._lock.release()
 
+    def observe_error(
+        self, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None, **_: object
+    ) -> None:
+        """Count an exception that was raised after the complete response."""
+        if not isinstance(error, Exception) or (isinstance(status, int) and status >= 500):
+            return
+        method = record.scope["method"]
+        labels = (method if method in METHODS else OTHER, handler)
+        with self._lock:
+            self._background_errors[labels] = self._background_errors.get(labels, 0) + 1
+
     def collect(self) -> Iterator[Metric]:
         every = sorted(self._series.copy().values(), key=lambda series: (series.handler, series.method, series.status))
         with self._lock:
@@ -155,6 +167,7 @@ class HttpMetrics(Collector):
             for series in every:
                 by_handler.setdefault((series.method, series.handler), []).append(getattr(series, phase))
             yield self._by_handler.family(name, self._help[name], ("method", "handler"), by_handler)
+        yield self._errors_in_background()
         yield GaugeMetricFamily("http_requests_inprogress", self._help["http_requests_inprogress"], len(self.active))
 
     def _requests(self, every: Sequence[Series]) -> Metric:
@@ -163,6 +176,13 @@ class HttpMetrics(Collector):
         )
         for series in every:
             family.add_metric((series.method, series.status, series.handler), series.whole.count)
+        return family
+
+    def _errors_in_background(self) -> Metric:
+        name = "http_background_errors"
+        family = CounterMetricFamily(name, self._help[name], labels=("method", "handler"))
+        for labels, number in sorted(self._background_errors.copy().items()):
+            family.add_metric(labels, number)
         return family
 
     def _sizes(self, name: str, every: Sequence[Series], side: str) -> Metric:
@@ -196,5 +216,6 @@ def _instrumentator_help() -> dict[str, str]:
         "http_response_first_byte_seconds": "Time from a request to the start of its response.",
         "http_response_last_byte_seconds": "Time from a request to the last byte of its response.",
         "http_background_seconds": "Time from the last byte until the application returned, if it is 1 ms or more.",
+        "http_background_errors": "Requests that raised after a complete response, as background tasks do.",
         "http_requests_inprogress": "Requests in progress.",
     }

@@ -25,6 +25,8 @@ DISCONNECTED: Final = "client_disconnected"
 _UNROUTED: Final = frozenset({307, 308, 404})
 """Statuses that a router sends without a route; matching again would find none either."""
 
+_MAX_CHAIN: Final = 10
+
 _NAME: Final = itemgetter(0)
 _NO_HEADERS: Final[dict[bytes, bytes]] = {}
 
@@ -101,7 +103,8 @@ class InstrumentationMiddleware:
             await self._http(scope, cycle.receive, cycle.send)
         except BaseException as raised:
             error = raised
-            raise
+            if not (cycle.is_disconnected() and _is_client_disconnect(raised)):
+                raise  # without a client the server would log an error that is none
         finally:
             self._finish(cycle, error, perf_counter())
             self._active.discard(cycle)
@@ -122,7 +125,13 @@ class InstrumentationMiddleware:
             record_internal_error("route", failure)
             handler = UNMATCHED
         observers = signals.observers
-        if cycle.sampled or isinstance(status, str) or status >= 500 or ended - cycle.started >= self._slow_s:
+        if (
+            cycle.sampled
+            or error is not None
+            or isinstance(status, str)
+            or status >= 500
+            or ended - cycle.started >= self._slow_s
+        ):
             observers = (*observers, *signals.sampled_observers)
         for where, observe in observers:
             try:
@@ -136,9 +145,25 @@ class InstrumentationMiddleware:
 
 
 def _final_status(cycle: RequestCycle, error: BaseException | None) -> tuple[int | str, BaseException | None]:
-    """Return the status label of a request that failed or was cut short, and the error if it is the service's."""
-    if cycle.is_disconnected() or isinstance(error, ClientDisconnect):
+    """Return the status label of a request that failed or was cut short, and the error if it is the service's.
+
+    A complete response counts as what the client got, also if a background task fails after it.
+    """
+    if _is_client_disconnect(error):
+        return DISCONNECTED, None
+    if cycle.last_byte and cycle.status < 500:
+        return DISCONNECTED if cycle.is_disconnected() else cycle.status, error
+    if cycle.is_disconnected():
         return DISCONNECTED, None
     if error is not None:
         return 500, error  # also if the response had started
     return cycle.status or 500, None
+
+
+def _is_client_disconnect(error: BaseException | None) -> bool:
+    """Return whether the error, or one that it was raised for, is the disconnect of the client."""
+    for _ in range(_MAX_CHAIN):
+        if error is None or isinstance(error, ClientDisconnect):
+            return error is not None
+        error = error.__cause__ or error.__context__
+    return False

@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -10,8 +11,8 @@ from typing import Any, Final
 import psutil
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
+from observability.core.collector import DescribedCollector
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar
 
 PAUSE_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -20,12 +21,15 @@ _GENERATIONS: Final = ("0", "1", "2")
 
 class RuntimeMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        if Path("/proc/self/stat").exists():
-            ProcessCollector(registry=registry)
-        else:
-            registry.register(PsutilProcessCollector())
-        PlatformCollector(registry=registry)
-        GCCollector(registry=registry)
+        # A registry that has these, as prometheus_client's own does, has them for the whole process.
+        with suppress(ValueError):
+            if Path("/proc/self/stat").exists():
+                ProcessCollector(registry=registry)
+            else:
+                registry.register(PsutilProcessCollector())
+        for process_wide in (PlatformCollector, GCCollector):
+            with suppress(ValueError):
+                process_wide(registry=registry)
         self._pauses = GCPauseCollector()
         registry.register(self._pauses)
 
@@ -36,7 +40,7 @@ class RuntimeMetrics:
         self._pauses.stop()
 
 
-class GCPauseCollector(Collector):
+class GCPauseCollector(DescribedCollector):
     """The duration of garbage collections, during which no Python code of the process runs.
 
     A collection can begin anywhere, also while this thread holds the lock of a metric, so nothing here acquires a lock:
@@ -75,7 +79,7 @@ class GCPauseCollector(Collector):
                 counts.set_exemplar(seconds, labels["trace_id"])
 
 
-class PsutilProcessCollector(Collector):
+class PsutilProcessCollector(DescribedCollector):
     """The process metrics of prometheus_client where it has none, because there is no /proc, as on macOS."""
 
     def __init__(self) -> None:

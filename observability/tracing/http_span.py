@@ -84,16 +84,21 @@ def request_outcome(
     name: str, response_status: int, *, handler: str, status: int | str, error: BaseException | None
 ) -> RequestOutcome:
     """Return the outcome of a request; `response_status` is 0 if no response started."""
-    attributes: dict[str, AttributeValue] = {HTTP_RESPONSE_STATUS_CODE: response_status or 500}
+    attributes: dict[str, AttributeValue] = {}
+    if isinstance(status, int):
+        attributes[HTTP_RESPONSE_STATUS_CODE] = response_status or 500
+    elif 0 < response_status < 500:  # a client that disconnected got no other
+        attributes[HTTP_RESPONSE_STATUS_CODE] = response_status
     routed = None
     if handler != UNMATCHED:
         attributes[HTTP_ROUTE] = handler
         routed = f"{name} {handler}"
-    if error is not None:
+    is_failure = isinstance(status, int) and status >= 500
+    if error is not None and is_failure:
         attributes[ERROR_TYPE] = type(error).__qualname__
-    elif isinstance(status, str) or status >= 500:
+    elif isinstance(status, str) or is_failure:
         attributes[ERROR_TYPE] = str(status)
-    return RequestOutcome(routed, attributes, is_failure=isinstance(status, int) and status >= 500)
+    return RequestOutcome(routed, attributes, is_failure=is_failure)
 
 
 def apply_outcome(span: Span, outcome: RequestOutcome) -> None:

@@ -44,7 +44,7 @@ ROWS = {
     "server-sent events": Row("/events", "/events", last_byte=1),
     "a background task": Row("/background", "/background", background=1),
     "an exception": Row("/raises", "/raises", status="500"),
-    "an exception in the background": Row("/fails-later", "/fails-later", status="500", background=1),
+    "an exception in the background": Row("/fails-later", "/fails-later", background=1),
     "a client that leaves": Row(
         "/leave", "/leave", status="client_disconnected", first_byte=None, last_byte=None, leaves=True
     ),
