@@ -33,7 +33,7 @@ demo: $(STAMP)  ## install, load the flights, run five arms under the same traff
 	$(BIN)/flightdeck demo $(DEMO)
 
 test: $(DEV_STAMP)  ## run every test
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(TEST)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TEST)
 
 check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/ruff format --check .

@@ -28,3 +28,11 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the files with tests of a longer time limit first, so that no worker is left with one at the end."""
+    default = float(config.getini("timeout"))
+    limits = ((item.path, item.get_closest_marker("timeout")) for item in items)
+    longest = {path for path, limit in limits if limit is not None and limit.args[0] > default}
+    items.sort(key=lambda item: item.path not in longest)
