@@ -81,6 +81,7 @@ def create_app(
             run_in_background(writes.relay.run),
         ]
         async with AsyncExitStack() as running:
+            running.enter_context(shutdown.ending(local_subscribers.close))
             for part in parts:
                 await running.enter_async_context(part)
             yield

@@ -1,5 +1,6 @@
 """`GET /flights/{flight_id}/events`: the changes of a flight's status as server-sent events."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Final
@@ -67,8 +68,9 @@ def events_router(database: Database, subscribers: LocalSubscribers) -> APIRoute
         """Send the current state, then every change.
 
         A client that reads too slowly skips to the current state. FastAPI sends a comment after 15 s without an event.
+        The stream ends when the process shuts down; the client reconnects after `retry`.
         """
-        known = int(last_event_id) if last_event_id.isdecimal() and len(last_event_id) < 10 else 0
+        known = int(last_event_id) if re.fullmatch(r"[0-9]{1,9}", last_event_id) else 0
         yield ServerSentEvent(retry=RETRY_MS)
         async with subscribers.subscribe(flight_id) as changes:
             event = await current_status(flight_id)
@@ -77,6 +79,8 @@ def events_router(database: Database, subscribers: LocalSubscribers) -> APIRoute
                     known = event.version
                     yield ServerSentEvent(event="status", id=str(known), data=event)
                 change = await changes.get()
+                if subscribers.is_closed:
+                    return
                 if change is RESYNC:
                     event = await current_status(flight_id)
                 else:

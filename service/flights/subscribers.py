@@ -46,6 +46,12 @@ class LocalSubscribers:
         self._limit = limit
         self._queues: dict[int, set[Changes]] = {}
         self.count = 0
+        self.is_closed = False
+
+    def close(self) -> None:
+        """End every stream, now and later: the process is shutting down, and clients reconnect to another one."""
+        self.is_closed = True
+        self.resync_all()
 
     def require_capacity(self) -> None:
         """Raise `TooManySubscribers` at the limit."""
@@ -73,8 +79,10 @@ class LocalSubscribers:
 
     @asynccontextmanager
     async def subscribe(self, flight_id: int) -> AsyncIterator[Changes]:
-        """Yield a queue of the flight's changes from now on."""
+        """Yield a queue of the flight's changes from now on; after an item, the subscribers may be closed."""
         queue: Changes = asyncio.Queue(self._queue_size)
+        if self.is_closed:
+            queue.put_nowait(RESYNC)
         queues = self._queues.setdefault(flight_id, set())
         queues.add(queue)
         self.count += 1

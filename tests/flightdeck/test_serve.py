@@ -7,9 +7,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Thread
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -95,6 +96,47 @@ def test_requests_in_flight_complete_before_the_server_stops(few_flights: Path) 
 
     assert [response.status_code for response in responses] == [200]
     assert len(responses[0].json()["items"]) > 3000
+
+
+@pytest.mark.parametrize("delay_s", ["0", "2"])
+def test_open_event_streams_end_cleanly_as_soon_as_the_server_drains(few_flights: Path, delay_s: str) -> None:
+    with served(few_flights, TECHNIQUES="none", SHUTDOWN_DELAY_S=delay_s) as (process, url), ExitStack() as stack:
+        landing = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()
+        flight = httpx.get(f"{url}/flights?limit=1").json()["items"][0]["id"]
+        address = urlsplit(url)
+        streams = [
+            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=20))
+            for _ in range(3)
+        ]
+        sent = [b"", b"", b""]
+        for number, stream in enumerate(streams):
+            stream.sendall(b"GET /flights/%d/events HTTP/1.1\r\nHost: x\r\n\r\n" % flight)
+            while b"event: status" not in sent[number]:
+                sent[number] += stream.recv(65536)
+        process.terminate()
+        signalled = time.monotonic()
+        for number, stream in enumerate(streams):
+            while not sent[number].endswith(b"\r\n0\r\n\r\n"):
+                part = stream.recv(65536)
+                assert part, sent[number]
+                sent[number] += part
+        ended_s = time.monotonic() - signalled
+        if delay_s != "0":
+            late = httpx.get(f"{url}/flights/{flight}/events", timeout=5)
+            assert (late.status_code, late.headers["Connection"]) == (200, "close")
+            assert "retry: " in late.text
+            metrics = httpx.get(landing["places"]["Metrics"]).text
+            assert re.search(
+                r'http_requests_total\{handler="/flights/\{flight_id\}/events"[^}]*status="200"[^}]*\} 4', metrics
+            )
+            assert 'status="500"' not in metrics
+        _, printed = process.communicate(timeout=20)
+        stopped_s = time.monotonic() - signalled
+
+    assert ended_s < 2, "the streams end when draining begins, not after the delay"
+    assert stopped_s < float(delay_s) + 4, "less than the timeout of requests in flight"
+    assert "Traceback" not in printed
+    assert "Cancel" not in printed
 
 
 def test_without_flights_the_start_fails_and_names_the_command_that_loads_them(tmp_path: Path) -> None:
