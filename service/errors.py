@@ -232,9 +232,16 @@ class UnsupportedMediaType(ServiceError):
     status = 415
     slug = "unsupported-media-type"
     title = "Unsupported media type"
-    meaning = "The body was not sent as `application/json`."
+    meaning = "The body was not sent as `application/json`, or not uncompressed."
 
-    def __init__(self, sent: str) -> None:
+    def __init__(self, sent: str, *, coding: str = "") -> None:
+        if coding:
+            super().__init__(
+                f"the body was sent with the content coding {coding[:80]!r}",
+                hint="send the body uncompressed, without `Content-Encoding`",
+                headers={"Accept-Encoding": "identity"},
+            )
+            return
         super().__init__(
             f"the body was sent as {sent[:80]!r}" if sent else "the body was sent without a Content-Type",
             hint="send JSON, uncompressed, with `Content-Type: application/json`",

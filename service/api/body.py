@@ -21,11 +21,11 @@ async def json_body(request: Request, model: type[Model]) -> Model:
     Routes call this instead of declaring a body parameter, so that authorisation is checked before the body.
     """
     sent = request.headers.get("content-type", "")
-    if (
-        sent.partition(";")[0].strip().lower() != JSON
-        or request.headers.get("content-encoding", "identity") != "identity"
-    ):
+    if sent.partition(";")[0].strip(" \t").lower() != JSON:
         raise UnsupportedMediaType(sent)
+    codings = ",".join(request.headers.getlist("content-encoding"))
+    if any(coding.strip(" \t").lower() not in {"", "identity"} for coding in codings.split(",")):
+        raise UnsupportedMediaType(sent, coding=codings)
     body = await request.body()
     try:
         return model.model_validate_json(body)

@@ -29,6 +29,11 @@ def is_compressible(content_type: bytes) -> bool:
     return media in _TYPES or media.endswith(("+json", "+xml"))
 
 
+def varies(content_type: bytes) -> bool:
+    """Return whether the complete response of which this is a part may be compressed for another client."""
+    return is_compressible(content_type) or content_type.startswith(b"multipart/byteranges")
+
+
 @dataclass(frozen=True, slots=True)
 class Eligibility:
     """What the start of a response says about compressing it."""

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.request.server_timing import add_timing
 from service.compression.codings import BY_NAME, Stream
 from service.compression.compressor import Compressor
-from service.compression.eligible import Eligibility, eligibility
+from service.compression.eligible import Eligibility, eligibility, varies
 from service.compression.headers import with_encoding, with_vary
 from service.compression.metrics import CompressionMeter, count_as
 from service.http.cache_model.entry import entry_of
@@ -75,7 +75,7 @@ class _Response:
         headers = [(name.lower(), value) for name, value in message.get("headers", ())]
         eligible = eligibility(message["status"], headers)
         message = {**message, "headers": headers}
-        if message["status"] == 304:
+        if message["status"] == 304 or (message["status"] == 206 and varies(dict(headers).get(b"content-type", b""))):
             await self._send({**message, "headers": with_vary(headers)})
         elif not eligible.may_change:
             await self._send(message)

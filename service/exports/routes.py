@@ -28,6 +28,7 @@ from service.exports.delivery import Delivery
 from service.exports.files import ExportFiles
 from service.exports.jobs import Jobs
 from service.exports.schemas import UNFINISHED, ExportOut, ExportRequest, Format, State
+from service.http.byte_ranges import RangesFileResponse
 
 MEDIA_TYPES: Final = {Format.CSV: "text/csv; charset=utf-8", Format.PARQUET: "application/vnd.apache.parquet"}
 
@@ -127,7 +128,12 @@ def exports_router(exports: Exports) -> APIRouter:
         if path is None or not path.is_file():
             raise ExportGone(job.state if job.state != State.DONE else "done, but its file was deleted")
         chosen = ExportRequest.model_validate_json(job.request).format
-        response = FileResponse(path, media_type=MEDIA_TYPES[chosen], filename=f"flights-{job.id[:8]}.{chosen}")
+        response = RangesFileResponse(
+            path,
+            media_type=MEDIA_TYPES[chosen],
+            filename=f"flights-{job.id[:8]}.{chosen}",
+            stat_result=path.stat(),
+        )
         response.headers["Cache-Control"] = "private, no-store"
         return response
 

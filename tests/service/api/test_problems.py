@@ -129,6 +129,23 @@ def test_a_wrong_method_is_a_problem_with_the_allowed_ones(arm: Arm, method: str
     assert response.headers["Allow"] == allow
 
 
+@pytest.mark.parametrize("coding", ["gzip", "GZip", "br, identity", "identity\xa0"])
+def test_a_coded_body_is_rejected_with_the_name_of_its_coding(arm: Arm, coding: str) -> None:
+    named = {**BEARER, **JSON, "Content-Encoding": coding}
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in named.items()]
+    response = arm.client.patch("/flights/10/status", content=b"{}", headers=headers)
+
+    assert response.status_code == 415
+    assert repr(coding) in response.json()["detail"]
+    assert response.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["identity", "IDENTITY", "", "identity, Identity"])
+def test_an_uncoded_body_may_say_so(arm: Arm, coding: str) -> None:
+    headers = {**BEARER, **JSON, "Content-Encoding": coding}
+    assert arm.client.patch("/flights/10/status", content=b"{}", headers=headers).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("headers", "body", "status"),
     [

@@ -70,7 +70,7 @@ async def test_small_bodies_are_not_compressed_unless_identity_is_not_acceptable
         Response(TEXT, headers={"content-type": "image/png"}),
         PlainTextResponse(TEXT, headers={"content-encoding": "br"}),
         PlainTextResponse(TEXT, headers={"cache-control": "no-transform"}),
-        PlainTextResponse(TEXT, 206, headers={"content-range": "bytes 0-8999/10000"}),
+        Response(TEXT, 206, headers={"content-range": "bytes 0-8999/10000", "content-type": "image/png"}),
         Response(status_code=204),
     ],
     ids=["picture", "encoded", "no-transform", "part", "nothing"],
@@ -79,6 +79,15 @@ async def test_what_must_not_change_passes_untouched(bodies: Bodies, response: R
     plain = await get(response, "/")
     assert await get(compressed(response, bodies), "/", ZSTD) == plain
     assert bodies.seen == []
+
+
+@pytest.mark.parametrize("media_type", ["text/csv", "multipart/byteranges; boundary=x"])
+async def test_a_part_has_the_vary_of_the_complete_response(bodies: Bodies, media_type: str) -> None:
+    part = Response(TEXT, 206, headers={"content-type": media_type, "etag": '"v1"'})
+    got = await get(compressed(part, bodies), "/", ZSTD)
+    assert (got.status, got.body, got.headers["etag"]) == (206, TEXT.encode(), '"v1"')
+    assert got.headers["vary"] == "Accept-Encoding"
+    assert "content-encoding" not in got.headers
 
 
 async def test_a_304_has_vary_and_the_same_validator(bodies: Bodies) -> None:

@@ -85,6 +85,45 @@ def test_a_range_of_the_file_is_sent_uncompressed(inline: Arm) -> None:
     assert (changed.status_code, changed.content) == (200, whole.content)
 
 
+@pytest.mark.parametrize(
+    ("range_header", "status", "start", "end"),
+    [
+        ("items=0-4", 200, 0, None),
+        ("nonsense", 200, 0, None),
+        ("bytes=0-4,999999999-", 206, 0, 5),
+        ("bytes=999999999-,-5", 206, -5, None),
+        ("bytes=-0", 416, 0, 0),
+        ("bytes=4-1", 400, 0, 0),
+        ("bytes=0-4,4-1", 400, 0, 0),
+        ("bytes=1_0-20", 400, 0, 0),
+    ],
+)
+def test_a_range_has_the_meaning_of_rfc_9110(
+    inline: Arm, range_header: str, status: int, start: int, end: int | None
+) -> None:
+    address = create_export(inline, format="csv", carrier="ZZ").headers["Location"]
+    whole = file_of(inline, address, **{"Accept-Encoding": "identity"})
+    part = file_of(inline, address, Range=range_header, **{"Accept-Encoding": "identity"})
+
+    assert part.status_code == status, part.text
+    if status < 400:
+        assert part.content == whole.content[start:end]
+        assert part.headers["Vary"] == whole.headers["Vary"] == "Accept-Encoding"
+        assert part.headers["ETag"] == whole.headers["ETag"]
+    if status == 416:
+        assert part.headers["Content-Range"] == f"bytes */{len(whole.content)}"
+
+
+def test_head_ignores_a_range(inline: Arm) -> None:
+    address = create_export(inline, format="csv", carrier="ZZ").headers["Location"]
+    whole = file_of(inline, address, **{"Accept-Encoding": "identity"})
+    for range_header in ("bytes=0-4", "bytes=999999999-", "bytes=4-1"):
+        head = inline.client.head(
+            f"{address}/file", headers={**BEARER, "Range": range_header, "Accept-Encoding": "identity"}
+        )
+        assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(whole.content)))
+
+
 def test_the_whole_file_can_be_sent_compressed(inline: Arm) -> None:
     address = create_export(inline, format="csv", origin="JFK").headers["Location"]
 
