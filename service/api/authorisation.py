@@ -37,9 +37,9 @@ class WriteToken(SecurityBase):
         if not self._valid:
             raise WritesDisabled
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not sent.strip():
+        if scheme.lower() != "bearer" or not sent.strip(" "):
             raise Unauthenticated("no bearer token was sent", token_was_sent=False)
-        token = sent.strip().encode("latin-1")
+        token = sent.strip(" ").encode("latin-1")
         matches = [
             hmac.compare_digest(token, one) for one in self._valid
         ]  # compares with every token, whichever matches

@@ -4,6 +4,7 @@ The response to a write sets a cookie with the position of the primary's log aft
 the replica only if the replica has replayed the log up to there.
 """
 
+import re
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -54,7 +55,7 @@ class ReadYourWritesMiddleware:
 def _position(cookies: str) -> int:
     """Return the position in the request's cookies; 0, which every replica has, without a valid one."""
     value = cookie_parser(cookies).get(COOKIE, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else 0
+    return int(value) if re.fullmatch(r"[0-9]{1,19}", value) else 0
 
 
 def _cookie(position: int, scheme: str) -> str:

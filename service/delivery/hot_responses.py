@@ -1,9 +1,9 @@
 """Complete responses of cache hits, served again outside of every other middleware.
 
 What the middleware between here and the response cache adds to an entry (the coding, validators, freshness) depends on
-the entry and `Accept-Encoding` only. So the first hit runs through all of it, and the result is stored in the entry for
-later requests with the same `Accept-Encoding`, as long as the entry is fresh. A draining process does not use it, so
-that its responses close connections.
+the entry and the accepted codings only. So the first hit runs through all of it, and the result is stored in the entry
+for later requests that negotiate the same coding, however they spell it, as long as the entry is fresh. A draining
+process does not use it, so that its responses close connections.
 """
 
 from time import perf_counter
@@ -19,6 +19,7 @@ from service.cache.status import hit_headers, hit_headers_valid_until
 from service.compression.metrics import CompressionMeter, counted_encoding
 from service.http.cache_model.entry import Entry, Headers, WireVariant, entry_of
 from service.http.cache_model.key import request_key
+from service.http.negotiation import Acceptance, acceptance
 
 CONDITIONAL_HEADERS = frozenset({b"if-none-match", b"if-modified-since", b"if-match", b"if-unmodified-since"})
 BYPASS_HEADERS = PERSONAL_HEADERS | CONDITIONAL_HEADERS
@@ -26,9 +27,6 @@ BYPASS_HEADERS = PERSONAL_HEADERS | CONDITIONAL_HEADERS
 
 TIME_HEADERS = frozenset({b"age", b"cache-status"})
 """Headers that change with time."""
-
-MAX_VARIANTS = 8
-"""Values of `Accept-Encoding` whose responses are stored in an entry; browsers send few different ones."""
 
 
 class HotResponseMiddleware:
@@ -56,9 +54,10 @@ class HotResponseMiddleware:
         if entry is None:
             await self.app(scope, receive, send)
             return
-        variant = entry.wire_variants.get(accept_encoding)
+        accepted = acceptance(accept_encoding)
+        variant = entry.wire_variants.get((accepted.preferred, accepted.identity))
         if variant is None:
-            await self.app(scope, receive, _Recorder(scope, send, entry, accept_encoding).send)
+            await self.app(scope, receive, _Recorder(scope, send, entry, accepted).send)
             return
         set_route_template(scope, entry.template)
         now, level = self._levels.clock(), self._levels.first_level
@@ -79,11 +78,11 @@ class HotResponseMiddleware:
 class _Recorder:
     """Stores the complete response in its entry, if other clients may get the same."""
 
-    def __init__(self, scope: Scope, send: Send, entry: Entry, accept_encoding: bytes) -> None:
+    def __init__(self, scope: Scope, send: Send, entry: Entry, accepted: Acceptance) -> None:
         self._scope = scope
         self._send = send
         self._entry = entry
-        self._accept_encoding = accept_encoding
+        self._accepted = accepted
         self._headers: Headers | None = None
 
     async def send(self, message: Message) -> None:
@@ -95,9 +94,8 @@ class _Recorder:
             self._headers is not None
             and message["type"] == "http.response.body"
             and not message.get("more_body", False)
-            and len(entry.wire_variants) < MAX_VARIANTS
         ):
-            entry.wire_variants[self._accept_encoding] = WireVariant(
+            entry.wire_variants[self._accepted.preferred, self._accepted.identity] = WireVariant(
                 self._headers, message.get("body", b""), counted_encoding(self._scope)
             )
         await self._send(message)

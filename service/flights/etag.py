@@ -7,7 +7,7 @@ from typing import Final
 from service.http.negotiation import CODINGS
 
 ANY: Final = "*"
-_STRONG: Final = re.compile(r'(?<![/\w])"([\x21\x23-\x7e]*)"')
+_STRONG: Final = re.compile(r'(?<![/0-9A-Za-z_])"([\x21\x23-\x7e]*)"')
 _CODED: Final = re.compile(rf"-(?:{'|'.join(CODINGS)})$")
 
 
@@ -24,4 +24,4 @@ def is_expected(etag: str, if_match: Sequence[str] | None) -> bool:
     if if_match is None:
         return True
     line = ",".join(if_match)
-    return line.strip() == ANY or etag[1:-1] in {_CODED.sub("", tag) for tag in _STRONG.findall(line)}
+    return line.strip(" \t") == ANY or etag[1:-1] in {_CODED.sub("", tag) for tag in _STRONG.findall(line)}

@@ -30,7 +30,7 @@ class BodyLimitMiddleware:
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdecimal() and (len(declared) > 18 or int(declared) > self.max_bytes):
+        if declared.isascii() and declared.isdecimal() and (len(declared) > 18 or int(declared) > self.max_bytes):
             response = problem_response(Request(scope), BodyTooLarge(limit_bytes=self.max_bytes))
             await response(scope, receive, send)
             return

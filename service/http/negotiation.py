@@ -1,5 +1,6 @@
 """Negotiation of the content coding (RFC 9110, section 12.5.3)."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +10,12 @@ IDENTITY: Final = "identity"
 CODINGS: Final = ("zstd", "br", "gzip")
 """The supported codings by preference, which decides between codings of equal weight."""
 
+BLANK: Final = " \t"
+"""The optional whitespace of header fields; Python's `strip()` also strips characters that are not ASCII."""
+
+MAX_CACHED_BYTES: Final = 256
+"""Longer headers are parsed every time, so that they do not fill the memory; browsers send less than 100 bytes."""
+_QUALITY: Final = re.compile(r"[01](\.[0-9]*)?")
 _ALIASES: Final = {"x-gzip": "gzip"}
 
 
@@ -24,15 +31,20 @@ class Acceptance:
     """Every acceptable coding, `identity` included."""
 
 
-@lru_cache(maxsize=1024)
 def acceptance(accept_encoding: bytes | None, codings: Sequence[str] = CODINGS) -> Acceptance:
     """Return what an `Accept-Encoding` header accepts; without the header only the uncompressed body.
 
     A client that accepts nothing gets the uncompressed body, which is more useful than a 406.
     """
+    if accept_encoding is not None and len(accept_encoding) > MAX_CACHED_BYTES:
+        return _acceptance(accept_encoding, codings)
+    return _cached_acceptance(accept_encoding, codings)
+
+
+def _acceptance(accept_encoding: bytes | None, codings: Sequence[str]) -> Acceptance:
     if accept_encoding is None:
         return Acceptance(IDENTITY, identity=True, acceptable=frozenset({IDENTITY}))
-    weights = _weights(accept_encoding.decode("latin-1"))
+    weights = _weights(accept_encoding)
     anything = weights.get("*")
     # Unless listed, identity is acceptable with the lowest weight.
     plain = weights.get(IDENTITY, 1e-6 if anything is None else anything)
@@ -41,8 +53,11 @@ def acceptance(accept_encoding: bytes | None, codings: Sequence[str] = CODINGS) 
     preferred = max(offered, key=lambda coding: offered[coding])
     acceptable = frozenset(coding for coding, weight in offered.items() if weight > 0)
     if not acceptable:
-        return acceptance(None)
+        return _acceptance(None, codings)
     return Acceptance(preferred, identity=plain > 0, acceptable=acceptable)
+
+
+_cached_acceptance: Final = lru_cache(maxsize=1024)(_acceptance)
 
 
 def accept_encoding_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
@@ -54,25 +69,22 @@ def accept_encoding_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     return found
 
 
-def _weights(text: str) -> dict[str, float]:
+def _weights(header: bytes) -> dict[str, float]:
     """Return the weight of every listed coding; invalid members are ignored."""
     weights: dict[str, float] = {}
-    for member in text.split(","):
-        coding, *parameters = (part.strip().lower() for part in member.split(";"))
+    for member in header.decode("latin-1").split(","):
+        coding, *parameters = (part.strip(BLANK).lower() for part in member.split(";"))
         if not coding:
             continue
         weight = 1.0
         for parameter in parameters:
             name, _, value = parameter.partition("=")
-            if name.strip() == "q":
-                weight = _weight(value.strip())
+            if name.strip(BLANK) == "q":
+                weight = quality(value.strip(BLANK))
         weights[_ALIASES.get(coding, coding)] = weight
     return weights
 
 
-def _weight(text: str) -> float:
+def quality(text: str) -> float:
     """Return a quality value between 0 and 1; an invalid one counts as 0."""
-    whole, _, rest = text.partition(".")
-    if whole not in {"0", "1"} or not (rest == "" or rest.isdigit()):
-        return 0.0
-    return min(float(text), 1.0)
+    return min(float(text), 1.0) if _QUALITY.fullmatch(text) else 0.0

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from service.api.openapi import problems
 from service.api.parameters import NoParameters
 from service.api.responses import json_response
+from service.http.negotiation import BLANK, quality
 from service.landing.contents import EXAMPLES, links
 from service.landing.page import Page
 from service.settings import Settings
@@ -76,11 +77,8 @@ def prefers_json(accept: str) -> bool:
     """Return whether an `Accept` header accepts JSON with at least the weight of HTML."""
     weights = {HTML: 0.0, JSON: 0.0}
     for part in accept.split(","):
-        media_type, *parameters = (word.strip().lower() for word in part.split(";"))
+        media_type, *parameters = (word.strip(BLANK).lower() for word in part.split(";"))
         if media_type in weights:
             weight = next((word[2:] for word in parameters if word.startswith("q=")), "1")
-            try:
-                weights[media_type] = float(weight)
-            except ValueError:
-                weights[media_type] = 0.0
+            weights[media_type] = quality(weight)
     return weights[JSON] > 0 and weights[JSON] >= weights[HTML]

@@ -82,8 +82,8 @@ class Entry:
         self.surrogate_key = surrogate_key(self.tags)
         self.variants: dict[str, bytes] = {}
         """Compressed bodies by content coding, each made once."""
-        self.wire_variants: dict[bytes, WireVariant] = {}
-        """Complete responses by the request's `Accept-Encoding`; see `delivery.hot_responses`."""
+        self.wire_variants: dict[tuple[str, bool], WireVariant] = {}
+        """Complete responses by preferred coding and acceptability of identity; see `delivery.hot_responses`."""
         self.pending_variants: dict[str, Task[bytes]] = {}
         """Compressions in progress, by content coding."""
         self.on_variant: dict[str, Callable[[Entry, str], None]] = {}

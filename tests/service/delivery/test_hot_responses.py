@@ -17,7 +17,7 @@ from service.cache.middleware import ResponseCacheMiddleware
 from service.cache.status import hit_headers
 from service.compression.middleware import CompressionMiddleware
 from service.delivery.conditional_requests import HttpCacheMiddleware
-from service.delivery.hot_responses import MAX_VARIANTS, HotResponseMiddleware
+from service.delivery.hot_responses import HotResponseMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
 from tests.service.conftest import Bodies, Clock, Lookups, get
@@ -133,12 +133,27 @@ async def test_a_response_that_depends_on_the_client_is_not_repeated(whole: Whol
     assert whole.taken == 4
 
 
-async def test_the_number_of_accept_encodings_per_entry_is_bounded(whole: Whole) -> None:
-    for number in range(3 * MAX_VARIANTS):
+async def test_other_spellings_of_accept_encoding_share_a_response(whole: Whole) -> None:
+    for number in range(30):
         await get(whole.app, "/boards/JFK", {"accept-encoding": f"zstd, x-{number}"})
+        await get(whole.app, "/boards/JFK", {"accept-encoding": f"x-{number};q=0.{number}"})
     entry = whole.cache.levels.fresh(b"/boards/JFK")
     assert entry is not None
-    assert len(entry.wire_variants) == MAX_VARIANTS
+    assert set(entry.wire_variants) == {("zstd", True), ("identity", True)}
+    before = whole.taken
+    for header in ("gzip, deflate, br, zstd", "zstd;q=0.9, gzip;q=0.1", "", "identity"):
+        await get(whole.app, "/boards/JFK", {"accept-encoding": header})
+    assert whole.taken == before, "real browsers are served at once"
+
+
+async def test_responses_are_shared_only_where_the_coding_and_identity_agree(whole: Whole) -> None:
+    for header in ("zstd", "br", "gzip", "identity", "zstd, identity;q=0", "br, identity;q=0", "gzip, *;q=0"):
+        responses = [await get(whole.app, "/boards/JFK", {"accept-encoding": header}) for _ in range(3)]
+        codings = {response.headers.get("content-encoding", "identity") for response in responses}
+        assert codings == {header.partition(",")[0]}
+    entry = whole.cache.levels.fresh(b"/boards/JFK")
+    assert entry is not None
+    assert len(entry.wire_variants) == 7
 
 
 async def test_a_repeated_response_has_its_route_template(whole: Whole) -> None:
