@@ -89,6 +89,13 @@ class RouteTable:
         self._templates = tuple(ordered.values())
 
 
+def build_route_contexts(app: object, depth: int = 0) -> None:
+    """Let FastAPI build what it would build at the first request, in mounted applications too; it keeps the result."""
+    for context in iter_route_contexts(_routes_of(app) or ()):
+        if depth < _MAX_DEPTH and isinstance(context.original_route, _BRANCHES):
+            build_route_contexts(context.app, depth + 1)
+
+
 def _walk(app: object, prefix: str, depth: int) -> Iterator[tuple[object, _Template]]:
     """Yield every route and endpoint below the application, with its template."""
     if depth > _MAX_DEPTH:

@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -207,6 +208,35 @@ async def test_an_instrumented_application_in_an_instrumented_one_is_measured_on
         assert inner.value("http_requests_total") == 0
         assert [span.name for span in outer.spans()] == ["GET /sub/hello"]
         assert inner.spans() == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("build_routes", [True, False])
+async def test_routes_of_included_routers_are_built_before_the_first_request(build_routes: bool, enabled: bool) -> None:
+    built: list[str] = []
+
+    def unique_id(route: APIRoute) -> str:
+        built.append(route.name)
+        return route.name
+
+    def application() -> FastAPI:
+        app = FastAPI(generate_unique_id_function=unique_id)
+        outer, router = APIRouter(), APIRouter()
+        router.add_api_route("/hello", lambda: "hello", name="hello")
+        outer.include_router(router, prefix="/inner")
+        app.include_router(outer, prefix="/outer")
+        return app
+
+    app = application()
+    app.mount("/mounted", application())
+    settings = SILENT.model_copy(update={"enabled": enabled})
+    instrument(app, settings=settings, build_routes=build_routes)
+    async with lifespan_client(app) as client:
+        at_start = len(built)
+        assert (await client.get("/outer/inner/hello")).status_code == 200
+        assert (await client.get("/mounted/outer/inner/hello")).status_code == 200
+    assert (len(built) == at_start) == build_routes
 
 
 @pytest.mark.anyio
