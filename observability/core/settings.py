@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -21,13 +22,23 @@ def _comma_list(value: object) -> object:
 
 
 def _pairs(value: object) -> object:
-    """Split `key=value,key=value`, the form of the OpenTelemetry variables."""
+    """Split `key=value,key=value` and decode percent-encoded characters, as OpenTelemetry specifies its variables."""
     if not isinstance(value, str):
         return value
     pairs = [word.partition("=") for word in value.split(",") if word.strip()]
     if any(not separator or not key.strip() for key, separator, _ in pairs):
         raise ValueError("expected key=value pairs separated by commas")
-    return {key.strip(): text.strip() for key, _, text in pairs}
+    decoded = {_decoded(key): _decoded(text) for key, _, text in pairs}
+    if any(not character.isprintable() for item in decoded.items() for text in item for character in text):
+        raise ValueError("a control character is not allowed, encoded or not")
+    return decoded
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text.strip(), errors="strict")
+    except UnicodeDecodeError as error:
+        raise ValueError("expected UTF-8 in percent-encoded characters") from error
 
 
 def _header_names(value: object) -> object:
@@ -58,7 +69,9 @@ class TelemetrySettings(BaseModel):
         "OTEL_SERVICE_NAME", "The service's name; by default the application's title.", default=""
     )
     resource_attributes: Pairs = _setting(
-        "OTEL_RESOURCE_ATTRIBUTES", "Attributes of every span and log, as `key=value,key=value`.", default_factory=dict
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "Attributes of every span and log, as `key=value,key=value`, percent-encoded.",
+        default_factory=dict,
     )
 
     metrics_exporter: Literal["prometheus", "none"] = _setting(
@@ -138,7 +151,7 @@ class TelemetrySettings(BaseModel):
     )
     otlp_headers: Pairs = _setting(
         "OTEL_EXPORTER_OTLP_HEADERS",
-        "Headers of every export, as `key=value,key=value`.",
+        "Headers of every export, as `key=value,key=value`, percent-encoded.",
         default_factory=dict,
         repr=False,
     )

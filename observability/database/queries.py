@@ -24,7 +24,7 @@ from observability.database.instrument_engine import AlreadyAttached, sync_engin
 from observability.database.sql import Statement
 from observability.database.statements import StatementExecution, emit_span, listen_to_statements
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar_of
-from observability.request.record import RequestRecord, current_request
+from observability.request.record import MAX_STATEMENTS, RequestRecord, current_request
 from observability.request.server_timing import add_timing
 
 BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
@@ -119,7 +119,8 @@ class QueryMetrics:
     def observe_request(self, request: RequestRecord, *, method: str, handler: str) -> None:
         """Count the statements of a finished request; repeated ones become events of its span."""
         statements = request.statements or ()
-        self._per_request.observe(request, len(statements), method=method, handler=handler)
+        executed = len(statements) + request.further_statements
+        self._per_request.observe(request, executed, method=method, handler=handler)
         if len(statements) < self._threshold:
             return
         for statement, times in Tally(statements).items():
@@ -147,7 +148,11 @@ class QueryMetrics:
         add_timing("db", execution.seconds)
         request = current_request.get()
         if request is not None:
-            statements_of(request).append(statement)
+            statements = statements_of(request)
+            if len(statements) < MAX_STATEMENTS:
+                statements.append(statement)
+            else:
+                request.further_statements += 1
         if execution.error is not None:
             self._errors.labels(execution.pool, self._error(type(execution.error).__name__)).inc()
         if span.is_recording():

@@ -107,11 +107,11 @@ class HttpMetrics(DescribedCollector):
 
     def series(self, handler: str, method: str, status: int | str) -> Series:
         """Return the series of these labels; unknown methods and invalid status codes are `other`."""
+        method = method if method in METHODS else OTHER
+        if isinstance(status, int) and not 100 <= status <= 599:
+            status = OTHER
         found = self._series.get((handler, method, status))
         if found is None:
-            method = method if method in METHODS else OTHER
-            if isinstance(status, int) and not 100 <= status <= 599:
-                status = OTHER
             new = Series(handler, method, str(status), self._bounds)
             found = self._series.setdefault((handler, method, status), new)
         return found

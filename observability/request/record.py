@@ -19,6 +19,10 @@ RECORD: Final = "observability.request.record"
 """Key of the record in the scope."""
 
 
+MAX_STATEMENTS: Final = 1000
+MAX_EVENTS: Final = 128
+"""As many as a span of the SDK keeps by default."""
+
 SpanEvent = tuple[str, dict[str, "AttributeValue"], int]
 """Name, attributes, and time in nanoseconds since the epoch."""
 
@@ -57,9 +61,11 @@ class RequestRecord:
     last_byte: float = 0.0
     """Readings of `perf_counter`; 0 before they happen."""
     statements: list[Statement] | None = None
-    """The SQL statements executed so far; None until the first one."""
+    """The first `MAX_STATEMENTS` SQL statements executed so far; None until the first one."""
+    further_statements: int = 0
+    """Their number beyond that: a stream or a child task may run for days."""
     events: list[SpanEvent] | None = None
-    """Events of the server span, kept for a retroactive one too."""
+    """The first `MAX_EVENTS` events of the server span, kept for a retroactive one too."""
     disconnected: bool = False
     """Whether the client disconnected before the response was complete."""
 
@@ -83,7 +89,7 @@ class RequestRecord:
         event = (name, attributes, time_ns())
         if self.events is None:
             self.events = [event]
-        else:
+        elif len(self.events) < MAX_EVENTS:
             self.events.append(event)
 
     @property

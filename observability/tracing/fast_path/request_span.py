@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from threading import Lock
+from time import perf_counter, time_ns
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
@@ -83,6 +84,15 @@ class UnsampledSpan(NonRecordingSpan):
     def __init__(self, record: RequestRecord) -> None:
         self._record = record
 
+    def __getattr__(self, name: str) -> Any:
+        """Return what a `ReadableSpan` of this request has: code that reads spans of the SDK must not fail."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(_readable(self._record, scope_fields(self._record.scope), self.get_span_context()), name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.get_span_context()!r})"
+
     def get_span_context(self) -> SpanContext:
         if self._span_context is None:
             record = self._record
@@ -117,6 +127,17 @@ class LazyServerSpan(Span):
         self.scope_fields = scope_fields(record.scope)
         self.extra_attributes = extra_attributes
         self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the SDK's span has, or after `seal()` a `ReadableSpan` with the same content."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if self._is_sealed:
+            return getattr(_readable(self.record, self.scope_fields, self.get_span_context()), name)
+        return getattr(self.materialize(), name)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.get_span_context()!r})"
 
     def materialize(self) -> Span:
         """Return the SDK's span, created at the first call; a non-recording one after `seal()`."""
@@ -183,6 +204,28 @@ class LazyServerSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         self.materialize().end(end_time)
+
+
+def _readable(record: RequestRecord, fields: Mapping[str, Any], context: SpanContext) -> ReadableSpan:
+    """Return the server span as far as it is known; its name has the route once the response started."""
+    name, attributes = request_attributes(fields)
+    status, outcome = _UNSET, None
+    if record.status:
+        handler = record.route or record.routes.template(record.routed or record.scope, root_path=record.root_path)
+        outcome = request_outcome(name, record.status, handler=handler, status=record.status, error=None)
+        status = _FAILED if outcome.is_failure else _UNSET
+    to_epoch_ns = time_ns() - int(perf_counter() * 1e9)
+    return ReadableSpan(
+        outcome.name if outcome and outcome.name else name,
+        context,
+        record.parent_span_context,
+        attributes={**attributes, **(outcome.attributes if outcome else {})},
+        kind=SpanKind.SERVER,
+        status=status,
+        start_time=to_epoch_ns + int(record.started * 1e9),
+        end_time=to_epoch_ns + int(record.last_byte * 1e9) if record.last_byte else None,
+        instrumentation_scope=_SCOPE,
+    )
 
 
 def allows_snapshots(limits: SpanLimits) -> bool:
