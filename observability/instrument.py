@@ -15,6 +15,7 @@ from observability.clients.httpx import Client
 from observability.compat.fastapi import disable_native_telemetry
 from observability.compat.opentelemetry import is_instrumented_by_fastapi_instrumentor
 from observability.compat.prometheus_client import registered_collectors
+from observability.core.internal_errors import suppress_internal_errors
 from observability.core.settings import TelemetrySettings
 from observability.request.route_table import build_route_contexts
 from observability.telemetry import Telemetry
@@ -80,6 +81,8 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
             telemetry.instrument_tasks(celery)
     telemetry.instrument_redis(redis)
     setattr(app, TELEMETRY, telemetry)
+    with suppress_internal_errors("logs_install"):
+        telemetry.logs.install()
     if telemetry.settings.enabled:
         disable_native_telemetry(app)
         _wrap_stack(app, telemetry)

@@ -1,6 +1,9 @@
 import signal
+from collections.abc import Iterator
 
 import pytest
+
+from observability.logs.logs import restore_logging
 
 pytest_plugins = [
     "tests.servers.program",
@@ -19,6 +22,13 @@ pytest_plugins = [
 def anyio_backend() -> str:
     """Run `async def` tests on asyncio: the service, its database drivers and uvicorn do too."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def logging_of_a_test() -> Iterator[None]:
+    """Restore the logging that the test's applications configured: it outlives them, as in a server."""
+    yield
+    restore_logging()
 
 
 def pytest_configure() -> None:

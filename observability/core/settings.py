@@ -193,7 +193,8 @@ class TelemetrySettings(BaseModel):
     )
     log_format: Literal["auto", "json", "console", "none"] = _setting(
         "LOG_FORMAT",
-        "`auto` is `console` on a terminal and `json` elsewhere; `none` does not configure logging.",
+        "`auto` is `console` on a terminal and `json` elsewhere; `none` leaves logging as it is and writes no "
+        "access log.",
         default="auto",
     )
     logs_exporter: Literal["none", "otlp"] = _setting(

@@ -57,8 +57,12 @@ class AccessLog:
         self._stopped = Event()
         self._thread: Thread | None = None
 
-    def start(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None = None) -> None:
-        """Start writing to the stream; `sink` is called with every record too."""
+    def start(
+        self, stream: TextIO | None, render: Renderer, sink: Callable[[AccessRecord], None] | None = None
+    ) -> None:
+        """Start writing to the stream, if there is one; `sink` is called with every record too."""
+        if stream is None and sink is None:
+            return
         self._stopped = Event()
         self._thread = Thread(
             target=self._run, args=(stream, render, sink), name="observability-access-log", daemon=True
@@ -95,19 +99,20 @@ class AccessLog:
             )
         )
 
-    def _run(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None) -> None:
+    def _run(self, stream: TextIO | None, render: Renderer, sink: Callable[[AccessRecord], None] | None) -> None:
         while not self._stopped.wait(WRITE_EVERY_S):
             with suppress_internal_errors("access_log"):
                 self._write(stream, render, sink)
         with suppress_internal_errors("access_log"):
             self._write(stream, render, sink)
 
-    def _write(self, stream: TextIO, render: Renderer, sink: Callable[[AccessRecord], None] | None) -> None:
+    def _write(self, stream: TextIO | None, render: Renderer, sink: Callable[[AccessRecord], None] | None) -> None:
         queue = self._queue
         while queue:
             batch = [queue.popleft() for _ in range(min(BATCH_SIZE, len(queue)))]
-            stream.write("".join(map(render, batch)))
-            stream.flush()
+            if stream is not None:
+                stream.write("".join(map(render, batch)))
+                stream.flush()
             if sink is not None:
                 for access in batch:
                     sink(access)

@@ -31,7 +31,11 @@ def formatter(*, json: bool, colors: bool) -> logging.Formatter:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats every record as one line of JSON."""
+    """Formats every record as one line of JSON; a configuration of logging may name it."""
+
+    def __init__(self, **_: object) -> None:
+        """Ignore the options of other formatters: uvicorn sets `use_colors` on its own."""
+        super().__init__()
 
     def format(self, record: logging.LogRecord) -> str:
         return json.dumps(_fields(record, reserved=RESERVED), allow_nan=False)
@@ -40,7 +44,7 @@ class JsonFormatter(logging.Formatter):
 class ConsoleFormatter(logging.Formatter):
     """Formats records for people, without control characters."""
 
-    def __init__(self, *, colors: bool) -> None:
+    def __init__(self, *, colors: bool, **_: object) -> None:
         super().__init__()
         self._render = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
 

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from observability import TelemetrySettings, instrument
 from observability.logs.format import formatter
+from observability.logs.logs import restore_logging
 from observability.telemetry import Telemetry
 from tests.servers.asgi import serving
 from tests.servers.http import Recorded, recording
@@ -62,6 +63,7 @@ def logged(stream: io.StringIO, **settings: Any) -> Iterator[tuple[str, Telemetr
             yield url, telemetry
     finally:
         sys.stderr = stderr
+        restore_logging()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
