@@ -1,13 +1,18 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
 
-from tests.servers.embedded import FLIGHTDECK, YearLoad
+from tests.servers.embedded import FLIGHTDECK, embedded
+
+pytestmark = pytest.mark.timeout(400)  # the first test loads the whole year
 
 WITHOUT_SETTINGS = {"PATH": os.environ["PATH"]}
 
@@ -16,6 +21,26 @@ def flightdeck(*arguments: str, **environment: str) -> subprocess.CompletedProce
     return subprocess.run(
         [FLIGHTDECK, *arguments], capture_output=True, text=True, check=False, env=WITHOUT_SETTINGS | environment
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class YearLoad:
+    """The output of `flightdeck data load` for the whole year."""
+
+    directory: Path
+    result: subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def year_load(tmp_path_factory: pytest.TempPathFactory) -> YearLoad:
+    """The whole year, loaded once by the command."""
+    directory = tmp_path_factory.mktemp("year") / "data"
+    return YearLoad(directory=directory, result=flightdeck("data", "load", "--data-dir", str(directory)))
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
 
 
 def test_a_load_prints_lines_where_there_is_no_terminal(year_load: YearLoad) -> None:
@@ -31,6 +56,25 @@ def test_a_load_prints_lines_where_there_is_no_terminal(year_load: YearLoad) -> 
         "indexes: 7 of 7",
     ]
     assert year_load.result.stdout.startswith("336,776 flights loaded into ")
+
+
+def test_the_whole_year_is_loaded_with_its_gaps(year_load: YearLoad) -> None:
+    for path in embedded(year_load.directory).paths:
+        assert rows(path, "SELECT count(*) FROM flights") == [(336_776,)]
+        assert rows(path, "SELECT count(*) FROM weather") == [(26_115,)]
+        assert rows(path, "SELECT count(*) FROM airports") == [(1_458,)]
+        assert rows(path, "SELECT count(*) FROM aircraft") == [(3_322,)]
+        assert rows(path, "SELECT count(*) FROM airlines") == [(16,)]
+        assert rows(path, "SELECT count(*) FROM flights WHERE status = 'cancelled'") == [(8_255,)]
+        assert rows(path, "SELECT count(*) FROM flights WHERE tail_number IS NULL") == [(2_512,)]
+        assert rows(
+            path, "SELECT count(*) FROM flights f LEFT JOIN aircraft USING (tail_number) WHERE seats IS NULL"
+        ) == [(50_094 + 2_512,)]
+        assert rows(
+            path,
+            "SELECT destination, count(*) FROM flights WHERE destination NOT IN (SELECT faa FROM airports)"
+            " GROUP BY 1 ORDER BY 1",
+        ) == [("BQN", 896), ("PSE", 365), ("SJU", 5_819), ("STT", 522)]
 
 
 def test_a_load_leaves_the_two_databases_and_nothing_else(year_load: YearLoad) -> None:

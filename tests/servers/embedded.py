@@ -2,10 +2,8 @@
 
 import shutil
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -62,31 +60,6 @@ def sparse_flights(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) 
 def data_dir(few_flights: Path, tmp_path: Path) -> Path:
     """A data directory with the flights of `DAYS` that the test may change."""
     return Path(shutil.copytree(few_flights, tmp_path / "data"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class YearLoad:
-    """What `flightdeck data load` said about the whole year."""
-
-    directory: Path
-    result: subprocess.CompletedProcess[str]
-
-
-@pytest.fixture(scope="session")
-def year_load(tmp_path_factory: pytest.TempPathFactory) -> YearLoad:
-    """The whole year, loaded by the command as a person runs it."""
-    directory = tmp_path_factory.mktemp("all-flights") / "data"
-    command = [FLIGHTDECK, "data", "load", "--data-dir", str(directory)]
-    return YearLoad(
-        directory=directory,
-        result=subprocess.run(command, capture_output=True, text=True, check=True),
-    )
-
-
-@pytest.fixture(scope="session")
-def all_flights(year_load: YearLoad) -> Path:
-    """A data directory with the whole year; for tests that only read."""
-    return year_load.directory
 
 
 def embedded(directory: Path) -> SqliteTarget:

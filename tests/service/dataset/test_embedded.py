@@ -78,25 +78,6 @@ def target(tmp_path: Path) -> SqliteTarget:
     return embedded(tmp_path / "data")
 
 
-def test_the_whole_year_is_loaded_with_its_gaps(all_flights: Path) -> None:
-    for path in embedded(all_flights).paths:
-        assert rows(path, "SELECT count(*) FROM flights") == [(336_776,)]
-        assert rows(path, "SELECT count(*) FROM weather") == [(26_115,)]
-        assert rows(path, "SELECT count(*) FROM airports") == [(1_458,)]
-        assert rows(path, "SELECT count(*) FROM aircraft") == [(3_322,)]
-        assert rows(path, "SELECT count(*) FROM airlines") == [(16,)]
-        assert rows(path, "SELECT count(*) FROM flights WHERE status = 'cancelled'") == [(8_255,)]
-        assert rows(path, "SELECT count(*) FROM flights WHERE tail_number IS NULL") == [(2_512,)]
-        assert rows(
-            path, "SELECT count(*) FROM flights f LEFT JOIN aircraft USING (tail_number) WHERE seats IS NULL"
-        ) == [(50_094 + 2_512,)]
-        assert rows(
-            path,
-            "SELECT destination, count(*) FROM flights WHERE destination NOT IN (SELECT faa FROM airports)"
-            " GROUP BY 1 ORDER BY 1",
-        ) == [("BQN", 896), ("PSE", 365), ("SJU", 5_819), ("STT", 522)]
-
-
 def test_every_flight_keeps_its_source_record_in_order(few_files: Path, few_flights: Path) -> None:
     source = Source(few_files).contents()["flights.csv"]
     kept = rows(few_flights / "flightdeck.db", "SELECT id, source_record FROM flights ORDER BY id")
