@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakSet
 
 import httpx
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor, RequestInfo
@@ -18,6 +19,7 @@ from opentelemetry.trace import Span, TracerProvider
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from observability.compat.httpx import has_transports, wrap_transports
+from observability.core.attached import AlreadyAttached
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
 from observability.core.semconv import prefer_stable_conventions
@@ -38,6 +40,7 @@ class HttpClientMetrics:
 
     def __init__(self, registry: CollectorRegistry, *, tracer_provider: TracerProvider | None = None) -> None:
         self._tracer_provider = tracer_provider
+        self._attached: WeakKeyDictionary[Client, str] = WeakKeyDictionary()
         gauge = partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
         self.duration = histogram(
@@ -55,11 +58,21 @@ class HttpClientMetrics:
         )
 
     def attach(self, name: str, client: Client) -> None:
-        """Observe the client under this name and propagate the trace context; do this once for each client."""
+        """Observe the client under this name and propagate the trace context; raise `AlreadyAttached` the second time.
+
+        A client may live as long as its module, while tests instrument many applications: only the latest observes it.
+        """
+        if client in self._attached:
+            raise AlreadyAttached("client", name, self._attached[client])
         if not has_transports(client):
             logger.warning("the httpx client %r is not instrumented: this version of httpx hides its transports", name)
             return
+        self._attached[client] = name
         prefer_stable_conventions()
+        if client in _observed:
+            HTTPXClientInstrumentor.uninstrument_client(client)
+            wrap_transports(client, _unwrapped)
+        _observed.add(client)
         calls = _ClientMetrics(name, self)
         asynchronous = isinstance(client, httpx.AsyncClient)
         HTTPXClientInstrumentor.instrument_client(
@@ -69,6 +82,13 @@ class HttpClientMetrics:
         )
         wrapper: Any = _AsyncTransport if asynchronous else _Transport
         wrap_transports(client, lambda transport: wrapper(transport, calls))
+
+
+_observed: Final[WeakSet[Client]] = WeakSet()
+
+
+def _unwrapped(transport: Any) -> Any:
+    return transport.inner if isinstance(transport, _Transport | _AsyncTransport) else transport
 
 
 def _drop_query(span: Span, request: RequestInfo) -> None:
@@ -133,7 +153,7 @@ class _ClientMetrics:
 
 class _Transport(httpx.BaseTransport):
     def __init__(self, inner: httpx.BaseTransport, calls: _ClientMetrics) -> None:
-        self._inner = inner
+        self.inner = inner
         self._calls = calls
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -146,17 +166,17 @@ class _Transport(httpx.BaseTransport):
 
         request.extensions = {**request.extensions, "trace": trace}
         with self._calls.timed(request) as set_response:
-            response = self._inner.handle_request(request)
+            response = self.inner.handle_request(request)
             set_response(response)
         return response
 
     def close(self) -> None:
-        self._inner.close()
+        self.inner.close()
 
 
 class _AsyncTransport(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport, calls: _ClientMetrics) -> None:
-        self._inner = inner
+        self.inner = inner
         self._calls = calls
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -169,9 +189,9 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
 
         request.extensions = {**request.extensions, "trace": trace}
         with self._calls.timed(request) as set_response:
-            response = await self._inner.handle_async_request(request)
+            response = await self.inner.handle_async_request(request)
             set_response(response)
         return response
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        await self.inner.aclose()

@@ -16,13 +16,6 @@ POOL_NAME: Final = "db.client.connection.pool.name"
 _SYSTEM_NAMES: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 
 
-class AlreadyAttached(ValueError):
-    """An engine was attached twice and would be counted twice."""
-
-    def __init__(self, pool: str, attached_as: str) -> None:
-        super().__init__(f"the engine {pool!r} is already attached as {attached_as!r}; attach each engine once")
-
-
 Listeners = Mapping[str, Callable[..., Any]]
 """Functions by event name."""
 

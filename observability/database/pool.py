@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from observability.compat.sqlalchemy import Checkout, connection_limit, wrap_checkout, wrap_creator
+from observability.core.attached import AlreadyAttached
 from observability.core.internal_errors import suppress_internal_errors
-from observability.database.instrument_engine import AlreadyAttached, Listeners, replace_listeners, sync_engine
+from observability.database.instrument_engine import Listeners, replace_listeners, sync_engine
 from observability.metrics.histogram import exemplar
 from observability.request.server_timing import add_timing
 
@@ -72,7 +73,7 @@ class PoolMetrics:
         """Observe the engine's pool under its role `pool`; raise `AlreadyAttached` the second time."""
         engine = sync_engine(engine)
         if engine in self._attached:
-            raise AlreadyAttached(pool, self._attached[engine])
+            raise AlreadyAttached("engine", pool, self._attached[engine])
         self._attached[engine] = pool
         _InstrumentedPool(pool, engine, self)
 

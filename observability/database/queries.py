@@ -18,9 +18,10 @@ from prometheus_client.core import Metric
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from observability.core.attached import AlreadyAttached
 from observability.core.collector import DescribedCollector
 from observability.core.labels import BoundedValues
-from observability.database.instrument_engine import AlreadyAttached, sync_engine
+from observability.database.instrument_engine import sync_engine
 from observability.database.sql import Statement
 from observability.database.statements import StatementExecution, emit_span, listen_to_statements
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar_of
@@ -112,7 +113,7 @@ class QueryMetrics:
         """Observe the engine under its role `pool`; raise `AlreadyAttached` the second time."""
         engine = sync_engine(engine)
         if engine in self._attached:
-            raise AlreadyAttached(pool, self._attached[engine])
+            raise AlreadyAttached("engine", pool, self._attached[engine])
         self._attached[engine] = pool
         listen_to_statements(pool, engine, self._observe)
 

@@ -1,6 +1,8 @@
 """The SDK's transport, which counts error reports by outcome."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 
 from sentry_sdk.envelope import Envelope, Item
@@ -11,6 +13,20 @@ from observability.export.counts import ExportCounts
 
 DISCARD_REASONS: Final = {"queue_overflow": "dropped", "ratelimit_backoff": "dropped"}
 """The SDK's reasons for a report that it did not try to send; any other reason is a failure."""
+
+
+_lost: Final[ContextVar[list[int] | None]] = ContextVar("observability_lost_reports", default=None)
+"""Reports of the envelope that this thread queues or sends which were lost; other threads queue at the same time."""
+
+
+@contextmanager
+def _losses() -> Iterator[list[int]]:
+    lost: list[int] = []
+    token = _lost.set(lost)
+    try:
+        yield lost
+    finally:
+        _lost.reset(token)
 
 
 def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
@@ -24,8 +40,9 @@ def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
 
         def capture_envelope(self, envelope: Envelope) -> None:
             counts.enqueued("errors", _reports(envelope))
-            super().capture_envelope(envelope)
-            if not OBSERVES_SENDING:
+            with _losses() as lost:
+                super().capture_envelope(envelope)
+            if not OBSERVES_SENDING and not lost:
                 counts.dequeued("errors", "exported", _reports(envelope))
 
         def record_lost_event(
@@ -36,15 +53,21 @@ def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
             *,
             quantity: int = 1,
         ) -> None:
-            if (item.data_category if item is not None else data_category) == "error":
+            lost = _lost.get()
+            # Outside of the queue a report is discarded on purpose: by `before_send`, or as a duplicate.
+            if lost is not None and (item.data_category if item is not None else data_category) == "error":
                 counts.dequeued("errors", DISCARD_REASONS.get(reason, "failed"), quantity)
+                lost.append(quantity)
             super().record_lost_event(reason, data_category, item, quantity=quantity)
 
         def send(self, envelope: Envelope, send: Callable[[], Any]) -> None:
-            undelivered = counts.undelivered("errors")
-            send()
-            if counts.undelivered("errors") == undelivered:
-                counts.dequeued("errors", "exported", _reports(envelope))
+            outcome = "failed"
+            with _losses() as lost:
+                try:
+                    send()
+                    outcome = "exported"
+                finally:
+                    counts.dequeued("errors", outcome, _reports(envelope) - sum(lost))
 
     return CountingTransport
 

@@ -26,6 +26,10 @@ class ExportCounts(DescribedCollector):
         self.dropped(signal)
         return False
 
+    def queue(self, signal: str, *, limit: int) -> "ExportQueue":
+        """Return the counts of one queue, which are right after it was closed too."""
+        return ExportQueue(self, signal, limit)
+
     def enqueued(self, signal: str, number: int) -> None:
         """Count items that entered a queue with a limit of its own."""
         with self._lock:
@@ -33,6 +37,8 @@ class ExportCounts(DescribedCollector):
 
     def dequeued(self, signal: str, outcome: str, number: int) -> None:
         """Count items that left the queue, by outcome."""
+        if not number:
+            return
         with self._lock:
             self._queued[signal] = self._queued.get(signal, 0) - number
             self._counts[signal, outcome] = self._counts.get((signal, outcome), 0) + number
@@ -41,11 +47,6 @@ class ExportCounts(DescribedCollector):
         """Count an item that did not enter the queue."""
         with self._lock:
             self._counts[signal, "dropped"] = self._counts.get((signal, "dropped"), 0) + 1
-
-    def undelivered(self, signal: str) -> int:
-        """Return how many items failed or were dropped."""
-        with self._lock:
-            return self._counts.get((signal, "failed"), 0) + self._counts.get((signal, "dropped"), 0)
 
     def collect(self) -> Iterator[Metric]:
         with self._lock:
@@ -64,3 +65,39 @@ class ExportCounts(DescribedCollector):
         for signal, number in sorted(queued.items()):
             queue.add_metric((signal,), number)
         yield queue
+
+
+class ExportQueue:
+    """The counts of a queue from a start to a stop; the next start has a queue of its own."""
+
+    def __init__(self, counts: ExportCounts, signal: str, limit: int) -> None:
+        self._counts = counts
+        self._signal = signal
+        self._limit = limit
+        self._lock = Lock()
+        self._queued = 0
+        self._closed = False
+
+    def try_enqueue(self) -> bool:
+        """Count an item as queued and return True, or as dropped if the queue is full or closed."""
+        with self._lock:
+            if not self._closed and self._queued < self._limit:
+                self._queued += 1
+                self._counts.enqueued(self._signal, 1)
+                return True
+        self._counts.dropped(self._signal)
+        return False
+
+    def dequeued(self, outcome: str, number: int) -> None:
+        """Count items that left the queue, by outcome; after `close()` they are counted already."""
+        with self._lock:
+            if not self._closed:
+                self._queued -= number
+                self._counts.dequeued(self._signal, outcome, number)
+
+    def close(self) -> None:
+        """Count what is still queued as dropped: nothing will export it."""
+        with self._lock:
+            self._closed = True
+            self._counts.dequeued(self._signal, "dropped", self._queued)
+            self._queued = 0

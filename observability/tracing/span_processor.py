@@ -8,15 +8,15 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from observability.compat.opentelemetry import enqueue
 from observability.core.settings import TelemetrySettings
-from observability.export.counts import ExportCounts
+from observability.export.counts import ExportCounts, ExportQueue
 from observability.tracing.fast_path.otlp import PlainSpanExporter
 from observability.tracing.fast_path.request_span import SpanSnapshot
 
 
 class _CountedExporter(SpanExporter):
-    def __init__(self, exporter: SpanExporter, counts: ExportCounts) -> None:
+    def __init__(self, exporter: SpanExporter, queue: ExportQueue) -> None:
         self._exporter = exporter
-        self._counts = counts
+        self._queue = queue
 
     def export(self, spans: Sequence[ReadableSpan | SpanSnapshot]) -> SpanExportResult:
         """Export the batch and count the outcome; snapshots become spans here, on the exporting thread."""
@@ -28,7 +28,7 @@ class _CountedExporter(SpanExporter):
                 outcome = "exported"
             return result
         finally:
-            self._counts.dequeued("spans", outcome, len(spans))
+            self._queue.dequeued(outcome, len(spans))
 
     def shutdown(self) -> None:
         self._exporter.shutdown()
@@ -38,23 +38,26 @@ class BoundedSpanProcessor(BatchSpanProcessor):
     """The SDK's batch processor; when its queue is full, it drops and counts new spans instead of older ones."""
 
     def __init__(self, exporter: SpanExporter, *, counts: ExportCounts, settings: TelemetrySettings) -> None:
+        self._queue = counts.queue("spans", limit=settings.export_queue_size)
         super().__init__(
-            _CountedExporter(exporter, counts),
+            _CountedExporter(exporter, self._queue),
             max_queue_size=settings.export_queue_size,
             schedule_delay_millis=settings.export_delay_ms,
             max_export_batch_size=min(settings.export_batch_size, settings.export_queue_size),
         )
-        self._counts = counts
-        self._limit = settings.export_queue_size
         self._enqueue = enqueue(self) or self._enqueue_readable
 
     def on_end(self, span: ReadableSpan) -> None:
-        if span.context and span.context.trace_flags.sampled and self._counts.try_enqueue("spans", limit=self._limit):
+        if span.context and span.context.trace_flags.sampled and self._queue.try_enqueue():
             super().on_end(span)
 
     def on_request_end(self, span: SpanSnapshot) -> None:
-        if self._counts.try_enqueue("spans", limit=self._limit):
+        if self._queue.try_enqueue():
             self._enqueue(span)
+
+    def close(self) -> None:
+        """Count the spans that were not exported in time, and later ones, as dropped."""
+        self._queue.close()
 
     def _enqueue_readable(self, span: SpanSnapshot) -> None:
         super().on_end(span.readable())

@@ -78,6 +78,7 @@ class Tracing:
         """Headers that matter here: those of trace context, request id and forced sampling."""
         self._retroactive_limiter = RateLimiter(RETROACTIVE_SPANS_PER_S)
         self._own: SdkTracerProvider | None = None
+        self._exporting: BoundedSpanProcessor | None = None
         self._fast_exporter: BoundedSpanProcessor | None = None
         """The exporter, if it is the only processor and no limit truncates spans: it accepts snapshots."""
         self._uses_global_provider = False
@@ -108,7 +109,7 @@ class Tracing:
         own = SdkTracerProvider(self._sampler, resource, shutdown_on_exit=False, id_generator=self._ids)
         for processor in processors:
             own.add_span_processor(processor)
-        self._own, self.recording = own, bool(processors)
+        self._own, self._exporting, self.recording = own, exporting, bool(processors)
         if not self._processors and allows_snapshots(SpanLimits()):
             self._fast_exporter = exporting
         if processors:
@@ -130,6 +131,9 @@ class Tracing:
         if own is not None:
             self.provider.deactivate(own)
             run_with_timeout(timeout_s, Thread(target=own.shutdown, daemon=True))
+        if self._exporting is not None:
+            self._exporting.close()
+            self._exporting = None
 
     def caller_context(self, headers: Sequence[tuple[bytes, bytes]]) -> Context:
         """Return the caller's trace context and baggage."""

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from observability.clients.httpx import HttpClientMetrics
+from observability.core.attached import AlreadyAttached
 from tests.servers.asgi import serving
 from tests.servers.port import free_port
 
@@ -126,3 +127,16 @@ async def test_the_caller_s_own_trace_extension_is_still_called(weather: str) ->
     async with observed.client() as client:
         await client.get(f"{weather}/trace", extensions={"trace": listen})
     assert "connection.connect_tcp.complete" in events
+
+
+def test_a_client_is_attached_once_and_observed_by_the_latest_only() -> None:
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(204)))
+    first, second = CollectorRegistry(), CollectorRegistry()
+    metrics = HttpClientMetrics(first)
+    metrics.attach("one", client)
+    with pytest.raises(AlreadyAttached, match="'two' is already attached as 'one'"):
+        metrics.attach("two", client)
+    HttpClientMetrics(second).attach("one", client)
+    client.get("http://upstream.test/")
+    name, labels = "http_client_request_duration_seconds_count", {"client": "one", "method": "GET", "status": "204"}
+    assert (first.get_sample_value(name, labels), second.get_sample_value(name, labels)) == (None, 1.0)

@@ -27,7 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from observability.compat.sqlalchemy import connection_limit
-from observability.database.instrument_engine import AlreadyAttached
+from observability.core.attached import AlreadyAttached
 from observability.database.pool import PoolMetrics
 
 NAMES = {

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from observability.database.instrument_engine import AlreadyAttached
+from observability.core.attached import AlreadyAttached
 from observability.database.queries import QueryMetrics
 from observability.request.record import RequestRecord, current_request
 from observability.request.route_table import RouteTable
