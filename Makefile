@@ -40,6 +40,7 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 	$(BIN)/python -m docsgen.reference --check
 	$(BIN)/python -m prometheus.build --check
 	$(BIN)/python -m grafana.build --check

@@ -1,7 +1,7 @@
 """The scope in which a router finds its route.
 
-Middleware may pass on a copy of the scope, as the ASGI specification asks, or one with another path. What a router puts
-into it is then missing in the scope that the server made. So the innermost part of every router puts the scope it
+Middleware may pass on a copy of the scope, as the ASGI specification requires, or one with another path. What a router
+puts into it is then missing in the scope that the server made. So the innermost part of every router puts the scope it
 routes in into the request's record, which copies of the scope share.
 """
 

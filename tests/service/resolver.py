@@ -15,8 +15,8 @@ class Resolver:
     """The loop's lookups of `GONE`, which last until the test ends them, and of `BACK`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.asked: list[str] = []
-        self.answers = asyncio.Event()
+        self.lookups: list[str] = []
+        self.responds = asyncio.Event()
         loop = asyncio.get_running_loop()
         real = loop.getaddrinfo
 
@@ -24,10 +24,10 @@ class Resolver:
             name = host.decode() if isinstance(host, bytes) else host  # anyio passes bytes
             if name not in {GONE, BACK}:
                 return await real(host, port, **options)
-            self.asked.append(name)
+            self.lookups.append(name)
             if name == BACK:
                 return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
-            await self.answers.wait()
+            await self.responds.wait()
             raise socket.gaierror(-2, "Name or service not known")
 
         monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)

@@ -98,10 +98,10 @@ def upstream_url(sparse_flights: Path) -> Iterator[str]:
 def baseline(sparse_flights: Path, upstream_url: str) -> dict[str, tuple[int, Any]]:
     """The responses of the arm without techniques by URL."""
     with running_arm(arm_settings("none", sparse_flights, weather_url=upstream_url)) as arm:
-        return {address: answer(arm, address) for address in ADDRESSES}
+        return {address: response_of(arm, address) for address in ADDRESSES}
 
 
-def answer(arm: Arm, address: str) -> tuple[int, Any]:
+def response_of(arm: Arm, address: str) -> tuple[int, Any]:
     """Return the status and the data of a response, without what techniques may change: nulls, fields, traces."""
     response = arm.client.get(address)
     data = without_nulls(response.json())
@@ -126,9 +126,9 @@ def test_every_arm_returns_the_same_data(
 ) -> None:
     with running_arm(arm_settings(techniques, sparse_flights, weather_url=upstream_url)) as arm:
         for address in ADDRESSES:
-            assert answer(arm, address) == baseline[address], address
+            assert response_of(arm, address) == baseline[address], address
         for address in ADDRESSES if techniques & KEEPING else []:
-            assert answer(arm, address) == baseline[address], f"{address}, asked again"
+            assert response_of(arm, address) == baseline[address], f"{address}, requested again"
 
 
 def test_the_requests_cover_every_route_and_every_kind_of_problem(

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import URL
 
 from tests.servers.arm import Arm, arm_settings, running_arm
-from tests.service.test_contract import ADDRESSES, answer
+from tests.service.test_contract import ADDRESSES, response_of
 
 pytestmark = pytest.mark.server("postgresql")
 
@@ -34,7 +34,7 @@ def test_both_databases_return_the_same_responses(few_flights: Path, postgres_ur
     ):
         for address in ADDRESSES:
             if not address.startswith(NOT_FROM_THE_DATABASE):
-                assert answer(server, address) == answer(embedded, address), address
+                assert response_of(server, address) == response_of(embedded, address), address
 
 
 @pytest.mark.parametrize(

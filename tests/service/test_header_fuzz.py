@@ -60,7 +60,7 @@ headers = st.dictionaries(st.sampled_from(NAMES), values, min_size=1, max_size=5
 
 
 @contextmanager
-def answering(data_dir: Path, stream: io.StringIO, registry: CollectorRegistry) -> Iterator[Running]:
+def serving(data_dir: Path, stream: io.StringIO, registry: CollectorRegistry) -> Iterator[Running]:
     """Yield the service, which logs to the stream."""
     telemetry = TelemetrySettings(metrics_exporter="none", access_log=True, log_format="json")
     stderr, sys.stderr = sys.stderr, stream
@@ -74,9 +74,9 @@ def answering(data_dir: Path, stream: io.StringIO, registry: CollectorRegistry) 
 
 def test_no_header_breaks_the_service_becomes_a_label_or_writes_a_line_of_the_log(data_dir: Path) -> None:
     stream, registry = io.StringIO(), CollectorRegistry()
-    asked = 0
+    sent_requests = 0
 
-    with answering(data_dir, stream, registry) as running:
+    with serving(data_dir, stream, registry) as running:
 
         @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(
@@ -84,21 +84,21 @@ def test_no_header_breaks_the_service_becomes_a_label_or_writes_a_line_of_the_lo
             target=st.sampled_from(TARGETS),
             given_headers=headers,
         )
-        def ask(method: str, target: str, given_headers: dict[bytes, bytes]) -> None:
-            nonlocal asked
-            status, answered, body = running.answer(method, target, given_headers, b"{}")
-            asked += 1
-            assert not any(set(value) & set(b"\r\n\0") for value in answered.values())
+        def send(method: str, target: str, given_headers: dict[bytes, bytes]) -> None:
+            nonlocal sent_requests
+            status, response_headers, body = running.request(method, target, given_headers, b"{}")
+            sent_requests += 1
+            assert not any(set(value) & set(b"\r\n\0") for value in response_headers.values())
             assert status < 500 or status == 503
-            if method != "HEAD" and b"content-encoding" not in answered:
-                checked(status, answered, body)
+            if method != "HEAD" and b"content-encoding" not in response_headers:
+                checked(status, response_headers, body)
 
-        ask()
+        send()
         exposition = generate_latest(registry).decode()
     records = [json.loads(line) for line in stream.getvalue().splitlines()]
     access = [record for record in records if record["logger"] == "observability.access"]
 
     assert MARK not in exposition
     assert len(exposition.splitlines()) < 5_000
-    assert len(access) == asked, "each request has one line of the log, and no header adds another"
+    assert len(access) == sent_requests, "each request has one line of the log, and no header adds another"
     assert not [record for record in records if record.get("event") == "forged"]

@@ -82,7 +82,7 @@ class Running:
     app: FastAPI
     portal: BlockingPortal
 
-    def answer(
+    def request(
         self, method: str, target: str, given: dict[bytes, bytes], body: bytes
     ) -> tuple[int, dict[bytes, bytes], bytes]:
         """Return status, headers and body, called as a server calls an application."""
@@ -143,12 +143,12 @@ def checked(status: int, given: dict[bytes, bytes], body: bytes) -> None:
 def test_no_request_breaks_the_service(
     running: Running, method: str, path: str, query: str, given_headers: dict[bytes, bytes]
 ) -> None:
-    status, answered, body = running.answer(
+    status, response_headers, body = running.request(
         method, f"{path}?{query}", given_headers | {b"accept-encoding": b"identity"}, b""
     )
 
     if method != "HEAD" and path != "/error":
-        checked(status, answered, body)
+        checked(status, response_headers, body)
 
 
 @settings(max_examples=200, deadline=None)
@@ -160,4 +160,4 @@ def test_no_request_breaks_the_service(
 def test_no_body_breaks_the_service(running: Running, flight_id: str, content_type: bytes, body: bytes) -> None:
     sent = {b"authorization": b"Bearer " + WRITE_TOKEN.encode(), b"content-type": content_type}
 
-    checked(*running.answer("PATCH", f"/flights/{flight_id}/status", sent, body))
+    checked(*running.request("PATCH", f"/flights/{flight_id}/status", sent, body))

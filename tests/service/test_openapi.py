@@ -45,11 +45,11 @@ def test_every_response_has_a_schema_with_an_example(document: dict[str, Any]) -
     for name, operation in operations(document).items():
         if name == "POST /error":
             continue
-        answers = {
+        responses = {
             status: response for status, response in operation["responses"].items() if status in {"200", "201", "202"}
         }
-        assert answers or "204" in operation["responses"], name
-        for response in answers.values():
+        assert responses or "204" in operation["responses"], name
+        for response in responses.values():
             for media_type, content in response["content"].items():
                 if media_type == "application/json":
                     assert content["schema"]["$ref"].rpartition("/")[2] in schemas, name

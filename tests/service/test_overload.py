@@ -14,7 +14,7 @@ import httpx
 from tests.servers.arm import Arm, arm_settings, running_arm
 
 CLIENTS = 16
-CROWD = 500
+SPIKE = 500
 LIST = "/flights?origin=JFK&limit=50"
 UNBOUNDED = {"max_concurrent_requests": 0}
 """No admission control, so that the pool is what requests wait for."""
@@ -42,16 +42,16 @@ def test_a_request_without_a_connection_in_time_gets_a_503_with_retry_after(few_
     limits = {"pool_size": 1, "pool_max_overflow": 0, "pool_timeout_s": 0.05, **UNBOUNDED}
     settings = arm_settings("pooling,timeouts", few_flights, **limits)
     with running_arm(settings) as arm, ThreadPoolExecutor(CLIENTS) as clients:
-        answers = list(clients.map(lambda _: arm.client.get("/flights?origin=JFK"), range(CLIENTS)))
+        responses = list(clients.map(lambda _: arm.client.get("/flights?origin=JFK"), range(CLIENTS)))
         afterwards = [arm.client.get("/flights/1").status_code for _ in range(5)]
 
-    refused = [answer for answer in answers if answer.status_code == 503]
-    assert {answer.status_code for answer in answers} == {200, 503}
-    for answer in refused:
-        assert int(answer.headers["Retry-After"]) >= 1
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json()["type"] == "urn:problem-type:flightdeck:pool-exhausted"
-        assert "all 1 and 0 overflow are checked out" in answer.json()["detail"]
+    rejected = [response for response in responses if response.status_code == 503]
+    assert {response.status_code for response in responses} == {200, 503}
+    for response in rejected:
+        assert int(response.headers["Retry-After"]) >= 1
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert response.json()["type"] == "urn:problem-type:flightdeck:pool-exhausted"
+        assert "all 1 and 0 overflow are checked out" in response.json()["detail"]
     assert afterwards == [200] * 5
 
 
@@ -62,18 +62,18 @@ def test_five_hundred_requests_at_once_share_five_connections_and_none_hangs(
     settings = arm_settings("pooling,timeouts", few_flights, database_url=database_url, **limits)
     with running_arm(settings) as arm:
         asyncio.run(at_once(str(arm.client.base_url), 5))  # fills the pool before the load spike
-        answers = asyncio.run(at_once(str(arm.client.base_url), CROWD))
+        responses = asyncio.run(at_once(str(arm.client.base_url), SPIKE))
         assert_none_is_in_use(arm)
         afterwards = [arm.client.get(LIST).status_code for _ in range(5)]
 
-    statuses = Counter(answer.status_code for answer in answers)
+    statuses = Counter(response.status_code for response in responses)
     assert set(statuses) == {200, 503}
-    assert statuses.total() == CROWD
-    refused = [answer for answer in answers if answer.status_code == 503]
-    reasons = Counter(answer.json()["type"].rpartition(":")[2] for answer in refused)
+    assert statuses.total() == SPIKE
+    rejected = [response for response in responses if response.status_code == 503]
+    reasons = Counter(response.json()["type"].rpartition(":")[2] for response in rejected)
     assert reasons["pool-exhausted"] > 0
     assert set(reasons) <= {"pool-exhausted", "database-unreachable"}, "a new connection may take too long, too"
-    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
+    assert all(int(response.headers["Retry-After"]) >= 1 for response in rejected)
     assert afterwards == [200] * 5
 
 
@@ -81,12 +81,12 @@ def test_clients_that_disconnect_during_a_request_hold_no_connection(database_ur
     limits = {"pool_size": 5, "pool_max_overflow": 0, "pool_timeout_s": 5.0, **UNBOUNDED}
     settings = arm_settings("pooling,timeouts", few_flights, database_url=database_url, **limits)
     with running_arm(settings) as arm:
-        for patience_s in (0.0, 0.005, 0.05, 0.2):
-            leave(arm, number=15, patience_s=patience_s)
+        for timeout_s in (0.0, 0.005, 0.05, 0.2):
+            leave(arm, number=15, timeout_s=timeout_s)
         assert_none_is_in_use(arm)
         afterwards = asyncio.run(at_once(str(arm.client.base_url), 5))
 
-    assert [answer.status_code for answer in afterwards] == [200] * 5
+    assert [response.status_code for response in afterwards] == [200] * 5
 
 
 async def at_once(base_url: str, number: int) -> Sequence[httpx.Response]:
@@ -96,12 +96,12 @@ async def at_once(base_url: str, number: int) -> Sequence[httpx.Response]:
         return await asyncio.gather(*(client.get(LIST) for _ in range(number)))
 
 
-def leave(arm: Arm, *, number: int, patience_s: float) -> None:
+def leave(arm: Arm, *, number: int, timeout_s: float) -> None:
     """Send requests over many connections and disconnect before most responses."""
     address = urlsplit(str(arm.client.base_url))
     connections = [socket.create_connection((address.hostname, address.port)) for _ in range(number)]
     for connection in connections:
         connection.sendall(f"GET {LIST} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
-    sleep(patience_s)
+    sleep(timeout_s)
     for connection in connections:
         connection.close()

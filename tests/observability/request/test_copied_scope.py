@@ -24,7 +24,7 @@ from tests.servers.asgi import serving
 
 
 class Copy:
-    """Passes on a copy of the scope, as the ASGI specification asks of middleware that changes it."""
+    """Passes on a copy of the scope, as the ASGI specification requires of middleware that changes it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

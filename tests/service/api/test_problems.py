@@ -210,10 +210,10 @@ def test_a_huge_declared_body_is_rejected_before_it_is_sent(arm: Arm) -> None:
             b"PATCH /flights/10/status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Content-Length: 1000000000000\r\n\r\n"
         )
-        answer = connection.recv(65536)
+        response = connection.recv(65536)
 
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"application/problem+json" in answer
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"application/problem+json" in response
 
 
 def test_rejections_disclose_nothing_before_authorisation(arm: Arm) -> None:

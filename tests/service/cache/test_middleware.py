@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 POLICIES = PolicyTable(
     {
         path: CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_s=30, negative_ttl_s=5, jitter=0)
-        for path in ("/boards/{name}", "/answers/{kind}")
+        for path in ("/boards/{name}", "/responses/{kind}")
     }
 )
 
@@ -46,7 +46,7 @@ class Boards:
             routes=[
                 Route("/boards/{name}", self.board),
                 Route("/boards/{name}", self.board, methods=["POST"]),
-                Route("/answers/{kind}", self.answer),
+                Route("/responses/{kind}", self.respond),
                 Route("/elsewhere", self.board),
             ]
         )
@@ -62,11 +62,11 @@ class Boards:
             return JSONResponse({"title": "unknown"}, 404)
         return JSONResponse({"name": name, "version": self.version, "run": self.runs})
 
-    async def answer(self, request: Request) -> Response:
+    async def respond(self, request: Request) -> Response:
         self.runs += 1
-        return self.answers()[request.path_params["kind"]]
+        return self.responses()[request.path_params["kind"]]
 
-    def answers(self) -> dict[str, Response]:
+    def responses(self) -> dict[str, Response]:
         return {
             "cookie": PlainTextResponse("yours", headers={"set-cookie": f"id={self.runs}"}),
             "private": PlainTextResponse("yours", headers={"cache-control": "private"}),
@@ -210,7 +210,7 @@ async def test_a_404_is_kept_briefly(app: ASGIApp, boards: Boards, clock: Clock)
 
 @pytest.mark.parametrize("kind", ["cookie", "private", "vary", "huge", "failed", "redirect", "stream"])
 async def test_what_may_not_be_kept_is_not(app: ASGIApp, boards: Boards, cache: LayeredCache, kind: str) -> None:
-    first, second = [await get(app, f"/answers/{kind}") for _ in range(2)]
+    first, second = [await get(app, f"/responses/{kind}") for _ in range(2)]
     assert boards.runs == 2
     assert first.headers["cache-status"] == second.headers["cache-status"] == "flightdeck; fwd=uri-miss"
     assert cache.levels.in_process is not None
@@ -218,13 +218,13 @@ async def test_what_may_not_be_kept_is_not(app: ASGIApp, boards: Boards, cache: 
 
 
 async def test_a_follower_never_gets_the_cookie_of_the_leader(app: ASGIApp) -> None:
-    answers = await asyncio.gather(*(get(app, "/answers/cookie") for _ in range(4)))
-    assert len({got.headers["set-cookie"] for got in answers}) == 4
+    responses = await asyncio.gather(*(get(app, "/responses/cookie") for _ in range(4)))
+    assert len({got.headers["set-cookie"] for got in responses}) == 4
 
 
 async def test_a_response_that_varies_by_encoding_only_is_cached(app: ASGIApp, boards: Boards) -> None:
-    await get(app, "/answers/vary-encoding")
-    await get(app, "/answers/vary-encoding")
+    await get(app, "/responses/vary-encoding")
+    await get(app, "/responses/vary-encoding")
     assert boards.runs == 1
 
 
@@ -256,7 +256,7 @@ async def test_a_stream_is_passed_on_part_by_part(app: ASGIApp) -> None:
         await asyncio.sleep(60)
         raise AssertionError
 
-    scope = {"type": "http", "method": "GET", "path": "/answers/stream", "query_string": b"", "headers": []}
+    scope = {"type": "http", "method": "GET", "path": "/responses/stream", "query_string": b"", "headers": []}
     await app(scope, receive, send)
     assert [part for _, part in arrived][:3] == [b"start", b"one", b"two"]
     assert arrived[2][0] - arrived[1][0] > 0.04
@@ -265,11 +265,11 @@ async def test_a_stream_is_passed_on_part_by_part(app: ASGIApp) -> None:
 async def test_the_response_does_not_wait_for_background_work_whose_failure_is_raised(
     app: ASGIApp, boards: Boards
 ) -> None:
-    await get(app, "/answers/background")
-    assert boards.after == ["done"], "the first asker's request lasts until the application is done"
-    assert b"first" in (await get(app, "/answers/background")).body
+    await get(app, "/responses/background")
+    assert boards.after == ["done"], "the first client's request lasts until the application is done"
+    assert b"first" in (await get(app, "/responses/background")).body
     with pytest.raises(RuntimeError, match="broken afterwards"):
-        await get(app, "/answers/broken-background")
+        await get(app, "/responses/broken-background")
 
 
 async def test_an_exception_of_the_application_is_raised_and_not_kept(app: ASGIApp, boards: Boards) -> None:

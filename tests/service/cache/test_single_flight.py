@@ -45,14 +45,14 @@ def cache(lookups: Lookups) -> LayeredCache:
     return LayeredCache(Levels(MemoryStore(shared), local=local, meter=lookups), timeout_s=0.5)
 
 
-async def asked(cache: LayeredCache, application: Application) -> bytes | None:
-    answer = await cache.get(KEY, POLICY, application, application)
-    await cache.wait_done(answer)
-    return None if answer.entry is None else answer.entry.body
+async def cached_value(cache: LayeredCache, application: Application) -> bytes | None:
+    lookup = await cache.get(KEY, POLICY, application, application)
+    await cache.wait_done(lookup)
+    return None if lookup.entry is None else lookup.entry.body
 
 
 async def waiting(cache: LayeredCache, application: Application, count: int) -> list[asyncio.Task[bytes | None]]:
-    tasks = [asyncio.create_task(asked(cache, application)) for _ in range(count)]
+    tasks = [asyncio.create_task(cached_value(cache, application)) for _ in range(count)]
     await asyncio.sleep(0.01)
     return tasks
 
@@ -106,8 +106,8 @@ async def test_after_an_exception_the_next_request_computes_again(cache: Layered
     failing.go_on.set()
     working.go_on.set()
     with pytest.raises(RuntimeError):
-        await asked(cache, failing)
-    assert await asked(cache, working) == b"1"
+        await cached_value(cache, failing)
+    assert await cached_value(cache, working) == b"1"
 
 
 async def test_an_exception_after_every_client_disconnected_is_logged(
@@ -134,7 +134,7 @@ async def test_a_cancelled_computation_leaves_no_request_waiting(cache: LayeredC
         await asyncio.sleep(0)
 
     first = Application(aborted)
-    leader = asyncio.create_task(asked(cache, first))
+    leader = asyncio.create_task(cached_value(cache, first))
     await asyncio.sleep(0.01)
     working = Application()
     working.go_on.set()
@@ -145,11 +145,11 @@ async def test_a_cancelled_computation_leaves_no_request_waiting(cache: LayeredC
     assert await leader is None
 
 
-async def test_a_computation_that_hangs_is_not_waited_for_longer_than_patience(cache: LayeredCache) -> None:
+async def test_a_computation_that_hangs_is_not_awaited_beyond_the_timeout(cache: LayeredCache) -> None:
     hanging, working = Application(), Application()
     working.go_on.set()
     (stuck,) = await waiting(cache, hanging, 1)
-    assert await asyncio.wait_for(asked(cache, working), 2) == b"1"
+    assert await asyncio.wait_for(cached_value(cache, working), 2) == b"1"
     stuck.cancel()
     hanging.go_on.set()
 
@@ -162,18 +162,18 @@ async def test_a_request_after_a_write_never_gets_an_older_response(cache: Layer
     application.go_on.set()
     assert await before == b"1"
     assert await after == b"2"
-    assert await asked(cache, application) == b"2"
+    assert await cached_value(cache, application) == b"2"
 
 
 async def test_a_computation_overtaken_by_a_write_is_invalidated_and_not_stored(cache: LayeredCache) -> None:
     application = Application()
-    answering = asyncio.create_task(cache.get(KEY, POLICY, application, application))
+    pending = asyncio.create_task(cache.get(KEY, POLICY, application, application))
     await asyncio.sleep(0.01)
     await cache.invalidate(["t"])
     application.go_on.set()
-    answer = await answering
-    assert answer.entry is not None
-    assert answer.entry.is_invalidated
+    lookup = await pending
+    assert lookup.entry is not None
+    assert lookup.entry.is_invalidated
     assert cache.levels.fresh(KEY) is None
 
 
@@ -184,20 +184,20 @@ async def test_a_response_that_may_not_be_shared_is_computed_for_each_request(ca
     application = Application(private)
     tasks = await waiting(cache, application, 3)
     application.go_on.set()
-    answers = await asyncio.gather(*tasks)
-    assert answers == [None, None, None]
+    entries = await asyncio.gather(*tasks)
+    assert entries == [None, None, None]
     assert application.runs == 1, "the others run the application outside the cache"
 
 
 async def test_an_invalidation_completes_even_if_the_write_is_cancelled(cache: LayeredCache) -> None:
     application = Application()
     application.go_on.set()
-    assert await asked(cache, application) == b"1"
+    assert await cached_value(cache, application) == b"1"
     writer = asyncio.create_task(cache.invalidate(["t"]))
     await asyncio.sleep(0)
     writer.cancel()
     await asyncio.sleep(0.01)
-    assert await asked(cache, application) == b"2"
+    assert await cached_value(cache, application) == b"2"
 
 
 async def test_closing_ends_what_still_runs(cache: LayeredCache) -> None:

@@ -89,7 +89,7 @@ async def test_an_entry_comes_back_as_it_was_put(store: Store, clock: Clock) -> 
     fetched = await store.fetch(KEY)
     found = fetched.entry
     assert found is not None
-    assert found.on_variant, "who made a variant of it tells the store"
+    assert found.on_variant, "a new variant is reported to the store"
     assert fetched.lease is None
     assert (found.status, found.headers, found.body) == (entry.status, entry.headers, entry.body)
     assert (found.tags, found.digest, found.template, found.cache) == (

@@ -68,10 +68,10 @@ class World:
         await cache.invalidate([f"board:{name}"])
         self.finished[name].append((asyncio.get_running_loop().time(), version))
 
-    def past_s(self, name: str, version: int, asked_at: float) -> float:
+    def past_s(self, name: str, version: int, requested_at: float) -> float:
         """Return how long before the request a newer version was written; 0 if none was."""
         newer = [at for at, written in self.finished[name] if written > version]
-        return max(0.0, asked_at - min(newer, default=asked_at))
+        return max(0.0, requested_at - min(newer, default=requested_at))
 
     @property
     def writes(self) -> int:
@@ -95,7 +95,7 @@ class Reader:
         held = [etag for of, etag in self._versions if of == name]
         if held and self._world.random.random() < 0.6:
             headers["if-none-match"] = ", ".join(held[-5:])
-        asked_at = asyncio.get_running_loop().time()
+        requested_at = asyncio.get_running_loop().time()
         got = await get(self._app, f"/boards/{name}", headers)
         if got.status == 304:
             version = self._versions[name, got.headers["etag"]]
@@ -104,7 +104,7 @@ class Reader:
             version = json.loads(body)["version"]
             if "etag" in got.headers:
                 self._versions[name, got.headers["etag"]] = version
-        self.past_s = max(self.past_s, self._world.past_s(name, version, asked_at))
+        self.past_s = max(self.past_s, self._world.past_s(name, version, requested_at))
         self.seen[str(got.status)] += 1
         self.seen[got.headers["cache-status"].split(";")[1].strip()] += 1
 

@@ -48,7 +48,7 @@ async def test_no_more_threads_than_allowed_compress_at_once(bodies: Bodies) -> 
     assert most == 2
 
 
-async def test_an_entrys_variant_is_made_once_however_many_ask(bodies: Bodies) -> None:
+async def test_an_entrys_variant_is_made_once_however_many_requests_need_it(bodies: Bodies) -> None:
     compressor, entry = Compressor(meter=bodies), entry_with(LARGE)
     variants = await asyncio.gather(*(compressor.variant(entry, "zstd") for _ in range(10)))
     assert all(variant is variants[0] for variant in variants)

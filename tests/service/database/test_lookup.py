@@ -27,8 +27,8 @@ async def test_an_unresolvable_replica_is_looked_up_once_at_a_time(monkeypatch: 
     monkeypatch.setattr(module, "LOOKUP_TIMEOUT_S", 0.01)
     monkeypatch.setattr(module, "POLL_S", 0.001)
     replica = Replica(
-        primary=create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none"),
-        replica=create_async_engine(f"postgresql+asyncpg://nobody@{GONE}/none"),
+        primary=create_async_engine("postgresql+asyncpg://user@127.0.0.1:1/none"),
+        replica=create_async_engine(f"postgresql+asyncpg://user@{GONE}/none"),
         max_lag_s=1,
         metrics=ReplicaMetrics(CollectorRegistry()),
     )
@@ -39,4 +39,4 @@ async def test_an_unresolvable_replica_is_looked_up_once_at_a_time(monkeypatch: 
     with suppress(asyncio.CancelledError):
         await watching
 
-    assert resolver.asked == [GONE]
+    assert resolver.lookups == [GONE]

@@ -65,7 +65,7 @@ async def test_the_server_knows_the_arm(url: str) -> None:
 
 
 async def test_a_refused_connection_makes_requests_unavailable_and_the_service_not_ready() -> None:
-    async with opened(f"postgresql://someone:secret@127.0.0.1:{free_port()}/flights") as database:
+    async with opened(f"postgresql://user:secret@127.0.0.1:{free_port()}/flights") as database:
         with pytest.raises(DatabaseUnreachable):
             async with database.reading() as session:
                 await session.execute(select(1))

@@ -21,14 +21,14 @@ from tests.servers.asgi import serving
 from tests.servers.postgres import PostgresServer
 
 
-def answered(answer: Any, method: str = "GET", **options: Any) -> httpx.Response:
+def response_of(endpoint: Any, method: str = "GET", **options: Any) -> httpx.Response:
     """Return the response of an application with this handler."""
-    app = ReadYourWritesMiddleware(Starlette(routes=[Route("/", answer, methods=["GET", "POST"])]))
+    app = ReadYourWritesMiddleware(Starlette(routes=[Route("/", endpoint, methods=["GET", "POST"])]))
     with serving(app) as url:
         return httpx.request(method, url, **options)
 
 
-async def asked_for(_: Request) -> Response:
+async def requested_position(_: Request) -> Response:
     request = current_consistency.get()
     assert request is not None
     return PlainTextResponse(f"{request.after}")
@@ -51,7 +51,7 @@ async def asked_for(_: Request) -> Response:
     ],
 )
 def test_the_cookie_of_a_request_sets_the_position_to_see(cookies: str, position: str) -> None:
-    assert answered(asked_for, headers={"Cookie": cookies.encode()}).text == position
+    assert response_of(requested_position, headers={"Cookie": cookies.encode()}).text == position
 
 
 def test_only_the_response_to_a_write_sets_the_cookie() -> None:
@@ -63,10 +63,10 @@ def test_only_the_response_to_a_write_sets_the_cookie() -> None:
         return PlainTextResponse("done")
 
     expected = f"{COOKIE}=42; Max-Age=60; Path=/; HttpOnly; SameSite=Lax"
-    assert "set-cookie" not in answered(write).headers
-    assert answered(write, "POST").headers["set-cookie"] == expected
+    assert "set-cookie" not in response_of(write).headers
+    assert response_of(write, "POST").headers["set-cookie"] == expected
     behind_tls = {"X-Forwarded-Proto": "https"}
-    assert answered(write, "POST", headers=behind_tls).headers["set-cookie"] == f"{expected}; Secure"
+    assert response_of(write, "POST", headers=behind_tls).headers["set-cookie"] == f"{expected}; Secure"
 
 
 @pytest.mark.parametrize(
@@ -78,21 +78,21 @@ def test_only_the_response_to_a_write_sets_the_cookie() -> None:
         ("GET", True, [404, 200], (404, 1)),
         ("POST", True, [503, 200], (503, 1)),
     ],
-    ids=["read", "read that fails twice", "other failure", "other answer", "write"],
+    ids=["read", "read that fails twice", "other failure", "other response", "write"],
 )
 def test_a_read_that_failed_on_the_replica_is_retried_once_on_the_primary(
     method: str, failed: bool, statuses: list[int], seen: tuple[int, int]
 ) -> None:
     on_primary: list[bool] = []
 
-    async def answer(_: Request) -> Response:
+    async def endpoint(_: Request) -> Response:
         request = current_consistency.get()
         assert request is not None
         request.replica_failed = failed
         on_primary.append(request.on_primary)
         return PlainTextResponse("body", status_code=statuses[len(on_primary) - 1])
 
-    response = answered(answer, method)
+    response = response_of(endpoint, method)
     assert (response.status_code, len(on_primary)) == seen
     assert response.text == "body"
     assert on_primary == [False, True][: seen[1]]
@@ -148,18 +148,16 @@ def test_a_client_sees_its_write_at_every_process_at_once_and_others_when_the_re
 ) -> None:
     on_replica = replica.url(postgres_url.database or "")
     with ExitStack() as stack:
-        written, asked = (stack.enter_context(arm(postgres_url, on_replica)) for _ in range(2))
-        wait_for_the_replica(asked)
+        writer, reader = (stack.enter_context(arm(postgres_url, on_replica)) for _ in range(2))
+        wait_for_the_replica(reader)
         replica.run("SELECT pg_wal_replay_pause()")
         client = httpx.Client()
-        change = client.patch(
-            f"{written.client.base_url}/flights/1/status", json={"status": "boarding"}, headers=BEARER
-        )
+        change = client.patch(f"{writer.client.base_url}/flights/1/status", json={"status": "boarding"}, headers=BEARER)
         assert change.status_code == 200
-        here, there = f"{written.client.base_url}/flights/1", f"{asked.client.base_url}/flights/1"
+        here, there = f"{writer.client.base_url}/flights/1", f"{reader.client.base_url}/flights/1"
         assert client.get(here).json()["status"] == "boarding"
         assert client.get(there).json()["status"] == "boarding"
-        assert httpx.get(here).json()["status"] == "boarding", "a process reads its own write for everybody"
+        assert httpx.get(here).json()["status"] == "boarding", "a process reads its own write for every client"
         assert httpx.get(there).json()["status"] == "arrived"
         replica.run("SELECT pg_wal_replay_resume()")
         wait_until(lambda: httpx.get(there).json()["status"] == "boarding")

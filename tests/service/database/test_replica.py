@@ -137,16 +137,16 @@ async def test_a_client_reads_its_write_to_another_process_and_others_may_not_ye
 ) -> None:
     one = watching(postgres_url, on_replica, replica_max_lag_s=60)
     other = watching(postgres_url, on_replica, replica_max_lag_s=60)
-    async with one as written, other as asked:
-        await asked.until_reads_are_on(replica=True)
+    async with one as writer, other as reader:
+        await reader.until_reads_are_on(replica=True)
         replica.run("SELECT pg_wal_replay_pause()")
         client = Consistency()
         token = current_consistency.set(client)
-        await written.write(8)
+        await writer.write(8)
         current_consistency.reset(token)
-        assert await asked.version() == 1
+        assert await reader.version() == 1
         token = current_consistency.set(Consistency(after=client.wrote))
-        assert await asked.version() == 8
+        assert await reader.version() == 8
         current_consistency.reset(token)
 
 
@@ -241,7 +241,7 @@ async def test_a_replica_that_was_promoted_is_no_replica_any_more(
             assert watched.value("db_replica_up") == 0
 
 
-async def test_the_first_read_that_finds_the_replica_down_spares_the_others_the_attempt(
+async def test_the_first_read_that_finds_the_replica_down_saves_the_others_the_attempt(
     postgres_url: URL, on_replica: URL, replica: PostgresServer
 ) -> None:
     async with watching(postgres_url, on_replica, replica_max_lag_s=3600) as watched:

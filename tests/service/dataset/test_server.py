@@ -286,7 +286,7 @@ def test_a_forced_load_while_tables_are_locked_fails_with_the_reason(
 
 
 def test_a_refused_connection_is_reported_without_the_password(few_files: Path) -> None:
-    url = URL.create("postgresql+asyncpg", "someone", "secret", "127.0.0.1", free_port(), "flights")
+    url = URL.create("postgresql+asyncpg", "user", "secret", "127.0.0.1", free_port(), "flights")
     with pytest.raises(ServerFailed, match=r"127\.0\.0\.1.*the database is unchanged") as raised:
         on(url).load(Source(few_files), NullProgress())
     assert "secret" not in str(raised.value)

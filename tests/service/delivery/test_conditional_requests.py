@@ -41,7 +41,7 @@ async def parts() -> AsyncIterator[bytes]:
 
 @pytest.fixture
 def app() -> ASGIApp:
-    answers = {
+    responses = {
         "/airports": JSONResponse([]),
         "/cookie": PlainTextResponse("yours", headers={"set-cookie": "id=1"}),
         "/own": PlainTextResponse("ours", headers={"cache-control": "max-age=7", "etag": '"own"'}),
@@ -55,7 +55,7 @@ def app() -> ASGIApp:
     async def stream(_: Request) -> Response:
         return StreamingResponse(parts(), media_type="text/plain")
 
-    routes = [Route(path, answer) for path, answer in answers.items()]
+    routes = [Route(path, response) for path, response in responses.items()]
     routed = Starlette(
         routes=[
             Route("/boards/{name}", board),
@@ -158,10 +158,10 @@ async def test_a_body_that_comes_in_parts_is_passed_on_as_it_comes() -> None:
     assert "etag" not in got.headers
 
 
-def answering(entry_is_dead: bool) -> ASGIApp:
+def serving(entry_is_invalidated: bool) -> ASGIApp:
     entry = entry_with(b"[]", tags=("flights",))
     entry.template = "/boards/{name}"
-    entry.is_invalidated = entry_is_dead
+    entry.is_invalidated = entry_is_invalidated
 
     async def routed(scope: Scope, _: Receive, send: Send) -> None:
         set_entry(scope, entry)
@@ -172,22 +172,22 @@ def answering(entry_is_dead: bool) -> ASGIApp:
 
 
 async def test_an_entrys_digest_and_tags_are_used() -> None:
-    got = await get(answering(entry_is_dead=False), "/boards/JFK")
+    got = await get(serving(entry_is_invalidated=False), "/boards/JFK")
     assert got.headers["etag"] == f'"{body_digest(b"[]")}"'
     assert got.headers["surrogate-key"] == "flights"
     assert "s-maxage=60" in got.headers["cache-control"]
 
 
 async def test_a_response_that_a_write_invalidated_is_not_stored_by_edges() -> None:
-    got = await get(answering(entry_is_dead=True), "/boards/JFK")
+    got = await get(serving(entry_is_invalidated=True), "/boards/JFK")
     assert got.headers["cache-control"] == "no-store"
     assert "etag" not in got.headers
 
 
-async def both(etag_of: dict[str, str], asked: dict[str, str]) -> Got:
+async def both(etag_of: dict[str, str], request_headers: dict[str, str]) -> Got:
     app = CompressionMiddleware(HttpCacheMiddleware(JSONResponse(["x" * 3000]), policies=POLICIES), meter=Bodies())
     fresh = await get(app, "/lists", etag_of)
-    return await get(app, "/lists", {**asked, "if-none-match": fresh.headers["etag"]})
+    return await get(app, "/lists", {**request_headers, "if-none-match": fresh.headers["etag"]})
 
 
 async def test_a_compressed_copy_is_validated_by_its_own_validator() -> None:

@@ -27,7 +27,7 @@ A_CHANGE = text(
     "INSERT INTO status_changes (flight_id, version, status_before, status_after, changed_at)"
     " SELECT min(id), 2, 'arrived', 'boarding', now() FROM flights"
 )
-UNTOLD = text("INSERT INTO outbox SELECT id, now() FROM status_changes")
+UNDELIVERED = text("INSERT INTO outbox SELECT id, now() FROM status_changes")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_the_outbox_goes_and_comes_back_and_the_audit_trail_stays(postgres
     engine = create_async_engine(postgres_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         await connection.execute(A_CHANGE)
-        await connection.execute(UNTOLD)
+        await connection.execute(UNDELIVERED)
         before = await connection.scalar(AUDIT_DIGEST), await connection.scalar(FLIGHT_DIGEST)
         alembic(postgres_url, "downgrade", "tables@0001")
         assert await connection.scalar(text("SELECT to_regclass('outbox')")) is None

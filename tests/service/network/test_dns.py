@@ -17,22 +17,22 @@ async def test_after_a_denial_the_name_is_looked_up_again(
 ) -> None:
     resolver = Resolver(monkeypatch)
     with caplog.at_level(logging.ERROR):
-        for asked in (1, 2):
+        for lookups in (1, 2):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.01):
                     await resolve(GONE, 6379)
-            resolver.answers.set()
+            resolver.responds.set()
             with pytest.raises(socket.gaierror):
                 await resolve(GONE, 6379)
-            resolver.answers.clear()
-            assert len(resolver.asked) == asked
+            resolver.responds.clear()
+            assert len(resolver.lookups) == lookups
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await resolve(GONE, 6379)
-        resolver.answers.set()
+        resolver.responds.set()
         await asyncio.sleep(0.01)
         gc.collect()
-    assert not caplog.records, "nobody waited for the last one, and nobody is told that nobody did"
+    assert not caplog.records, "no caller waited for the last lookup, so its failure is not logged"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

@@ -18,10 +18,10 @@ async def test_clients_that_time_out_share_one_lookup(monkeypatch: pytest.Monkey
     ]
 
     for _ in range(5):
-        answers = await asyncio.gather(*(client.ping() for client in clients), return_exceptions=True)
-        assert all(isinstance(answer, RedisError) for answer in answers)
+        results = await asyncio.gather(*(client.ping() for client in clients), return_exceptions=True)
+        assert all(isinstance(result, RedisError) for result in results)
 
-    assert resolver.asked == [GONE]
+    assert resolver.lookups == [GONE]
     for client in clients:
         await client.aclose()
 

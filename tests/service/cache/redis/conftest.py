@@ -45,6 +45,6 @@ async def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
         await asyncio.sleep(0.002)
 
 
-async def heard(cache: LayeredCache) -> None:
+async def until_subscribed(cache: LayeredCache) -> None:
     """Return when the process receives invalidations."""
     await eventually(lambda: cache.levels.store.max_local_age_s > 1, within_s=5)

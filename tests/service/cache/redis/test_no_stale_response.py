@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.servers.redis import RedisServer
-from tests.service.cache.redis.conftest import Process, heard
+from tests.service.cache.redis.conftest import Process, until_subscribed
 from tests.service.cache.world import World, hammered
 from tests.service.conftest import Lookups
 
@@ -37,7 +37,7 @@ async def test_no_reader_of_a_process_with_a_memory_of_its_own_sees_the_past(
 ) -> None:
     world = World(ttl_s=ttl_s, stale_s=stale_s)
     cache = await process(shared_redis)
-    await heard(cache)
+    await until_subscribed(cache)
     seen = await hammered(world, [cache], seconds=1.5)
     assert seen.past_s == 0
     assert world.writes > 5
@@ -52,7 +52,7 @@ async def test_no_reader_sees_what_was_a_second_before_the_write_of_another_proc
     world = World(ttl_s=10, stale_s=0)
     caches = [await process(shared_redis) for _ in range(3)]
     for cache in caches:
-        await heard(cache)
+        await until_subscribed(cache)
     seen = await hammered(world, caches, seconds=2.5)
     assert seen.past_s < 1
     assert world.writes > 5
@@ -65,7 +65,7 @@ async def test_no_reader_sees_the_past_while_redis_goes_and_comes(
 ) -> None:
     world = World(ttl_s=10, stale_s=0)
     cache = await process(own_redis)
-    await heard(cache)
+    await until_subscribed(cache)
 
     async def going_and_coming() -> None:
         for _ in range(2):
@@ -87,7 +87,7 @@ async def test_two_seconds_after_a_write_no_process_sees_the_past_whatever_redis
     world = World(ttl_s=10, stale_s=0)
     caches = [await process(own_redis) for _ in range(3)]
     for cache in caches:
-        await heard(cache)
+        await until_subscribed(cache)
 
     async def going_and_coming() -> None:
         for leave, come in ((own_redis.freeze, own_redis.thaw), (own_redis.stop, own_redis.start)):

@@ -10,7 +10,7 @@ from service.cache.lookup import Deliver
 from service.cache.redis.store import RedisStore
 from service.http.cache_model.policy import CachePolicy
 from tests.servers.redis import RedisServer
-from tests.service.cache.redis.conftest import Process, eventually, heard
+from tests.service.cache.redis.conftest import Process, eventually, until_subscribed
 from tests.service.conftest import Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ class Database:
         self.version = 1
         self.reads = 0
 
-    async def answer(self, deliver: Deliver) -> None:
+    async def load(self, deliver: Deliver) -> None:
         self.reads += 1
         await deliver(entry_with(b"%d" % self.version, tags=("t",), cache=""))
 
@@ -34,22 +34,22 @@ class Database:
         await cache.invalidate(["t"])
 
 
-async def asked(cache: LayeredCache, database: Database, key: bytes = b"/boards/JFK") -> int:
+async def cached_value(cache: LayeredCache, database: Database, key: bytes = b"/boards/JFK") -> int:
     fresh = cache.levels.fresh(key)
     if fresh is not None:
         return int(fresh.body)
-    answer = await cache.get(key, POLICY, database.answer, database.answer)
-    await cache.wait_done(answer)
-    assert answer.entry is not None
-    return int(answer.entry.body)
+    lookup = await cache.get(key, POLICY, database.load, database.load)
+    await cache.wait_done(lookup)
+    assert lookup.entry is not None
+    return int(lookup.entry.body)
 
 
 async def is_used(cache: LayeredCache, database: Database) -> bool:
     """Return whether a response computed now is stored."""
     key = b"/probe/%d" % database.reads
-    await asked(cache, database, key)
+    await cached_value(cache, database, key)
     reads = database.reads
-    await asked(cache, database, key)
+    await cached_value(cache, database, key)
     return database.reads == reads
 
 
@@ -90,7 +90,7 @@ async def test_while_redis_is_down_responses_are_computed_and_afterwards_cached_
     away(own_redis, was_frozen=was_frozen)
     began = asyncio.get_running_loop().time()
     for number in range(30):
-        assert await asked(cache, database, b"/%d" % number) == 1
+        assert await cached_value(cache, database, b"/%d" % number) == 1
     assert asyncio.get_running_loop().time() - began < 3, "after a few timeouts Redis is left alone"
     assert lookups.results["board", "shared", "error"] >= 30
     assert not await is_used(cache, database)
@@ -104,9 +104,9 @@ async def test_a_service_that_starts_without_redis_uses_it_once_it_is_there(
     database = Database()
     own_redis.stop()
     cache = await process(own_redis)
-    assert await asked(cache, database) == 1
+    assert await cached_value(cache, database) == 1
     own_redis.start()
-    await heard(cache)
+    await until_subscribed(cache)
     await used_again(cache, database)
 
 
@@ -116,18 +116,18 @@ async def test_a_write_while_redis_is_down_leaves_no_stale_entry(
     database = Database()
     writer, reader = await process(own_redis), await process(own_redis)
     for cache in (writer, reader):
-        await heard(cache)
-        assert await asked(cache, database) == 1
+        await until_subscribed(cache)
+        assert await cached_value(cache, database) == 1
     away(own_redis, was_frozen=was_frozen)
     async with asyncio.timeout(2):
         await database.write(writer)
-    assert await asked(writer, database) == 2
+    assert await cached_value(writer, database) == 2
     await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
-    assert await asked(reader, database) == 2
+    assert await cached_value(reader, database) == 2
     back(own_redis, was_frozen=was_frozen)
     for cache in (writer, reader):
         await used_again(cache, database)
-        assert await asked(cache, database) == 2
+        assert await cached_value(cache, database) == 2
 
 
 async def test_a_process_that_cannot_reach_redis_publishes_its_invalidations_later(
@@ -136,15 +136,15 @@ async def test_a_process_that_cannot_reach_redis_publishes_its_invalidations_lat
     database = Database()
     writer, reader = [await process(own_redis) for _ in range(2)]
     for cache in (writer, reader):
-        await heard(cache)
-        assert await asked(cache, database) == 1
+        await until_subscribed(cache)
+        assert await cached_value(cache, database) == 1
     assert isinstance(writer.levels.store, RedisStore)
     writer.levels.store._client.go_down()
     await database.write(writer)
-    assert await asked(writer, database) == 2
-    assert await asked(reader, database) == 1, "nobody could tell it"
+    assert await cached_value(writer, database) == 2
+    assert await cached_value(reader, database) == 1, "no invalidation could be delivered"
     await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
-    assert await asked(reader, database) == 2
+    assert await cached_value(reader, database) == 2
 
 
 async def test_invalidations_lost_with_a_killed_process_leave_no_stale_entry_in_others(
@@ -152,15 +152,15 @@ async def test_invalidations_lost_with_a_killed_process_leave_no_stale_entry_in_
 ) -> None:
     database = Database()
     dying, reader = [await process(own_redis, has_local=False) for _ in range(2)]
-    assert await asked(dying, database) == 1
+    assert await cached_value(dying, database) == 1
     own_redis.stop()
     await database.write(dying)
     await dying.__aexit__()
     for number in range(5):
-        await asked(reader, database, b"/%d" % number)
+        await cached_value(reader, database, b"/%d" % number)
     own_redis.start()
     await used_again(reader, database)
-    assert await asked(reader, database) == 2
+    assert await cached_value(reader, database) == 2
 
 
 async def test_a_computation_across_an_outage_with_a_write_is_not_kept(
@@ -183,7 +183,7 @@ async def test_a_computation_across_an_outage_with_a_write_is_not_kept(
     await used_again(cache, database)
     gate.set()
     await computing
-    assert await asked(cache, database) == 2
+    assert await cached_value(cache, database) == 2
 
 
 async def test_entries_invalidated_while_disconnected_are_not_served_afterwards(
@@ -191,15 +191,15 @@ async def test_entries_invalidated_while_disconnected_are_not_served_afterwards(
 ) -> None:
     database = Database()
     reader = await process(own_redis)
-    await heard(reader)
-    assert await asked(reader, database) == 1
+    await until_subscribed(reader)
+    assert await cached_value(reader, database) == 1
     own_redis.stop()
     own_redis.start()
     # Redis is up before the reader has noticed; a process that starts now publishes while the reader is not subscribed.
     other = await process(own_redis)
     await database.write(other)
     await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
-    assert await asked(reader, database) == 2
+    assert await cached_value(reader, database) == 2
 
 
 async def test_more_invalidations_than_can_be_remembered_invalidate_everything(
@@ -209,15 +209,15 @@ async def test_more_invalidations_than_can_be_remembered_invalidate_everything(
     database = Database()
     cache, other = [await process(own_redis) for _ in range(2)]
     for one in (cache, other):
-        await heard(one)
-        assert await asked(one, database) == 1
+        await until_subscribed(one)
+        assert await cached_value(one, database) == 1
     own_redis.stop()
     database.version += 1
     await cache.invalidate(["t", "a", "b", "c"])
     own_redis.start()
     for one in (cache, other):
         await used_again(one, database)
-        assert await asked(one, database) == 2
+        assert await cached_value(one, database) == 2
 
 
 async def test_an_outage_is_logged_once_and_its_end_too(
@@ -228,7 +228,7 @@ async def test_an_outage_is_logged_once_and_its_end_too(
     with caplog.at_level(logging.WARNING, "service.cache.redis.client"):
         own_redis.stop()
         for number in range(20):
-            await asked(cache, database, b"/%d" % number)
+            await cached_value(cache, database, b"/%d" % number)
         own_redis.start()
         await used_again(cache, database)
     lines = [record.getMessage() for record in caplog.records if record.name == "service.cache.redis.client"]

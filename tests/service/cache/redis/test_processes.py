@@ -11,7 +11,7 @@ from service.cache.lru import EntryLru
 from service.cache.redis.store import RedisStore, RedisStoreOptions
 from service.http.cache_model.policy import CachePolicy
 from tests.servers.redis import RedisServer
-from tests.service.cache.redis.conftest import Process, eventually, heard
+from tests.service.cache.redis.conftest import Process, eventually, until_subscribed
 from tests.service.conftest import Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
@@ -34,20 +34,20 @@ class Application:
         await deliver(entry_with(body, tags=("t",), cache=""))
 
 
-async def asked(cache: LayeredCache, application: Application) -> bytes:
+async def cached_value(cache: LayeredCache, application: Application) -> bytes:
     fresh = cache.levels.fresh(KEY)
     if fresh is not None:
         return fresh.body
-    answer = await cache.get(KEY, POLICY, application, application)
-    await cache.wait_done(answer)
-    assert answer.entry is not None
-    return answer.entry.body
+    lookup = await cache.get(KEY, POLICY, application, application)
+    await cache.wait_done(lookup)
+    assert lookup.entry is not None
+    return lookup.entry.body
 
 
 async def test_what_one_process_computed_all_send(process: Process, shared_redis: RedisServer) -> None:
     application = Application()
     caches = [await process(shared_redis) for _ in range(3)]
-    assert [await asked(cache, application) for cache in caches] == [b"1"] * 3
+    assert [await cached_value(cache, application) for cache in caches] == [b"1"] * 3
 
 
 async def test_processes_that_miss_at_once_compute_once(
@@ -56,9 +56,9 @@ async def test_processes_that_miss_at_once_compute_once(
     application = Application(seconds=0.2)
     caches = [await process(shared_redis) for _ in range(4)]
     for cache in caches:
-        await heard(cache)
-    answers = await asyncio.gather(*(asked(cache, application) for cache in caches for _ in range(5)))
-    assert set(answers) == {b"1"}
+        await until_subscribed(cache)
+    values = await asyncio.gather(*(cached_value(cache, application) for cache in caches for _ in range(5)))
+    assert set(values) == {b"1"}
     assert application.runs == 1
     assert lookups.results["board", "shared", "miss"] == 1
     assert lookups.results["board", "shared", "coalesced"] == 19
@@ -73,7 +73,7 @@ async def test_when_the_computing_process_vanishes_another_one_computes(
     assert lease.is_granted
     application = Application()
     async with asyncio.timeout(4):
-        assert await asked(await process(shared_redis), application) == b"1"
+        assert await cached_value(await process(shared_redis), application) == b"1"
 
 
 async def test_an_invalidation_reaches_the_memory_of_every_process_within_a_second(
@@ -82,13 +82,13 @@ async def test_an_invalidation_reaches_the_memory_of_every_process_within_a_seco
     application = Application()
     caches = [await process(shared_redis) for _ in range(3)]
     for cache in caches:
-        await heard(cache)
-        assert await asked(cache, application) == b"1"
+        await until_subscribed(cache)
+        assert await cached_value(cache, application) == b"1"
         assert cache.levels.fresh(KEY) is not None
     await caches[0].invalidate(["t"])
     assert caches[0].levels.fresh(KEY) is None, "at once in the process that wrote"
     await eventually(lambda: not any(cache.levels.fresh(KEY) for cache in caches), within_s=1)
-    assert [await asked(cache, application) for cache in caches] == [b"2"] * 3
+    assert [await cached_value(cache, application) for cache in caches] == [b"2"] * 3
 
 
 async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared_redis: RedisServer) -> None:
@@ -97,9 +97,9 @@ async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared
     caches = [await process(shared_redis, has_local=False) for _ in range(4)]
 
     async def once(cache: LayeredCache) -> bytes:
-        answer = await cache.get(KEY, brief, application, application)
-        assert answer.entry is not None
-        return answer.entry.body
+        lookup = await cache.get(KEY, brief, application, application)
+        assert lookup.entry is not None
+        return lookup.entry.body
 
     assert await once(caches[0]) == b"1"
     await asyncio.sleep(0.1)
@@ -113,9 +113,9 @@ async def test_a_process_without_subscription_serves_its_copies_for_a_second(
 ) -> None:
     store = RedisStore(shared_redis.url, RedisStoreOptions(namespace=namespace))
     local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups)
-    deaf = LayeredCache(Levels(store, local=local, meter=lookups))
-    assert await asked(deaf, Application()) == b"1"
-    entry = deaf.levels.fresh(KEY)
+    unsubscribed = LayeredCache(Levels(store, local=local, meter=lookups))
+    assert await cached_value(unsubscribed, Application()) == b"1"
+    entry = unsubscribed.levels.fresh(KEY)
     assert entry is not None
-    assert entry.fresh_until - deaf.levels.clock() <= 1
+    assert entry.fresh_until - unsubscribed.levels.clock() <= 1
     await store.close()
