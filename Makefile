@@ -35,7 +35,7 @@ demo: $(STAMP)  ## install, load the flights, run five arms under the same traff
 test: $(DEV_STAMP)  ## run every test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TEST)
 
-check: $(DEV_STAMP)  ## format, lint, types, import directions, generated files
+check: $(DEV_STAMP)  ## format, lint, types, import directions, vocabulary, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
