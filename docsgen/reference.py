@@ -15,6 +15,7 @@ from docsgen.licences_page import licences_page
 from docsgen.markdown import code, table
 from docsgen.metrics_page import metrics_page
 from docsgen.reliability_page import reliability_page
+from docsgen.semconv_page import semantic_conventions_page
 from docsgen.settings_pages import settings_page, telemetry_settings_page
 from observability.doctor import APPLICATION_CHECKS, SERVICE_CHECKS, Check
 from service.techniques import ARMS, CATALOGUE
@@ -58,6 +59,7 @@ PAGES: Final[Mapping[str, Callable[[], Mapping[str, Any]]]] = {
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "telemetry-settings.md": telemetry_settings_page,
+    "semantic-conventions.md": semantic_conventions_page,
     "doctor.md": doctor_page,
     "licences.md": licences_page,
     "reliability.md": reliability_page,

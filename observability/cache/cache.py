@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, Metric
 
 from observability.core.collector import DescribedCollector
 from observability.core.labels import BoundedValues
+from observability.core.semconv import CACHE_LEVEL, CACHE_LOOKUP, CACHE_NAME, CACHE_RESULT
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, TraceRef
 from observability.request.record import current_request
 
@@ -68,11 +69,11 @@ class CacheMetrics(DescribedCollector):
         span = trace.get_current_span()
         if span.is_recording():
             values = {
-                "cache.name": self._cache(cache),
-                "cache.level": self._level(level),
-                "cache.result": self._result(result),
+                CACHE_NAME: self._cache(cache),
+                CACHE_LEVEL: self._level(level),
+                CACHE_RESULT: self._result(result),
             }
-            span.add_event("cache", values)
+            span.add_event(CACHE_LOOKUP, values)
         context = span.get_span_context()
         return (f"{context.trace_id:032x}", time()) if context.trace_flags.sampled else None
 

@@ -1,6 +1,29 @@
-"""Which semantic conventions the official instrumentations use."""
+"""The names of attributes and events that the semantic conventions lack, and which conventions the official
+instrumentations use. They are declared in `observability/semconv/`.
+"""
 
 import os
+from typing import Final
+
+CACHE_NAME: Final = "flightdeck.cache.name"
+CACHE_LEVEL: Final = "flightdeck.cache.level"
+CACHE_RESULT: Final = "flightdeck.cache.result"
+QUERY_FINGERPRINT: Final = "flightdeck.db.query.fingerprint"
+QUERY_EXECUTIONS: Final = "flightdeck.db.query.executions"
+BLOCKED_S: Final = "flightdeck.event_loop.blocked_seconds"
+REQUEST_ID: Final = "flightdeck.request.id"
+REQUEST_DURATION_S: Final = "flightdeck.request.duration_seconds"
+RETROACTIVE: Final = "flightdeck.retroactive"
+
+CACHE_LOOKUP: Final = "flightdeck.cache.lookup"
+N_PLUS_ONE_SUSPECTED: Final = "flightdeck.db.n_plus_one_suspected"
+EVENT_LOOP_BLOCKED: Final = "flightdeck.event_loop.blocked"
+
+
+def exception_type(error: BaseException) -> str:
+    """Return the value of `exception.type` and `error.type`: with the module, but for builtins."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def prefer_stable_conventions() -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from observability.core.attached import AlreadyAttached
 from observability.core.collector import DescribedCollector
 from observability.core.labels import BoundedValues
+from observability.core.semconv import N_PLUS_ONE_SUSPECTED, QUERY_EXECUTIONS, QUERY_FINGERPRINT
 from observability.database.instrument_engine import sync_engine
 from observability.database.sql import Statement
 from observability.database.statements import StatementExecution, emit_span, listen_to_statements
@@ -129,12 +130,12 @@ class QueryMetrics:
                 continue
             self._suspected.labels(method, handler).inc()
             request.add_event(
-                "db.n_plus_one_suspected",
+                N_PLUS_ONE_SUSPECTED,
                 {
-                    "db.query.fingerprint": statement.fingerprint,
+                    QUERY_FINGERPRINT: statement.fingerprint,
                     DB_QUERY_SUMMARY: statement.summary,
                     DB_QUERY_TEXT: statement.text,
-                    "db.query.executions": times,
+                    QUERY_EXECUTIONS: times,
                 },
             )
 

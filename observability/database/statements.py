@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import ExceptionContext, ExecutionContext
 
 from observability.core.internal_errors import suppress_internal_errors
+from observability.core.semconv import exception_type
 from observability.database.instrument_engine import replace_listeners, span_attributes
 from observability.database.sql import Statement, statement_of
 
@@ -112,7 +113,7 @@ def emit_span(tracer: Tracer, execution: StatementExecution) -> None:
     if execution.batch_size > 1:
         attributes[DB_OPERATION_BATCH_SIZE] = execution.batch_size
     if error is not None:
-        attributes[ERROR_TYPE] = type(error).__name__
+        attributes[ERROR_TYPE] = exception_type(error)
         status_code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
         if status_code:
             attributes[DB_RESPONSE_STATUS_CODE] = str(status_code)

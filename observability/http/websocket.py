@@ -18,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
+from observability.core.semconv import exception_type
 from observability.errors.reporter import ErrorReporter
 from observability.metrics.histogram import exemplar_of
 from observability.request.record import RECORD, RequestRecord, current_request
@@ -156,7 +157,7 @@ class ObservedWebSockets:
         if handler != UNMATCHED:
             span.set_attribute(HTTP_ROUTE, handler)
         if error is not None:
-            span.set_attribute(ERROR_TYPE, type(error).__qualname__)
+            span.set_attribute(ERROR_TYPE, exception_type(error))
             span.set_status(Status(StatusCode.ERROR))
             add_exception(span, error, connection)
         for name, attributes, at_ns in connection.events or ():

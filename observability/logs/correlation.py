@@ -8,6 +8,7 @@ from typing import Any, Final
 from opentelemetry import trace
 
 from observability.core.internal_errors import record_internal_error
+from observability.core.semconv import exception_type
 from observability.privacy.request_secrets import scrubber_for
 from observability.request.record import RequestRecord, current_request
 
@@ -38,7 +39,7 @@ def exception_text(error: BaseException) -> str:
         return scrubber_for(error, _request_of(error)).text("".join(traceback.format_exception(error))).rstrip("\n")
     except Exception as failure:  # noqa: BLE001 attributes of the exception or the request may raise anything
         record_internal_error("logs", failure)
-        return f"{type(error).__qualname__}: <a traceback that could not be rendered>"
+        return f"{exception_type(error)}: <a traceback that could not be rendered>"
 
 
 def exception_of(event: Mapping[str, Any]) -> BaseException | None:

@@ -13,12 +13,16 @@ from typing import Any, Final
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
 from opentelemetry.semconv.attributes.code_attributes import CODE_STACKTRACE
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.exception_attributes import (
     EXCEPTION_MESSAGE,
     EXCEPTION_STACKTRACE,
     EXCEPTION_TYPE,
 )
+from opentelemetry.semconv.attributes.http_attributes import HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE, HTTP_ROUTE
+from opentelemetry.semconv.attributes.url_attributes import URL_PATH
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.util.types import AnyValue
 
@@ -34,14 +38,15 @@ from observability.compat.opentelemetry_logs import (
 )
 from observability.core.internal_errors import record_internal_error
 from observability.core.limits import run_with_timeout
+from observability.core.semconv import REQUEST_DURATION_S, REQUEST_ID, exception_type
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.logs.access_log import AccessRecord
 from observability.logs.correlation import exception_text, ids_of
 from observability.logs.fields import plain_fields, text
 from observability.logs.record import LogEvent, log_event
-
-REQUEST_ID: Final = "request.id"
+from observability.request.record import METHODS
+from observability.request.route_table import UNMATCHED
 
 _SEVERITIES: Final = {
     "debug": SeverityNumber.DEBUG,
@@ -92,14 +97,7 @@ class LogExport(logging.Handler):
             severity_number=_SEVERITIES[access.level],
             severity_text=access.level,
             body=f"{access.method} {text(access.path)} {access.status}",
-            attributes={
-                "http.request.method": access.method,
-                "http.route": access.handler,
-                "http.response.status": str(access.status),
-                "http.server.request.duration": access.seconds,
-                "url.path": text(access.path),
-                "client.address": access.client,
-            },
+            attributes=_access_attributes(access),
         )
 
     def stop(self, *, timeout_s: float) -> None:
@@ -160,6 +158,24 @@ def _attributes(event: LogEvent) -> dict[str, AnyValue]:
     return own | {name or "_": _attribute(value) for name, value in fields.items()}
 
 
+def _access_attributes(access: AccessRecord) -> dict[str, AnyValue]:
+    attributes: dict[str, AnyValue] = {
+        HTTP_REQUEST_METHOD: access.method if access.method in METHODS else "_OTHER",
+        URL_PATH: text(access.path),
+        REQUEST_DURATION_S: access.seconds,
+        REQUEST_ID: access.request_id or f"{access.span_id:016x}",
+    }
+    if access.client:
+        attributes[CLIENT_ADDRESS] = access.client
+    if access.handler != UNMATCHED:
+        attributes[HTTP_ROUTE] = access.handler
+    if isinstance(access.status, int):
+        attributes[HTTP_RESPONSE_STATUS_CODE] = access.status
+    if isinstance(access.status, str) or access.status >= 500:
+        attributes[ERROR_TYPE] = str(access.status)
+    return attributes
+
+
 def _attribute(value: Any) -> AnyValue:
     """Return the value as an attribute; lists and mappings as JSON, as back ends show them."""
     return value if isinstance(value, str | bool | int | float) else json.dumps(value)
@@ -168,7 +184,7 @@ def _attribute(value: Any) -> AnyValue:
 def _exception(error: BaseException) -> dict[str, str]:
     stacktrace = text(exception_text(error))
     return {
-        EXCEPTION_TYPE: type(error).__qualname__,
+        EXCEPTION_TYPE: exception_type(error),
         EXCEPTION_MESSAGE: stacktrace.rpartition("\n")[2],
         EXCEPTION_STACKTRACE: stacktrace,
     }

@@ -24,6 +24,7 @@ from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter
 
 from observability.core.internal_errors import suppress_internal_errors
+from observability.core.semconv import BLOCKED_S, EVENT_LOOP_BLOCKED
 from observability.metrics.histogram import exemplar
 from observability.request.record import RequestRecord, current_request
 from observability.request.route import route_template
@@ -173,11 +174,11 @@ class BlockDetector:
     def _begin(self, running: RunningTask, handler: str, late_s: float) -> None:
         request, stack = running.request, running.stack()
         context = running.context
-        attributes: dict[str, AttributeValue] = {CODE_STACKTRACE: stack, "event_loop.blocked_seconds": late_s}
+        attributes: dict[str, AttributeValue] = {CODE_STACKTRACE: stack, BLOCKED_S: late_s}
         if request is not None:
-            request.add_event("event_loop.blocked", attributes)
+            request.add_event(EVENT_LOOP_BLOCKED, attributes)
         else:
-            context.run(trace.get_current_span).add_event("event_loop.blocked", attributes)
+            context.run(trace.get_current_span).add_event(EVENT_LOOP_BLOCKED, attributes)
         self._block = block = _Block(
             id(running.task), handler, attributes, context, link=context.run(exemplar), seconds=late_s
         )
@@ -190,7 +191,7 @@ class BlockDetector:
     def _continue(self, block: _Block, late_s: float) -> None:
         """Update the event on every sample: the request may end before this thread runs again."""
         block.seconds = late_s
-        block.attributes["event_loop.blocked_seconds"] = round(late_s, 3)
+        block.attributes[BLOCKED_S] = round(late_s, 3)
 
     def _end_block(self) -> None:
         block, self._block, self._suspect, self._sampled_at = self._block, None, None, None

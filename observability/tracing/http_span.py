@@ -25,6 +25,7 @@ from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
 
+from observability.core.semconv import exception_type
 from observability.privacy.request_secrets import scrubber_for
 from observability.privacy.scrub import MAX_TEXT, redacted_query
 from observability.request.record import METHODS, RequestRecord
@@ -95,7 +96,7 @@ def request_outcome(
         routed = f"{name} {handler}"
     is_failure = isinstance(status, int) and status >= 500
     if error is not None and is_failure:
-        attributes[ERROR_TYPE] = type(error).__qualname__
+        attributes[ERROR_TYPE] = exception_type(error)
     elif isinstance(status, str) or is_failure:
         attributes[ERROR_TYPE] = str(status)
     return RequestOutcome(routed, attributes, is_failure=is_failure)
@@ -113,7 +114,7 @@ def add_exception(span: Span, error: BaseException, record: RequestRecord | None
     """Add the exception as an event, without its secrets and those of the request."""
     scrubber = scrubber_for(error, record)
     event = {
-        EXCEPTION_TYPE: type(error).__qualname__,
+        EXCEPTION_TYPE: exception_type(error),
         EXCEPTION_MESSAGE: scrubber.text(str(error)),
         EXCEPTION_STACKTRACE: scrubber.text("".join(traceback.format_exception(error))),
     }

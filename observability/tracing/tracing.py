@@ -24,6 +24,7 @@ from starlette.types import Scope
 
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.limits import RateLimiter, run_with_timeout
+from observability.core.semconv import RETROACTIVE
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.request.record import METHODS, RequestRecord
@@ -48,7 +49,7 @@ RETROACTIVE_SPANS_PER_S: Final = 100
 """Limit of retroactive spans: when everything is slow, tracing must not make it slower."""
 
 _NO_ATTRIBUTES: Final[dict[str, AttributeValue]] = {}
-_RETROACTIVE: Final[dict[str, AttributeValue]] = {"observability.retroactive": True}
+_RETROACTIVE: Final[dict[str, AttributeValue]] = {RETROACTIVE: True}
 _CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 """The key of the span in a context; creating a context with it saves a copy for every request."""
 _OURS: Final = frozenset({b"x-request-id", b"x-sample-token"})

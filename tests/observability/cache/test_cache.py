@@ -73,8 +73,8 @@ def test_inside_a_sampled_trace_a_lookup_leaves_an_event_and_an_exemplar() -> No
     (finished,) = exporter.get_finished_spans()
     (event,) = finished.events
     assert (event.name, dict(event.attributes or {})) == (
-        "cache",
-        {"cache.name": "report", "cache.level": "local", "cache.result": "hit"},
+        "flightdeck.cache.lookup",
+        {"flightdeck.cache.name": "report", "flightdeck.cache.level": "local", "flightdeck.cache.result": "hit"},
     )
     exemplars = [sample.exemplar for family in registry.collect() for sample in family.samples if sample.exemplar]
     assert [link.labels for link in exemplars] == [{"trace_id": f"{span.get_span_context().trace_id:032x}"}]
@@ -96,5 +96,5 @@ async def test_a_lookup_adds_an_event_and_an_exemplar_in_a_sampled_request_only(
             await client.get("/reports")
         names = [event.name for span in captured.spans() for event in span.events]
         linked = [sample for sample in captured.samples("cache_request_duration_seconds_bucket") if sample.exemplar]
-        assert (names, len(linked)) == (["cache"] * events, events)
+        assert (names, len(linked)) == (["flightdeck.cache.lookup"] * events, events)
         assert captured.value("cache_requests_total", cache="report", level="local", result="hit") == 1

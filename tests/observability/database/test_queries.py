@@ -168,10 +168,10 @@ async def test_the_repeated_statement_is_on_the_request_s_span(observed: Observe
             await client.get("/books")
     (event,) = captured.span("GET /books").events
     attributes = dict(event.attributes or {})
-    assert event.name == "db.n_plus_one_suspected"
-    assert attributes["db.query.executions"] == 12
+    assert event.name == "flightdeck.db.n_plus_one_suspected"
+    assert attributes["flightdeck.db.query.executions"] == 12
     assert attributes["db.query.text"] == "SELECT books.id, books.title FROM books WHERE books.id = ?"
-    assert len(str(attributes["db.query.fingerprint"])) == 16
+    assert len(str(attributes["flightdeck.db.query.fingerprint"])) == 16
 
 
 def test_a_span_has_statement_and_database_without_values(observed: Observed) -> None:
@@ -219,7 +219,7 @@ def test_a_failed_statement_is_counted_and_its_span_fails_without_the_message(ob
     assert observed.value("db_queries_per_request_sum", method="GET", handler="/books") == 2
     failed = observed.spans()[1]
     assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, None)
-    assert (failed.attributes or {})["error.type"] == "IntegrityError"
+    assert (failed.attributes or {})["error.type"] == "sqlite3.IntegrityError"
     assert (failed.attributes or {})["db.response.status_code"] == "SQLITE_CONSTRAINT_UNIQUE"
 
 
@@ -240,7 +240,7 @@ async def test_a_cancelled_statement_is_counted_with_its_span(tmp_path: Path) ->
         with pytest.raises(asyncio.CancelledError):
             await task
     assert books.value("db_client_operation_errors_total", pool="async", error="CancelledError") == 1
-    assert (books.spans()[0].attributes or {})["error.type"] == "CancelledError"
+    assert (books.spans()[0].attributes or {})["error.type"] == "asyncio.exceptions.CancelledError"
     await engine.dispose()
     books.engine.dispose()
 

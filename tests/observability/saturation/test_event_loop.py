@@ -175,9 +175,9 @@ def test_the_trace_of_the_request_names_the_stack_that_blocked(settings: dict[st
     (span,) = site.exporter.get_finished_spans()
     (event,) = span.events
     attributes = dict(event.attributes or {})
-    assert (span.name, event.name) == ("GET /slow/{number}", "event_loop.blocked")
+    assert (span.name, event.name) == ("GET /slow/{number}", "flightdeck.event_loop.blocked")
     assert "in slow\n    pause(seconds)" in str(attributes["code.stacktrace"])
-    assert 0.25 < float(str(attributes["event_loop.blocked_seconds"])) < 0.8
+    assert 0.25 < float(str(attributes["flightdeck.event_loop.blocked_seconds"])) < 0.8
 
 
 def test_the_lag_has_the_trace_of_its_cause_as_exemplar() -> None:

@@ -189,7 +189,7 @@ async def test_a_failed_request_gets_a_retroactive_span(item: int) -> None:
         exemplars = [s.exemplar for s in captured.samples("http_request_duration_seconds_bucket") if s.exemplar]
     assert f"{span.context.trace_id:032x}" == response.headers["x-trace-id"]
     assert span.status.status_code is StatusCode.ERROR
-    assert (span.attributes or {})["observability.retroactive"] is True
+    assert (span.attributes or {})["flightdeck.retroactive"] is True
     assert [example.labels["trace_id"] for example in exemplars] == [response.headers["x-trace-id"]]
 
 

@@ -153,7 +153,7 @@ async def test_retroactive_spans_are_the_same_too(url: str) -> None:
         ours = await exported(collector, {"url": url}, listens=False, **settings)
         theirs = await exported(collector, {"url": url}, listens=True, **settings)
     assert len(ours) == 1
-    assert b"observability.retroactive" in ours[0]
+    assert b"flightdeck.retroactive" in ours[0]
     assert ours == theirs
 
 
