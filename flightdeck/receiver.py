@@ -11,7 +11,7 @@ RUNBOOKS: Final = Path(__file__).parents[1] / "docs" / "runbooks"
 def receiver(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 9095,
-    runbooks: Annotated[Path, typer.Option(help="Directory of the runbooks.")] = RUNBOOKS,
+    runbooks: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Directory of the runbooks.")] = RUNBOOKS,
 ) -> None:
     """Receive alerts from Alertmanager and show them on a page, with their runbooks."""
     import uvicorn

@@ -124,4 +124,6 @@ def _bound_socket(host: str, port: int) -> "socket":
         listener.bind(address)
     except OSError as error:
         fail(f"cannot listen on {host} port {port}: {error.strerror or error}")
+    except UnicodeError:
+        fail(f"cannot listen on {host}: not the name of a host")
     return listener

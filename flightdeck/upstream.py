@@ -8,7 +8,7 @@ from flightdeck.options import Host, OptionalDataDir
 
 def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8090,
     median_ms: Annotated[float, typer.Option(envvar="UPSTREAM_MEDIAN_MS", help="Median latency, in ms.")] = 25.0,
     p99_ms: Annotated[float, typer.Option(envvar="UPSTREAM_P99_MS", help="p99 latency, in ms.")] = 120.0,
     failure_rate: Annotated[

@@ -40,7 +40,7 @@ class RemoteService:
         try:
             async with httpx.AsyncClient(timeout=5.0) as client:
                 page = (await client.get(self.metrics_url)).raise_for_status().text
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise LabError(f"no metrics at {self.metrics_url}: {error!r}") from error
         try:
             return Snapshot.parse(page)
@@ -52,7 +52,7 @@ def parsed_request(text: str) -> tuple[str, str]:
     """Return the method and target of `GET /path` or `/path`; raise `BadTarget` for anything else."""
     method, _, target = text.strip().rpartition(" ")
     method = method.strip().upper() or "GET"
-    if method != "GET" or not target.startswith("/"):
+    if method != "GET" or not target.startswith("/") or not (target.isascii() and target.isprintable()):
         raise BadTarget(f"{text!r} cannot be repeated thousands of times; a request looks like 'GET /path?query'")
     return method, target
 

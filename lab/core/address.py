@@ -20,7 +20,20 @@ class Address:
     @classmethod
     def of(cls, url: str) -> "Address":
         """Parse an `http://` or `https://` URL; raise `BadTarget` for anything else."""
-        parts = urlsplit(url)
-        if parts.scheme not in PORTS or not parts.hostname or parts.query or parts.fragment:
-            raise BadTarget(f"{url!r} is not the address of a service; it looks like http://127.0.0.1:8000")
-        return cls(parts.hostname, parts.port or PORTS[parts.scheme], parts.scheme == "https", parts.path.rstrip("/"))
+        wrong = BadTarget(f"{url!r} is not the address of a service; it looks like http://127.0.0.1:8000")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:  # brackets without an IPv6 address, or a port that is no number up to 65535
+            raise wrong from error
+        is_plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc
+        if (
+            not is_plain
+            or parts.scheme not in PORTS
+            or not parts.hostname
+            or port == 0
+            or parts.query
+            or parts.fragment
+        ):
+            raise wrong
+        return cls(parts.hostname, port or PORTS[parts.scheme], parts.scheme == "https", parts.path.rstrip("/"))

@@ -115,7 +115,7 @@ def load(target: str) -> Application:
         app: Any = importlib.import_module(module_name)
         for name in attribute.split("."):
             app = getattr(app, name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise NotAnApplication(f"{target!r} cannot be imported: {error}") from error
     if inspect.isfunction(app) and not inspect.iscoroutinefunction(app):
         try:

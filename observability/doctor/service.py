@@ -28,6 +28,8 @@ class Service:
     def __init__(
         self, url: str, *, metrics_url: str | None = None, slo_thresholds_s: Sequence[float] = SLO_THRESHOLDS_S
     ) -> None:
+        for each in (url, metrics_url or url):
+            _check_url(each)
         self.url = url.rstrip("/")
         self.slo_thresholds_s = slo_thresholds_s
         self.token = f"doctor{secrets.token_hex(6)}"
@@ -94,6 +96,15 @@ class Service:
         with ThreadPoolExecutor(SCRAPES) as pool:
             scrapes = list(pool.map(_separate_scrape, [self.metrics.url] * SCRAPES * 2))
         return [one for one in scrapes if one is not None]
+
+
+def _check_url(url: str) -> None:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise Unreachable(url, error) from error
+    if parsed.scheme not in {"http", "https"} or not parsed.host or (parsed.port or 0) > 65535:
+        raise Unreachable(url, ValueError("not a URL such as http://127.0.0.1:8000"))
 
 
 def _separate_scrape(url: str) -> Scrape | None:

@@ -1,0 +1,44 @@
+"""What is the address of a service, and what cannot be one."""
+
+import pytest
+
+from lab.compare import parsed_request
+from lab.core.address import Address
+from lab.core.errors import BadTarget
+from observability.doctor import Unreachable
+from observability.doctor.service import Service
+
+BROKEN = ("http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://", "ftp://127.0.0.1", "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *BROKEN,
+        *("http://127.0.0.1:0", "http://b\u00fccher.example", "http://127.0.0.1/\u00fc", "http://user:word@127.0.0.1"),
+        *("http://127 .0.0.1", "http://127.0.0.1/a b", "http://127.0.0.1/a\nb", "http://127.0.0.1/?a=b"),
+    ],
+)
+def test_what_cannot_be_an_address_is_rejected(url: str) -> None:
+    with pytest.raises(BadTarget, match="is not the address of a service"):
+        Address.of(url)
+
+
+def test_an_address_has_a_host_and_a_port() -> None:
+    assert Address.of("http://[::1]:8001/api/") == Address("::1", 8001, prefix="/api")
+    assert Address.of("https://example.com") == Address("example.com", 443, is_tls=True)
+
+
+@pytest.mark.parametrize("text", ["GET /\u00fc", "GET /a\tb", "POST /", "x"])
+def test_a_request_that_cannot_be_sent_is_rejected(text: str) -> None:
+    with pytest.raises(BadTarget):
+        parsed_request(text)
+
+
+@pytest.mark.parametrize("url", BROKEN)
+def test_the_doctor_rejects_a_url_that_cannot_be_one(url: str) -> None:
+    with pytest.raises(Unreachable):
+        Service(url)
+    if url:
+        with pytest.raises(Unreachable):
+            Service("http://127.0.0.1", metrics_url=url)
