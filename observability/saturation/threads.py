@@ -1,15 +1,14 @@
 """Occupancy and waits of thread limiters.
 
-Every `def` endpoint and dependency shares anyio's default limiter of 40 threads. Its waits cannot be timed from
-outside, so the number of waiting tasks is integrated over time. Work that goes through `InstrumentedThreadPool` is
-timed exactly.
+Every `def` endpoint and dependency shares anyio's default limiter of 40 threads. Its waits are timed, as are those of
+`InstrumentedThreadPool`; of every limiter the number of waiting tasks is integrated over time.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter, run_sync
@@ -21,6 +20,9 @@ from observability.metrics.histogram import exemplar
 
 DEFAULT: Final = "default"
 """The limiter of `def` endpoints, `run_in_threadpool` and file responses."""
+
+_ORIGINAL: Final = "observability_original"
+"""Where a limiter's class keeps the one that it replaced, for the next start."""
 
 SAMPLE_EVERY_S: Final = 0.1
 WAIT_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -72,9 +74,28 @@ class ThreadMetrics:
     def start(self) -> None:
         """Add the running loop's default limiter and sample all queues until `stop()`."""
         self.stop()
-        self.add(DEFAULT, current_default_thread_limiter())
+        limiter = current_default_thread_limiter()
+        self.add(DEFAULT, limiter)
+        self._time_waits(limiter)
         self._sampled_at = perf_counter()
         self._sample(asyncio.get_running_loop())
+
+    def _time_waits(self, limiter: Any) -> None:
+        """Time each acquisition of the default limiter, by another class of this one object."""
+        original: Any = getattr(type(limiter), _ORIGINAL, type(limiter))
+        acquire, wait = original.acquire_on_behalf_of, self.wait.labels(DEFAULT)
+
+        async def timed(limiter: Any, borrower: object) -> None:
+            requested_at = perf_counter()
+            try:
+                await acquire(limiter, borrower)
+            finally:
+                with suppress_internal_errors("threads"):
+                    wait.observe(perf_counter() - requested_at, exemplar())
+
+        with suppress_internal_errors("threads"):
+            names = {"__slots__": (), _ORIGINAL: original, "acquire_on_behalf_of": timed}
+            limiter.__class__ = type("TimedLimiter", (original,), names)
 
     def stop(self) -> None:
         if self._timer is not None:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import httpx
 import pytest
 from anyio import CapacityLimiter, fail_after
-from anyio.to_thread import current_default_thread_limiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
@@ -130,3 +130,20 @@ async def test_waits_link_to_the_trace() -> None:
         await search.run(time.sleep, 0)
     links = [sample.exemplar for family in threads.registry.collect() for sample in family.samples if sample.exemplar]
     assert [link.labels["trace_id"] for link in links] == [f"{span.get_span_context().trace_id:032x}"]
+
+
+async def test_the_waits_of_the_default_limiter_are_timed() -> None:
+    earlier, threads = Threads(), Threads()
+    for one in (earlier, threads):  # the latest only
+        one.metrics.start()
+    limiter = current_default_thread_limiter()
+    before, limiter.total_tokens = limiter.total_tokens, 1
+    try:
+        await asyncio.gather(*(run_sync(time.sleep, 0.05) for _ in range(3)))
+    finally:
+        limiter.total_tokens = before
+        for one in (earlier, threads):
+            one.metrics.stop()
+    assert threads.value("wait_seconds_count", "default") == 3
+    assert (threads.value("wait_seconds_sum", "default") or 0) >= 0.14
+    assert not earlier.value("wait_seconds_count", "default")
