@@ -32,7 +32,7 @@ EXPECTED = {
     "opening",
     "Application startup complete.",
     "request",
-    "uncaught exception in thread Thread-1",
+    "uncaught exception in thread ",
     "closing",
     "Application shutdown complete.",
 }
