@@ -57,8 +57,13 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "Internal error"
+    """Derived from the slug if a subclass sets none."""
     meaning: ClassVar[str] = "The service failed; the trace id identifies the request."
     """The description in OpenAPI."""
+
+    def __init_subclass__(cls) -> None:
+        if "title" not in vars(cls):
+            cls.title = cls.slug.replace("-", " ").capitalize()
 
     def __init__(
         self,
@@ -78,7 +83,6 @@ class ServiceError(Exception):
 class MalformedBody(ServiceError):
     status = 400
     slug = "malformed-body"
-    title = "Malformed body"
     meaning = "The body is not a JSON document."
 
 
@@ -108,13 +112,11 @@ class WritesDisabled(ServiceError):
 class NotFound(ServiceError):
     status = 404
     slug = "not-found"
-    title = "Not found"
     meaning = "There is no resource at this path."
 
 
 class NoReading(NotFound):
     slug = "no-reading"
-    title = "No reading"
     meaning = "There is no weather reading for this airport and hour."
 
     def __init__(self, faa: str, hour: datetime) -> None:
@@ -126,7 +128,6 @@ class NoReading(NotFound):
 
 class UnknownAirport(NotFound):
     slug = "unknown-airport"
-    title = "Unknown airport"
     meaning = "No airport of the reference table has this code."
 
     def __init__(self, faa: str) -> None:
@@ -138,7 +139,6 @@ class UnknownAirport(NotFound):
 
 class UnknownExport(NotFound):
     slug = "unknown-export"
-    title = "Unknown export"
     meaning = "No export of this token has this id."
 
     def __init__(self, export_id: str) -> None:
@@ -150,7 +150,6 @@ class UnknownExport(NotFound):
 
 class UnknownFlight(NotFound):
     slug = "unknown-flight"
-    title = "Unknown flight"
     meaning = "No flight has this id."
 
     def __init__(self, flight_id: int) -> None:
@@ -162,7 +161,6 @@ class UnknownFlight(NotFound):
 class BodyTooSlow(ServiceError):
     status = 408
     slug = "body-too-slow"
-    title = "Body too slow"
     meaning = "The body did not arrive in time."
 
     def __init__(self, *, limit_s: float) -> None:
@@ -172,7 +170,6 @@ class BodyTooSlow(ServiceError):
 class ConcurrentUpdate(ServiceError):
     status = 409
     slug = "concurrent-update"
-    title = "Concurrent update"
     meaning = "Other clients changed the same flight at the same moment; nothing was written."
 
     def __init__(self, flight_id: int, *, attempts: int) -> None:
@@ -185,7 +182,6 @@ class ConcurrentUpdate(ServiceError):
 class ExportNotDone(ServiceError):
     status = 409
     slug = "export-not-done"
-    title = "Export not done"
     meaning = "The export has no file yet; `Retry-After` says when to try again."
 
     def __init__(self, state: str) -> None:
@@ -197,7 +193,6 @@ class ExportNotDone(ServiceError):
 class ExportGone(ServiceError):
     status = 410
     slug = "export-gone"
-    title = "Export gone"
     meaning = "The export failed, was cancelled or has expired; there will be no file."
 
     def __init__(self, state: str) -> None:
@@ -207,7 +202,6 @@ class ExportGone(ServiceError):
 class VersionMismatch(ServiceError):
     status = 412
     slug = "version-mismatch"
-    title = "Version mismatch"
     meaning = "`If-Match` names another version than the current one of the flight; nothing was written."
 
     def __init__(self, flight_id: int, *, etag: str) -> None:
@@ -221,7 +215,6 @@ class VersionMismatch(ServiceError):
 class BodyTooLarge(ServiceError):
     status = 413
     slug = "body-too-large"
-    title = "Body too large"
     meaning = "The body is over the limit."
 
     def __init__(self, *, limit_bytes: int) -> None:
@@ -231,7 +224,6 @@ class BodyTooLarge(ServiceError):
 class UnsupportedMediaType(ServiceError):
     status = 415
     slug = "unsupported-media-type"
-    title = "Unsupported media type"
     meaning = "The body was not sent as `application/json`, or not uncompressed."
 
     def __init__(self, sent: str, *, coding: str = "") -> None:
@@ -252,7 +244,6 @@ class UnsupportedMediaType(ServiceError):
 class InvalidRequest(ServiceError):
     status = 422
     slug = "invalid-request"
-    title = "Invalid request"
     meaning = "A parameter or a field is invalid; `errors` has each with the reason and what is allowed."
 
     def __init__(self, violations: Sequence[Violation]) -> None:
@@ -264,7 +255,6 @@ class InvalidRequest(ServiceError):
 
 class BadCursor(InvalidRequest):
     slug = "bad-cursor"
-    title = "Bad cursor"
     meaning = "The cursor is damaged, or belongs to a query with other filters or another sort order."
 
     def __init__(self, message: str) -> None:
@@ -274,7 +264,6 @@ class BadCursor(InvalidRequest):
 
 class IdempotencyKeyReused(InvalidRequest):
     slug = "idempotency-key-reused"
-    title = "Idempotency key reused"
     meaning = "The idempotency key was used before with another body."
 
     def __init__(self) -> None:
@@ -286,7 +275,6 @@ class IdempotencyKeyReused(InvalidRequest):
 class TooManyRequests(ServiceError):
     status = 429
     slug = "too-many-requests"
-    title = "Too many requests"
     meaning = "The quota of the token is used up; `RateLimit` has its state, `Retry-After` says when to try again."
 
     def __init__(self, policy: str, *, retry_after_s: int) -> None:
@@ -301,7 +289,6 @@ class Unavailable(ServiceError):
 
     status = 503
     slug = "unavailable"
-    title = "Unavailable"
     meaning = "The service is temporarily unavailable; `Retry-After` says when to try again."
 
     def __init__(
@@ -317,7 +304,6 @@ class Unavailable(ServiceError):
 
 class BrokerUnavailable(Unavailable):
     slug = "broker-unavailable"
-    title = "Broker unavailable"
     meaning = "The broker of the task queue is unavailable; no export was started."
 
     def __init__(self) -> None:
@@ -326,7 +312,6 @@ class BrokerUnavailable(Unavailable):
 
 class DatabaseBusy(Unavailable):
     slug = "database-busy"
-    title = "Database busy"
     meaning = "Another transaction held a lock for longer than the lock timeout."
 
     def __init__(self) -> None:
@@ -335,7 +320,6 @@ class DatabaseBusy(Unavailable):
 
 class DatabaseUnreachable(Unavailable):
     slug = "database-unreachable"
-    title = "Database unreachable"
     meaning = "The database is unreachable, or the connection was lost."
 
     def __init__(self) -> None:
@@ -344,7 +328,6 @@ class DatabaseUnreachable(Unavailable):
 
 class NotReady(Unavailable):
     slug = "not-ready"
-    title = "Not ready"
     meaning = "A dependency of the service is missing; `errors` names it."
 
     def __init__(self, missing: Mapping[str, str]) -> None:
@@ -359,7 +342,6 @@ class NotReady(Unavailable):
 
 class Overloaded(Unavailable):
     slug = "overloaded"
-    title = "Overloaded"
     meaning = "The concurrency limit was reached and the request was not admitted in time; it was not processed."
 
     def __init__(self, reason: str) -> None:
@@ -380,7 +362,6 @@ class PoolExhausted(Unavailable):
 
 class StatementTimeout(Unavailable):
     slug = "statement-timeout"
-    title = "Statement timeout"
     meaning = "The database cancelled a statement that took longer than its timeout."
 
     def __init__(self) -> None:
@@ -391,7 +372,6 @@ class StatementTimeout(Unavailable):
 
 class SubscribersUnreachable(Unavailable):
     slug = "subscribers-unreachable"
-    title = "Subscribers unreachable"
     meaning = "A change could not be published to the subscribers of other processes."
 
     def __init__(self) -> None:
@@ -400,7 +380,6 @@ class SubscribersUnreachable(Unavailable):
 
 class TooManySubscribers(Unavailable):
     slug = "too-many-subscribers"
-    title = "Too many subscribers"
     meaning = "This process has reached its limit of event streams."
 
     def __init__(self, limit: int) -> None:
@@ -413,7 +392,6 @@ class TooManySubscribers(Unavailable):
 
 class UpstreamUnavailable(Unavailable):
     slug = "upstream-unavailable"
-    title = "Upstream unavailable"
     meaning = "The weather upstream is unavailable, and there is no stale response to serve."
 
     def __init__(self, reason: str, *, retry_after_s: int = 1) -> None:

@@ -9,11 +9,13 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from service.core.database_url import is_embedded, parsed
 from service.core.models import DatasetLoad
-from service.database.backend import backend
 from service.database.failures import NOT_LOADED, translate_errors
 from service.database.pool import pool_timeout_s
-from service.database.reads import PrimaryReads, Reads, replica_reads
+from service.database.postgres import Postgres
+from service.database.reads import PrimaryReads, ReplicaReads, replica_reads
+from service.database.sqlite import Sqlite
 from service.errors import DatabaseUnreachable, NotReady
 from service.settings import Settings
 
@@ -27,8 +29,8 @@ class Database:
     def __init__(self, settings: Settings, *, registry: CollectorRegistry | None = None) -> None:
         """Create the engines; the metrics of the replica, if there is one, are in `registry`."""
         indexed = settings.uses("indexes")
-        url = settings.database_url if indexed else settings.database_unindexed_url
-        self._backend = backend(url, indexed=indexed)
+        url = parsed(settings.database_url if indexed else settings.database_unindexed_url)
+        self._backend = Sqlite(url) if is_embedded(url) else Postgres(url, indexed=indexed)
         self._translate_errors = partial(
             translate_errors,
             pool_size=settings.pool_size,
@@ -38,7 +40,7 @@ class Database:
         primary = self._backend.engine(settings)
         self.engines: dict[str, AsyncEngine] = {"primary": primary}
         self._sessions = async_sessionmaker(primary, expire_on_commit=False)
-        self._reads: Reads = PrimaryReads(self._sessions, self._translate_errors)
+        self._reads: PrimaryReads | ReplicaReads = PrimaryReads(self._sessions, self._translate_errors)
         self.has_replica = settings.uses("read_replicas") and bool(settings.database_replica_url)
         if self.has_replica:
             self.engines["replica"], self._reads = replica_reads(

@@ -1,10 +1,10 @@
 """The server of each read: the technique `read_replicas`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
@@ -34,22 +34,6 @@ class Consistency:
 
 current_consistency: Final[ContextVar[Consistency | None]] = ContextVar("current_consistency", default=None)
 """None outside of requests, and where all reads go to the primary."""
-
-
-class Reads(Protocol):
-    """Chooses the server of each read."""
-
-    def session(self) -> AbstractAsyncContextManager[AsyncSession]: ...
-
-    async def wrote(self) -> None:
-        """Record that this process has just committed a write."""
-
-    def once_replicated(self, action: Callable[[], Awaitable[None]]) -> None:
-        """Run the action once the replica has this process's last write; never without a replica."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 class PrimaryReads:

@@ -19,19 +19,6 @@ class Progress(Protocol):
         """Count rows of the current step as done."""
 
 
-class NullProgress:
-    """Shows nothing."""
-
-    def say(self, line: str) -> None:
-        pass
-
-    def step(self, title: str, total: int) -> None:
-        pass
-
-    def advance(self, rows: int) -> None:
-        pass
-
-
 @dataclass(frozen=True, kw_only=True)
 class State:
     """What one database holds."""

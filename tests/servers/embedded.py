@@ -11,7 +11,7 @@ import pytest
 from service.dataset import make
 from service.dataset.embedded import SqliteTarget
 from service.dataset.source import Source
-from service.dataset.target import NullProgress
+from tests.servers.progress import NullProgress
 
 DAYS = {("2013", "1", "1"), ("2013", "1", "2"), ("2013", "2", "1"), ("2013", "7", "1")}
 """Days with cancelled and diverted flights, unknown aircraft and unknown airports; 3,700 flights."""

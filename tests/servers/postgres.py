@@ -18,9 +18,9 @@ from sqlalchemy import URL
 from service.core.database_url import parsed, unindexed_twin
 from service.dataset.server import PostgresTarget
 from service.dataset.source import Source
-from service.dataset.target import NullProgress
 from tests.servers.port import free_port
 from tests.servers.program import installed
+from tests.servers.progress import NullProgress
 
 START_DEADLINE_S = 30.0
 OWNER = "postgres" if os.geteuid() == 0 else None

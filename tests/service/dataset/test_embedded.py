@@ -21,13 +21,13 @@ from service.core.models import Flight, StatusChange, Weather
 from service.dataset.embedded import SqliteTarget
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, NotWritable, WrongContent
 from service.dataset.source import Source, records
-from service.dataset.target import NullProgress
 from tests.servers.embedded import embedded
+from tests.servers.progress import NullProgress
 
 LOADER = """
 import sys
 from pathlib import Path
-from service.dataset.target import NullProgress
+from tests.servers.progress import NullProgress
 from service.dataset.source import Source
 from tests.servers.embedded import embedded
 

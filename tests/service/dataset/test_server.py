@@ -13,10 +13,10 @@ from service.core.database_url import unindexed_twin
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, ServerFailed, WrongContent
 from service.dataset.server import PostgresTarget
 from service.dataset.source import Source, records
-from service.dataset.target import NullProgress
 from tests.servers.port import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.program import installed
+from tests.servers.progress import NullProgress
 
 pytestmark = pytest.mark.server("postgresql")
 
@@ -24,7 +24,7 @@ LOADER = """
 import sys
 from pathlib import Path
 from service.core.database_url import parsed, unindexed_twin
-from service.dataset.target import NullProgress
+from tests.servers.progress import NullProgress
 from service.dataset.server import PostgresTarget
 from service.dataset.source import Source
 
