@@ -202,7 +202,7 @@ def test_a_start_before_the_database_waits_with_the_reason_and_is_ready_once_it_
 
     assert response.status_code == 503
     assert "is unreachable" in response.json()["detail"]
-    assert "serving, but not ready, for 60 s at most" in log.read_text()
+    assert "not ready, retrying for up to 60 s" in log.read_text()
 
 
 def test_a_start_without_a_database_gives_up_and_reports_why(tmp_path: Path) -> None:
