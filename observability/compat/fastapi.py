@@ -20,5 +20,7 @@ def disable_native_telemetry(app: Starlette) -> None:
 
 def disabling_native_telemetry(app: ASGIApp) -> ASGIApp:
     """Return OpenTelemetry's middleware, which in the stack disables FastAPI's telemetry; it is never called."""
-    marker: ASGIApp = OpenTelemetryMiddleware(app, tracer=NoOpTracer(), meter=NoOpMeter("observability"))
+    marker: ASGIApp = OpenTelemetryMiddleware(
+        app, tracer=NoOpTracer(), meter=NoOpMeter("observability"), exclude_spans=["receive", "send"]
+    )
     return marker

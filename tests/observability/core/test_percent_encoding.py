@@ -15,7 +15,7 @@ VARIABLES = {"OTEL_EXPORTER_OTLP_HEADERS": "otlp_headers", "OTEL_RESOURCE_ATTRIB
         ("a=1, b = 2 ,", {"a": "1", "b": "2"}),
         ("list=a%2Cb%3Dc,next=1", {"list": "a,b=c", "next": "1"}),
         ("token=YQ==", {"token": "YQ=="}),
-        ("name=caf%C3%A9", {"name": "café"}),
+        ("name=caf%C3%A9", {"name": "café"}),  # codespell:ignore caf
         ("my%2Ekey=1", {"my.key": "1"}),
         ("share=100%,plus=a+b", {"share": "100%", "plus": "a+b"}),
         ("empty=", {"empty": ""}),
