@@ -7,5 +7,5 @@ TABLES: Final = "tables"
 INDEXES: Final = "indexes"
 """The branch of the database with secondary indexes."""
 
-CURRENT: Final = {(TABLES,): frozenset({"0003"}), (TABLES, INDEXES): frozenset({"0002", "0003"})}
+CURRENT: Final = {(TABLES,): frozenset({"0004"}), (TABLES, INDEXES): frozenset({"0002", "0004"})}
 """The version table of an up-to-date database: a revision implies those that it depends on."""

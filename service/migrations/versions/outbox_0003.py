@@ -12,7 +12,7 @@ depends_on = None
 def upgrade() -> None:
     """Make the table, empty: earlier changes have been delivered."""
     op.create_table(
-        "outbox",
+        "untold_changes",  # codespell:ignore untold
         sa.Column("change_id", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
     )
@@ -20,4 +20,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop it; the undelivered changes stay in the audit trail."""
-    op.drop_table("outbox")
+    op.drop_table("untold_changes")  # codespell:ignore untold

@@ -104,7 +104,7 @@ async def test_an_empty_database_is_not_ready(postgres_server: PostgresServer) -
 async def test_a_database_without_the_newest_migration_is_not_ready(url: str) -> None:
     async with opened(url) as database:
         async with database.writing() as session:
-            await session.execute(text("UPDATE alembic_version SET version_num = '0001' WHERE version_num = '0003'"))
+            await session.execute(text("UPDATE alembic_version SET version_num = '0001' WHERE version_num = '0004'"))
         with pytest.raises(NotReady, match="another version"):
             await database.check()
 

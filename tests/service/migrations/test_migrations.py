@@ -101,8 +101,23 @@ async def test_the_outbox_goes_and_comes_back_and_the_audit_trail_stays(postgres
     await engine.dispose()
 
 
+async def test_undelivered_changes_survive_the_renaming_of_the_outbox(postgres_url: URL) -> None:
+    engine = create_async_engine(postgres_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    outbox = text("SELECT change_id, due_at FROM outbox ORDER BY change_id")
+    async with engine.connect() as connection:
+        await connection.execute(A_CHANGE)
+        await connection.execute(UNDELIVERED)
+        before = (await connection.execute(outbox)).all()
+        assert before
+        alembic(postgres_url, "downgrade", "tables@0003")
+        assert await connection.scalar(text("SELECT to_regclass('outbox')")) is None
+        alembic(postgres_url, "upgrade", "heads")
+        assert (await connection.execute(outbox)).all() == before
+    await engine.dispose()
+
+
 async def test_alembics_own_command_line_works_on_the_database_of_the_settings(postgres_url: URL) -> None:
-    for command, shown in ((["downgrade", "indexes@base"], ""), (["upgrade", "heads"], ""), (["current"], "0003")):
+    for command, shown in ((["downgrade", "indexes@base"], ""), (["upgrade", "heads"], ""), (["current"], "0004")):
         assert shown in alembic(postgres_url, *command)
 
 
