@@ -79,8 +79,6 @@ def change_interval(metric: MetricResult) -> str:
     if ends[1] < 1:
         ends.reverse()  # the smaller change first
     nearer, farther = (_change(end, metric) for end in ends)
-    if nearer == farther:
-        return nearer
     return f"{_percent(ends[0]) if (ends[0] < 1) == (ends[1] < 1) else nearer} to {farther}"
 
 
