@@ -29,9 +29,9 @@ async def test_a_response_has_its_duration_and_its_parts() -> None:
         captured.instrument(app)
         async with lifespan_client(app) as client:
             headers = (await client.get("/")).headers
-    timing = re.fullmatch(r"db;dur=5\.00, serialize;dur=(\d+\.\d\d), total;dur=(\d+\.\d\d)", headers["server-timing"])
-    assert timing
-    assert float(headers["x-process-time"]) == pytest.approx(float(timing[2]) / 1000, abs=0.00001)
+    entries = re.fullmatch(r"db;dur=5\.00, serialize;dur=(\d+\.\d\d), total;dur=(\d+\.\d\d)", headers["server-timing"])
+    assert entries
+    assert float(headers["x-process-time"]) == pytest.approx(float(entries[2]) / 1000, abs=0.00001)
     assert re.fullmatch("[0-9a-f]{32}", headers["x-trace-id"])
     assert re.fullmatch("[0-9a-f]{16}", headers["x-request-id"])
 

@@ -132,10 +132,10 @@ def test_the_collector_gets_the_traces_of_the_x_trace_id_headers() -> None:
 
 @pytest.mark.parametrize("collector", ["hangs", "is not there", "is slow"])
 def test_a_failing_collector_does_not_delay_requests(collector: str) -> None:
-    with hanging() as hanging_endpoint, slow(0.45) as slow_endpoint:
+    with hanging() as hanging_endpoint, slow(2.5) as slow_endpoint:
         nowhere = f"http://127.0.0.1:{free_port()}"
         endpoint = {"hangs": hanging_endpoint, "is slow": slow_endpoint}.get(collector, nowhere)
-        app, _, registry = instrumented(endpoint, export_queue_size=QUEUE, otlp_timeout_s=0.5)
+        app, _, registry = instrumented(endpoint, export_queue_size=QUEUE, otlp_timeout_s=3)
         with serving(app) as url, httpx.Client(base_url=url) as client:
             client.get("/hello")
             slowest = 0.0
@@ -145,7 +145,7 @@ def test_a_failing_collector_does_not_delay_requests(collector: str) -> None:
                 slowest = max(slowest, perf_counter() - started)
             stopping = perf_counter()
         assert perf_counter() - stopping < 3, "the shutdown does not wait for the collector"
-    assert slowest < 0.4, "no request waited for the collector's timeout"
+    assert slowest < 2, "no request waited for the collector's timeout"
     assert collector == "is slow" or exports(registry, "dropped") + exports(registry, "failed") >= 1
     samples = [sample for family in registry.collect() for sample in family.samples]  # at one moment
     spans = [sample.value for sample in samples if sample.labels.get("signal") == "spans"]
