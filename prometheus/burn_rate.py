@@ -156,7 +156,7 @@ def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
         summary=f"Too many {{{{ $labels.group }}}} requests {verb} on {{{{ $labels.arm }}}}",
         description=(
             f"The burn rate of the {sli} budget of {{{{ $labels.group }}}} was "
-            f'{{{{ $value | printf "%.1f" }}}} over [{burn.long}] (limit {burn.rate:g}; '
+            f'{{{{ $value | printf "%.0f" }}}} over [{burn.long}] (limit {burn.rate:g}; '
             f"1 spends exactly the budget over [{objectives.window}])."
         ),
         dashboard="flightdeck-service?var-arm={{ $labels.arm }}",
