@@ -83,7 +83,9 @@ def _description(state: "State", *, is_current: bool) -> str:
 
 
 def _target(data_dir: Path | None, database_url: str | None) -> "Target":
-    from service.dataset.factory import create_target
+    from service.core.database_url import embedded_path, is_embedded, parsed
+    from service.dataset.embedded import SqliteTarget
+    from service.dataset.server import PostgresTarget
     from service.settings import ConfigurationError, Settings
 
     overrides: dict[str, object] = {}
@@ -93,4 +95,8 @@ def _target(data_dir: Path | None, database_url: str | None) -> "Target":
     if database_url is not None:
         overrides |= {"database_url": database_url, "database_unindexed_url": ""}
     with failing_on(ConfigurationError):
-        return create_target(Settings.from_environ(**overrides))
+        settings = Settings.from_environ(**overrides)
+    indexed, unindexed = parsed(settings.database_url), parsed(settings.database_unindexed_url)
+    if is_embedded(indexed):
+        return SqliteTarget(indexed=embedded_path(indexed), unindexed=embedded_path(unindexed))
+    return PostgresTarget(indexed=indexed, unindexed=unindexed)

@@ -78,7 +78,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
         if http_clients:
             telemetry.instrument_http_clients(http_clients)
         if celery is not None:
-            telemetry.instrument_tasks(celery)
+            _instrument_publisher(celery, registry)
     telemetry.instrument_redis(redis)
     setattr(app, TELEMETRY, telemetry)
     with suppress_internal_errors("logs_install"):
@@ -106,6 +106,15 @@ def _registered_in(registry: CollectorRegistry) -> Iterator[None]:
             "application or instrumentation uses it; give each application a registry of its own, or remove the other "
             "instrumentation"
         ) from error
+
+
+def _instrument_publisher(app: "Celery", registry: CollectorRegistry) -> None:
+    """Count the tasks that this process publishes, and propagate trace context and publishing time."""
+    from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 Celery is slow to import
+    from observability.celery.tracing import instrument_celery  # noqa: PLC0415 the same
+
+    TaskMetrics(registry).attach(app)
+    instrument_celery()
 
 
 def _wrap_stack(app: Starlette, telemetry: Telemetry) -> None:

@@ -1,32 +1,125 @@
-"""The telemetry of one web application."""
+"""The telemetry of one process: a web application or a Celery worker."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol, TextIO
 
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from observability.clients.httpx import Client, HttpClientMetrics
-from observability.core.internal_errors import suppress_internal_errors
+from observability.core.internal_errors import register_internal_errors, suppress_internal_errors
 from observability.core.labels import OTHER
+from observability.core.limits import Deadline
+from observability.core.resource import build_resource
+from observability.core.semconv import prefer_stable_conventions
 from observability.core.settings import TelemetrySettings
+from observability.database.pool import PoolMetrics
 from observability.database.queries import QueryMetrics
+from observability.errors.reporter import ErrorReporter
+from observability.export.counts import ExportCounts
 from observability.http.metrics import HttpMetrics
 from observability.http.middleware import InstrumentationMiddleware, Observer, Signals
 from observability.http.websocket import ObservedWebSockets, WebSocketMetrics
-from observability.process import Engines, ProcessTelemetry
+from observability.logs.logs import LoggingSetup
+from observability.metrics.server import MetricsServer
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import RouteTable
 from observability.saturation.saturation import Saturation
-
-if TYPE_CHECKING:
-    from celery import Celery
+from observability.tracing.tracing import Tracing
 
 logger: Final = logging.getLogger("observability")
+
+Engines = Mapping[str, Engine | AsyncEngine]
+
+
+class _Saturation(Protocol):
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class ProcessTelemetry:
+    """What a web process and a Celery worker have in common; `start()` and `stop()` may be called more than once."""
+
+    def __init__(
+        self,
+        *,
+        registry: CollectorRegistry,
+        settings: TelemetrySettings,
+        title: str,
+        saturation: _Saturation,
+        span_processors: Sequence[SpanProcessor] = (),
+        log_stream: TextIO | None = None,
+    ) -> None:
+        prefer_stable_conventions()
+        self.registry = registry
+        self.settings = settings
+        self._title = title
+        self._saturation = saturation
+        self._is_running = False
+        register_internal_errors(registry)
+        counts = ExportCounts(registry)
+        self.tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
+        self.errors = ErrorReporter(settings=settings, counts=counts)
+        self.logs = LoggingSetup(settings=settings, counts=counts, stream=log_stream)
+        self._server = MetricsServer(registry, settings=settings)
+
+    @property
+    def metrics_port(self) -> int | None:
+        """The port that serves this process's metrics, or None while none does."""
+        return self._server.port
+
+    def instrument_engines(self, engines: Engines) -> QueryMetrics:
+        """Observe the pools and statements of the engines, by role."""
+        pools = PoolMetrics(self.registry)
+        queries = QueryMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
+        for role, engine in engines.items():
+            pools.attach(role, engine)
+            queries.attach(role, engine)
+        return queries
+
+    def start(self, *, traces: bool = True) -> None:
+        """Start exporting and serving metrics, in each process after its fork, where its event loop runs."""
+        if self._is_running:
+            return
+        self._is_running = True
+        resource = build_resource(self.settings, title=self._title)
+        with suppress_internal_errors("logs_start"):
+            self.logs.start(resource)
+        if traces:
+            with suppress_internal_errors("traces_start"):
+                self.tracing.start(resource)
+        with suppress_internal_errors("errors_start"):
+            self.errors.start(resource)
+        self._saturation.start()
+        if self.settings.metrics_exporter == "prometheus":
+            with suppress_internal_errors("metrics_server"):
+                self._server.start(resource)
+
+    def stop(self) -> None:
+        """Export what is queued, all within the shutdown timeout, and stop serving metrics."""
+        self._is_running = False
+        deadline = Deadline(self.settings.shutdown_timeout_s)
+        self._saturation.stop()
+        with suppress_internal_errors("errors_stop"):
+            self.errors.stop(timeout_s=deadline.remaining_s)
+        with suppress_internal_errors("traces_stop"):
+            self.tracing.stop(timeout_s=deadline.remaining_s)
+        with suppress_internal_errors("metrics_server"):
+            self._server.stop()
+        with suppress_internal_errors("logs_stop"):
+            self.logs.stop(timeout_s=deadline.remaining_s)
+
+    def discard_after_fork(self) -> None:
+        """Release what a forked child inherited from its parent; only the parent has the threads."""
+        self._saturation.stop()
+        self._server.discard_after_fork()
+        self.logs.stop(timeout_s=self.settings.shutdown_timeout_s)
 
 
 class Telemetry(ProcessTelemetry):
@@ -70,14 +163,6 @@ class Telemetry(ProcessTelemetry):
         """Trace the commands of redis-py clients, without their arguments."""
         for client in clients:
             RedisInstrumentor.instrument_client(client, tracer_provider=self.tracing.provider)
-
-    def instrument_tasks(self, app: "Celery") -> None:
-        """Count the tasks that this process publishes, and propagate trace context and publishing time."""
-        from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 Celery is slow to import
-        from observability.celery.tracing import instrument_celery  # noqa: PLC0415 the same
-
-        TaskMetrics(self.registry).attach(app)
-        instrument_celery()
 
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
         routes = RouteTable(app)

@@ -23,8 +23,8 @@ from observability.celery.metrics import TaskMetrics
 from observability.celery.tracing import instrument_celery
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.settings import TelemetrySettings
-from observability.process import Engines, ProcessTelemetry
 from observability.saturation.runtime import RuntimeMetrics
+from observability.telemetry import Engines, ProcessTelemetry
 
 NO_ENGINES: Final[Engines] = MappingProxyType({})
 
