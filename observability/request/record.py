@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from observability.database.sql import Statement
-    from observability.request.route_table import RouteTable
 
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 RECORD: Final = "observability.request.record"
@@ -25,6 +24,13 @@ MAX_EVENTS: Final = 128
 
 SpanEvent = tuple[str, dict[str, "AttributeValue"], int]
 """Name, attributes, and time in nanoseconds since the epoch."""
+
+
+class RouteTemplates(Protocol):
+    """The route table of the application that serves the request."""
+
+    def template(self, scope: Scope, *, root_path: str) -> str: ...
+    def match(self, scope: Scope, *, root_path: str) -> str: ...
 
 
 class RequestRecord:
@@ -69,7 +75,7 @@ class RequestRecord:
     disconnected: bool = False
     """Whether the client disconnected before the response was complete."""
 
-    def __init__(self, scope: Scope, routes: RouteTable) -> None:
+    def __init__(self, scope: Scope, routes: RouteTemplates) -> None:
         self.scope = scope
         self.routes = routes
         self.root_path: str = scope.get("root_path", "")
