@@ -88,7 +88,9 @@ async def test_at_three_times_the_capacity_the_excess_is_shed_and_admitted_reque
     if effort.is_full:  # in a short run other tests use the machine too
         assert in_time >= FLIGHTS.objective, quantile_s(admitted, 0.99)
     assert {status for _, status, _ in probe_times} == {200}
-    assert service.metric("admission_requests_total", outcome="queue_full") > 0
+    counted = [service.metric("admission_requests_total", outcome=outcome) for outcome in ("queue_full", "timeout")]
+    assert sum(counted) > 0
+    assert counted[0] > 0 or not effort.is_full, "a busy machine may send too late to fill the queue"
     assert recovered_s is not None
     assert service.metric("admission_inprogress_requests") == service.metric("admission_queued_requests") == 0
     effort.record(

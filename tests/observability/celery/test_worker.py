@@ -81,10 +81,10 @@ class Worker:
         """Let it finish what it runs, and end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
+            self.process.wait(60)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, "it did not happen in time"
@@ -189,6 +189,7 @@ def test_a_task_that_runs_is_in_progress_and_the_one_behind_it_waits(forking: Wo
     done = tmp_path / "done"
     waited, ran = (forking.value(f"task_{name}_seconds_sum") for name in ("queue_wait", "run"))
     bound = forking.ended("bind_book", "success")
+    began = monotonic()
     forking.send("wait_for", str(done))
     forking.wait_for(1, "tasks_inprogress")
     forking.send("bind_book", 1)
@@ -196,17 +197,20 @@ def test_a_task_that_runs_is_in_progress_and_the_one_behind_it_waits(forking: Wo
     done.touch()
     forking.wait_for(bound + 1, "tasks_total", task="bind_book", state="success")
     assert forking.value("tasks_inprogress") == 0
-    assert 0.5 < forking.value("task_queue_wait_seconds_sum") - waited < 5
-    assert 0.5 < forking.value("task_run_seconds_sum") - ran < 5
+    took = monotonic() - began
+    assert 0.5 < forking.value("task_queue_wait_seconds_sum") - waited < 2 * took, "two tasks"
+    assert 0.5 < forking.value("task_run_seconds_sum") - ran < took, "one after the other"
     assert registry.get_sample_value("tasks_published_total", {"task": f"{MODULE}.bind_book"}) == 1
 
 
 def test_a_task_for_later_does_not_wait_before_it_is_due(forking: Worker) -> None:
     waited = forking.value("task_queue_wait_seconds_sum")
     bound = forking.ended("bind_book", "success")
+    began = monotonic()
     forking.send("bind_book", 1, countdown=1.5)
     forking.wait_for(bound + 1, "tasks_total", task="bind_book", state="success")
-    assert forking.value("task_queue_wait_seconds_sum") - waited < 1.4
+    after_s = monotonic() - began - 1.5
+    assert forking.value("task_queue_wait_seconds_sum") - waited < after_s + 0.1
 
 
 def test_a_task_that_expired_is_revoked(forking: Worker, tmp_path: Path) -> None:

@@ -176,21 +176,24 @@ def test_a_checkout_that_waits_is_pending_and_its_wait_is_timed_apart_from_conne
 
     with sync_engine(tmp_path, pool_size=1, max_overflow=0, creator=slow_connect) as engine:
         watched = Watched(engine)
+        began = perf_counter()
         first = engine.connect()
-        assert 0.15 <= watched.seconds("create") < 0.6
-        assert watched.seconds("wait") < 0.1
+        assert watched.seconds("create") >= 0.15
+        assert watched.seconds("create") + watched.seconds("wait") <= perf_counter() - began, "parts of the same time"
 
         waiting = threading.Thread(target=lambda: engine.connect().close())
         waiting.start()
+        while watched.value("pending_requests") != 1:
+            assert perf_counter() - began < 30
+            sleep(0.005)
         sleep(0.2)
-        assert watched.value("pending_requests") == 1
         first.close()
-        waiting.join(5)
+        waiting.join(30)
 
         assert watched.value("pending_requests") == 0
-        assert 0.15 <= watched.seconds("wait") < 1
+        assert 0.15 <= watched.seconds("wait") <= perf_counter() - began
         assert (watched.times("wait"), watched.times("create")) == (2, 1)
-        assert 0.2 <= watched.seconds("use") < 1
+        assert 0.2 <= watched.seconds("use") <= perf_counter() - began
 
 
 async def test_asynchronous_checkouts_wait_side_by_side(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
 @contextmanager
 def requested(url: str) -> Iterator[None]:
     """Have a request in progress during the block."""
-    thread = threading.Thread(target=lambda: httpx.get(url, timeout=10))
+    thread = threading.Thread(target=lambda: httpx.get(url, timeout=60))
     thread.start()
     yield
     thread.join()
@@ -170,14 +170,14 @@ def test_the_stack_that_blocks_is_on_the_request_s_span_and_in_the_log(caplog: p
 def test_the_trace_of_the_request_names_the_stack_that_blocked(settings: dict[str, Any]) -> None:
     site = Site(**settings)
     with serving(site.app) as url:
-        httpx.get(f"{url}/slow/1")
+        took_s = httpx.get(f"{url}/slow/1").elapsed.total_seconds()
         wait_until(lambda: site.late_timers("0.25") >= 1)
     (span,) = site.exporter.get_finished_spans()
     (event,) = span.events
     attributes = dict(event.attributes or {})
     assert (span.name, event.name) == ("GET /slow/{number}", "flightdeck.event_loop.blocked")
     assert "in slow\n    pause(seconds)" in str(attributes["code.stacktrace"])
-    assert 0.25 < float(str(attributes["flightdeck.event_loop.blocked_seconds"])) < 0.8
+    assert 0.25 < float(str(attributes["flightdeck.event_loop.blocked_seconds"])) < took_s + 0.1
 
 
 def test_the_lag_has_the_trace_of_its_cause_as_exemplar() -> None:
@@ -194,11 +194,10 @@ def test_a_handler_that_blocks_again_and_again_is_logged_once_and_counted_every_
 ) -> None:
     site = Site()
     with caplog.at_level(logging.WARNING, "observability.saturation.event_loop"), serving(site.app) as url:
-        for number in range(4):
-            httpx.get(f"{url}/slow/{number}?seconds=0.25")
+        took_s = sum(httpx.get(f"{url}/slow/{number}?seconds=0.25").elapsed.total_seconds() for number in range(4))
         wait_until(lambda: site.late_timers("0.1") >= 4)
     assert sum("by /slow/{number} for" in record.getMessage() for record in caplog.records) == 2, "begun and ended"
-    assert 0.6 < site.blocked("/slow/{number}") < 2
+    assert 0.6 < site.blocked("/slow/{number}") < took_s + 0.1
 
 
 def test_after_stop_nothing_is_late_and_no_thread_is_left() -> None:
@@ -236,19 +235,20 @@ def test_a_slow_startup_is_not_a_block(caplog: pytest.LogCaptureFixture) -> None
 
 def test_the_metrics_port_shows_the_blocking_route_while_the_loop_is_blocked() -> None:
     app = FastAPI()
+    is_seen = threading.Event()
 
     @app.get("/report")
     async def report() -> None:
-        block(2.0)
+        is_seen.wait(30)
 
     telemetry = instrument(app, settings=TelemetrySettings(metrics_port=0))
     with serving(app) as url, requested(f"{url}/report"):
         metrics = f"http://127.0.0.1:{telemetry.metrics_port}/metrics"
         began = time.monotonic()
         while 'event_loop_blocked_seconds_total{handler="/report"}' not in (text := httpx.get(metrics).text):
-            assert time.monotonic() - began < 1.5
+            assert time.monotonic() - began < 20
+        is_seen.set()
         (stall,) = (line for line in text.splitlines() if line.startswith("event_loop_stall_seconds "))
-        assert 0 < float(stall.split()[1]) < 2
+        assert 0 < float(stall.split()[1]) < 30
         (active,) = (line for line in text.splitlines() if line.startswith("http_requests_inprogress "))
         assert float(active.split()[1]) == 1
-        assert time.monotonic() - began < 1.9, "it must still be blocked"

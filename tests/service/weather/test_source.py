@@ -40,7 +40,7 @@ def opened(registry: CollectorRegistry) -> Open:
     async def opened(
         url: str, techniques: frozenset[str] = VARIANTS[-1], **settings: Any
     ) -> AsyncIterator[WeatherSource]:
-        chosen = {"weather_deadline_s": 0.3, "weather_breaker_failures": 1000, **settings}
+        chosen = {"weather_deadline_s": 5, "weather_breaker_failures": 1000, **settings}
         source = weather_source(
             Settings(techniques=techniques, weather_url=url, **chosen), registry, instrument=lambda _: None
         )
@@ -99,13 +99,13 @@ async def test_concurrent_calls_share_at_most_the_allowed_connections(upstream: 
 
 async def test_a_hanging_upstream_fails_at_the_deadline(upstream: Upstream, opened: Open) -> None:
     upstream.faults.set(HANGING)
-    async with opened(upstream.url) as source:
-        assert await seconds_to_fail(source.at("JFK", HOUR)) == pytest.approx(0.3, abs=0.15)
+    async with opened(upstream.url, weather_deadline_s=0.3) as source:
+        assert 0.29 < await seconds_to_fail(source.at("JFK", HOUR)) < HANGING.hang_s / 4
 
 
 async def test_a_call_to_a_hanging_upstream_is_not_retried(upstream: Upstream, opened: Open) -> None:
     upstream.faults.set(HANGING)
-    async with opened(upstream.url) as source:
+    async with opened(upstream.url, weather_deadline_s=0.5) as source:
         await seconds_to_fail(source.at("JFK", HOUR))
 
     assert upstream.connections.accepted == 1
@@ -134,7 +134,7 @@ async def test_an_upstream_that_is_down_fails_quickly(opened: Open) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "deadline_s", "reason"),
-    [(HANGING, 0.3, "deadline"), (FAILING, 5, "status 503")],
+    [(HANGING, 1.5, "deadline"), (FAILING, 5, "status 503")],
     ids=["hanging", "failing"],
 )
 async def test_an_earlier_reading_is_served_stale_with_the_reason(
@@ -169,10 +169,14 @@ async def test_an_open_circuit_makes_no_call_and_closes_after_a_trial(
     upstream: Upstream, opened: Open, registry: CollectorRegistry
 ) -> None:
     upstream.faults.set(HANGING)
-    async with opened(upstream.url, weather_breaker_failures=3, weather_breaker_reset_s=0.5) as source:
+    async with opened(
+        upstream.url, weather_deadline_s=1, weather_breaker_failures=3, weather_breaker_reset_s=0.5
+    ) as source:
         for _ in range(3):
             await seconds_to_fail(source.at("JFK", HOUR))
-        assert await seconds_to_fail(source.at("JFK", HOUR)) < 0.05, "the call was not made"
+        calls = len(upstream.traces)
+        await seconds_to_fail(source.at("JFK", HOUR))
+        assert len(upstream.traces) == calls, "the call was not made"
         assert registry.get_sample_value("upstream_circuit_state", {"upstream": "weather", "state": "opened"}) == 1
         assert (
             registry.get_sample_value("upstream_requests_total", {"upstream": "weather", "outcome": "circuit_open"})

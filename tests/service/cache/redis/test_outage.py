@@ -54,8 +54,8 @@ async def is_used(cache: LayeredCache, database: Database) -> bool:
 
 
 async def used_again(cache: LayeredCache, database: Database) -> None:
-    async with asyncio.timeout(5):
-        for _ in range(100):
+    async with asyncio.timeout(30):
+        for _ in range(600):
             if await is_used(cache, database):
                 return
             await asyncio.sleep(0.05)
@@ -122,7 +122,7 @@ async def test_a_write_while_redis_is_down_leaves_no_stale_entry(
     async with asyncio.timeout(2):
         await database.write(writer)
     assert await cached_value(writer, database) == 2
-    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
+    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=10)
     assert await cached_value(reader, database) == 2
     back(own_redis, was_frozen=was_frozen)
     for cache in (writer, reader):
@@ -143,7 +143,7 @@ async def test_a_process_that_cannot_reach_redis_publishes_its_invalidations_lat
     await database.write(writer)
     assert await cached_value(writer, database) == 2
     assert await cached_value(reader, database) == 1, "no invalidation could be delivered"
-    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
+    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=10)
     assert await cached_value(reader, database) == 2
 
 
@@ -198,7 +198,7 @@ async def test_entries_invalidated_while_disconnected_are_not_served_afterwards(
     # Redis is up before the reader has noticed; a process that starts now publishes while the reader is not subscribed.
     other = await process(own_redis)
     await database.write(other)
-    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=1)
+    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=10)
     assert await cached_value(reader, database) == 2
 
 
