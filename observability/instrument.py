@@ -2,26 +2,27 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from observability.clients.httpx import Client
 from observability.compat.fastapi import disable_native_telemetry
 from observability.compat.opentelemetry import is_instrumented_by_fastapi_instrumentor
 from observability.compat.prometheus_client import registered_collectors
+from observability.core.extras import requires
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.settings import TelemetrySettings
 from observability.request.route_table import build_route_contexts
-from observability.telemetry import Telemetry
+from observability.telemetry import NO_ENGINES, Engines, Telemetry
 
 if TYPE_CHECKING:
     from celery import Celery
+
+    from observability.clients.httpx import Client
 
 
 TELEMETRY: Final = "_observability"
@@ -35,8 +36,8 @@ class InstrumentationError(RuntimeError):
 def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thing
     app: Starlette,
     *,
-    engines: Mapping[str, Engine | AsyncEngine] = {},
-    http_clients: Mapping[str, Client] = {},
+    engines: Engines = NO_ENGINES,
+    http_clients: "Mapping[str, Client]" = MappingProxyType({}),
     redis: Iterable[Any] = (),
     celery: "Celery | None" = None,
     registry: CollectorRegistry | None = None,
@@ -46,7 +47,8 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
 ) -> Telemetry:
     """Instrument a FastAPI or Starlette application; call it once, where the application is created.
 
-    `engines` maps a role (`primary`, `replica`) to its SQLAlchemy engine, `http_clients` a name to an httpx client;
+    `engines` maps a role (`primary`, `replica`) to its SQLAlchemy engine; `auto` observes every engine of the process,
+    and `Telemetry.watch_engine()` one that is made later. `http_clients` maps a name to an httpx client;
     `redis` are redis-py clients, `celery` is the application whose tasks are published here. By default there is a new
     `registry`; that of prometheus_client, `REGISTRY`, works too, for one application. By default `settings` are read
     from the environment. `span_processors` receive every span in addition to the exporter. FastAPI builds the routes of
@@ -74,7 +76,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
             span_processors=span_processors,
         )
         if engines:
-            telemetry.instrument_engines(engines)
+            telemetry.watch_engines(engines)
         if http_clients:
             telemetry.instrument_http_clients(http_clients)
         if celery is not None:
@@ -110,8 +112,9 @@ def _registered_in(registry: CollectorRegistry) -> Iterator[None]:
 
 def _instrument_publisher(app: "Celery", registry: CollectorRegistry) -> None:
     """Count the tasks that this process publishes, and propagate trace context and publishing time."""
-    from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 Celery is slow to import
-    from observability.celery.tracing import instrument_celery  # noqa: PLC0415 the same
+    with requires("celery", needed_for="instrument(celery=...)"):
+        from observability.celery.metrics import TaskMetrics  # noqa: PLC0415 an extra
+        from observability.celery.tracing import instrument_celery  # noqa: PLC0415 the same
 
     TaskMetrics(registry).attach(app)
     instrument_celery()

@@ -2,25 +2,21 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TextIO
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
 
-from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from observability.clients.httpx import Client, HttpClientMetrics
+from observability.core.extras import requires
 from observability.core.internal_errors import register_internal_errors, suppress_internal_errors
 from observability.core.labels import OTHER
 from observability.core.limits import Deadline
 from observability.core.resource import build_resource
 from observability.core.semconv import prefer_stable_conventions
 from observability.core.settings import TelemetrySettings
-from observability.database.pool import PoolMetrics
-from observability.database.queries import QueryMetrics
 from observability.errors.reporter import ErrorReporter
 from observability.export.counts import ExportCounts
 from observability.http.metrics import HttpMetrics
@@ -33,9 +29,20 @@ from observability.request.route_table import RouteTable
 from observability.saturation.saturation import Saturation
 from observability.tracing.tracing import Tracing
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from observability.clients.httpx import Client
+    from observability.database.engines import EngineMetrics
+    from observability.database.queries import QueryMetrics
+
 logger: Final = logging.getLogger("observability")
 
-Engines = Mapping[str, Engine | AsyncEngine]
+Engines = Mapping[str, "Engine | AsyncEngine"] | Literal["auto"]
+"""Engines by role, or all of the process under the names of their databases."""
+
+NO_ENGINES: Final[Engines] = MappingProxyType({})
 
 
 class _Saturation(Protocol):
@@ -68,20 +75,39 @@ class ProcessTelemetry:
         self.errors = ErrorReporter(settings=settings, counts=counts)
         self.logs = LoggingSetup(settings=settings, counts=counts, stream=log_stream)
         self._server = MetricsServer(registry, settings=settings)
+        self._engines: EngineMetrics | None = None
+        self._watches_all_engines = False
 
     @property
     def metrics_port(self) -> int | None:
         """The port that serves this process's metrics, or None while none does."""
         return self._server.port
 
-    def instrument_engines(self, engines: Engines) -> QueryMetrics:
-        """Observe the pools and statements of the engines, by role."""
-        pools = PoolMetrics(self.registry)
-        queries = QueryMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
-        for role, engine in engines.items():
-            pools.attach(role, engine)
-            queries.attach(role, engine)
-        return queries
+    def watch_engine(self, engine: "Engine | AsyncEngine", role: str = "primary") -> None:
+        """Observe the pool and the statements of an engine, at any time: in a lifespan, or in a dependency.
+
+        The metrics of several engines of one role are added up. Raise `AlreadyAttached` if it has another role.
+        """
+        self.engine_metrics().watch(role, engine)
+
+    def watch_engines(self, engines: Engines) -> None:
+        """Observe the engines, by role; with `auto` all of the process, from each one's first connection on."""
+        if engines == "auto":
+            self._watches_all_engines = True
+            self.engine_metrics()
+            if self._is_running:
+                self.engine_metrics().watch_all()
+        else:
+            for role, engine in engines.items():
+                self.watch_engine(engine, role)
+
+    def engine_metrics(self) -> "EngineMetrics":
+        """Return the metrics of this process's engines; they are registered the first time."""
+        if self._engines is None:
+            with requires("sqlalchemy", needed_for="observing engines"):
+                from observability.database.engines import EngineMetrics  # noqa: PLC0415 an extra
+            self._engines = EngineMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
+        return self._engines
 
     def start(self, *, traces: bool = True) -> None:
         """Start exporting and serving metrics, in each process after its fork, where its event loop runs."""
@@ -96,15 +122,21 @@ class ProcessTelemetry:
                 self.tracing.start(resource)
         with suppress_internal_errors("errors_start"):
             self.errors.start(resource)
+        if self._watches_all_engines:
+            with suppress_internal_errors("engines"):
+                self.engine_metrics().watch_all()
         self._saturation.start()
         if self.settings.metrics_exporter == "prometheus":
             with suppress_internal_errors("metrics_server"):
+                self._server.stop()  # a request before the start of the lifespan has it serve already
                 self._server.start(resource)
 
     def stop(self) -> None:
         """Export what is queued, all within the shutdown timeout, and stop serving metrics."""
         self._is_running = False
         deadline = Deadline(self.settings.shutdown_timeout_s)
+        if self._engines is not None:
+            self._engines.stop_watching_all()
         self._saturation.stop()
         with suppress_internal_errors("errors_stop"):
             self.errors.stop(timeout_s=deadline.remaining_s)
@@ -147,20 +179,33 @@ class Telemetry(ProcessTelemetry):
         )
         self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
         self.websockets = WebSocketMetrics(registry)
-        self._queries: QueryMetrics | None = None
+        self._observers: list[tuple[str, Observer]] = []
 
-    def instrument_engines(self, engines: Engines) -> QueryMetrics:
-        """Observe the pools and statements of the engines, by role, and count the statements of each request."""
-        self._queries = super().instrument_engines(engines)
-        return self._queries
+    def engine_metrics(self) -> "EngineMetrics":
+        """Return the metrics of this process's engines; the first time, start to count the statements of requests."""
+        counted = self._engines is not None
+        metrics = super().engine_metrics()
+        if not counted:
+            self._observers.insert(0, ("queries", _query_observer(metrics.queries)))  # the middleware may exist already
+        return metrics
 
-    def instrument_http_clients(self, clients: Mapping[str, Client]) -> None:
+    def instrument_http_clients(self, clients: "Mapping[str, Client]") -> None:
+        """Time and trace the calls of httpx clients, by name."""
+        with requires("httpx", needed_for="instrument(http_clients=...)"):
+            from observability.clients.httpx import HttpClientMetrics  # noqa: PLC0415 an extra
+
         metrics = HttpClientMetrics(self.registry, tracer_provider=self.tracing.provider)
         for name, client in clients.items():
             metrics.attach(name, client)
 
     def instrument_redis(self, clients: Iterable[Any]) -> None:
         """Trace the commands of redis-py clients, without their arguments."""
+        clients = tuple(clients)
+        if not clients:
+            return
+        with requires("redis", needed_for="instrument(redis=...)"):
+            from opentelemetry.instrumentation.redis import RedisInstrumentor  # noqa: PLC0415 an extra
+
         for client in clients:
             RedisInstrumentor.instrument_client(client, tracer_provider=self.tracing.provider)
 
@@ -168,9 +213,9 @@ class Telemetry(ProcessTelemetry):
         routes = RouteTable(app)
         with suppress_internal_errors("routes"):
             routes.read()
-        observers: list[tuple[str, Observer]] = []
-        if self._queries is not None:
-            observers.append(("queries", _query_observer(self._queries)))
+        observers = self._observers = []
+        if self._engines is not None:
+            observers.append(("queries", _query_observer(self._engines.queries)))
         if self.logs.access is not None:
             observers.append(("access_log", self.logs.access.observe))
         sampled_observers: list[tuple[str, Observer]] = [
@@ -193,19 +238,22 @@ class Telemetry(ProcessTelemetry):
                 sampled_observers=sampled_observers,
                 response_headers=frozenset(name.encode() for name in self.settings.response_headers),
             ),
-            on_first_request=self._warn_if_not_started,
+            on_first_request=self._serve_metrics_without_lifespan,
         )
 
-    def _warn_if_not_started(self) -> None:
-        wanted = {self.settings.metrics_exporter, self.settings.traces_exporter}
-        if not self._is_running and wanted != {"none"}:
-            logger.warning(
-                "telemetry was not started, so that no metrics are served and nothing is exported: no lifespan runs "
-                "for this application; call start() and stop() of what instrument() returned"
-            )
+    def _serve_metrics_without_lifespan(self) -> None:
+        """Serve metrics where the server runs no lifespan; what has to end in order is started by `start()` only."""
+        if self._is_running or {self.settings.metrics_exporter, self.settings.traces_exporter} == {"none"}:
+            return
+        if self.settings.metrics_exporter == "prometheus":
+            self._server.start(build_resource(self.settings, title=self._title))
+        logger.warning(
+            "telemetry was not started: metrics are served, but nothing is exported and saturation is not measured, "
+            "because no lifespan runs for this application; call start() and stop() of what instrument() returned"
+        )
 
 
-def _query_observer(queries: QueryMetrics) -> Observer:
+def _query_observer(queries: "QueryMetrics") -> Observer:
     def observe(record: RequestRecord, *, handler: str, **_: object) -> None:
         method = record.scope["method"]
         queries.observe_request(record, method=method if method in METHODS else OTHER, handler=handler)

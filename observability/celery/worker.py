@@ -8,7 +8,6 @@ lost with their process.
 import os
 import sys
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -24,9 +23,7 @@ from observability.celery.tracing import instrument_celery
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.settings import TelemetrySettings
 from observability.saturation.runtime import RuntimeMetrics
-from observability.telemetry import Engines, ProcessTelemetry
-
-NO_ENGINES: Final[Engines] = MappingProxyType({})
+from observability.telemetry import NO_ENGINES, Engines, ProcessTelemetry
 
 
 class WorkerTelemetry(ProcessTelemetry):
@@ -49,7 +46,7 @@ class WorkerTelemetry(ProcessTelemetry):
         )
         TaskMetrics(registry).attach(app)
         if engines:
-            self.instrument_engines(engines)
+            self.watch_engines(engines)
 
 
 class _Worker:

@@ -1,10 +1,38 @@
-"""FastAPI: its own telemetry, which `FastAPI(telemetry=...)` configures."""
+"""FastAPI: its own telemetry, which `FastAPI(telemetry=...)` configures, and the routes of included routers.
+
+Until 0.136 `include_router` copies routes; a route is the whole context of itself then.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
+
+if TYPE_CHECKING:
+    from fastapi.routing import RouteContext, iter_route_contexts
+else:
+    try:
+        from fastapi.routing import RouteContext, iter_route_contexts
+    except ImportError:
+
+        class RouteContext:
+            """A route, and what it is without an including router: itself."""
+
+            def __init__(self, route: Any) -> None:
+                self.original_route = route
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self.original_route, name, None)
+
+        def iter_route_contexts(routes: Iterable[Any]) -> Iterator[RouteContext]:
+            return map(RouteContext, routes)
+
+
+__all__ = ["RouteContext", "disable_native_telemetry", "disabling_native_telemetry", "iter_route_contexts"]
 
 
 def disable_native_telemetry(app: Starlette) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 try:
     from opentelemetry.util._decorator import _agnosticcontextmanager as span_context_manager
@@ -22,7 +24,7 @@ def enqueue(processor: BatchSpanProcessor) -> Callable[[Any], None] | None:
     return emit
 
 
-def send(exporter: OTLPSpanExporter) -> Callable[[bytes], Any] | None:
+def send(exporter: "OTLPSpanExporter") -> Callable[[bytes], Any] | None:
     """Return the function that sends an encoded request; None where the exporter has to encode by itself."""
     export: Callable[[bytes], Any] | None = getattr(getattr(exporter, "_client", None), "export", None)
     return export

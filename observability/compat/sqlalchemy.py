@@ -1,4 +1,4 @@
-"""SQLAlchemy: the size, the waits and the connects of a connection pool.
+"""SQLAlchemy: the size, the waits and the connects of a connection pool, and the engine behind options.
 
 SQLAlchemy has events for everything about a pool but the wait for a connection, which is the time inside
 `Pool._do_get` until a connection was returned or connecting began. The methods are wrapped on the pool object; no class
@@ -9,13 +9,20 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import ref
 
-from sqlalchemy import AssertionPool, Pool, QueuePool, SingletonThreadPool, StaticPool
+from sqlalchemy import AssertionPool, Engine, Pool, QueuePool, SingletonThreadPool, StaticPool
 from sqlalchemy.pool import ConnectionPoolEntry
 
 Checkout = Callable[[Pool], ConnectionPoolEntry]
 
 _UNWRAPPED: Final = "observability_unwrapped"
 """Where a wrapper keeps the pool's own creator, for the next instrumentation of the same pool."""
+
+
+def without_options(engine: Engine) -> Engine:
+    """Return the engine whose `execution_options()` made this one; without `_proxied` each counts as one of its own."""
+    while (proxied := getattr(engine, "_proxied", None)) is not None:
+        engine = proxied
+    return engine
 
 
 def connection_limit(pool: Pool) -> float:

@@ -7,13 +7,14 @@ from typing import Final
 from uuid import uuid4
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE_ID, SERVICE_NAME
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from opentelemetry.semconv.attributes.telemetry_attributes import (
     TELEMETRY_SDK_LANGUAGE,
     TELEMETRY_SDK_NAME,
     TELEMETRY_SDK_VERSION,
 )
 
+from observability.core.semconv import SERVICE_INSTANCE_ID
 from observability.core.settings import TelemetrySettings
 
 DISTRIBUTION: Final = "telemetry.distro.name"

@@ -1,9 +1,19 @@
-"""The names of attributes and events that the semantic conventions lack, and which conventions the official
-instrumentations use. They are declared in `observability/semconv/`.
+"""The names of attributes and events that the semantic conventions lack, or their package until 2025 did, and which
+conventions the official instrumentations use. The former are declared in `observability/semconv/`.
 """
 
 import os
 from typing import Final
+
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
+CODE_STACKTRACE: Final = "code.stacktrace"
+DB_NAMESPACE: Final = "db.namespace"
+DB_OPERATION_BATCH_SIZE: Final = "db.operation.batch.size"
+DB_OPERATION_NAME: Final = "db.operation.name"
+DB_QUERY_SUMMARY: Final = "db.query.summary"
+DB_QUERY_TEXT: Final = "db.query.text"
+DB_RESPONSE_STATUS_CODE: Final = "db.response.status_code"
+DB_SYSTEM_NAME: Final = "db.system.name"
 
 CACHE_NAME: Final = "flightdeck.cache.name"
 CACHE_LEVEL: Final = "flightdeck.cache.level"

@@ -5,11 +5,12 @@ from pathlib import PurePath
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from opentelemetry.semconv.attributes.db_attributes import DB_NAMESPACE, DB_SYSTEM_NAME
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.util.types import AttributeValue
 from sqlalchemy import Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from observability.core.semconv import DB_NAMESPACE, DB_SYSTEM_NAME
 
 POOL_NAME: Final = "db.client.connection.pool.name"
 
@@ -46,6 +47,14 @@ def sync_engine(engine: Engine | AsyncEngine) -> Engine:
     return engine.sync_engine if isinstance(engine, AsyncEngine) else engine
 
 
+def database_name(engine: Engine) -> str:
+    """Return the name of the database, of a file without its path; that of the dialect if the URL has none."""
+    name, dialect = engine.url.database, engine.dialect.name
+    if not name:
+        return dialect
+    return PurePath(name).name if dialect == "sqlite" else name
+
+
 def span_attributes(pool: str, engine: Engine) -> dict[str, AttributeValue]:
     """Return the attributes of every span of this engine: system, database without its path, server, pool name."""
     url = engine.url
@@ -53,7 +62,7 @@ def span_attributes(pool: str, engine: Engine) -> dict[str, AttributeValue]:
     system = _SYSTEM_NAMES.get(dialect, dialect)
     attributes: dict[str, AttributeValue] = {DB_SYSTEM_NAME: system, POOL_NAME: pool}
     if url.database:
-        attributes[DB_NAMESPACE] = PurePath(url.database).name if dialect == "sqlite" else url.database
+        attributes[DB_NAMESPACE] = database_name(engine)
     if url.host:
         attributes[SERVER_ADDRESS] = url.host
     if url.port:

@@ -4,7 +4,7 @@ from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from sqlalchemy import Engine, Pool
@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from observability.compat.sqlalchemy import Checkout, connection_limit, wrap_checkout, wrap_creator
-from observability.core.attached import AlreadyAttached
 from observability.core.internal_errors import suppress_internal_errors
 from observability.database.instrument_engine import Listeners, replace_listeners, sync_engine
 from observability.metrics.histogram import exemplar
@@ -32,7 +31,7 @@ class PoolMetrics:
     """Connection pool metrics as the semantic conventions name them; `pool` is the role of the engine."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._attached: dict[Engine, str] = {}
+        self._by_role: dict[str, WeakSet[_InstrumentedPool]] = {}
         counter = partial(Counter, registry=registry)
         gauge = partial(Gauge, registry=registry)
         histogram = partial(Histogram, registry=registry)
@@ -70,12 +69,15 @@ class PoolMetrics:
         )
 
     def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:
-        """Observe the engine's pool under its role `pool`; raise `AlreadyAttached` the second time."""
-        engine = sync_engine(engine)
-        if engine in self._attached:
-            raise AlreadyAttached("engine", pool, self._attached[engine])
-        self._attached[engine] = pool
-        _InstrumentedPool(pool, engine, self)
+        """Observe the engine's pool under its role `pool`; the gauges add up all pools of a role."""
+        pools = self._by_role.get(pool)
+        if pools is None:
+            pools = self._by_role[pool] = WeakSet()
+            self.count.labels(pool, "used").set_function(lambda: sum(one.used for one in list(pools)))
+            self.count.labels(pool, "idle").set_function(lambda: sum(one.idle for one in list(pools)))
+            self.max.labels(pool).set_function(lambda: sum(one.limit for one in list(pools)))
+            self.pending.labels(pool).set_function(lambda: sum(one.pending for one in list(pools)))
+        pools.add(_InstrumentedPool(pool, sync_engine(engine), self))
 
 
 class _Wait:
@@ -94,35 +96,56 @@ _current_wait: Final[ContextVar[_Wait | None]] = ContextVar("observability_pool_
 class _InstrumentedPool:
     """The pool of one engine, and those that replace it in `Engine.dispose()`.
 
-    Connections are kept in sets, not counted up and down: the gauges stay right if an event comes twice or never.
+    Connections are kept in sets, not counted up and down: the gauges stay right if an event comes twice or never. Only
+    the engine's listeners refer to this object, which does not refer to the engine: an engine may live for one request.
     """
 
     def __init__(self, name: str, engine: Engine, metrics: PoolMetrics) -> None:
         self._open: WeakSet[ConnectionPoolEntry] = WeakSet()
         self._used: WeakSet[ConnectionPoolEntry] = WeakSet()
         self._pending: set[_Wait] = set()
+        self._is_disposed = False
         self._timeouts = metrics.timeouts.labels(name)
         self._create_time = metrics.create_time.labels(name)
         self._wait_time = metrics.wait_time.labels(name)
         self._use_time = metrics.use_time.labels(name)
-        metrics.count.labels(name, "used").set_function(lambda: len(self._used))
-        metrics.count.labels(name, "idle").set_function(lambda: max(0, len(self._open) - len(self._used)))
-        metrics.max.labels(name).set_function(lambda: connection_limit(engine.pool))
-        metrics.pending.labels(name).set_function(lambda: len(self._pending))
         listeners: Listeners = {
             "connect": self._connected,
             "checkout": self._checked_out,
             "checkin": self._checked_in,
             "detach": self._detached,
             "close": self._closed,
-            "engine_disposed": self._wrap,
+            "engine_disposed": self._disposed,
         }
         replace_listeners(engine, "pool", listeners)
-        self._wrap(engine)
+        self._wrap(engine.pool)
 
-    def _wrap(self, engine: Engine) -> None:
-        wrap_checkout(engine.pool, self._check_out)
-        wrap_creator(engine.pool, self._connecting)
+    @property
+    def used(self) -> int:
+        return len(self._used)
+
+    @property
+    def idle(self) -> int:
+        return max(0, len(self._open) - len(self._used))
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending)
+
+    @property
+    def limit(self) -> float:
+        """Connections that the pool allows; 0 after its engine was disposed of, until it is used again."""
+        pool = self._pool()
+        return 0.0 if pool is None or self._is_disposed else connection_limit(pool)
+
+    def _disposed(self, engine: Engine) -> None:
+        self._wrap(engine.pool)
+        self._is_disposed = True
+
+    def _wrap(self, pool: Pool) -> None:
+        self._pool = ref(pool)
+        wrap_checkout(pool, self._check_out)
+        wrap_creator(pool, self._connecting)
 
     def _check_out(self, pool: Pool, checkout: Checkout) -> ConnectionPoolEntry:
         outer = _current_wait.get()
@@ -168,12 +191,14 @@ class _InstrumentedPool:
 
     def _checked_out(self, dbapi_connection: Any, entry: ConnectionPoolEntry, proxy: Any) -> None:  # noqa: ARG002 the same
         with suppress_internal_errors("pool"):
+            self._is_disposed = False
             self._open.add(entry)
             self._used.add(entry)
             _info(entry)[_IN_USE] = perf_counter()
 
     def _checked_in(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ARG002 the same
         with suppress_internal_errors("pool"):
+            self._open.add(entry)  # an engine may be observed after its first checkout
             self._used.discard(entry)
             started = _info(entry).pop(_IN_USE, None)
             if started is not None:

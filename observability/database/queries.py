@@ -11,17 +11,21 @@ from time import time
 from typing import Final
 
 from opentelemetry import trace
-from opentelemetry.semconv.attributes.db_attributes import DB_QUERY_SUMMARY, DB_QUERY_TEXT
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from observability.core.attached import AlreadyAttached
 from observability.core.collector import DescribedCollector
 from observability.core.labels import BoundedValues
-from observability.core.semconv import N_PLUS_ONE_SUSPECTED, QUERY_EXECUTIONS, QUERY_FINGERPRINT
+from observability.core.semconv import (
+    DB_QUERY_SUMMARY,
+    DB_QUERY_TEXT,
+    N_PLUS_ONE_SUSPECTED,
+    QUERY_EXECUTIONS,
+    QUERY_FINGERPRINT,
+)
 from observability.database.instrument_engine import sync_engine
 from observability.database.sql import Statement
 from observability.database.statements import StatementExecution, emit_span, listen_to_statements
@@ -86,7 +90,6 @@ class QueryMetrics:
     ) -> None:
         self._threshold = n_plus_one_threshold
         self._tracer = tracer or trace.get_tracer("observability")
-        self._attached: dict[Engine, str] = {}
         self._error = BoundedValues()
         # Resolving label values takes longer than observing.
         self._durations: dict[tuple[str, str], Histogram] = {}
@@ -111,12 +114,8 @@ class QueryMetrics:
         )
 
     def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:
-        """Observe the engine under its role `pool`; raise `AlreadyAttached` the second time."""
-        engine = sync_engine(engine)
-        if engine in self._attached:
-            raise AlreadyAttached("engine", pool, self._attached[engine])
-        self._attached[engine] = pool
-        listen_to_statements(pool, engine, self._observe)
+        """Observe the engine under its role `pool`."""
+        listen_to_statements(pool, sync_engine(engine), self._observe)
 
     def observe_request(self, request: RequestRecord, *, method: str, handler: str) -> None:
         """Count the statements of a finished request; repeated ones become events of its span."""

@@ -5,13 +5,6 @@ from dataclasses import dataclass
 from time import perf_counter, time_ns
 from typing import Any, Final
 
-from opentelemetry.semconv.attributes.db_attributes import (
-    DB_OPERATION_BATCH_SIZE,
-    DB_OPERATION_NAME,
-    DB_QUERY_SUMMARY,
-    DB_QUERY_TEXT,
-    DB_RESPONSE_STATUS_CODE,
-)
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
@@ -19,7 +12,14 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import ExceptionContext, ExecutionContext
 
 from observability.core.internal_errors import suppress_internal_errors
-from observability.core.semconv import exception_type
+from observability.core.semconv import (
+    DB_OPERATION_BATCH_SIZE,
+    DB_OPERATION_NAME,
+    DB_QUERY_SUMMARY,
+    DB_QUERY_TEXT,
+    DB_RESPONSE_STATUS_CODE,
+    exception_type,
+)
 from observability.database.instrument_engine import replace_listeners, span_attributes
 from observability.database.sql import Statement, statement_of
 

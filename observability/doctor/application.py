@@ -17,7 +17,6 @@ from typing import Any, Final
 import httpx
 import psutil
 import uvicorn
-from fastapi.routing import iter_route_contexts
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
@@ -28,6 +27,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
+from observability.compat.fastapi import iter_route_contexts
 from observability.doctor.scrape import scrape
 from observability.instrument import TELEMETRY
 from observability.telemetry import Telemetry

@@ -7,10 +7,11 @@ from typing import Final
 import sentry_sdk
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE_ID, SERVICE_NAME
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from observability.compat.opentelemetry import is_instrumented_by_fastapi_instrumentor, span_processors
+from observability.core.semconv import SERVICE_INSTANCE_ID
 from observability.database.instrument_engine import is_instrumented
 from observability.doctor.application import Application
 from observability.doctor.blocking import blocking_calls

@@ -1,6 +1,7 @@
 """The record of an HTTP request that wraps its `receive` and `send`."""
 
 import re
+import sys
 from collections.abc import Awaitable
 from time import perf_counter
 from typing import Final
@@ -50,7 +51,7 @@ class RequestCycle(RequestRecord):
         if kind == "http.response.start":
             self.first_byte = perf_counter()
             self.status = message["status"]
-            if self._adds:
+            if self._adds or self.status == 500:
                 try:
                     message = self._with_headers(message)
                 except Exception as error:  # noqa: BLE001 telemetry never breaks a response
@@ -74,6 +75,13 @@ class RequestCycle(RequestRecord):
         """Whether the client disconnected early; uvicorn knows it even if the application did not call `receive`."""
         return self.disconnected or getattr(getattr(self._send, "__self__", None), "disconnected", False) is True
 
+    def _is_followed_by_close(self) -> bool:
+        """Whether this response is sent for an exception: uvicorn then closes the connection without a header for it.
+
+        Clients that keep the connection send their next request into it, which is reset.
+        """
+        return self.scope.get("http_version") == "1.1" and sys.exc_info()[1] is not None
+
     def _with_headers(self, message: Message) -> Message:
         """Return the response start with our headers, except those that the application sets itself."""
         seconds = self.first_byte - self.started
@@ -89,4 +97,6 @@ class RequestCycle(RequestRecord):
             headers.append((b"x-request-id", self.client_request_id.encode() or b"%016x" % self.span_id))
         if b"server-timing" in adds:
             headers.append((b"server-timing", header_value(self.timings, total_s=seconds)))
+        if self.status == 500 and self._is_followed_by_close() and b"connection" not in map(bytes.lower, dict(headers)):
+            headers.append((b"connection", b"close"))
         return {**message, "headers": headers}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import structlog
 from opentelemetry.sdk.resources import Resource
 
-from observability.compat import opentelemetry_logs
+from observability.core.extras import MissingExtra, requires
 from observability.core.limits import Deadline
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
@@ -69,6 +69,14 @@ class LoggingSetup:
     def _log_export(self, resource: Resource) -> "LogExport | None":
         if self._settings.logs_exporter == "none":
             return None
+        try:
+            with requires("otlp", needed_for="OTEL_LOGS_EXPORTER"):
+                import opentelemetry.exporter.otlp.proto.http  # noqa: F401, PLC0415 an extra
+        except MissingExtra as error:
+            logger.error("%s; logs are not exported", error)  # noqa: TRY400 the traceback adds nothing
+            return None
+        from observability.compat import opentelemetry_logs  # noqa: PLC0415 slow to import
+
         if not opentelemetry_logs.IS_AVAILABLE:
             logger.error("OTEL_LOGS_EXPORTER: logs are not exported: this version of OpenTelemetry lacks their SDK")
             return None

@@ -14,7 +14,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
-from opentelemetry.semconv.attributes.code_attributes import CODE_STACKTRACE
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.exception_attributes import (
     EXCEPTION_MESSAGE,
@@ -38,7 +37,7 @@ from observability.compat.opentelemetry_logs import (
 )
 from observability.core.internal_errors import record_internal_error
 from observability.core.limits import run_with_timeout
-from observability.core.semconv import REQUEST_DURATION_S, REQUEST_ID, exception_type
+from observability.core.semconv import CODE_STACKTRACE, REQUEST_DURATION_S, REQUEST_ID, exception_type
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.logs.access_log import AccessRecord

@@ -8,9 +8,10 @@ from typing import Final
 from wsgiref.simple_server import WSGIServer
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.semconv.attributes.service_attributes import SERVICE_INSTANCE_ID, SERVICE_NAME
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from prometheus_client import CollectorRegistry, start_http_server
 
+from observability.core.semconv import SERVICE_INSTANCE_ID
 from observability.core.settings import TelemetrySettings
 from observability.metrics.file_sd import FileSdTarget
 

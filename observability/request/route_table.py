@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.convertors import CONVERTOR_TYPES
 from starlette.routing import PARAM_REGEX, BaseRoute, Host, Mount
 from starlette.types import ASGIApp, Scope
 
+from observability.compat.fastapi import RouteContext, iter_route_contexts
 from observability.request.routed_scope import record_routed_scope
 
 UNMATCHED: Final = "unmatched"

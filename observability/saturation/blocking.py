@@ -19,12 +19,11 @@ from types import CodeType, FrameType
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.semconv.attributes.code_attributes import CODE_STACKTRACE
 from opentelemetry.util.types import AttributeValue
 from prometheus_client import Counter
 
 from observability.core.internal_errors import suppress_internal_errors
-from observability.core.semconv import BLOCKED_S, EVENT_LOOP_BLOCKED
+from observability.core.semconv import BLOCKED_S, CODE_STACKTRACE, EVENT_LOOP_BLOCKED
 from observability.metrics.histogram import exemplar
 from observability.request.record import RequestRecord, current_request
 from observability.request.route import route_template

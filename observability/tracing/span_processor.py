@@ -1,16 +1,20 @@
 """The span processors: a bounded queue with a thread that exports, and a count of spans by outcome."""
 
+import logging
 from collections.abc import Sequence
+from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from observability.compat.opentelemetry import enqueue
+from observability.core.extras import MissingExtra, requires
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts, ExportQueue
-from observability.tracing.fast_path.otlp import PlainSpanExporter
 from observability.tracing.fast_path.request_span import SpanSnapshot
+
+logger: Final = logging.getLogger("observability")
 
 
 class _CountedExporter(SpanExporter):
@@ -83,6 +87,12 @@ def otlp_span_processor(settings: TelemetrySettings, counts: ExportCounts) -> Bo
     """Return the processor that exports over OTLP/HTTP, or None without an endpoint."""
     endpoint = settings.otlp_url("traces")
     if not endpoint or settings.traces_exporter == "none":
+        return None
+    try:
+        with requires("otlp", needed_for=f"exporting spans to {endpoint}"):
+            from observability.tracing.fast_path.otlp import PlainSpanExporter  # noqa: PLC0415 an extra
+    except MissingExtra as error:
+        logger.error("%s; no spans are exported", error)  # noqa: TRY400 the traceback adds nothing
         return None
     exporter = PlainSpanExporter(
         endpoint=endpoint, headers=settings.otlp_headers or None, timeout=settings.otlp_timeout_s

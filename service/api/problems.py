@@ -101,11 +101,9 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _unhandled(request: Request, error: Exception) -> Response:  # noqa: ARG001 details of failures are not disclosed
-    response = problem_response(
+    return problem_response(
         request, ServiceError("internal server error", hint="quote the trace id when you report this")
     )
-    response.headers["Connection"] = "close"  # uvicorn closes after an exception: clients must not send another request
-    return response
 
 
 def allowed_methods(allow: str) -> Iterable[str]:

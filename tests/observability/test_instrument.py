@@ -146,13 +146,22 @@ def mounted() -> tuple[Starlette, Telemetry]:
 
 
 @pytest.mark.anyio
-async def test_without_a_lifespan_a_warning_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_lifespan_metrics_are_served_and_a_warning_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     app, watched = mounted()
     async with lifespan_client(app) as client:
         for name in ("me", "you"):
             assert (await client.get(f"/api/hello/{name}")).text == "hello"
     (said,) = [record.message for record in caplog.records if record.name == "observability"]
     assert "call start() and stop() of what instrument() returned" in said
+    assert watched.metrics_port is not None
+    async with httpx.AsyncClient() as scraper:
+        metrics = await scraper.get(f"http://127.0.0.1:{watched.metrics_port}/metrics")
+    assert 'handler="/hello/{name}"' in metrics.text
+    watched.start()
+    assert watched.metrics_port is not None
+    watched.stop()
     assert watched.metrics_port is None
 
 

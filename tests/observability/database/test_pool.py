@@ -27,7 +27,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from observability.compat.sqlalchemy import connection_limit
-from observability.core.attached import AlreadyAttached
 from observability.database.pool import PoolMetrics
 
 NAMES = {
@@ -317,14 +316,6 @@ def test_engines_are_distinguished_by_their_role(tmp_path: Path) -> None:
             for pool, used in (("primary", 1), ("replica", 2)):
                 labels = {"pool": pool, "state": "used"}
                 assert registry.get_sample_value("db_client_connection_count", labels) == used
-
-
-def test_attaching_an_engine_twice_fails_with_its_first_role(tmp_path: Path) -> None:
-    with sync_engine(tmp_path) as engine:
-        metrics = PoolMetrics(CollectorRegistry())
-        metrics.attach("primary", engine)
-        with pytest.raises(AlreadyAttached, match="'replica' is already attached as 'primary'"):
-            metrics.attach("replica", engine)
 
 
 @pytest.mark.parametrize("between", [Engine.clear_compiled_cache, Engine.dispose], ids=["same pool", "another pool"])

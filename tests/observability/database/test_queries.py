@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from observability.core.attached import AlreadyAttached
 from observability.database.queries import QueryMetrics
 from observability.request.record import RequestRecord, current_request
 from observability.request.route_table import RouteTable
@@ -269,11 +268,6 @@ def test_durations_and_counts_link_to_the_trace(observed: Observed) -> None:
         if sample.exemplar and sample.exemplar.labels == {"trace_id": record.trace_id_hex}
     }
     assert linked == {"db_client_operation_duration_seconds_bucket", "db_queries_per_request_bucket"}
-
-
-def test_the_same_engine_is_refused_twice(observed: Observed) -> None:
-    with pytest.raises(AlreadyAttached):
-        observed.metrics.attach("replica", observed.engine)
 
 
 def test_an_engine_reports_to_the_application_that_was_instrumented_last(observed: Observed) -> None:

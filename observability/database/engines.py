@@ -1,0 +1,62 @@
+"""The engines of a process: those given by role, those made later, or all."""
+
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from observability.compat.sqlalchemy import without_options
+from observability.core.attached import AlreadyAttached
+from observability.core.internal_errors import suppress_internal_errors
+from observability.core.labels import BoundedValues
+from observability.database.instrument_engine import database_name, sync_engine
+from observability.database.pool import PoolMetrics
+from observability.database.queries import QueryMetrics
+
+_ENGINE_CONNECT: Final = "engine_connect"
+
+
+class EngineMetrics:
+    """Observes the pools and the statements of engines; keeps none of them alive."""
+
+    def __init__(self, registry: CollectorRegistry, *, tracer: Tracer) -> None:
+        self._pools = PoolMetrics(registry)
+        self.queries = QueryMetrics(registry, tracer=tracer)
+        self._watched: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
+        self._database = BoundedValues()
+        self._watches_all = False
+
+    def watch(self, role: str, engine: Engine | AsyncEngine) -> None:
+        """Observe the engine under its role; engines of one role are added up.
+
+        The second time for the same role does nothing; raise `AlreadyAttached` if the engine has another one.
+        """
+        engine = sync_engine(engine)
+        watched = self._watched.get(engine)
+        if watched == role:
+            return
+        if watched is not None:
+            raise AlreadyAttached("engine", role, watched)
+        self._watched[engine] = role
+        self._pools.attach(role, engine)
+        self.queries.attach(role, engine)
+
+    def watch_all(self) -> None:
+        """Observe every engine from its first connection on, under the name of its database."""
+        if not self._watches_all:
+            self._watches_all = True
+            event.listen(Engine, _ENGINE_CONNECT, self._connected)
+
+    def stop_watching_all(self) -> None:
+        if self._watches_all:
+            self._watches_all = False
+            event.remove(Engine, _ENGINE_CONNECT, self._connected)
+
+    def _connected(self, connection: Connection) -> None:
+        engine = without_options(connection.engine)
+        if engine not in self._watched:
+            with suppress_internal_errors("engines"):
+                self.watch(self._database(database_name(engine)), engine)
