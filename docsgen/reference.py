@@ -30,12 +30,16 @@ TEMPLATES: Final = Environment(
 
 
 def techniques_page() -> Mapping[str, str]:
-    columns = ["applies_to", "off", "on", "headline", "cost"]
+    columns = ["applies_to", "off", "on", "cost"]
     arms = {name: [one.name for one in CATALOGUE if one.name in members] for name, members in ARMS.items()}
     return {
         "techniques": table(
             ["technique", *(column.replace("_", " ") for column in columns)],
             ([f"`{one.name}`", *(getattr(one, column) for column in columns)] for one in CATALOGUE),
+        ),
+        "headlines": table(
+            ["technique", "decided by", "because"],
+            ([f"`{one.name}`", one.headline, one.reason] for one in CATALOGUE),
         ),
         "arms": table(
             ["arm", "techniques"],

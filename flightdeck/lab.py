@@ -38,6 +38,7 @@ def list_experiments(as_json: AsJson = False) -> None:
                 "techniques": sorted(each.techniques),
                 "question": each.question,
                 "mix": each.mix,
+                "case": each.case,
                 "headline": each.headline,
                 "missing": missing[each.name],
             }
@@ -50,6 +51,8 @@ def list_experiments(as_json: AsJson = False) -> None:
         question = Text(each.question)
         if missing[each.name]:
             question.append(f"\nrequires {' and '.join(missing[each.name])}: {each.requirement}", style="yellow")
+        if each.case:
+            question.append(f"\n{each.case}", style="dim")
         table.add_row(each.name, question, each.mix, metric_named(each.headline).title)
     swept = Table("sweep", "question", header_style="dim", box=SIMPLE)
     for name, each_sweep in KNOWN.items():

@@ -73,7 +73,7 @@ async def compare(
         techniques=frozenset(),
         question=f"Is {second.url} better than {first.url}?",
         mix=", ".join(f"{method} {target}" for method, target in requests),
-        headline="p95_s",
+        headline="typical_s",
         costs=("cpu_per_request_s", "memory_bytes"),
     )
     sides = {service.name: frozenset[str]() for service in (first, second)}

@@ -35,7 +35,7 @@ SHOWN: Final = (
         techniques=ARMS["compression"],
         question="How many bytes of a departure board does compression save?",
         mix="reading",
-        headline="board.bytes_per_response",
+        headline="board.bytes_per_request",
         costs=("cpu_per_request_s",),
     ),
     replace(TOGETHER, mix="reading", headline="p50_s"),

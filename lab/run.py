@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from lab.analysis.effects import expected_detectable
 from lab.analysis.environment import environment
 from lab.analysis.outcome import compared, is_precise
 from lab.analysis.result import PARTS, LabResult, Part
@@ -20,6 +21,7 @@ from lab.core.errors import ArmFailed
 from lab.core.servers import EMBEDDED, Servers
 from lab.experiments import Experiment
 from lab.load.generator import Generator
+from lab.measure.metric import metric_named
 from lab.measure.otlp_receiver import OtlpReceiver, otlp_receiver
 from lab.measure.plan import Plan
 from lab.measure.rounds import Measurement, Progress, Round, Target, measure
@@ -139,7 +141,14 @@ def new_result(options: RunOptions) -> Iterator[LabResult]:
 async def _measured(job: Job, generator: Generator, progress: Progress) -> Measurement:
     try:
         async with job.start() as started:
-            measurement = await measure(started.arms, job.plan, generator, progress=progress, is_precise=job.is_precise)
+            measurement = await measure(
+                started.arms,
+                job.plan,
+                generator,
+                progress=progress,
+                is_precise=job.is_precise,
+                expected=partial(_expected, job),
+            )
             is_complete = measurement.rounds and not (measurement.is_interrupted or measurement.failure)
             if started.receiver is not None and is_complete:
                 progress.status(f"{job.status}: tracing one request per arm")
@@ -149,6 +158,16 @@ async def _measured(job: Job, generator: Generator, progress: Progress) -> Measu
         return Measurement(failure=str(error))
     except asyncio.CancelledError:
         return Measurement(is_interrupted=True)
+
+
+def _expected(job: Job, rounds: int, requests: int) -> str:
+    """Return what the rounds are expected to show for each headline."""
+    shown = {
+        metric.title: expected_detectable(metric, requests=max(requests, 1), rounds=rounds)
+        for metric in (metric_named(comparison.experiment.headline) for comparison in job.comparisons)
+    }
+    differences = ", ".join(f"{(factor - 1) * 100:.0f} % in {title}" for title, factor in shown.items())
+    return f"up to {rounds} rounds of {requests} requests per arm: expected to show differences from {differences}"
 
 
 async def _trace(receiver: OtlpReceiver, arms: Sequence[Target], plan: Plan, *, into: Measurement) -> None:
@@ -170,7 +189,7 @@ def experiment_jobs(experiments: Iterable[Experiment], options: RunOptions) -> I
         if options.leave_one_out and 0 < len(experiment.techniques) < len(NAMES):
             yield _experiment_job(experiment, "leave_one_out", options)
         if options.control and experiment.control:
-            yield _experiment_job(replace(experiment, mix=experiment.control, headline="p95_s"), "control", options)
+            yield _experiment_job(replace(experiment, mix=experiment.control, headline="typical_s"), "control", options)
 
 
 def _experiment_job(experiment: Experiment, part: Part, options: RunOptions) -> Job:
@@ -190,7 +209,8 @@ def _sides(experiment: Experiment, part: Part) -> dict[str, frozenset[str]]:
     everything, examined = frozenset(NAMES), experiment.techniques
     if not examined:
         return {"optimized": everything, "optimized-again": everything}
-    both = (everything - examined, everything) if part == "leave_one_out" else (frozenset[str](), examined)
+    base = experiment.base
+    both = (everything - examined, everything) if part == "leave_one_out" else (base, base | examined)
     return {arm_name(techniques): techniques for techniques in both}
 
 

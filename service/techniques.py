@@ -15,6 +15,9 @@ class Technique:
     off: str
     on: str
     headline: str
+    """The metric that decides whether it helps."""
+    reason: str
+    """Why this metric decides."""
     cost: str
 
 
@@ -25,7 +28,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="the weather of an airport, from an upstream HTTP API",
         off="a blocking client inside `async def`",
         on="an asynchronous client",
-        headline="latency of other requests, event-loop lag",
+        headline="mean latency of other requests",
+        reason="the call itself takes as long either way; what changes is how long everything else waits",
         cost="none measured",
     ),
     Technique(
@@ -34,7 +38,9 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="itinerary search",
         off="runs on the event loop",
         on="worker threads with their own limiter",
-        headline="event-loop lag",
+        headline="mean event-loop lag",
+        reason="threads share the interpreter lock with the loop, which gets it every 5 ms: the loop always gains, "
+        "other requests only where a search takes far longer than that",
         cost="waiting for a thread",
     ),
     Technique(
@@ -43,7 +49,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="delay reports and departure boards",
         off="recomputed for every request",
         on="cached with a jittered TTL, tags, single flight and stale-while-revalidate",
-        headline="p95, queries per request",
+        headline="mean latency, hits and misses apart",
+        reason="with a hit ratio below 95 % the p95 is that of the misses, which stay as slow as without a cache",
         cost="staleness, memory",
     ),
     Technique(
@@ -52,7 +59,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="reference data and distances",
         off="queried or recomputed",
         on="a bounded LRU in the process, in front of the shared cache",
-        headline="p95",
+        headline="mean latency, hits and misses apart",
+        reason="nearly every lookup is a hit and saves the same query, so every request counts the same",
         cost="memory",
     ),
     Technique(
@@ -61,7 +69,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="every cacheable GET",
         off="no validators, no freshness",
         on="strong `ETag`, `304`, `Cache-Control` and surrogate keys",
-        headline="bytes, requests that reach the service",
+        headline="bytes per request",
+        reason="what a client has already is not sent again: its request is avoided, or the response has no body",
         cost="staleness",
     ),
     Technique(
@@ -71,6 +80,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         off="lazy loads: N+1 queries",
         on="`selectinload` and `joinedload`, whichever fits the relationship",
         headline="queries per request",
+        reason="N+1 is a number of queries; what one of them costs depends on the distance to the database",
         cost="none measured",
     ),
     Technique(
@@ -79,7 +89,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="the flight list",
         off="every column, including the wide source record",
         on="`load_only` of the columns in the response",
-        headline="bytes from the database",
+        headline="CPU per request",
+        reason="columns that are not read need no transfer and no decoding, which is CPU time and little else",
         cost="none measured",
     ),
     Technique(
@@ -88,7 +99,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="the flight list",
         off="all matching rows",
         on="bounded keyset pages",
-        headline="bytes, p95, memory",
+        headline="bytes per request",
+        reason="a page bounds what one response can weigh; the slowest responses follow from it",
         cost="more requests for clients that need every row",
     ),
     Technique(
@@ -97,7 +109,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="the flight list and departure boards",
         off="a database with primary keys only",
         on="the indexes that the queries need",
-        headline="p95, rows read",
+        headline="mean latency",
+        reason="a scan makes every list slow, not only the slowest ones",
         cost="slower writes, disk",
     ),
     Technique(
@@ -106,7 +119,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="every query",
         off="`NullPool`: a connection per session",
         on="a sized pool with pre-ping, recycling and a timeout",
-        headline="connects per request, p95",
+        headline="connects per request",
+        reason="a connect to a local file is cheap and one over TLS is not; the number of them is the same everywhere",
         cost="held connections",
     ),
     Technique(
@@ -115,7 +129,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="every read, on PostgreSQL",
         off="everything on the primary",
         on="reads on the replica, read-your-writes after a write",
-        headline="load of the primary",
+        headline="queries of the primary per request",
+        reason="the replica makes no request faster; it takes load off the primary",
         cost="replication lag",
     ),
     Technique(
@@ -124,7 +139,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="boards and lists",
         off="full objects, nulls included",
         on="`exclude_none`, and sparse fieldsets (`fields=`)",
-        headline="bytes",
+        headline="bytes per request",
+        reason="the same rows in fewer bytes, request by request",
         cost="none measured",
     ),
     Technique(
@@ -133,7 +149,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="responses over the minimum size",
         off="identity",
         on="negotiated zstd, br or gzip; cached bodies are compressed once",
-        headline="bytes on the wire",
+        headline="bytes per request",
+        reason="the same content in fewer bytes, request by request; the price is CPU",
         cost="CPU",
     ),
     Technique(
@@ -142,7 +159,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="upstream calls",
         off="a new client for every call",
         on="one pooled client with limits and keep-alive",
-        headline="upstream connects, p95",
+        headline="upstream connects per request",
+        reason="what a connect costs depends on the distance and on TLS; the number of them does not",
         cost="none measured",
     ),
     Technique(
@@ -151,7 +169,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="upstream calls, the pool, statements",
         off="no timeouts",
         on="deadlines, a stale fallback, 503 with `Retry-After`",
-        headline="p99 under a slow dependency",
+        headline="mean latency under a slow dependency",
+        reason="a deadline cuts the few slow calls, which are most of the mean and too few for a p99",
         cost="some responses are stale, some requests are rejected",
     ),
     Technique(
@@ -160,7 +179,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="status updates: notifying a flight's subscribers",
         off="done before the response",
         on="done after the response",
-        headline="time to the response",
+        headline="p50 latency of the update",
+        reason="every update notifies its subscribers, so the usual one is the measure",
         cost="side effects are delayed",
     ),
     Technique(
@@ -169,7 +189,8 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="the export of a month of flights",
         off="created during the request",
         on="a Celery task: 202, progress, retries, cancel, download",
-        headline="time to the response, other requests",
+        headline="p50 latency of the export request",
+        reason="every export is created elsewhere, so the usual one is the measure",
         cost="delay until the result",
     ),
 )

@@ -1,6 +1,7 @@
 """The effect on one metric, computed from rounds by the method that suits the metric."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Final
 
@@ -8,12 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy ships no types
 
-from lab.analysis.statistics import MIN_ROUNDS, Effect, Interval, effect_with_verdict, paired_effect
+from lab.analysis.statistics import (
+    MIN_ROUNDS,
+    Effect,
+    Interval,
+    counted_effect,
+    effect_with_verdict,
+    paired_effect,
+)
 from lab.load.latencies import Latencies
 from lab.measure.metric import Metric
 from lab.measure.rounds import Round
 
 RESAMPLES: Final = 400
+NOISE_OF_TIME: Final = 0.9
+"""Standard deviation of a request's log-ratio between two equal arms, as experiments had it on two cores."""
+NOISE_OF_COUNT: Final = 0.4
+"""The same for bytes, queries and connects, which differ by what the clients have stored."""
 MIN_BEYOND: Final = 3
 """Requests above the quantile that each arm needs for an interval."""
 
@@ -31,8 +43,10 @@ def quantile_effect(
     rounds = len(both)
     whole = np.ones((1, rounds))
     slow, fast = float(before.quantiles(whole, share)[0]), float(after.quantiles(whole, share)[0])
-    if rounds < MIN_ROUNDS or min(before.requests, after.requests) < min_requests(share):
-        return effect_with_verdict(slow, fast, slow / fast, None, rounds=rounds)
+    requests = min(before.requests, after.requests)
+    if rounds < MIN_ROUNDS or requests < min_requests(share):
+        needed = max(MIN_ROUNDS, ceil(min_requests(share) / requests * rounds))
+        return replace(effect_with_verdict(slow, fast, slow / fast, None, rounds=rounds), more_rounds=needed - rounds)
     picks = np.random.default_rng(0).multinomial(rounds, np.full(rounds, 1 / rounds), size=RESAMPLES).astype(float)
     logs = np.log(before.quantiles(picks, share)) - np.log(after.quantiles(picks, share))
     error = float(logs.std(ddof=1)) * np.sqrt(rounds / (rounds - 1))
@@ -41,6 +55,13 @@ def quantile_effect(
     detectable = np.exp(reach + float(stdtrit(rounds - 1, 0.8)) * error)
     interval = Interval(low=float(np.exp(middle - reach)), high=float(np.exp(middle + reach)))
     return effect_with_verdict(slow, fast, slow / fast, interval, float(detectable), rounds=rounds)
+
+
+def expected_detectable(metric: Metric, *, requests: int, rounds: int) -> float:
+    """Return the smallest effect that rounds of this many requests are expected to show with a probability of 80 %."""
+    noise = NOISE_OF_TIME if metric.unit in {"s", "1/s"} else NOISE_OF_COUNT
+    reach = stdtrit(rounds - 1, 0.975) + stdtrit(rounds - 1, 0.8)
+    return float(np.exp(reach * noise / np.sqrt(rounds * requests)))
 
 
 def min_requests(share: float) -> int:
@@ -74,6 +95,11 @@ def effect_of(metric: Metric, rounds: Sequence[Round], *, off: str, on: str, con
     if metric.quantile is not None and both:
         before, after = ([metric.quantile.of(r.arms[arm]) for r in rounds] for arm in (off, on))
         return quantile_effect(before, after, metric.quantile.share, confidence=confidence)
+    if metric.parts is not None and both:
+        counted = [(metric.parts(r.arms[off]), metric.parts(r.arms[on])) for r in rounds]
+        parts = [(before, after) for before, after in counted if before is not None and after is not None]
+        if all(before[0] > 0 and after[0] > 0 for before, after in parts):
+            return counted_effect([before for before, _ in parts], [after for _, after in parts], confidence=confidence)
     if metric.varies_by_round and (both or not pairs):
         return paired_effect(
             [before for before, _ in both],

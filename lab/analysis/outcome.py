@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from lab.analysis.effects import effect_of, min_requests
-from lab.analysis.result import ExperimentResult, summarised
+from lab.analysis.effects import effect_of, expected_detectable
+from lab.analysis.result import ArmResult, ExperimentResult, MetricResult, summarised
 from lab.analysis.statistics import MIN_ROUNDS
 from lab.experiments import Experiment
 from lab.load.recording import Recording
@@ -49,6 +49,11 @@ def compared(experiment: Experiment, measured: Measurement, *, sides: Mapping[st
         mix=experiment.mix,
         headline=experiment.headline,
         verdict=headline.verdict if headline else "no difference seen",
+        expected_detectable=expected_detectable(
+            metric_named(experiment.headline), requests=measured.requests_per_round, rounds=len(rounds)
+        )
+        if measured.requests_per_round and len(rounds) >= MIN_ROUNDS
+        else None,
         off=before,
         on=after,
         metrics=metrics,
@@ -59,7 +64,7 @@ def compared(experiment: Experiment, measured: Measurement, *, sides: Mapping[st
         late_rounds=measured.late_rounds,
         is_valid=not (measured.late_rounds or measured.is_saturated or has_rejections),
         is_complete=not (measured.is_interrupted or measured.failure),
-        notes=list(_notes(measured, experiment.headline, off=off, on=on)),
+        notes=[*_notes(measured, off=off, on=on), *_cache_notes(after), *_sight_notes(headline)],
     )
 
 
@@ -77,7 +82,33 @@ def _arm_rounds(measured: Measurement, arm: str) -> list[Recording]:
     return [round_.arms[arm].open_loop for round_ in measured.rounds]
 
 
-def _notes(measured: Measurement, headline: str, *, off: str, on: str) -> Iterator[str]:
+def _cache_notes(arm: ArmResult) -> Iterator[str]:
+    """State hits and misses apart: the mean over both depends on their shares."""
+    if arm.hits is None:
+        return
+    missed = arm.misses.responses if arm.misses else 0
+    share = arm.hits.responses / (arm.hits.responses + missed)
+    yield (
+        f"With a warm cache, {share:.0%} of the cacheable responses of {arm.name} were hits, with a mean latency of "
+        f"{arm.hits.mean_s * 1000:.3g} ms"
+        + (f"; the others, with a cold one, took {arm.misses.mean_s * 1000:.3g} ms." if arm.misses else ".")
+    )
+
+
+def _sight_notes(headline: MetricResult | None) -> Iterator[str]:
+    """State which difference the run could have seen, if it saw none."""
+    if headline is None or headline.verdict != "no difference seen":
+        return
+    if headline.more_rounds:
+        yield f"Too few requests for a verdict: {headline.more_rounds} more rounds needed."
+    elif headline.detectable is not None:
+        yield (
+            f"A difference of {(headline.detectable - 1) * 100:.0f} % in {headline.title} would have been seen with a "
+            "probability of 80 %."
+        )
+
+
+def _notes(measured: Measurement, *, off: str, on: str) -> Iterator[str]:
     rounds = len(measured.rounds)
     if measured.is_interrupted:
         yield f"Interrupted after {rounds} rounds; the figures are those of these rounds."
@@ -95,12 +126,6 @@ def _notes(measured: Measurement, headline: str, *, off: str, on: str) -> Iterat
         )
     if measured.discarded:
         yield f"Rounds repeated because the load generator was late: {measured.discarded}."
-    metric = metric_named(headline)
-    if rounds >= MIN_ROUNDS and metric.quantile is not None:
-        pooled = effect_of(metric, measured.rounds, off=off, on=on)
-        if pooled.ratio is not None and pooled.interval is None:
-            needed = min_requests(metric.quantile.share)
-            yield f"Too few requests for an interval of the {metric.title}: it needs {needed} per arm."
     if rounds < MIN_ROUNDS:
         yield f"Fewer than {MIN_ROUNDS} rounds are too few for a confidence interval, so there is no verdict."
     for name in (off, on):

@@ -19,7 +19,7 @@ OTHER_CONFIDENCE: Final = 0.995
 """There are about ten other metrics; with this confidence all their intervals hold together in 19 of 20 runs."""
 MANY_CONFIDENCE: Final = 0.999
 """For metrics of one kind of request and for A/A runs: about forty intervals hold together."""
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Grows when a reader of an older version would misread a newer one."""
 
 Part = Literal["techniques", "leave_one_out", "control"]
@@ -52,6 +52,8 @@ class MetricResult(BaseModel):
     verdict: Verdict
     difference: tuple[float, float] | None = None
     """Interval of on - off, which gives the verdict where an arm counted zero in a round."""
+    more_rounds: int = 0
+    """Rounds that are missing for an interval that says something."""
 
     @classmethod
     def of(cls, metric: Metric, effect: Effect, *, confidence: float) -> Self:
@@ -67,10 +69,27 @@ class MetricResult(BaseModel):
             detectable=effect.detectable,
             rounds=effect.rounds,
             verdict=effect.verdict,
+            more_rounds=effect.more_rounds,
             difference=(effect.difference.low, effect.difference.high)
             if effect.difference and effect.difference.high is not None
             else None,
         )
+
+
+class CacheResult(BaseModel):
+    """Responses that were all hits, or all misses."""
+
+    responses: int
+    mean_s: float
+    p50_s: float
+    p95_s: float
+
+    @classmethod
+    def of(cls, latencies: Latencies) -> Self | None:
+        p50_s, p95_s = latencies.quantile(0.5), latencies.quantile(0.95)
+        if p50_s is None or p95_s is None:
+            return None
+        return cls(responses=len(latencies), mean_s=latencies.total() / len(latencies), p50_s=p50_s, p95_s=p95_s)
 
 
 class ArmResult(BaseModel):
@@ -84,6 +103,10 @@ class ArmResult(BaseModel):
     """Throughput of the closed loop at the end of the warm-up."""
     latencies: dict[str, str]
     """By kind of request, in HdrHistogram's text form, in microseconds."""
+    hits: CacheResult | None = None
+    """Responses from a cache of the service, with a warm cache; null without one."""
+    misses: CacheResult | None = None
+    """Responses that a cache of the service did not have."""
     trace: TraceResult | None = None
     """One request after the rounds, the same for both arms."""
 
@@ -112,6 +135,8 @@ class ExperimentResult(BaseModel):
     headline: str
     """The metric that gives the verdict."""
     verdict: Verdict
+    expected_detectable: float | None
+    """The smallest effect that was expected, before the first round, to be seen with a probability of 80 %."""
     off: ArmResult
     on: ArmResult
     metrics: dict[str, MetricResult]
@@ -197,7 +222,10 @@ def _values(metrics: list[Metric], arm_round: ArmRound) -> dict[str, float]:
 def _arm(measured: Measurement, name: str, techniques: list[str]) -> ArmResult:
     arm_rounds = [round_.arms[name] for round_ in measured.rounds]
     latencies: dict[str, Latencies] = {}
+    hits, misses = Latencies(), Latencies()
     for arm_round in arm_rounds:
+        hits.add(arm_round.open_loop.hits)
+        misses.add(arm_round.open_loop.misses)
         for kind, recorded in arm_round.open_loop.latencies.items():
             latencies.setdefault(kind, Latencies()).add(recorded)
     return ArmResult(
@@ -207,5 +235,7 @@ def _arm(measured: Measurement, name: str, techniques: list[str]) -> ArmResult:
         server_errors=sum(arm_round.open_loop.server_errors for arm_round in arm_rounds),
         capacity_per_s=measured.capacity_per_s.get(name),
         latencies={kind: recorded.encode() for kind, recorded in latencies.items()},
+        hits=CacheResult.of(hits),
+        misses=CacheResult.of(misses),
         trace=measured.traces.get(name),
     )

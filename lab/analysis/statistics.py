@@ -10,6 +10,7 @@ its coverage on both kinds of noise with four to twenty rounds.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil, log
 from typing import Final, Literal
 
 import numpy as np
@@ -28,6 +29,10 @@ RESAMPLES_IN_TAIL: Final = 25
 """Resamples beyond each end of an interval, for a stable estimate."""
 STUDENTIZED_CAP: Final = 2.5
 """Limit of an end, in Student's t: a resample of four rounds can have almost no spread."""
+TOO_WIDE: Final = 100.0
+"""An interval whose ends differ by this factor says nothing."""
+USEFUL: Final = 4.0
+"""One whose ends differ by this factor does: within a factor of two on each side."""
 RULE_OF_THREE: Final = 3.0
 """No event in n trials: the rate is below 3/n with 95 % confidence."""
 
@@ -67,6 +72,8 @@ class Effect:
     verdict: Verdict
     difference: Interval | None = None
     """The interval of on - off, if an arm counted zero in a round."""
+    more_rounds: int = 0
+    """Rounds that are missing for an interval that says something."""
 
 
 def paired_effect(
@@ -90,6 +97,30 @@ def paired_effect(
     if better == "higher":
         return replace(effect, off=effect.on, on=effect.off, difference=_negated(effect.difference))
     return effect
+
+
+def counted_effect(
+    off: Sequence[tuple[float, float]], on: Sequence[tuple[float, float]], *, confidence: float = 0.95
+) -> Effect:
+    """Return the effect on a count per request, from the count and the requests of every round; lower is better.
+
+    The figures are those of all rounds together, so that a round with few heavy requests weighs what it should. The
+    interval is that of the mean of the jackknife's pseudovalues, which leave out one round each (Tukey 1958; Efron and
+    Tibshirani, 11.5): rounds have the same composition, and are replicates of one sample.
+    """
+    before, after = np.asarray(off, dtype=float), np.asarray(on, dtype=float)
+    rounds = len(before)
+
+    def log_ratio(firsts: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        (counts, requests), (counts_on, requests_on) = firsts.T, seconds.T
+        return np.asarray(np.log(counts / requests) - np.log(counts_on / requests_on))
+
+    whole = float(log_ratio(before.sum(axis=0), after.sum(axis=0)))
+    values = np.full(rounds, whole)
+    if rounds > 1:
+        values = rounds * whole - (rounds - 1) * log_ratio(before.sum(axis=0) - before, after.sum(axis=0) - after)
+    per_request, per_request_on = (float(each[:, 0].sum() / each[:, 1].sum()) for each in (before, after))
+    return _from_log_ratios(per_request, per_request_on, whole + values - values.mean(), confidence)
 
 
 def mean_interval(
@@ -140,7 +171,17 @@ def effect_with_verdict(
         detectable=detectable,
         rounds=rounds,
         verdict=verdict_of(ratio, interval),
+        more_rounds=_more_rounds(interval, rounds),
     )
+
+
+def _more_rounds(interval: Interval | None, rounds: int) -> int:
+    """Return how many more rounds make a too wide interval useful: its width falls with the root of their number."""
+    if interval is None:
+        return max(MIN_ROUNDS - rounds, 0)
+    if interval.high is None or interval.low <= 0 or interval.high <= TOO_WIDE * interval.low:
+        return 0
+    return ceil(rounds * (log(interval.high / interval.low) / log(USEFUL)) ** 2) - rounds
 
 
 def _resamples(tail: float) -> int:
@@ -148,7 +189,12 @@ def _resamples(tail: float) -> int:
 
 
 def _from_logs(before: NDArray[np.float64], after: NDArray[np.float64], confidence: float) -> Effect:
-    logs = np.log(before) - np.log(after)
+    off, on = (float(np.exp(np.log(each).mean())) for each in (before, after))
+    return _from_log_ratios(off, on, np.log(before) - np.log(after), confidence)
+
+
+def _from_log_ratios(off: float, on: float, logs: NDArray[np.float64], confidence: float) -> Effect:
+    """Return the effect whose logarithm is the mean of these values, one per round."""
     rounds = len(logs)
     ends = mean_interval(logs, confidence=confidence)
     detectable = None
@@ -156,8 +202,8 @@ def _from_logs(before: NDArray[np.float64], after: NDArray[np.float64], confiden
         reach = stdtrit(rounds - 1, (1 + confidence) / 2) + stdtrit(rounds - 1, 0.8)
         detectable = float(np.exp(reach * logs.std(ddof=1) / np.sqrt(rounds)))
     return effect_with_verdict(
-        float(np.exp(np.log(before).mean())),
-        float(np.exp(np.log(after).mean())),
+        off,
+        on,
         float(np.exp(logs.mean())),
         Interval(low=float(np.exp(ends[0])), high=float(np.exp(ends[1]))) if ends else None,
         detectable,

@@ -69,6 +69,7 @@ class Arm:
         self._process = SupervisedProcess(spec.name)
         self._worker = SupervisedProcess(f"worker of {spec.name}")
         self._copies: Path | None = None
+        self._read_cpu_s = 0.0
         self._client = httpx.AsyncClient(timeout=10.0)
 
     @property
@@ -104,12 +105,21 @@ class Arm:
         self._worker.check()
 
     async def snapshot(self) -> Snapshot:
-        """Return the arm's metrics now; raise `ArmFailed` if they cannot be read."""
+        """Return the arm's metrics now; raise `ArmFailed` if they cannot be read.
+
+        CPU time is that of the process's clock: more precise than its metric, and without the reading of metrics.
+        """
         self.check()
+        before_s = self._process.cpu_s()
         try:
-            return Snapshot.parse((await self._client.get(self.metrics_url)).raise_for_status().text)
+            snapshot = Snapshot.parse((await self._client.get(self.metrics_url)).raise_for_status().text)
         except httpx.HTTPError as error:
             raise self._process.failure(f"does not serve its metrics ({error!r})") from error
+        after_s = self._process.cpu_s()
+        if before_s is not None and after_s is not None:
+            snapshot = snapshot.replaced("process_cpu_seconds_total", before_s - self._read_cpu_s)
+            self._read_cpu_s += after_s - before_s
+        return snapshot
 
     async def stop(self) -> None:
         """Stop the processes, then remove the copies of the databases."""

@@ -33,6 +33,10 @@ class Snapshot:
         keys = self.samples.keys() | other.samples.keys()
         return Snapshot({key: self.samples.get(key, 0.0) + other.samples.get(key, 0.0) for key in keys})
 
+    def replaced(self, name: str, value: float) -> "Snapshot":
+        """Return a snapshot in which this sample, without labels, has this value."""
+        return Snapshot(self.samples | {(name, frozenset[tuple[str, str]]()): value})
+
     def total(self, name: str, **labels: str) -> float | None:
         """Return the sum of the samples with this name and these labels; None without any."""
         values = [value for _, value in self._matching(name, labels)]

@@ -1,14 +1,16 @@
-"""State of the clients between requests: validators and cursors of next pages. One per arm."""
+"""State of the clients between requests: private caches and cursors of next pages. One per arm."""
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Final
 
 import brotli  # type: ignore[import-untyped]  # ships no types
 import zstandard
 
-from lab.traffic.traffic import Request
+from lab.load.private_cache import MAX_ENTRIES, PrivateCache
+from lab.traffic.traffic import Request, Walk
 
 DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "": lambda body: body,
@@ -22,31 +24,34 @@ NEXT_CURSOR: Final = re.compile(rb'"next"\s*:\s*"([^"]+)"\s*\}\s*$')
 """The end of a page; only this part is searched."""
 MAX_PAGE_BYTES: Final = 200_000
 """A larger response is a whole list, without a next page."""
-MAX_ENTRIES: Final = 2000
-"""Of validators and of cursors; the oldest are dropped."""
 
 
 class ClientState:
     """Turns requests of the traffic model into HTTP requests, with the state of earlier responses."""
 
-    def __init__(self, *, token: str = "") -> None:
+    def __init__(self, *, token: str = "", clock: Callable[[], float] = monotonic) -> None:
         self.token = token
-        self._etags: dict[tuple[int, str], str] = {}
+        self._cache = PrivateCache(clock)
         self._cursors: dict[int, tuple[int, str]] = {}
+        """By walk: the next page and its cursor."""
 
     def target(self, request: Request) -> str:
-        """Return the path and query; without a cursor it is the first page again."""
+        """Return the path and query, with the cursor of a further page."""
         walk = request.walk
         if walk is None or walk.page == 1:
             return request.target
-        page, cursor = self._cursors.get(walk.number, (0, ""))
-        return f"{request.target}&cursor={cursor}" if page == walk.page else request.target
+        return f"{request.target}&cursor={self._cursors[walk.number][1]}" if self._has_cursor(walk) else request.target
+
+    def has_response(self, request: Request, target: str) -> bool:
+        """Return whether the client needs no request: its cache has a fresh response, or a list has no further page."""
+        walk = request.walk
+        if walk is not None and walk.page > 1 and not self._has_cursor(walk):
+            return True
+        return _is_cacheable(request) and self._cache.is_fresh(request.client.number, target, _accepted(request))
 
     def headers(self, request: Request, target: str) -> list[tuple[str, str]]:
-        headers = []
-        if request.client.accept_encoding:
-            headers.append(("accept-encoding", request.client.accept_encoding))
-        if request.client.keeps_etags and (etag := self._etags.get((request.client.number, target))):
+        headers = [*_accepted(request).items()]
+        if _is_cacheable(request) and (etag := self._cache.etag(request.client.number, target, dict(headers))):
             headers.append(("if-none-match", etag))
         if request.body:
             headers.append(("content-type", "application/json"))
@@ -57,14 +62,28 @@ class ClientState:
         """Return whether `update` reads the body: only lists have a next page."""
         return request.walk is not None
 
-    def update(self, request: Request, target: str, *, etag: str, encoding: str, body: bytes) -> None:
-        """Store the validator and the cursor of a response with status 200."""
-        if etag and request.client.keeps_etags:
-            self._etags[request.client.number, target] = etag
-        if request.walk is not None and body and len(body) <= MAX_PAGE_BYTES:
-            match = NEXT_CURSOR.search(DECODERS[encoding](body)[-500:])
-            if match:
-                self._cursors[request.walk.number] = (request.walk.page + 1, match[1].decode())
-        for entries in (self._etags, self._cursors):
-            while len(entries) > MAX_ENTRIES:
-                entries.pop(next(iter(entries)))  # type: ignore[call-overload]  # the keys' types differ
+    def update(self, request: Request, target: str, *, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Store what a response allows to be cached, and the cursor of the next page; header names are lower case."""
+        if status not in {200, 304}:
+            return
+        if _is_cacheable(request):
+            self._cache.store(request.client.number, target, _accepted(request), status=status, received=headers)
+        if request.walk is not None and status == 200:
+            has_next = None
+            if len(body) <= MAX_PAGE_BYTES:
+                has_next = NEXT_CURSOR.search(DECODERS[headers.get("content-encoding", "")](body)[-500:])
+            if has_next:
+                self._cursors[request.walk.number] = (request.walk.page + 1, has_next[1].decode())
+            while len(self._cursors) > MAX_ENTRIES:
+                self._cursors.pop(next(iter(self._cursors)))
+
+    def _has_cursor(self, walk: Walk) -> bool:
+        return self._cursors.get(walk.number, (0, ""))[0] == walk.page
+
+
+def _is_cacheable(request: Request) -> bool:
+    return request.client.has_cache and request.method == "GET"
+
+
+def _accepted(request: Request) -> dict[str, str]:
+    return {"accept-encoding": request.client.accept_encoding} if request.client.accept_encoding else {}

@@ -40,6 +40,14 @@ class Latencies:
             return None
         return float(self._histogram.get_value_at_percentile(share * 100)) / 1e6
 
+    def total(self) -> float:
+        """Return the sum of the durations in seconds."""
+        return float(self._histogram.get_mean_value()) / 1e6 * len(self) if len(self) else 0.0
+
+    def log_total(self) -> float:
+        """Return the sum of the logarithms of the durations in seconds."""
+        return float(sum(count * np.log(duration / 1e6) for duration, count in self.counts().items()))
+
     def counts(self) -> dict[int, int]:
         """Return the counts by duration in microseconds, ascending."""
         histogram = self._histogram

@@ -3,14 +3,14 @@
 An open loop sends on a schedule, independently of the service, and measures latency from the time at which a request
 was due: a pause of one second shows in every request that was due during it. A closed loop sends the next request after
 the response to the one before, as many benchmarks do; it measures the throughput, and hides pauses (coordinated
-omission).
+omission). Slow links are simulated in an open loop only: in a closed one their transfers would take the clients' time.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from time import process_time
 from typing import Final
 
@@ -26,6 +26,8 @@ SPIN_S: Final = 0.002
 MAX_CONNECTIONS: Final = 500
 RECONNECT_S: Final = 0.05
 """Delay of a closed loop after a request without a response."""
+HIT: Final = b"flightdeck; hit"
+MISS: Final = b"flightdeck; fwd=uri-miss"
 NOT_SENT: Final = "not sent, too many in flight"
 
 
@@ -81,6 +83,8 @@ class Driver:
         self._queue: deque[SentRequest] = deque()
         self._pending: set[SentRequest] = set()
         self._drained = asyncio.Event()
+        self._completed = asyncio.Event()
+        self._remaining: int | None = None
         self._is_closed_loop = False
         self._has_unsent = False
         self._is_over = False  # not derived from the time: a loop's timers may be early, and its time outdated
@@ -104,10 +108,17 @@ class Driver:
         await self._finish()
 
     async def run_closed(self, model: ClosedLoop) -> None:
-        """Keep one request per client in flight until the end; then wait for the last responses."""
+        """Keep one request per client in flight until the end, or until all are complete; wait for the responses."""
         self._is_closed_loop = True
-        for request in islice(self._requests, model.clients):
-            self._send(request, self._loop.time())
+        self._remaining = model.requests
+        for _ in range(model.clients):
+            self._send_next()
+        if model.requests is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._phase.duration_s):
+                    await self._completed.wait()
+            self.recording.duration_s = 0.0  # as long as it took
+            self._end = self._loop.time()
         await self._finish()
 
     async def close(self) -> None:
@@ -156,16 +167,22 @@ class Driver:
         else:
             self._loop.call_soon(self._tick, due, arrivals)
 
-    def _send(self, request: Request, intended: float) -> None:
+    def _send(self, request: Request, intended: float) -> bool:
+        """Send the request; return False if it was not sent."""
         if self._max_in_flight is not None and len(self._pending) >= self._max_in_flight:
             self.recording.failures[NOT_SENT] += 1
-            return
+            return False
         target = self._state.target(request)
+        if self._state.has_response(request, target):
+            if self._begin <= intended < self._end:
+                self.recording.not_needed[request.kind] += 1
+                self.recording.busy_s = max(self.recording.busy_s, self._loop.time() - self._begin)
+            return False
         sent = SentRequest(
             data=encode(request.method, self._address, target, self._state.headers(request, target), request.body),
             intended=intended,
             keeps_body=self._state.needs_body(request),
-            bytes_per_s=request.client.link_bytes_per_s,
+            bytes_per_s=None if self._is_closed_loop else request.client.link_bytes_per_s,
             request=request,
             target=target,
             is_measured=self._begin <= intended < self._end,
@@ -174,6 +191,7 @@ class Driver:
         if sent.is_measured:
             self.recording.lateness.record(self._loop.time() - intended)
         self._send_on_connection(sent)
+        return True
 
     def _send_on_connection(self, sent: SentRequest) -> None:
         while self._idle:
@@ -231,15 +249,9 @@ class Driver:
         now = self._loop.time()
         if sent.is_measured:
             self._record(sent, now, error)
-        if sent.status == 200:
-            headers = {name: sent.headers.get(name, b"").decode("latin-1") for name in (b"etag", b"content-encoding")}
-            self._state.update(
-                sent.request,
-                sent.target,
-                etag=headers[b"etag"],
-                encoding=headers[b"content-encoding"],
-                body=bytes(sent.body),
-            )
+        if sent.status in {200, 304}:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent.headers.items()}
+            self._state.update(sent.request, sent.target, status=sent.status, headers=headers, body=bytes(sent.body))
         if self._is_closed_loop and now < self._end and not self._is_over:
             delay = RECONNECT_S if sent.status == NO_RESPONSE else 0
             self._loop.call_later(delay, self._send_next)
@@ -251,8 +263,16 @@ class Driver:
             self._drained.set()
 
     def _send_next(self) -> None:
-        if not self._is_over:
-            self._send(next(self._requests), self._loop.time())
+        if self._is_over:
+            return
+        if self._remaining is not None:
+            if not self._remaining:
+                if not self._pending:
+                    self._completed.set()
+                return
+            self._remaining -= 1
+        if not self._send(next(self._requests), self._loop.time()):
+            self._loop.call_soon(self._send_next)  # the client has the response already
 
     def _record(self, sent: SentRequest, now: float, error: str) -> None:
         recording, kind = self.recording, sent.request.kind
@@ -261,3 +281,8 @@ class Driver:
         if sent.status != NO_RESPONSE or error == TIMED_OUT:  # a refused connection is fast, and not a response
             latencies = recording.latencies[kind] if sent.bytes_per_s is None else recording.slow_link
             latencies.record(now - sent.intended)
+            cache_status = sent.headers.get(b"cache-status", b"")
+            if sent.bytes_per_s is None and HIT in cache_status:
+                recording.hits.record(now - sent.intended)
+            elif sent.bytes_per_s is None and MISS in cache_status:
+                recording.misses.record(now - sent.intended)

@@ -33,6 +33,8 @@ class ClosedLoop:
     """Clients that each send the next request after the response to the previous one."""
 
     clients: int
+    requests: int | None = None
+    """Ends when this many are complete, so that every arm does the same work; None: at the end of the phase."""
 
 
 LoadModel = OpenLoop | ClosedLoop

@@ -58,6 +58,8 @@ class Reader(FastHttpUser):
     def send_request(self) -> None:
         request = next(self._requests)
         target = self._client_state.target(request)
+        if self._client_state.has_response(request, target):
+            return
         headers = {"accept-encoding": "identity"} | dict(self._client_state.headers(request, target))
         with self.client.request(
             request.method,
@@ -70,12 +72,14 @@ class Reader(FastHttpUser):
         ) as response:
             if response.status_code == 404 and request.kind in MAY_BE_MISSING:
                 response.success()
-        if response.status_code == 200 and response.headers is not None:
+        if response.headers is not None:
+            received = {name.lower(): value for name, value in response.headers.items()}
+            received["content-encoding"] = getattr(response, "content_encoding", "")
             self._client_state.update(
                 request,
                 target,
-                etag=str(response.headers.get("etag", "")),
-                encoding=getattr(response, "content_encoding", ""),
+                status=response.status_code,
+                headers=received,
                 body=response.content or b"" if self._client_state.needs_body(request) else b"",
             )
 

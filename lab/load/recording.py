@@ -17,8 +17,8 @@ MIN_BACKLOG: Final = 6
 BACKLOG_SHARE: Final = 0.2
 """If more than this share of all requests is in flight at the end, the queue grew."""
 
-HISTOGRAMS: Final = ("slow_link", "lateness")
-COUNTERS: Final = ("received_bytes", "responses", "failures")
+HISTOGRAMS: Final = ("slow_link", "lateness", "hits", "misses")
+COUNTERS: Final = ("received_bytes", "responses", "failures", "not_needed")
 SUMS: Final = ("duration_s", "busy_s", "connections", "generator_cpu_s")
 
 
@@ -40,6 +40,12 @@ class Recording:
     statuses: Counter[int] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     """Requests without a response, by reason."""
+    not_needed: Counter[str] = field(default_factory=Counter)
+    """Requests that were not sent because the client had the response, by kind."""
+    hits: Latencies = field(default_factory=Latencies)
+    """Of responses from a cache of the service, by their `Cache-Status` (RFC 9211)."""
+    misses: Latencies = field(default_factory=Latencies)
+    """Of responses that such a cache did not have."""
     busy_s: float = 0.0
     """Until the last response; at least the duration."""
     backlog: int = 0
@@ -49,8 +55,13 @@ class Recording:
 
     @property
     def requests(self) -> int:
-        """Requests that were due, with or without a response."""
+        """Requests that were sent, with or without a response."""
         return self.responses.total() + self.failures.total()
+
+    @property
+    def needed(self) -> int:
+        """What clients needed: requests with a response, and those that they did not have to send."""
+        return self.responses.total() + self.not_needed.total()
 
     @property
     def server_errors(self) -> int:
@@ -59,7 +70,8 @@ class Recording:
 
     @property
     def throughput_per_s(self) -> float:
-        return self.responses.total() / max(self.busy_s, self.duration_s)
+        seconds = max(self.busy_s, self.duration_s)
+        return self.needed / seconds if seconds else 0.0
 
     @property
     def is_saturated(self) -> bool:

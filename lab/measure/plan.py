@@ -14,9 +14,9 @@ class Plan:
     seed: int = 1
     open_loop_s: float = 5.0
     closed_loop_s: float = 2.0
-    """0: no closed loop."""
+    """How long the slowest arm needs for the list of the closed loop; 0: no closed loop."""
     min_requests: int = 6
-    """The open loop of a slow arm runs longer, until this many requests were due."""
+    """The open loop of a slow arm runs longer, until this many requests were due; the list has at least as many."""
     clients: int = 4
     """Of the closed loop."""
     warm_up_s: float = 15.0
@@ -31,16 +31,16 @@ class Plan:
 
 
 QUICK: Final = Plan(
-    open_loop_s=1.6, min_requests=16, closed_loop_s=0.8, warm_up_s=20.0, min_rounds=5, max_rounds=8, budget_s=25.0
+    open_loop_s=1.2, min_requests=16, closed_loop_s=0.8, warm_up_s=12.0, min_rounds=8, max_rounds=12, budget_s=25.0
 )
 THOROUGH: Final = Plan(
-    open_loop_s=5.0, min_requests=40, closed_loop_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0
+    open_loop_s=4.0, min_requests=40, closed_loop_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0
 )
 DEMO_QUICK: Final = Plan(
-    mix="reading", open_loop_s=1.5, closed_loop_s=0.0, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=40.0
+    mix="reading", open_loop_s=1.2, closed_loop_s=0.6, warm_up_s=5.0, min_rounds=4, max_rounds=5, budget_s=40.0
 )
 DEMO_THOROUGH: Final = Plan(
-    mix="reading", open_loop_s=2.5, closed_loop_s=0.8, warm_up_s=12.0, min_rounds=5, max_rounds=8, budget_s=120.0
+    mix="reading", open_loop_s=2.0, closed_loop_s=1.5, warm_up_s=12.0, min_rounds=6, max_rounds=12, budget_s=130.0
 )
 
 

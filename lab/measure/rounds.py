@@ -23,6 +23,13 @@ MIN_RATE_PER_S: Final = 1.0
 MAX_STRETCH_FACTOR: Final = 4.0
 """Upper limit for lengthening an open loop that is too short for `Plan.min_requests`."""
 WARM_UP_STEP_S: Final = 1.0
+FIRST_REQUESTS: Final = 12
+"""After a start: they import modules, build contexts of routes and open connections, and count nowhere."""
+FIRST_PHASE: Final = Phase(duration_s=10.0)
+LIST_LIMIT: Final = 10.0
+"""Time limit of the list of the closed loop, as a multiple of the planned time."""
+CLOSED_STREAMS: Final = 100_000
+"""Offset of the closed loop's streams: its requests are not those of the open loop again."""
 STILL_WARMING: Final = 1.2
 """A throughput this many times the best so far means that caches are still filling."""
 FULL_HIT_RATIO: Final = 0.95
@@ -79,6 +86,8 @@ class Measurement:
     """All rounds, and what limits their interpretation."""
 
     rate_per_s: float = 0.0
+    requests_per_round: int = 0
+    """Of the open loop, per arm."""
     capacity_per_s: dict[str, float] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
     discarded: int = 0
@@ -97,13 +106,25 @@ IsPrecise = Callable[[Sequence[Round]], bool]
 """Decides after each round whether the intervals are narrow enough to stop."""
 
 
+Expected = Callable[[int, int], str]
+"""Describes what a number of rounds with a number of requests each will be able to show."""
+
+
 async def measure(
-    arms: Sequence[Target], plan: Plan, generator: LoadDriver, *, progress: Progress, is_precise: IsPrecise
+    arms: Sequence[Target],
+    plan: Plan,
+    generator: LoadDriver,
+    *,
+    progress: Progress,
+    is_precise: IsPrecise,
+    expected: Expected | None = None,
 ) -> Measurement:
     """Measure rounds; a failed arm, a cancellation or the end of the budget stops early and keeps complete rounds."""
     measuring = _Measuring(arms, plan, generator, progress)
     try:
         await measuring.prepare()
+        if expected is not None:
+            progress.status(expected(plan.max_rounds, measuring.result.requests_per_round))
         await measuring.run_rounds(is_precise)
     except asyncio.CancelledError:
         measuring.result.is_interrupted = True
@@ -128,10 +149,19 @@ class _Measuring:
         if not self.result.rate_per_s:
             slowest = min(self.result.capacity_per_s.values())
             self.result.rate_per_s = min(max(UTILISATION * slowest, MIN_RATE_PER_S), MAX_RATE_PER_S)
+        self.result.requests_per_round = round(self.result.rate_per_s * self._open_loop_s)
+
+    @property
+    def _open_loop_s(self) -> float:
+        plan = self._plan
+        return min(
+            max(plan.open_loop_s, plan.min_requests / self.result.rate_per_s), MAX_STRETCH_FACTOR * plan.open_loop_s
+        )
 
     async def _warmed_up(self, arm: Target) -> float:
         """Run a closed loop until the arm gets no faster and its caches are full; return its throughput."""
         fastest = 0.0
+        await self._drive(arm, ClosedLoop(clients=self._plan.clients, requests=FIRST_REQUESTS), FIRST_PHASE, stream=0)
         before = await arm.snapshot()
         for _ in range(max(2, round(self._plan.warm_up_s / WARM_UP_STEP_S))):
             model = ClosedLoop(clients=self._plan.clients)
@@ -165,6 +195,7 @@ class _Measuring:
                 if halvings < MAX_HALVINGS:
                     halvings += 1
                     result.rate_per_s /= 2
+                    result.requests_per_round = round(result.rate_per_s * self._open_loop_s)
                     result.rounds.clear()
                     result.late_rounds = 0
                     self._progress.status(
@@ -189,15 +220,16 @@ class _Measuring:
         plan = self._plan
         model = OpenLoop(rate_per_s=self.result.rate_per_s)
         before = await arm.snapshot()
-        duration_s = min(
-            max(plan.open_loop_s, plan.min_requests / model.rate_per_s), MAX_STRETCH_FACTOR * plan.open_loop_s
-        )
-        open_loop = await self._drive(arm, model, Phase(duration_s=duration_s), stream=stream)
+        open_loop = await self._drive(arm, model, Phase(duration_s=self._open_loop_s), stream=stream)
         between = await arm.snapshot()
         if not plan.closed_loop_s:
             return ArmRound(open_loop=open_loop, open_loop_delta=between.since(before), final_metrics=between)
+        requests = max(plan.min_requests, round(min(self.result.capacity_per_s.values()) * plan.closed_loop_s))
         closed_loop = await self._drive(
-            arm, ClosedLoop(clients=plan.clients), Phase(duration_s=plan.closed_loop_s), stream=stream
+            arm,
+            ClosedLoop(clients=plan.clients, requests=requests),
+            Phase(duration_s=LIST_LIMIT * max(plan.closed_loop_s, plan.open_loop_s)),
+            stream=CLOSED_STREAMS + stream,
         )
         after = await arm.snapshot()
         return ArmRound(

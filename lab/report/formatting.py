@@ -5,12 +5,11 @@ from math import floor
 from typing import Final, Self
 
 from lab.analysis.result import ExperimentResult, MetricResult
+from lab.analysis.statistics import TOO_WIDE
 from lab.analysis.sweep_result import Column
 
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
-TOO_WIDE: Final = 100.0
-"""An interval around 1 whose ends differ by this factor carries no information."""
 SCALES: Final = {
     "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
     "bytes": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
@@ -69,13 +68,14 @@ def change_interval(metric: MetricResult) -> str:
         ends = sorted(max(1 + end / metric.off, 0.0) for end in metric.difference)
     elif metric.interval is not None:
         low, high = metric.interval
-        if low < 1 and (high is None or high > max(1.0, TOO_WIDE * low)):
-            return "too wide to be useful"
-        if high is None:
-            return f"at least {_change(1 / low, metric)}"
+        if high is None or (low > 1 and high > TOO_WIDE * low):
+            bound = 1 / low if metric.better == "lower" else low
+            return f"at least {_change(bound, metric)}"
+        if high > TOO_WIDE * low:
+            return too_few(metric)
         ends = [1 / high, 1 / low] if metric.better == "lower" else [low, high]
     else:
-        return NONE
+        return too_few(metric)
     if ends[1] < 1:
         ends.reverse()  # the smaller change first
     nearer, farther = (_change(end, metric) for end in ends)
@@ -115,13 +115,38 @@ def interval(metric: MetricResult) -> str:
     if metric.difference is not None:
         return change_interval(metric)
     if metric.interval is None:
-        return NONE
+        return too_few(metric)
     low, high = metric.interval
-    if high is None:
+    if high is None or (low > 1 and high > TOO_WIDE * low):
         return f"at least {_three_digits(low)}"
-    if low < 1 < high and high > TOO_WIDE * low:
-        return "too wide to be useful"
+    if high > TOO_WIDE * low:
+        return too_few(metric)
     return f"{_three_digits(low)} to {_three_digits(high)}"
+
+
+def too_few(metric: MetricResult) -> str:
+    """Return what an interval needs; a dash if more rounds would not give one."""
+    if not metric.more_rounds:
+        return NONE
+    return f"too few requests: {metric.more_rounds} more {'round' if metric.more_rounds == 1 else 'rounds'} needed"
+
+
+def cost(experiment: ExperimentResult) -> str:
+    """Return the measured costs of the technique, as a phrase."""
+    seen = [experiment.metrics[name] for name in experiment.costs if name in experiment.metrics]
+    # Metrics of the process, such as memory, have no interval; the reader judges them.
+    paid = [metric for metric in seen if metric.verdict == "hurts" or (metric.interval is None and metric.off)]
+    if not paid:
+        return "none seen" if seen else NONE
+    return ", ".join(
+        f"{metric.title} {quantity(metric.off, metric.unit)} → {quantity(metric.on, metric.unit)}" for metric in paid
+    )
+
+
+def sentence(experiment: ExperimentResult) -> str:
+    """Return what changed for users and at what cost, as one sentence."""
+    paid = cost(experiment)
+    return f"{Headline.of(experiment)}; cost: {paid}." if paid != NONE else f"{Headline.of(experiment)}."
 
 
 def _comparatives(metric: MetricResult) -> tuple[str, str]:

@@ -21,7 +21,7 @@ SHOWN: Final = (
     "throughput_per_s",
     "queries_per_request",
     "connects_per_request",
-    "bytes_per_response",
+    "bytes_per_request",
     "hit_ratio",
 )
 REFRESH_PER_S: Final = 4

@@ -44,17 +44,12 @@ class Page:
     @property
     def cost(self) -> str:
         """The measured costs of the technique, as a phrase."""
-        experiment = self.experiment
-        seen = [experiment.metrics[name] for name in experiment.costs if name in experiment.metrics]
-        # Metrics of the process, such as memory, have no interval; the reader judges them.
-        paid = [metric for metric in seen if metric.verdict == "hurts" or metric.interval is None]
-        if not paid:
-            return "none seen" if seen else formatting.NONE
-        return ", ".join(
-            f"{metric.title} {formatting.quantity(metric.off, metric.unit)} → "
-            f"{formatting.quantity(metric.on, metric.unit)}"
-            for metric in paid
-        )
+        return formatting.cost(self.experiment)
+
+    @property
+    def sentence(self) -> str:
+        """What changed for users, and at what cost."""
+        return formatting.sentence(self.experiment)
 
     @property
     def sides(self) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lab.analysis.diff import ResultDiff
 from lab.analysis.result import ExperimentResult, LabResult, MetricResult, Part
-from lab.report.formatting import Headline, effect, interval, quantity
+from lab.report.formatting import Headline, effect, interval, quantity, sentence
 from lab.report.sweep_table import print_sweep, sweep_markdown
 
 SECTIONS: Final[dict[Part, str]] = {
@@ -23,6 +23,10 @@ VERDICT_STYLES: Final = {"helps": "green", "hurts": "red", "no difference seen":
 
 def print_result(result: LabResult, console: Console) -> None:
     for title, experiments in _sections(result):
+        console.print(f"[bold]{title}[/bold]: what changed, and at what cost")
+        for experiment in experiments.values():
+            if experiment.headline in experiment.metrics:
+                console.print(f"  {sentence(experiment)}", markup=False, highlight=False)
         console.print(_table(title, experiments))
     for sweep in result.sweeps.values():
         print_sweep(sweep, console)
@@ -50,7 +54,7 @@ def markdown(result: LabResult) -> str:
     for title, experiments in _sections(result):
         off, on = sides(next(iter(experiments.values())))
         heads = f"| technique | metric | {off} | {on} | effect | interval | verdict |"
-        headlines = [f"- **{Headline.of(experiment)}**" for experiment in experiments.values()]
+        headlines = [f"- {sentence(experiment)}" for experiment in experiments.values()]
         lines += [f"### {title}", "", *headlines, "", heads]
         lines.append("| --- | --- | ---: | ---: | ---: | --- | --- |")
         for experiment in experiments.values():

@@ -141,7 +141,7 @@ def recommended(sweep: Sweep, points: Sequence[Point]) -> tuple[int | None, str]
     )
     if not sweep.variable:
         page = next(point for point in served if point.value == chosen)
-        reason += f". A page takes {quantity(page.p50_s, 's')} and has {quantity(page.bytes_per_response, 'bytes')}"
+        reason += f". A page takes {quantity(page.p50_s, 's')} and has {quantity(page.bytes_per_request, 'bytes')}"
     law = _law([point for point in served if point.value == chosen])
     measured = max(p.clients for p in served if p.value == chosen)
     if law is not None and law.knee and law.knee < measured:
@@ -172,7 +172,7 @@ def _table(sweep: Sweep, points: Sequence[Point], chosen: int | None) -> SweepTa
         Column(name="p50_s", title="p50", unit="s"),
         Column(name="p95_s", title="p95", unit="s"),
         *([Column(name="others_p95_s", title=f"{sweep.others}: p95", unit="s")] if sweep.others else []),
-        Column(name="bytes_per_response", title="bytes", unit="bytes"),
+        Column(name="bytes_per_request", title="bytes", unit="bytes"),
         Column(name="cpu_per_request_s", title="CPU per request", unit="s"),
         Column(name="errors", title="errors"),
     ]

@@ -16,7 +16,7 @@ from lab.measure.rounds import Progress
 
 WARM_UP_S: Final = 1.0
 PASSES: Final = 2
-POINT_METRICS: Final = ("p50_s", "p95_s", "bytes_per_response", "cpu_per_request_s")
+POINT_METRICS: Final = ("p50_s", "p95_s", "bytes_per_request", "cpu_per_request_s")
 
 
 class Point(BaseModel):
@@ -28,7 +28,7 @@ class Point(BaseModel):
     p50_s: float | None
     p95_s: float | None
     others_p95_s: float | None = None
-    bytes_per_response: float | None
+    bytes_per_request: float | None
     cpu_per_request_s: float | None
     errors: int
     spread: float = 0.0

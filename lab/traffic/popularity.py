@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.random import Generator
@@ -39,12 +39,18 @@ LAST_DAY_WITH_WEATHER: Final = date(2013, 12, 30)
 DAYS: Final = 365
 
 
+class Uniform(Protocol):
+    """A source of numbers from 0 to 1."""
+
+    def random(self) -> float: ...
+
+
 class Choice(Generic[Item]):
     def __init__(self, items: Sequence[Item], weights: Sequence[float]) -> None:
         self.items = items
         self.cumulative = np.cumsum(weights) / np.sum(weights)
 
-    def draw(self, random: Generator) -> Item:
+    def draw(self, random: Uniform) -> Item:
         return self.at(random.random())
 
     def at(self, share: float) -> Item:

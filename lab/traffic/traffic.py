@@ -1,9 +1,12 @@
 """The traffic model: seeded requests to the flights service, the same for every arm.
 
-It is independent of the load tool: the lab's generator and Locust send the same requests.
+Any run of requests has nearly the same composition: kinds in exact proportions, targets spread evenly over their
+popularity (`lab.traffic.systematic`). It is independent of the load tool: the lab's generator and Locust send the same
+requests.
 """
 
 import json
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +28,7 @@ from lab.traffic.popularity import (
     weighted,
     zipf,
 )
+from lab.traffic.systematic import SystematicDraws
 
 Kind = Literal[
     "board", "report", "routes", "list", "flight", "airport", "nearest", "airlines", "update",
@@ -71,6 +75,7 @@ MIXES: Final[dict[str, Mix]] = {
     "reports": {"report": 0.9, "routes": 0.1},
     "reports and boards": {"report": 0.6, "board": 0.4},
     "reference": {"airport": 0.4, "nearest": 0.4, "airlines": 0.2},
+    "returning readers": {"airport": 0.3, "airlines": 0.1, "nearest": 0.1, "report": 0.2, "board": 0.3},
     "lists": {"list": 1.0},
     "single rows": {"flight": 0.7, "airport": 0.3},
     "updates": {"update": 1.0},
@@ -82,11 +87,20 @@ MIXES: Final[dict[str, Mix]] = {
 }
 """Shares of the kinds of request, by the name of the mix; they add up to 1."""
 
+RETURNS: Final[Mapping[str, float]] = {"returning readers": 0.5}
+"""Share of requests, by mix, in which a client requests one of its last pages again.
+
+About half of all page views in browsers are revisits (Obendorf et al., "Web Page Revisitation Revisited", 2007)."""
+LAST_PAGES: Final = 5
+"""Pages of a client to which it may return."""
+
 WRITES: Final[frozenset[Kind]] = frozenset({"update", "export"})
 """Kinds that write to the database."""
 STATUSES: Final = ("boarding", "departed", "arrived", "scheduled")
 FURTHER_PAGE: Final = 0.4
 """Probability that a reader of a list requests the next page."""
+MIN_READERS: Final = 3
+"""Readers of lists before the first one goes on, so that it has read its page."""
 GOLDEN_RATIO: Final = 0.6180339887498949
 """Steps of this size cover the kinds evenly: any eight requests are close to the shares, unlike independent draws."""
 LIST_FIELDS: Final = "id,carrier,number,destination,scheduled_departure,departure_delay_min,status"
@@ -94,11 +108,11 @@ LIST_FIELDS: Final = "id,carrier,number,destination,scheduled_departure,departur
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A simulated client: accepted codings, conditional requests, speed of its link."""
+    """A simulated client: accepted codings, a private HTTP cache or none, speed of its link."""
 
     number: int
     accept_encoding: str
-    keeps_etags: bool
+    has_cache: bool
     link_bytes_per_s: float | None
     """None: unlimited."""
 
@@ -125,22 +139,23 @@ class Request:
 
 ACCEPT_ENCODINGS: Final = Choice(("gzip, deflate, br, zstd", "gzip, deflate, br", "gzip", ""), (0.7, 0.2, 0.08, 0.02))
 """Sent by browsers, older browsers, libraries and scripts."""
-KEEP_ETAGS_SHARE: Final = 0.3
+CACHE_SHARE: Final = 0.3
+"""Clients with an HTTP cache: programs that call an API seldom have one."""
+READERS_CACHE_SHARE: Final = 0.9
+"""The same in mixes whose readers return: most use a browser."""
 SLOW_LINK_SHARE: Final = 0.05
 SLOW_LINK_BYTES_PER_S: Final = 250_000.0
 """2 Mbit/s."""
 
 
-def population(random: Generator, size: int = 60) -> list[Client]:
-    """Return clients with fixed shares of conditional requests and slow links."""
-    keepers, slow = (
-        set(random.permutation(size)[: round(size * share)]) for share in (KEEP_ETAGS_SHARE, SLOW_LINK_SHARE)
-    )
+def population(random: Generator, size: int = 60, *, cache_share: float = CACHE_SHARE) -> list[Client]:
+    """Return clients with fixed shares of HTTP caches and slow links."""
+    caching, slow = (set(random.permutation(size)[: round(size * share)]) for share in (cache_share, SLOW_LINK_SHARE))
     return [
         Client(
             number=number,
             accept_encoding=ACCEPT_ENCODINGS.draw(random),
-            keeps_etags=number in keepers,
+            has_cache=number in caching,
             link_bytes_per_s=SLOW_LINK_BYTES_PER_S if number in slow else None,
         )
         for number in range(size)
@@ -163,7 +178,8 @@ class Traffic:
         self.writes = writes
         self.kinds = Choice(list(shares), list(shares.values()))
         fixed = seeded(seed, 0)
-        self.clients = population(fixed)
+        self.returns = RETURNS.get(mix, 0.0)
+        self.clients = population(fixed, cache_share=READERS_CACHE_SHARE if self.returns else CACHE_SHARE)
         self.flights = popular_flights(fixed)
         self.days = recent_days()
         self.origins = weighted(ORIGINS)
@@ -185,90 +201,106 @@ class Traffic:
         return requests if self.writes else (request for request in requests if request.kind not in WRITES)
 
     def _drawn(self, random: Generator) -> Iterator[Request]:
-        open_lists: list[tuple[Request, Walk]] = []
+        draws = {kind: SystematicDraws(random) for kind in self.kinds.items}
+        goes_on = SystematicDraws(random)
+        pages: defaultdict[Client, deque[Request]] = defaultdict(lambda: deque(maxlen=LAST_PAGES))
+        open_lists: deque[tuple[Request, Walk]] = deque(maxlen=5)  # older readers end
         share = float(random.random())
         while True:
-            client = self.clients[int(random.integers(len(self.clients)))]
             share = (share + GOLDEN_RATIO) % 1.0
             kind = self.kinds.at(share)
-            if kind != "list":
-                yield self._request(kind, random, client)
-                continue
-            if open_lists and random.random() < FURTHER_PAGE:
-                first, walk = open_lists.pop(0)
-                request = replace(first, walk=Walk(walk.number, walk.page + 1))
+            draw = draws[kind]
+            if kind == "list":
+                goes_on.begin_request()
+                request = self._list_or_next_page(draw, open_lists, goes_on=goes_on.random() < FURTHER_PAGE)
             else:
-                request = self._request(kind, random, client)
-            if request.walk is not None:
-                open_lists.append((request, request.walk))
-                del open_lists[:-5]  # older readers end
+                draw.begin_request()
+                client = self.clients[draw.integers(len(self.clients))]
+                if self.returns and draw.random() < self.returns and pages[client]:
+                    request = pages[client][draw.integers(len(pages[client]))]
+                else:
+                    request = self._request(kind, draw, client)
+                    pages[client].append(request)
             yield request
 
-    def _request(self, kind: Kind, random: Generator, client: Client) -> Request:
-        build: Callable[[Generator, Client], Request] = getattr(self, f"_{kind}")
-        return build(random, client)
+    def _list_or_next_page(
+        self, draw: SystematicDraws, open_lists: deque[tuple[Request, Walk]], *, goes_on: bool
+    ) -> Request:
+        if goes_on and len(open_lists) >= MIN_READERS:
+            first, walk = open_lists.popleft()
+            request = replace(first, walk=Walk(walk.number, walk.page + 1))
+        else:
+            draw.begin_request()  # first pages only: a point that is skipped would be a gap
+            request = self._request("list", draw, self.clients[draw.integers(len(self.clients))])
+        if request.walk is not None:
+            open_lists.append((request, request.walk))
+        return request
 
-    def _board(self, random: Generator, client: Client) -> Request:
-        day = self.days.draw(random)
-        return Request("board", "GET", f"/airports/{self.origins.draw(random)}/departures?date={day}", client)
+    def _request(self, kind: Kind, draw: SystematicDraws, client: Client) -> Request:
+        build: Callable[[SystematicDraws, Client], Request] = getattr(self, f"_{kind}")
+        return build(draw, client)
 
-    def _report(self, random: Generator, client: Client) -> Request:
-        return Request("report", "GET", f"/reports/delays?{urlencode(self.reports.draw(random))}", client)
+    def _board(self, draw: SystematicDraws, client: Client) -> Request:
+        day = self.days.draw(draw)
+        return Request("board", "GET", f"/airports/{self.origins.draw(draw)}/departures?date={day}", client)
 
-    def _routes(self, random: Generator, client: Client) -> Request:
-        return Request("routes", "GET", f"/reports/routes?origin={self.origins.draw(random)}&limit=20", client)
+    def _report(self, draw: SystematicDraws, client: Client) -> Request:
+        return Request("report", "GET", f"/reports/delays?{urlencode(self.reports.draw(draw))}", client)
 
-    def _list(self, random: Generator, client: Client) -> Request:
-        until = self.days.draw(random)
+    def _routes(self, draw: SystematicDraws, client: Client) -> Request:
+        return Request("routes", "GET", f"/reports/routes?origin={self.origins.draw(draw)}&limit=20", client)
+
+    def _list(self, draw: SystematicDraws, client: Client) -> Request:
+        query_kind = draw.random()
+        until = self.days.draw(draw)
         since = until - timedelta(days=6)
         span = {"date_from": since.isoformat(), "date_to": until.isoformat()}
-        query_kind = random.random()
         if query_kind < 0.5:
-            query = {"origin": self.origins.draw(random), "destination": self.destinations.draw(random)} | span
+            query = {"origin": self.origins.draw(draw), "destination": self.destinations.draw(draw)} | span
         elif query_kind < 0.8:
-            query = {"origin": self.origins.draw(random)} | span
+            query = {"origin": self.origins.draw(draw)} | span
         else:
             query = {
-                "carrier": self.carriers.draw(random),
+                "carrier": self.carriers.draw(draw),
                 "min_delay_min": "60",
                 "sort": "-departure_delay_min",
             } | span
-        if random.random() < 0.3:
+        if draw.random() < 0.3:
             query["fields"] = LIST_FIELDS
-        walk = Walk(int(random.integers(2**31)), 1)
+        walk = Walk(draw.integers(2**31), 1)
         return Request("list", "GET", f"/flights?{urlencode(query, safe=',')}", client, walk=walk)
 
-    def _flight(self, random: Generator, client: Client) -> Request:
-        return Request("flight", "GET", f"/flights/{self.flights.draw(random)}", client)
+    def _flight(self, draw: SystematicDraws, client: Client) -> Request:
+        return Request("flight", "GET", f"/flights/{self.flights.draw(draw)}", client)
 
-    def _airport(self, random: Generator, client: Client) -> Request:
-        return Request("airport", "GET", f"/airports/{self.destinations.draw(random)}", client)
+    def _airport(self, draw: SystematicDraws, client: Client) -> Request:
+        return Request("airport", "GET", f"/airports/{self.destinations.draw(draw)}", client)
 
-    def _nearest(self, random: Generator, client: Client) -> Request:
-        return Request("nearest", "GET", f"/airports/{self.destinations.draw(random)}/nearest?limit=5", client)
+    def _nearest(self, draw: SystematicDraws, client: Client) -> Request:
+        return Request("nearest", "GET", f"/airports/{self.destinations.draw(draw)}/nearest?limit=5", client)
 
     @staticmethod
-    def _airlines(_: Generator, client: Client) -> Request:
+    def _airlines(_: SystematicDraws, client: Client) -> Request:
         return Request("airlines", "GET", "/airlines", client)
 
-    def _update(self, random: Generator, client: Client) -> Request:
-        status = STATUSES[int(random.integers(len(STATUSES)))]
-        change = {"status": status, "departure_delay_min": int(random.integers(0, 120))}
-        target = f"/flights/{self.flights.draw(random)}/status"
+    def _update(self, draw: SystematicDraws, client: Client) -> Request:
+        status = STATUSES[draw.integers(len(STATUSES))]
+        change = {"status": status, "departure_delay_min": draw.integers(120)}
+        target = f"/flights/{self.flights.draw(draw)}/status"
         return Request("update", "PATCH", target, client, body=json.dumps(change).encode())
 
-    def _weather(self, random: Generator, client: Client) -> Request:
-        day = min(self.days.draw(random), LAST_DAY_WITH_WEATHER)
-        moment = f"{day}T{int(random.integers(24)):02d}:00Z"
-        return Request("weather", "GET", f"/weather/{self.origins.draw(random)}?at={moment}", client)
+    def _weather(self, draw: SystematicDraws, client: Client) -> Request:
+        day = min(self.days.draw(draw), LAST_DAY_WITH_WEATHER)
+        moment = f"{day}T{draw.integers(24):02d}:00Z"
+        return Request("weather", "GET", f"/weather/{self.origins.draw(draw)}?at={moment}", client)
 
-    def _itinerary(self, random: Generator, client: Client) -> Request:
-        there, back = self.destinations.draw(random), self.destinations.draw(random)
-        query = {"origin": there, "destination": back if back != there else "EWR", "date": str(self.days.draw(random))}
+    def _itinerary(self, draw: SystematicDraws, client: Client) -> Request:
+        there, back = self.destinations.draw(draw), self.destinations.draw(draw)
+        query = {"origin": there, "destination": back if back != there else "EWR", "date": str(self.days.draw(draw))}
         return Request("itinerary", "GET", f"/itineraries?{urlencode(query)}", client)
 
-    def _export(self, random: Generator, client: Client) -> Request:
-        until = self.days.draw(random)
+    def _export(self, draw: SystematicDraws, client: Client) -> Request:
+        until = self.days.draw(draw)
         body = {"format": "csv", "date_from": str(until - timedelta(days=29)), "date_to": str(until)}
         return Request("export", "POST", "/exports", client, body=json.dumps(body).encode())
 

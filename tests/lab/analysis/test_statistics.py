@@ -7,7 +7,9 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lab.analysis.statistics import Interval, mean_interval, paired_effect, verdict_of
+from lab.analysis.statistics import Interval, counted_effect, mean_interval, paired_effect, verdict_of
+from lab.measure.plan import QUICK
+from lab.traffic.traffic import GOLDEN_RATIO
 
 Noise = Callable[[Generator, int], NDArray[np.float64]]
 
@@ -166,3 +168,94 @@ def test_values_that_never_vary_have_an_interval_without_width() -> None:
 )
 def test_the_verdict_follows_the_interval(ratio: float | None, low: float, high: float | None, verdict: str) -> None:
     assert verdict_of(ratio, Interval(low=low, high=high)) == verdict
+
+
+SHARES = np.array([0.2, 0.12, 0.15, 0.25, 0.28])
+MEAN_S = np.array([0.03, 0.4, 0.12, 0.003, 0.002])
+SPREAD = np.array([0.4, 0.4, 1.0, 0.4, 0.4])
+"""Boards, reports, lists, single flights and the rest of everyday traffic, on the arm without techniques."""
+
+
+def lists_of_both_arms(
+    random: Generator, *, true_ratio: float, rounds: int, requests: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return latencies, rounds by requests: the same list for both arms of a round, on a machine that is not quiet."""
+    shares = (random.random((rounds, 1)) + np.arange(requests) * GOLDEN_RATIO) % 1
+    kinds = np.searchsorted(np.cumsum(SHARES), shares).clip(max=len(SHARES) - 1)
+    work = MEAN_S[kinds] * np.exp(SPREAD[kinds] * random.normal(size=kinds.shape) + random.normal(0, 0.3, (rounds, 1)))
+
+    def arm(factor: float) -> NDArray[np.float64]:
+        noise = random.normal(0, 0.35, kinds.shape) + random.normal(0, 0.03, (rounds, 1))
+        return np.asarray(factor * work * np.exp(noise))
+
+    return arm(true_ratio), arm(1.0)
+
+
+def verdicts(true_ratio: float, *, mean: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> tuple[float, float]:
+    """Return how often 1000 runs of a quick plan's requests covered the truth, and excluded 1."""
+    random = np.random.default_rng(20130101)
+    covered = excluded = 0
+    for _ in range(1000):
+        arms = lists_of_both_arms(random, true_ratio=true_ratio, rounds=QUICK.min_rounds, requests=QUICK.min_requests)
+        off, on = (list(mean(each)) for each in arms)
+        interval = paired_effect(off, on, better="lower").interval
+        assert interval is not None
+        covered += interval.contains(true_ratio)
+        excluded += not interval.contains(1.0)
+    return covered / 1000, excluded / 1000
+
+
+def geometric(latencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(np.log(latencies).mean(axis=1)))
+
+
+def arithmetic(latencies: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(latencies.mean(axis=1))
+
+
+@pytest.mark.parametrize("mean", [geometric, arithmetic])
+def test_equal_arms_under_a_heavy_tailed_mix_seem_to_differ_in_at_most_one_of_twenty_runs(
+    mean: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> None:
+    covered, excluded = verdicts(1.0, mean=mean)
+    assert excluded <= 0.05
+    assert covered >= 0.93
+
+
+def test_a_quick_run_sees_a_fifth_in_the_latency_of_the_same_request() -> None:
+    covered, excluded = verdicts(1.2, mean=geometric)
+    assert excluded >= 0.8
+    assert covered >= 0.93
+
+
+def test_counts_per_request_are_those_of_all_rounds_together() -> None:
+    effect = counted_effect([(100.0, 10.0), (900.0, 10.0), (200.0, 10.0)] * 2, [(50.0, 10.0)] * 6)
+    assert effect.off == pytest.approx(40)
+    assert effect.on == pytest.approx(5)
+    assert effect.ratio == pytest.approx(8)
+    same = counted_effect(
+        [(3.0, 2.0), (9.0, 6.0), (6.0, 4.0), (15.0, 10.0)], [(1.0, 2.0), (3.0, 6.0), (2.0, 4.0), (5.0, 10.0)]
+    )
+    assert same.interval is not None
+    assert same.interval.low == pytest.approx(3)
+    assert same.interval.high == pytest.approx(3)
+
+
+def test_a_known_difference_in_counts_of_a_heavy_tailed_mix_is_covered() -> None:
+    random = np.random.default_rng(5)
+    covered = 0
+    for _ in range(1000):
+        off, on = lists_of_both_arms(random, true_ratio=2.0, rounds=8, requests=24)
+        interval = counted_effect([(x.sum(), 24) for x in off], [(x.sum(), 24) for x in on]).interval
+        covered += interval is not None and interval.contains(2.0)
+    assert covered / 1000 >= 0.93
+
+
+@pytest.mark.parametrize(
+    ("off", "rounds"), [([1.0, 500.0, 2.0, 900.0], 4), ([1.0, 1.1, 1.0, 1.1], 4), ([1.0], 1)],
+    ids=["too wide", "narrow", "too few"],
+)  # fmt: skip
+def test_an_interval_that_says_nothing_says_how_many_rounds_are_missing(off: list[float], rounds: int) -> None:
+    effect = paired_effect(off, [1.0] * rounds, better="lower")
+    is_wide = effect.interval is not None and (effect.interval.high or 0) > 100 * effect.interval.low
+    assert (effect.more_rounds > 0) is (is_wide or rounds < 4)

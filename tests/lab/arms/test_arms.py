@@ -123,7 +123,7 @@ def test_two_arms_are_measured_alternately_and_their_difference_is_detected() ->
     assert outcome.metrics["queries_per_request"].off == pytest.approx(30)
     assert outcome.metrics["queries_per_request"].on == pytest.approx(3)
     assert outcome.metrics["queries_per_request"].verdict == "helps"
-    assert outcome.metrics["bytes_per_response"].ratio == pytest.approx(9.2, abs=0.5)
+    assert outcome.metrics["bytes_per_request"].ratio == pytest.approx(9.2, abs=0.5)
     assert (outcome.metrics["p50_s"].ratio or 0) > 2
     assert "connects_per_request" not in outcome.metrics  # this service has no such metric
     assert own_children() == []

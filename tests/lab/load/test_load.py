@@ -16,7 +16,7 @@ from lab.load.recording import Recording
 from lab.load.testing import Handler, ReceivedRequest, StubResponse, stub_service
 from lab.traffic.traffic import Client, Request
 
-CLIENT = Client(number=1, accept_encoding="gzip", keeps_etags=False, link_bytes_per_s=None)
+CLIENT = Client(number=1, accept_encoding="gzip", has_cache=False, link_bytes_per_s=None)
 
 
 def requests_to(target: str = "/", *, client: Client = CLIENT, method: str = "GET") -> Iterator[Request]:
@@ -156,6 +156,34 @@ def test_a_closed_loop_shorter_than_a_response_still_measures_the_throughput() -
     assert 5 < recording.throughput_per_s <= 10
 
 
+def test_a_closed_loop_with_a_list_ends_when_all_of_it_is_complete() -> None:
+    recording = load(delayed(0.02), ClosedLoop(clients=4, requests=22), Phase(duration_s=5.0))
+    assert (recording.responses["page"], recording.requests) == (22, 22)
+    assert 6 * 0.02 <= recording.busy_s < 1.0
+    assert recording.throughput_per_s == pytest.approx(22 / recording.busy_s)
+
+
+def test_a_request_whose_response_the_client_has_is_not_sent_and_counts_as_needed() -> None:
+    async def fresh(_: ReceivedRequest) -> StubResponse:
+        return StubResponse(headers={"cache-control": "max-age=60"})
+
+    browser = Client(number=1, accept_encoding="gzip", has_cache=True, link_bytes_per_s=None)
+    model = ClosedLoop(clients=1, requests=30)
+    recording = load(fresh, model, Phase(duration_s=5.0), requests=requests_to(client=browser))
+    assert (recording.responses["page"], recording.not_needed["page"], recording.needed) == (1, 29, 30)
+
+
+def test_hits_and_misses_are_counted_by_their_cache_status() -> None:
+    calls = count()
+
+    async def cached(_: ReceivedRequest) -> StubResponse:
+        status = "flightdeck; fwd=uri-miss; stored" if next(calls) % 3 == 0 else "flightdeck; hit; ttl=9"
+        return StubResponse(headers={"cache-status": status})
+
+    recording = load(cached, ClosedLoop(clients=1, requests=30), Phase(duration_s=5.0))
+    assert (len(recording.hits), len(recording.misses)) == (20, 10)
+
+
 def test_a_service_that_cannot_keep_up_is_recognised_as_saturated() -> None:
     lock_of: dict[int, asyncio.Lock] = {}
 
@@ -229,7 +257,7 @@ def test_a_client_on_a_slow_link_waits_for_the_bytes_and_is_counted_apart() -> N
     async def fifty_kilobytes(_: ReceivedRequest) -> StubResponse:
         return StubResponse(body=b"x" * 50_000)
 
-    slow = Client(number=2, accept_encoding="", keeps_etags=False, link_bytes_per_s=250_000)
+    slow = Client(number=2, accept_encoding="", has_cache=False, link_bytes_per_s=250_000)
     model = OpenLoop(rate_per_s=10, arrivals="constant")
     recording = load(fifty_kilobytes, model, Phase(duration_s=0.5), requests=requests_to(client=slow))
     assert recording.slow_link.quantile(0.5) == pytest.approx(0.2, abs=0.05)

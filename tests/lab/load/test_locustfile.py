@@ -130,11 +130,20 @@ def test_locust_sends_every_arm_the_same_requests_named_by_kind() -> None:
     both = min(len(slow), len(quick))
     assert targets(slow, both) == targets(quick, both)
     assert any(request.method == "PATCH" and request.headers["authorization"] == "Bearer t" for request in quick)
-    assert any(request.headers.get("if-none-match") == '"1"' for request in quick)
     assert "slow board" in printed
     assert "quick flight" in printed
     assert "?date=" not in printed.partition("Error report")[0]
     assert "404" in printed  # what fails is reported
+
+
+def test_readers_who_return_revalidate_their_copy() -> None:
+    (_, quick), _ = visited(
+        ("--headless", "-t", "3s", "--only-summary"),
+        FLIGHTDECK_RATE="30",
+        FLIGHTDECK_READERS="1",
+        FLIGHTDECK_MIX="returning readers",
+    )
+    assert any(request.headers.get("if-none-match") == '"1"' for request in quick)
 
 
 def test_the_readers_are_the_same_wherever_a_master_puts_them() -> None:

@@ -12,7 +12,7 @@ from lab.load.load_model import ClosedLoop, OpenLoop
 from lab.load.recording import Recording
 from lab.measure.metric import ArmRound
 from lab.measure.plan import Plan
-from lab.measure.rounds import Measurement, Round, measure
+from lab.measure.rounds import CLOSED_STREAMS, FIRST_REQUESTS, Measurement, Round, measure
 
 PLAN = Plan(mix="boards", open_loop_s=1.0, closed_loop_s=0.5, min_rounds=4, max_rounds=4, rate_per_s=10.0)
 
@@ -78,10 +78,34 @@ def test_rounds_go_forwards_and_backwards_and_both_arms_get_the_same_stream() ->
 
 def test_every_round_has_an_open_and_a_closed_loop_of_the_planned_length() -> None:
     generator = Scripted()
-    result = measured(generator)
-    durations = [command.phase.duration_s for command in generator.commands if command.stream == 1]
-    assert durations == [1.0, 0.5, 1.0, 0.5]
+    result = measured(generator, replace(PLAN, min_requests=3))
+    in_rounds = [command for command in generator.commands if command.stream > 0]
+    assert {c.phase.duration_s for c in in_rounds if isinstance(c.model, OpenLoop)} == {1.0}
+    # Half a second's work of an arm that serves 10 requests per second, for both arms, and not the same as before.
+    lists = [(c.arm, c.stream, c.model.requests) for c in in_rounds if isinstance(c.model, ClosedLoop)]
+    assert lists[:2] == [("A", CLOSED_STREAMS + 1, 5), ("B", CLOSED_STREAMS + 1, 5)]
     assert all(arm_round.closed_loop is not None for round_ in result.rounds for arm_round in round_.arms.values())
+
+
+def test_the_first_requests_after_a_start_count_nowhere() -> None:
+    generator = Scripted()
+    measured(generator)
+    for arm in "AB":
+        first = next(command for command in generator.commands if command.arm == arm)
+        assert first.model == ClosedLoop(clients=PLAN.clients, requests=FIRST_REQUESTS)
+
+
+def test_before_the_first_round_the_run_says_what_it_can_see() -> None:
+    said: list[str] = []
+
+    class Progress(NullProgress):
+        def status(self, text: str) -> None:
+            said.append(text)
+
+    arms = [Service("A"), Service("B")]
+    expected = "{} rounds of {} requests".format
+    asyncio.run(measure(arms, PLAN, Scripted(), progress=Progress(), is_precise=lambda _: False, expected=expected))
+    assert said.index("4 rounds of 10 requests") < said.index("round 1: A")
 
 
 def test_a_slow_service_gets_a_longer_open_loop_up_to_a_limit() -> None:
@@ -155,7 +179,9 @@ def test_an_arm_is_warmed_until_its_caches_are_full() -> None:
     generator = Scripted()
     plan = replace(PLAN, closed_loop_s=0)
     asyncio.run(measure([arm], plan, generator, progress=NullProgress(), is_precise=lambda _: False))
-    assert sum(command.stream == 0 for command in generator.commands) == 3  # 20 %, 82 %, 98 % of its lookups were hits
+    assert (
+        sum(command.stream == 0 for command in generator.commands) == 1 + 3
+    )  # the first requests; then 20 %, 82 %, 98 % of its lookups were hits
 
 
 def test_a_saturated_service_is_measured_from_the_start_at_half_the_rate() -> None:

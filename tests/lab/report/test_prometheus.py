@@ -43,15 +43,15 @@ def test_a_finished_experiment_is_scraped_with_its_interval_and_verdict() -> Non
     record(collector, result())
     with collector.served(port):
         seen = samples(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
-    ratio = seen["lab_effect_ratio", "bytes_per_response"]
+    ratio = seen["lab_effect_ratio", "bytes_per_request"]
     assert ratio == pytest.approx(10.0, rel=0.01)
-    assert seen["lab_effect_ratio_low", "bytes_per_response"] <= ratio
-    assert seen["lab_effect_ratio_high", "bytes_per_response"] >= ratio
-    assert seen["lab_effect_verdict", "bytes_per_response"] == 1
+    assert seen["lab_effect_ratio_low", "bytes_per_request"] <= ratio
+    assert seen["lab_effect_ratio_high", "bytes_per_request"] >= ratio
+    assert seen["lab_effect_verdict", "bytes_per_request"] == 1
     assert seen["lab_effect_verdict", "p95_s"] == 0
-    assert seen["lab_effect_headline", "bytes_per_response"] == 1
+    assert seen["lab_effect_headline", "bytes_per_request"] == 1
     assert seen["lab_effect_headline", "p95_s"] == 0
-    assert seen["lab_arm_value", "bytes_per_response/off"] == pytest.approx(200_000)
+    assert seen["lab_arm_value", "bytes_per_request/off"] == pytest.approx(200_000)
     assert seen["lab_experiment_rounds", ""] == ROUNDS
     assert seen["lab_experiment_valid", ""] == 1
     assert seen["lab_experiment_finished_timestamp_seconds", ""] == 1234.5
@@ -74,7 +74,7 @@ def test_the_experiment_in_progress_is_exposed() -> None:
 def test_a_text_file_keeps_the_metrics(tmp_path: Path) -> None:
     path = tmp_path / "lab.prom"
     record(ResultCollector(clock=lambda: 1.0, path=path), result())
-    assert ("lab_effect_ratio", "bytes_per_response") in samples(path.read_text())
+    assert ("lab_effect_ratio", "bytes_per_request") in samples(path.read_text())
 
 
 def test_a_file_that_cannot_be_written_causes_one_warning(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_every_variable_that_a_drawing_can_use_is_in_the_style_sheet() -> None:
 
 def test_a_run_too_short_for_intervals_still_makes_a_report_that_says_so() -> None:
     page = html(result(rounds=2))
-    assert "too few rounds for an interval" in page
+    assert "too few requests: 2 more rounds needed" in page
     assert "there is no verdict" in page
 
 
@@ -133,7 +133,7 @@ def test_an_interrupted_run_says_whether_anything_was_kept() -> None:
 
 def test_the_json_result_gives_every_metric_off_on_ratio_and_interval() -> None:
     metrics = result().model_dump(mode="json")["techniques"]["compression"]["metrics"]
-    size = metrics["bytes_per_response"]
+    size = metrics["bytes_per_request"]
     assert (size["off"], size["verdict"], size["better"]) == (pytest.approx(200_000), "helps", "lower")
     assert size["ratio"] == pytest.approx(size["off"] / size["on"])
     assert size["interval"][0] < size["ratio"] < size["interval"][1]
@@ -145,9 +145,9 @@ def test_tables_and_markdown_show_the_same_effect() -> None:
     print_headlines(result(), console)
     text = console.export_text()
     assert f"10.0{TIMES}" in text
-    assert "Compression: 90 % fewer bytes (200 kB → 20.0 kB per response)" in text
+    assert "Compression: 90 % fewer bytes (200 kB → 20.0 kB per request)" in text
     assert "pooling was not measured: needs <a pool>" in text
-    assert f"| Compression | bytes per response | 200 kB | 20.0 kB | 10.0{TIMES} |" in markdown(result())
+    assert f"| Compression | bytes per request | 200 kB | 20.0 kB | 10.0{TIMES} |" in markdown(result())
 
 
 @pytest.mark.parametrize(
@@ -262,12 +262,56 @@ def test_where_an_arm_counted_zero_the_effect_is_a_change_in_percent() -> None:
     assert figures.interval(metric) == "98 % to 100 % fewer"
 
 
-def test_an_interval_without_information_is_called_too_wide() -> None:
+def test_an_interval_without_information_is_not_printed_as_one() -> None:
     metric = MetricResult(
         title="latency", unit="s", better="lower", off=1.0, on=0.5, ratio=2.0, interval=(0.002, 1900.0),
-        confidence=0.995, detectable=None, rounds=5, verdict="no difference seen",
+        confidence=0.995, detectable=None, rounds=5, verdict="no difference seen", more_rounds=485,
     )  # fmt: skip
-    assert figures.interval(metric) == "too wide to be useful"
+    assert figures.interval(metric) == "too few requests: 485 more rounds needed"
+    assert figures.change_interval(metric) == "too few requests: 485 more rounds needed"
+    far = metric.model_copy(update={"interval": (2.0, 1900.0), "verdict": "helps", "more_rounds": 100})
+    assert figures.interval(far) == "at least 2.00"
+    assert figures.change_interval(far) == "at least 50 % lower"
+
+
+def test_the_report_leads_with_what_changed_and_at_what_cost() -> None:
+    lead = "Compression: 90 % fewer bytes (200 kB → 20.0 kB per request)"
+    page = html(result())
+    assert page.index(lead) < page.index("Summary")
+    console = Console(record=True, width=120)
+    print_result(result(), console)
+    text = console.export_text()
+    assert text.index(lead) < text.index("verdict")
+    assert f"- {lead}." in markdown(result())
+
+
+def test_a_run_without_a_difference_says_which_one_it_could_have_seen() -> None:
+    notes = " ".join(result(on_bytes=200_000).techniques["compression"].notes)
+    assert "in bytes per request would have been seen with a probability of 80 %" in notes
+    assert "would have been seen" not in " ".join(result().techniques["compression"].notes)
+
+
+def test_hits_and_misses_are_stated_apart() -> None:
+    caching = recording(0.1, 300)
+    for _ in range(30):
+        caching.hits.record(0.001)
+    for _ in range(10):
+        caching.misses.record(0.04)
+    rounds = [
+        Round(
+            at_s=0.0,
+            arms={"baseline": ArmRound(open_loop=recording(0.2, 9_000)), "compression": ArmRound(open_loop=caching)},
+        )
+        for _ in range(4)
+    ]
+    sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
+    seen = compared(BY_NAME["compression"], Measurement(rounds=rounds), sides=sides)
+    assert "75% of the cacheable responses of compression were hits, with a mean latency of 1 ms" in " ".join(
+        seen.notes
+    )
+    assert "the others, with a cold one, took 40 ms" in " ".join(seen.notes)
+    assert seen.off.hits is None
+    assert (seen.on.hits and seen.on.hits.responses, seen.on.misses and seen.on.misses.responses) == (120, 40)
 
 
 def between_two_services() -> LabResult:
@@ -290,7 +334,7 @@ def test_intervals_of_an_aa_run_have_a_confidence_at_which_all_of_them_hold_toge
     equal = {name: frozenset({"pooling", "indexes"}) for name in "ab"}
     found = compared(AA, Measurement(rounds=rounds), sides=equal)
     assert {metric.confidence for metric in found.metrics.values()} == {0.999}
-    assert result().techniques["compression"].metrics["bytes_per_response"].confidence == 0.95
+    assert result().techniques["compression"].metrics["bytes_per_request"].confidence == 0.95
     assert result().techniques["compression"].metrics["p50_s"].confidence == 0.995
 
 
@@ -310,7 +354,7 @@ def test_a_comparison_of_two_services_names_them_and_no_technique() -> None:
         (1.05, 0.008, "connects per request", "connects", "99 % fewer connects (1.05 → 0.008 per request)"),
         (1.05, 0.0, "connects per request", "connects", "100 % fewer connects (1.05 → 0 per request)"),
         (1.2, 0.03, "report p50 latency", "s", "98 % lower report p50 latency (1.20 s → 30.0 ms)"),
-        (1e6, 1e2, "bytes per response", "bytes", "more than 99.9 % fewer bytes (1.00 MB → 100 B per response)"),
+        (1e6, 1e2, "bytes per request", "bytes", "more than 99.9 % fewer bytes (1.00 MB → 100 B per request)"),
         (0.002, 0.0021, "CPU per request", "s", "5.0 % higher CPU (2.00 ms → 2.10 ms per request)"),
         (100.0, 210.0, "throughput", "1/s", "110 % higher throughput (100 /s → 210 /s)"),
     ],

@@ -63,7 +63,7 @@ def point(value: int, throughput_per_s: float, *, clients: int = 4, errors: int 
         throughput_per_s=throughput_per_s,
         p50_s=None,
         p95_s=None,
-        bytes_per_response=None,
+        bytes_per_request=None,
         cpu_per_request_s=None,
         errors=errors,
     )

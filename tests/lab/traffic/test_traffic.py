@@ -7,13 +7,14 @@ from itertools import islice
 
 import pytest
 
-from lab.load.client_state import MAX_ENTRIES, ClientState
+from lab.load.client_state import ClientState
+from lab.load.private_cache import MAX_ENTRIES, PrivateCache
 from lab.traffic.popularity import CARRIERS, DESTINATIONS, FLIGHTS, ORIGINS
 from lab.traffic.traffic import MIXES, Client, Request, Traffic, Walk
 from service.dataset.source import FILES, Manifest
 
-KEEPER = Client(number=7, accept_encoding="gzip", keeps_etags=True, link_bytes_per_s=None)
-FORGETFUL = Client(number=8, accept_encoding="", keeps_etags=False, link_bytes_per_s=None)
+KEEPER = Client(number=7, accept_encoding="gzip", has_cache=True, link_bytes_per_s=None)
+FORGETFUL = Client(number=8, accept_encoding="", has_cache=False, link_bytes_per_s=None)
 
 
 def stream(mix: str, *, seed: int = 1, number: int = 0, size: int = 4000) -> list[Request]:
@@ -58,7 +59,7 @@ def test_clients_differ_in_encodings_validators_and_links() -> None:
     clients = [request.client for request in stream("boards", size=20_000)]
     accepted = Counter(client.accept_encoding for client in Traffic("boards", seed=1).clients)
     assert accepted["gzip, deflate, br, zstd"] > accepted["gzip, deflate, br"] > 0
-    assert 0.2 < sum(client.keeps_etags for client in clients) / len(clients) < 0.4
+    assert 0.2 < sum(client.has_cache for client in clients) / len(clients) < 0.4
     assert 0.01 < sum(client.link_bytes_per_s is not None for client in clients) / len(clients) < 0.1
 
 
@@ -77,32 +78,101 @@ def test_the_popularity_is_counted_from_the_data_set() -> None:
     assert Manifest.read(FILES).files["flights.csv"].rows == FLIGHTS
 
 
-def test_a_client_with_validators_sends_conditional_requests_from_the_second_on() -> None:
-    memory = ClientState()
-    request = Request("board", "GET", "/airports/JFK/departures?date=2013-12-31", KEEPER)
-    assert dict(memory.headers(request, request.target)) == {"accept-encoding": "gzip"}
-    memory.update(request, request.target, etag='"abc"', encoding="", body=b"")
-    assert dict(memory.headers(request, request.target))["if-none-match"] == '"abc"'
-    other = Request("board", "GET", request.target, FORGETFUL)
-    assert dict(memory.headers(other, other.target)) == {}
-
-
 def test_the_next_page_is_requested_with_the_cursor_of_the_page_before() -> None:
     memory = ClientState()
     first = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 1))
     second = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 2))
-    assert memory.target(second) == "/flights?origin=JFK"
     page = json.dumps({"items": [{"id": 1}], "next": "c2"}).encode()
-    memory.update(first, first.target, etag="", encoding="gzip", body=gzip.compress(page))
+    received = {"content-encoding": "gzip"}
+    memory.update(first, first.target, status=200, headers=received, body=gzip.compress(page))
+    assert not memory.has_response(second, memory.target(second))
     assert memory.target(second) == "/flights?origin=JFK&cursor=c2"
     assert memory.target(first) == "/flights?origin=JFK"
 
 
-def test_a_list_without_a_next_page_is_opened_again() -> None:
+def test_a_reader_who_has_the_whole_list_requests_no_further_page() -> None:
     memory = ClientState()
-    first = Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 1))
-    memory.update(first, first.target, etag="", encoding="", body=b'{"items":[],"next":null}')
-    assert memory.target(Request("list", "GET", "/flights?origin=JFK", KEEPER, walk=Walk(5, 2))) == first.target
+    first, second = (Request("list", "GET", "/flights?origin=JFK", FORGETFUL, walk=Walk(5, page)) for page in (1, 2))
+    memory.update(first, first.target, status=200, headers={}, body=b'{"items":[],"next":null}')
+    assert memory.has_response(second, memory.target(second))
+    assert not memory.has_response(first, first.target)
+
+
+def test_a_browser_sends_nothing_while_its_copy_is_fresh_and_revalidates_it_afterwards() -> None:
+    now = [100.0]
+    memory = ClientState(clock=lambda: now[0])
+    request = Request("board", "GET", "/airports/JFK/departures?date=2013-12-31", KEEPER)
+    assert dict(memory.headers(request, request.target)) == {"accept-encoding": "gzip"}
+    fresh = {"etag": '"abc"', "cache-control": "public, max-age=10, s-maxage=300", "vary": "Accept-Encoding"}
+    memory.update(request, request.target, status=200, headers=fresh | {"age": "4"}, body=b"")
+    now[0] += 5.9
+    assert memory.has_response(request, request.target)
+    now[0] += 0.2
+    assert not memory.has_response(request, request.target)
+    assert dict(memory.headers(request, request.target))["if-none-match"] == '"abc"'
+    memory.update(request, request.target, status=304, headers={"cache-control": "max-age=10"}, body=b"")
+    assert memory.has_response(request, request.target)
+    now[0] += 11
+    assert dict(memory.headers(request, request.target))["if-none-match"] == '"abc"'
+    other = Request("board", "GET", request.target, FORGETFUL)
+    memory.update(other, other.target, status=200, headers=fresh, body=b"")
+    assert not memory.has_response(other, other.target)
+    assert dict(memory.headers(other, other.target)) == {}
+
+
+@pytest.mark.parametrize(
+    ("received", "is_fresh", "etag"),
+    [
+        ({"cache-control": "max-age=60"}, True, ""),
+        ({"cache-control": "s-maxage=60", "etag": '"e"'}, False, '"e"'),
+        ({"cache-control": "no-cache, max-age=60", "etag": '"e"'}, False, '"e"'),
+        ({"cache-control": "no-store, max-age=60", "etag": '"e"'}, False, ""),
+        ({"cache-control": "max-age=60", "vary": "*", "etag": '"e"'}, False, ""),
+        ({"cache-control": "max-age=60", "vary": "accept-encoding, accept-language"}, True, ""),
+        ({"cache-control": "MAX-AGE = 60"}, True, ""),
+        ({"etag": '"e"'}, False, '"e"'),
+        ({}, False, ""),
+    ],
+    ids=str,
+)
+def test_a_private_cache_honours_what_a_response_allows(received: dict[str, str], is_fresh: bool, etag: str) -> None:
+    cache, sent = PrivateCache(lambda: 0.0), {"accept-encoding": "br"}
+    cache.store(1, "/a", sent, status=200, received=received)
+    assert cache.is_fresh(1, "/a", sent) is is_fresh
+    assert cache.etag(1, "/a", sent) == etag
+    assert not cache.is_fresh(2, "/a", sent)
+    if "accept-encoding" in received.get("vary", ""):
+        assert not cache.is_fresh(1, "/a", {"accept-encoding": "gzip"})
+
+
+def test_half_of_the_readers_who_return_request_one_of_their_last_pages() -> None:
+    seen: set[tuple[int, str]] = set()
+    repeated = 0
+    requests = stream("returning readers", size=2000)
+    for request in requests:
+        repeated += (request.client.number, request.target) in seen
+        seen.add((request.client.number, request.target))
+    assert repeated / len(requests) > 0.45
+
+
+@pytest.mark.parametrize(
+    "part", ["origin=EWR", "date_to=2013-12-31", "fields="], ids=["an origin", "the last day", "sparse fields"]
+)
+def test_short_lists_of_requests_have_nearly_the_same_composition(part: str) -> None:
+    """The share of a part of the traffic varies far less than in independent draws."""
+    size = 24
+    first_pages = [
+        [
+            request
+            for request in stream("lists", number=number, size=2 * size)
+            if request.walk and request.walk.page == 1
+        ][:size]
+        for number in range(1, 80)
+    ]
+    shares = [sum(part in request.target for request in each) / size for each in first_pages]
+    share = sum(shares) / len(shares)
+    spread = sum((each - share) ** 2 for each in shares) / len(shares)
+    assert spread < 0.5 * share * (1 - share) / size
 
 
 def test_a_write_carries_the_token_and_its_change() -> None:
@@ -117,7 +187,7 @@ def test_client_state_drops_its_oldest_entries() -> None:
     memory = ClientState()
     targets = [f"/flights/{number}" for number in range(MAX_ENTRIES + 1)]
     for target in targets:
-        memory.update(Request("flight", "GET", target, KEEPER), target, etag='"e"', encoding="", body=b"")
+        memory.update(Request("flight", "GET", target, KEEPER), target, status=200, headers={"etag": '"e"'}, body=b"")
     newest, oldest = (Request("flight", "GET", target, KEEPER) for target in (targets[-1], targets[0]))
     assert "if-none-match" in dict(memory.headers(newest, newest.target))
     assert "if-none-match" not in dict(memory.headers(oldest, oldest.target))
