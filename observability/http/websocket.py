@@ -1,6 +1,6 @@
 """WebSocket connections: number, duration, close code, messages, and a span for each."""
 
-from collections.abc import Awaitable
+import asyncio
 from functools import partial
 from time import perf_counter
 from typing import Final
@@ -34,6 +34,11 @@ REJECTED: Final = "rejected"
 FAILED: Final = "failed"
 """The `code` of a connection that an exception ended."""
 
+_CLOSE_CODE_TICKS: Final = 20
+"""Iterations of the event loop in which a server delivers the disconnect of a connection that has ended."""
+_STARLETTE_CLOSED: Final = ('Cannot call "', "WebSocket is not connected")
+"""How the errors of Starlette's `WebSocket` begin after a disconnect; older versions have no class for them."""
+
 
 class WebSocketMetrics:
     """Counts and times connections by route template and close code, and counts their messages."""
@@ -65,6 +70,8 @@ class _Connection(RequestRecord):
 
     span: Span
     code: str = REJECTED
+    is_closed: bool = False
+    """Whether either side or the server closed the connection, or it was lost; `code` is final then."""
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, *, routes: RouteTable, metrics: WebSocketMetrics, span: Span
@@ -72,6 +79,7 @@ class _Connection(RequestRecord):
         super().__init__(scope, routes)
         self._receive = receive
         self._send = send
+        self._send_error: OSError | None = None
         self._metrics = metrics
         self.span = span
         context = span.get_span_context()
@@ -82,18 +90,68 @@ class _Connection(RequestRecord):
         if message["type"] == "websocket.receive":
             self._count("received", message)
         elif message["type"] == "websocket.disconnect":
-            self.code = close_code_label(message.get("code", 1005))
+            self._disconnect(message)
         return message
 
-    def send(self, message: Message) -> Awaitable[None]:
+    async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "websocket.send":
             self._count("sent", message)
         elif kind == "websocket.accept":
-            self.code = close_code_label(1006)  # until a close message
-        elif kind == "websocket.close" and self.code != REJECTED:
+            self.code = close_code_label(1006)  # until it is closed
+        if self.disconnected:
+            # What the ASGI specification asks for; uvicorn raises a RuntimeError with `ws="websockets"`.
+            self._send_error = ConnectionError("the WebSocket connection is closed")
+            raise self._send_error
+        try:
+            await self._send(message)
+        except OSError as error:
+            self._send_error = error
+            raise
+        if kind == "websocket.close" and self.code != REJECTED and not self.is_closed:
+            self.is_closed = True
             self.code = close_code_label(message.get("code", 1000))
-        return self._send(message)
+
+    async def read_close_code(self) -> None:
+        """Read the messages that the application did not, up to the disconnect, if the connection has ended."""
+        if self.is_closed or self.code == REJECTED:
+            return
+        reading = asyncio.ensure_future(self._read_to_disconnect())
+        try:
+            for _ in range(_CLOSE_CODE_TICKS):
+                if reading.done():
+                    break
+                await asyncio.sleep(0)
+        finally:
+            reading.cancel()
+
+    async def _read_to_disconnect(self) -> None:
+        with suppress_internal_errors("websocket"):
+            while not self.is_closed:
+                message = await self._receive()
+                if message["type"] == "websocket.disconnect":
+                    self._disconnect(message)
+
+    def _disconnect(self, message: Message) -> None:
+        self.disconnected = True
+        if self.is_closed:
+            return
+        self.is_closed = True
+        code = message.get("code", 1005)
+        # uvicorn's messages have a reason if there was a close frame, and 1005 without one if there was not.
+        self.code = close_code_label(1006 if code == 1005 and "reason" not in message else code)
+
+    def is_disconnect(self, error: BaseException) -> bool:
+        """Return whether the error says no more than that the connection, which is closed, is closed."""
+        if isinstance(error, BaseExceptionGroup):
+            return all(map(self.is_disconnect, error.exceptions))
+        if not self.disconnected and self._send_error is None:
+            return False
+        return (
+            error is self._send_error
+            or isinstance(error, WebSocketDisconnect | asyncio.CancelledError)
+            or (isinstance(error, RuntimeError) and str(error).startswith(_STARLETTE_CLOSED))
+        )
 
     def _count(self, direction: str, message: Message) -> None:
         with suppress_internal_errors("websocket"):
@@ -133,11 +191,13 @@ class ObservedWebSockets:
         error: Exception | None = None
         try:
             await self._app(scope, connection.receive, connection.send)
-        except WebSocketDisconnect:
-            raise
-        except Exception as raised:
-            connection.code, error = FAILED, raised
-            raise
+            await connection.read_close_code()
+        except BaseException as raised:
+            await connection.read_close_code()
+            if not connection.is_disconnect(raised):  # for a disconnect the server would log an error that is none
+                if isinstance(raised, Exception) and not isinstance(raised, WebSocketDisconnect):
+                    connection.code, error = FAILED, raised
+                raise
         finally:
             self._metrics.open.dec()
             with suppress_internal_errors("websocket"):
