@@ -100,7 +100,7 @@ class _Connection(RequestRecord):
         elif kind == "websocket.accept":
             self.code = close_code_label(1006)  # until it is closed
         if self.disconnected:
-            # What the ASGI specification asks for; uvicorn raises a RuntimeError with `ws="websockets"`.
+            # As the ASGI specification requires; uvicorn raises a RuntimeError with `ws="websockets"`.
             self._send_error = ConnectionError("the WebSocket connection is closed")
             raise self._send_error
         try:
