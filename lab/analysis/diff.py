@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lab.analysis.result import SCHEMA_VERSION, LabResult, MetricResult
 from lab.core.errors import BadTarget
@@ -30,19 +30,26 @@ class ResultDiff:
         return "changed" if is_above or is_below else "no change seen"
 
 
+class _Versioned(BaseModel):
+    """What a result of any version has: its version is checked before fields that others may lack."""
+
+    schema_version: int = SCHEMA_VERSION
+
+
 def read(path: Path) -> LabResult:
     """Read a result; raise `BadTarget` if the file is not one that this version reads."""
     try:
-        result = LabResult.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        version = _Versioned.model_validate_json(content).schema_version
+        if version != SCHEMA_VERSION:
+            raise BadTarget(f"{path} has schema version {version}; this version reads {SCHEMA_VERSION}")
+        return LabResult.model_validate_json(content)
     except OSError as error:
         raise BadTarget(f"{path}: {error.strerror}") from error
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise BadTarget(f"{path} is not a lab result: {problem['msg']}{f' at {where}' if where else ''}") from error
-    if result.schema_version != SCHEMA_VERSION:
-        raise BadTarget(f"{path} has schema version {result.schema_version}; this version reads {SCHEMA_VERSION}")
-    return result
 
 
 def result_diffs(earlier: LabResult, later: LabResult) -> list[ResultDiff]:

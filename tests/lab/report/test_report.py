@@ -223,6 +223,9 @@ def test_a_result_of_another_schema_version_is_rejected(tmp_path: Path) -> None:
     path.write_text(result().model_copy(update={"schema_version": 99}).model_dump_json())
     with pytest.raises(BadTarget, match="schema version 99"):
         read(path)
+    path.write_text('{"schema_version": 2, "techniques": {"pooling": {"name": "pooling"}}}')
+    with pytest.raises(BadTarget, match="schema version 2; this version reads 3"):
+        read(path)
 
 
 @pytest.mark.parametrize(
