@@ -9,7 +9,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead clean
+.PHONY: versions reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, vocabulary, gene
 	$(BIN)/python -m docsgen.reference --check
 	$(BIN)/python -m prometheus.build --check
 	$(BIN)/python -m grafana.build --check
+
+versions: $(DEV_STAMP)  ## test observability with the lowest and the newest versions of what it builds on
+	$(BIN)/python -m tests.observability.compat.versions
 
 vocabulary: $(DEV_STAMP)  ## find retired words and typing errors in every file; see docs/glossary.md
 	$(BIN)/codespell

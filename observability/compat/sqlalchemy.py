@@ -9,8 +9,15 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import ref
 
-from sqlalchemy import AssertionPool, Engine, Pool, QueuePool, SingletonThreadPool, StaticPool
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy import Engine
+from sqlalchemy.pool import (
+    AssertionPool,
+    ConnectionPoolEntry,
+    Pool,
+    QueuePool,
+    SingletonThreadPool,
+    StaticPool,
+)
 
 Checkout = Callable[[Pool], ConnectionPoolEntry]
 

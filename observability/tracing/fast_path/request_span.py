@@ -14,9 +14,10 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from observability.request.record import RequestRecord
 from observability.tracing.http_span import request_attributes, request_outcome, scope_fields
 
-SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID | TraceFlags.SAMPLED)
-_RANDOM: Final = int(TraceFlags.RANDOM_TRACE_ID)
+_RANDOM: Final = 0x02
+"""`TraceFlags.RANDOM_TRACE_ID`, which older versions lack."""
 _SAMPLED_BIT: Final = int(TraceFlags.SAMPLED)
+SAMPLED: Final = TraceFlags(_RANDOM | _SAMPLED_BIT)
 _SCOPE: Final = InstrumentationScope("observability")
 _UNSET: Final = Status()
 _FAILED: Final = Status(StatusCode.ERROR)
@@ -72,7 +73,7 @@ def server_span_context(trace_id: int, span_id: int, parent_span_context: SpanCo
 MAX_ATTRIBUTES: Final = 24
 """More than the instrumentation itself adds to a span."""
 
-_NOT_SAMPLED: Final = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+_NOT_SAMPLED: Final = TraceFlags(_RANDOM)
 _lock: Final = Lock()
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from observability.core.attached import AlreadyAttached
 from observability.core.settings import TelemetrySettings
@@ -22,7 +23,7 @@ Watch = Callable[[Telemetry, Any], None]
 
 
 def sqlite(path: Path, name: str) -> AsyncEngine:
-    return create_async_engine(f"sqlite+aiosqlite:///{path / name}.db")
+    return create_async_engine(f"sqlite+aiosqlite:///{path / name}.db", poolclass=AsyncAdaptedQueuePool)
 
 
 @pytest.mark.parametrize(

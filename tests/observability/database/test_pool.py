@@ -11,20 +11,11 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
-from sqlalchemy import (
-    AsyncAdaptedQueuePool,
-    Engine,
-    NullPool,
-    Pool,
-    QueuePool,
-    SingletonThreadPool,
-    StaticPool,
-    create_engine,
-    text,
-)
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, Pool, QueuePool, SingletonThreadPool, StaticPool
 
 from observability.compat.sqlalchemy import connection_limit
 from observability.database.pool import PoolMetrics
@@ -75,6 +66,7 @@ def sync_engine(tmp_path: Path, poolclass: type[Pool] = QueuePool, **options: An
 
 @asynccontextmanager
 async def async_engine(tmp_path: Path, **options: Any) -> AsyncIterator[AsyncEngine]:
+    options = {"poolclass": AsyncAdaptedQueuePool, **options}  # not the default of every SQLAlchemy
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'db'}", **options)
     try:
         yield engine

@@ -1,0 +1,58 @@
+"""Test the package with the lowest and the newest versions of everything it builds on, each in a fresh environment.
+
+`make versions`, or `python -m tests.observability.compat.versions lowest` for one of them.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+REPOSITORY: Final = Path(__file__).parents[3]
+TESTS: Final = REPOSITORY / "tests" / "observability"
+
+FILES: Final = (
+    "test_instrument.py", "test_faults.py", "clients", "core", "database", "errors/test_reporter.py", "http", "request",
+    "logs/test_logs.py", "tracing/test_tracing.py",
+)  # fmt: skip
+"""What touches other libraries; the whole suite would take many times as long."""
+
+TOOLS: Final = (
+    *("pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150"),
+    *("aiosqlite>=0.22", "brotli>=1.2", "greenlet>=3.2", "httptools>=0.7", "websockets>=15"),
+)
+
+RESOLUTIONS: Final = {"lowest": "lowest-direct", "newest": "highest"}
+
+LOST: Final = {
+    "built_before_the_first_request": "FastAPI builds routes at the first request from 0.137 on",
+    "own_telemetry_is_switched_off": "FastAPI has telemetry of its own from 0.142 on",
+    "(mount and included)": "FastAPI includes no mounts until 0.136",
+    "teardown": "FastAPI sends a response after the teardown of its dependencies until 0.117",
+    "test_records_are_exported_once_and_under_their_trace": "logs of older OpenTelemetry SDKs are not exported",
+    "test_a_frontend_is_one_handler": "FastAPI serves no frontend until 0.138",
+}
+"""Tests of what the lowest versions lack, as an expression for `-k`, and why."""
+
+
+def run(versions: str) -> int:
+    """Make an environment with these versions, run the tests in it and return their exit code."""
+    with TemporaryDirectory() as directory:
+        python = Path(directory) / "bin" / "python"
+        uv = [sys.executable, "-m", "uv", "--quiet"]
+        subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, directory], check=True)
+        packages = ["--requirements", REPOSITORY / "observability" / "pyproject.toml", "--all-extras", *TOOLS]
+        resolution = ["--resolution", RESOLUTIONS[versions]]
+        subprocess.run([*uv, "pip", "install", "--python", python, *resolution, *packages], check=True)
+        skipped = " or ".join(LOST) if versions == "lowest" else ""
+        command = [python, "-m", "pytest", "-q", "-c", TESTS / "compat" / "pytest.ini", "-p", "no:cacheprovider"]
+        without = ["-k", f"not ({skipped})"] if skipped else []
+        files = [TESTS / file for file in FILES]
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        return subprocess.run([*command, *without, *files], check=False, cwd=REPOSITORY, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(max(run(versions) for versions in sys.argv[1:] or RESOLUTIONS))
