@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flightdeck.exits import failing_on
-from flightdeck.options import AsJson
+from flightdeck.options import AsJson, finite
 
 
 def doctor(
@@ -13,7 +13,9 @@ def doctor(
     metrics_url: Annotated[
         str | None, typer.Option(help="URL of its metrics, if they are neither on port 9464 nor at /metrics.")
     ] = None,
-    slo: Annotated[list[float], typer.Option(help="A latency objective, in seconds; can be repeated.")] = [  # noqa: B006 Typer reads the default
+    slo: Annotated[
+        list[float], typer.Option(min=0, callback=finite, help="A latency objective, in seconds; can be repeated.")
+    ] = [  # noqa: B006 Typer reads the default
         0.25
     ],
     as_json: AsJson = False,

@@ -10,7 +10,7 @@ import typer
 
 from flightdeck import results
 from flightdeck.exits import exit_unless_measured, failing_on
-from flightdeck.options import AsJson, BudgetS, DataDir, Quick, ReportPath, Seed, command_line, require_data
+from flightdeck.options import AsJson, BudgetS, DataDir, Quick, ReportPath, Seed, command_line, finite, require_data
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
@@ -131,7 +131,12 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     metrics_a: Annotated[str, typer.Option(help="URL of the first service's Prometheus metrics.")] = "",
     metrics_b: Annotated[str, typer.Option(help="URL of the second service's Prometheus metrics.")] = "",
     rate: Annotated[
-        float, typer.Option(min=0, help="Requests per second (default: 60 % of the slower service's capacity).")
+        float,
+        typer.Option(
+            min=0,
+            callback=finite,
+            help="Requests per second (default: 60 % of the slower service's capacity).",
+        ),
     ] = 0.0,
     quick: Quick = False,
     as_json: AsJson = False,
@@ -167,7 +172,7 @@ def sweep(
     names: Annotated[
         list[str], typer.Argument(help="pool-size, threads, page-size, compression, ttl, data-size, or all.")
     ],
-    seconds: Annotated[float, typer.Option(min=0.5, help="Measured seconds per point.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.5, callback=finite, help="Measured seconds per point.")] = 3.0,
     as_json: AsJson = False,
     report: ReportPath = None,
     data_dir: DataDir = Path(".flightdeck"),

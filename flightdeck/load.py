@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from flightdeck.exits import fail, failing_on
-from flightdeck.options import Seed
+from flightdeck.options import Seed, finite
 
 SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def load(  # noqa: PLR0913, PLR0917 each is an option of the command
     urls: Annotated[list[str] | None, typer.Argument(help="Services, as http://host:port.")] = None,
     arms: Annotated[list[str] | None, typer.Option("--arm", help="A service with its name, as name=url.")] = None,
-    rate: Annotated[float, typer.Option(min=0.001, help="Requests per second to each service.")] = 2.0,
+    rate: Annotated[float, typer.Option(min=0.001, callback=finite, help="Requests per second to each service.")] = 2.0,
     mix: Annotated[str, typer.Option(help="Traffic mix.")] = "everyday",
-    duration: Annotated[float, typer.Option(min=0, help="Seconds; 0: until Ctrl-C.")] = 0.0,
+    duration: Annotated[float, typer.Option(min=0, callback=finite, help="Seconds; 0: until Ctrl-C.")] = 0.0,
     seed: Seed = 1,
     token: Annotated[
         str, typer.Option(envvar="WRITE_TOKEN", help="Bearer token of writes. Without it, no writes are sent.")
     ] = "",
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between progress reports.")] = 5.0,
+    every: Annotated[float, typer.Option(min=0.2, callback=finite, help="Seconds between progress reports.")] = 5.0,
 ) -> None:
     """Send the same open-loop traffic to every service and report how each performs."""
     import asyncio
@@ -37,6 +37,8 @@ def load(  # noqa: PLR0913, PLR0917 each is an option of the command
 
     if mix not in MIXES:
         fail(f"--mix: {mix!r} is not one of {', '.join(MIXES)}")
+    if not (token.isascii() and token.isprintable()):
+        fail("--token: a bearer token has printable ASCII characters only")
     named = [*(f"{url.partition('://')[2]}={url}" for url in urls or []), *(arms or [])]
     with failing_on(LabError):
         continuous = ContinuousLoad(

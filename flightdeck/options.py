@@ -1,12 +1,24 @@
 """Options that several commands have, each with one name and one help text."""
 
+import math
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from flightdeck.exits import fail
+
+Numbers = TypeVar("Numbers", float, list[float], None)
+
+
+def finite(value: Numbers) -> Numbers:
+    """Reject `inf` and `nan`, which Python reads as numbers."""
+    for number in value if isinstance(value, list) else [value]:
+        if number is not None and not math.isfinite(number):
+            raise typer.BadParameter(f"{number} is not a finite number.")
+    return value
+
 
 DataDir = Annotated[
     Path, typer.Option(envvar="DATA_DIR", help="Directory of the embedded databases; `flightdeck data load` fills it.")
@@ -26,7 +38,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Random seed of the traffic.")]
 BudgetS = Annotated[
     float | None,
     typer.Option(
-        min=1, help="Time budget per experiment, in seconds; stops earlier once the interval is narrow enough."
+        min=1,
+        callback=finite,
+        help="Time budget per experiment, in seconds; stops earlier once the interval is narrow enough.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]

@@ -3,7 +3,9 @@ from typing import Annotated, Final
 
 import typer
 
+from flightdeck.exits import fail
 from flightdeck.options import Host
+from flightdeck.server.listener import base_url, bound_socket
 
 RUNBOOKS: Final = Path(__file__).parents[1] / "docs" / "runbooks"
 
@@ -11,7 +13,7 @@ RUNBOOKS: Final = Path(__file__).parents[1] / "docs" / "runbooks"
 def receiver(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 9095,
-    runbooks: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Directory of the runbooks.")] = RUNBOOKS,
+    runbooks: Annotated[Path, typer.Option(file_okay=False, help="Directory of the runbooks.")] = RUNBOOKS,
 ) -> None:
     """Receive alerts from Alertmanager and show them on a page, with their runbooks."""
     import uvicorn
@@ -19,5 +21,12 @@ def receiver(
     from lab.receiver.app import create_receiver
     from lab.receiver.inbox import Inbox
 
-    typer.echo(f"alerts are shown on http://{host}:{port}", err=True)
-    uvicorn.run(create_receiver(Inbox(), runbooks=runbooks), host=host, port=port, log_level="warning")
+    if runbooks != RUNBOOKS and not runbooks.is_dir():
+        fail(f"--runbooks: {runbooks} is not a directory")
+    listener = bound_socket(host, port)
+    typer.echo(f"alerts are shown on {base_url(listener)}", err=True)
+    config = uvicorn.Config(create_receiver(Inbox(), runbooks=runbooks), log_level="warning")
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)

@@ -5,10 +5,9 @@ import typer
 
 from flightdeck.exits import fail, failing_on
 from flightdeck.options import Host, MetricsPort, OptionalDataDir
+from flightdeck.server.listener import base_url, bound_socket
 
 if TYPE_CHECKING:
-    from socket import socket
-
     from service.settings import Settings
 
 GRACEFUL_SHUTDOWN_S: Final = 5
@@ -40,12 +39,9 @@ def serve(
     if metrics_port is not None:
         telemetry = telemetry.model_copy(update={"metrics_port": metrics_port})
     is_ready = _is_ready(settings)
-    listener = _bound_socket(host, port)
+    listener = bound_socket(host, port)
     app = create_app(settings, telemetry=telemetry)
-    address, bound_port = listener.getsockname()[:2]
-    typer.echo(
-        f"{settings.arm} serves on http://{f'[{address}]' if ':' in address else address}:{bound_port}", err=True
-    )
+    typer.echo(f"{settings.arm} serves on {base_url(listener)}", err=True)
     config = uvicorn.Config(
         app,
         http=HeaderLimitsProtocol,
@@ -111,19 +107,3 @@ async def _check_database(settings: "Settings") -> None:
         await database.check()
     finally:
         await database.close()
-
-
-def _bound_socket(host: str, port: int) -> "socket":
-    """Return a socket bound to the address, so that a port in use is an error before anything else starts."""
-    import socket
-
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        fail(f"cannot listen on {host} port {port}: {error.strerror or error}")
-    except UnicodeError:
-        fail(f"cannot listen on {host}: not the name of a host")
-    return listener

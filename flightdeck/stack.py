@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from flightdeck.exits import failing_on
-from flightdeck.options import AsJson
+from flightdeck.options import AsJson, finite
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -24,20 +24,23 @@ def stack() -> None:
 @commands.command()
 def verify(
     host: Annotated[str, typer.Option(help="Host on which the ports are published.")] = "127.0.0.1",
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for servers that are starting.")] = 120.0,
+    wait: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Seconds to wait for servers that are starting.")
+    ] = 120.0,
     as_json: AsJson = False,
 ) -> None:
     """Check that every server responds and that a request is found in every signal.
 
-    Exits with 1 if a check fails, and with 2 if a port is not set.
+    Exits with 1 if a check fails, and with 2 if a port is not set or an address is invalid.
     """
     from rich.console import Console
 
+    from lab.core.errors import BadTarget
     from lab.stack.addresses import Addresses, MissingPort, env_file
     from lab.stack.verify import print_results
     from lab.stack.verify import verify as run_checks
 
-    with failing_on(MissingPort):
+    with failing_on(MissingPort, BadTarget):
         addresses = Addresses.of({**env_file(ROOT / ".env"), **os.environ}, host=host)
     results = []
     for result in run_checks(addresses, dashboards=_dashboard_uids(), wait_s=wait):

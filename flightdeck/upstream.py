@@ -3,16 +3,26 @@ from typing import Annotated
 import typer
 
 from flightdeck.exits import failing_on
-from flightdeck.options import Host, OptionalDataDir
+from flightdeck.options import Host, OptionalDataDir, finite
+from flightdeck.server.listener import bound_socket
 
 
 def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8090,
-    median_ms: Annotated[float, typer.Option(envvar="UPSTREAM_MEDIAN_MS", help="Median latency, in ms.")] = 25.0,
-    p99_ms: Annotated[float, typer.Option(envvar="UPSTREAM_P99_MS", help="p99 latency, in ms.")] = 120.0,
+    median_ms: Annotated[
+        float, typer.Option(envvar="UPSTREAM_MEDIAN_MS", callback=finite, help="Median latency, in ms.")
+    ] = 25.0,
+    p99_ms: Annotated[
+        float, typer.Option(envvar="UPSTREAM_P99_MS", callback=finite, help="p99 latency, in ms.")
+    ] = 120.0,
     failure_rate: Annotated[
-        float, typer.Option(envvar="UPSTREAM_FAILURE_RATE", help="Share of requests that fail with 503, from 0 to 1.")
+        float,
+        typer.Option(
+            envvar="UPSTREAM_FAILURE_RATE",
+            callback=finite,
+            help="Share of requests that fail with 503, from 0 to 1.",
+        ),
     ] = 0.0,
     data_dir: OptionalDataDir = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the latencies (default: random).")] = None,
@@ -37,6 +47,6 @@ def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
     except ValidationError as error:
         raise typer.BadParameter("; ".join(str(problem["msg"]) for problem in error.errors())) from error
     random = Random(seed)  # noqa: S311 latencies, not secrets
-    with failing_on(ServiceError, ConfigurationError, code=1):
+    with failing_on(ServiceError, ConfigurationError):
         database = Database(Settings.from_environ(**({"data_dir": data_dir} if data_dir else {})))
-        asyncio.run(serve(database, behaviour, host=host, port=port, random=random))
+        asyncio.run(serve(database, behaviour, listener=bound_socket(host, port), random=random))

@@ -24,7 +24,8 @@ class Address:
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:  # brackets without an IPv6 address, or a port that is no number up to 65535
+            (parts.hostname or "").encode("idna")
+        except ValueError as error:  # brackets without IPv6, a port over 65535, a label of over 63 characters
             raise wrong from error
         is_plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc
         if (

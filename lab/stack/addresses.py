@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.core.address import Address
+
 ARMS: Final = ("baseline", "caching", "pooling", "compression", "edge")
 """What serves flights, by the name of its port; the edge is in front of the optimized arm."""
 
@@ -25,13 +27,18 @@ class Addresses:
 
     @classmethod
     def of(cls, values: Mapping[str, str], *, host: str = "127.0.0.1") -> "Addresses":
-        """Return the addresses by `GRAFANA_PORT` and the like; raise `MissingPort` if one is not set."""
+        """Return the addresses by `GRAFANA_PORT` and the like; raise `MissingPort` if one is not set, `BadTarget` if
+        the host or a port cannot be."""
         ports = {name: values.get(f"{name.upper()}_PORT") for name in SERVERS}
         missing = [f"{name.upper()}_PORT" for name, port in ports.items() if not port]
         if missing:
             raise MissingPort(f"{', '.join(missing)} not set; .env beside docker-compose.yml names every port")
+        authority = f"[{host}]" if ":" in host else host
+        urls = {name: f"http://{authority}:{port}" for name, port in ports.items()}
+        for url in urls.values():
+            Address.of(url)
         return cls(
-            {name: f"http://{host}:{port}" for name, port in ports.items()},
+            urls,
             is_full_stack="all" in values.get("COMPOSE_PROFILES", "all").split(","),
         )
 

@@ -14,12 +14,15 @@ DRIVERS = {
 }
 """The driver for each accepted scheme."""
 
+MAX_PORT = 65535
+
 
 def parsed(text: str) -> URL:
     """Return the URL with the driver of the service; raise `ValueError` with what is allowed."""
     allowed = "allowed: sqlite+aiosqlite:///path/of/a.db or postgresql+asyncpg://user:password@host:5432/database"
     try:
         url = make_url(text)
+        (url.host or "").encode("idna")
     except (ArgumentError, ValueError) as error:
         raise ValueError(f"not a database URL; {allowed}") from error
     if url.drivername not in DRIVERS:
@@ -27,6 +30,8 @@ def parsed(text: str) -> URL:
     url = url.set(drivername=DRIVERS[url.drivername])
     if is_embedded(url) and (url.host or url.database in {None, "", ":memory:"} or url.query):
         raise ValueError(f"the SQLite database is a file, given by its path alone; {allowed}")
+    if url.port is not None and not 0 < url.port <= MAX_PORT:
+        raise ValueError(f"the port {url.port} is not between 1 and {MAX_PORT}; {allowed}")
     if not is_embedded(url) and not url.database:
         raise ValueError(f"the URL names no database; {allowed}")
     return url
