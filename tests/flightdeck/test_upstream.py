@@ -11,7 +11,7 @@ def upstream(*options: str) -> subprocess.CompletedProcess[str]:
 def test_without_data_the_start_fails_and_names_the_command_that_loads_it(tmp_path: Path) -> None:
     done = upstream("--data-dir", str(tmp_path))
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "run `flightdeck data load`" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
