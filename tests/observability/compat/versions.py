@@ -43,11 +43,25 @@ def run(versions: str) -> int:
         python = Path(directory) / "bin" / "python"
         uv = [sys.executable, "-m", "uv", "--quiet"]
         subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, directory], check=True)
-        packages = ["--requirements", REPOSITORY / "observability" / "pyproject.toml", "--all-extras", *TOOLS]
+        packages: list[str | Path] = [
+            "--requirements",
+            REPOSITORY / "observability" / "pyproject.toml",
+            "--all-extras",
+            *TOOLS,
+        ]
         resolution = ["--resolution", RESOLUTIONS[versions]]
         subprocess.run([*uv, "pip", "install", "--python", python, *resolution, *packages], check=True)
         skipped = " or ".join(LOST) if versions == "lowest" else ""
-        command = [python, "-m", "pytest", "-q", "-c", TESTS / "compat" / "pytest.ini", "-p", "no:cacheprovider"]
+        command: list[str | Path] = [
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-c",
+            TESTS / "compat" / "pytest.ini",
+            "-p",
+            "no:cacheprovider",
+        ]
         without = ["-k", f"not ({skipped})"] if skipped else []
         files = [TESTS / file for file in FILES]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}

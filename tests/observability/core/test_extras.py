@@ -1,4 +1,4 @@
-"""Without the packages of an extra everything else works, and asking for it names the command that installs it."""
+"""Without the packages of an extra everything else works, and using it names the command that installs it."""
 
 import subprocess
 import sys
