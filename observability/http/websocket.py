@@ -116,14 +116,18 @@ class _Connection(RequestRecord):
         """Read the messages that the application did not, up to the disconnect, if the connection has ended."""
         if self.is_closed or self.code == REJECTED:
             return
-        reading = asyncio.ensure_future(self._read_to_disconnect())
-        try:
-            for _ in range(_CLOSE_CODE_TICKS):
-                if reading.done():
-                    break
-                await asyncio.sleep(0)
-        finally:
-            reading.cancel()
+        for _ in range(2):  # a server may cancel the connection's task, and `asyncio.run()` then all tasks once more
+            reading = asyncio.ensure_future(self._read_to_disconnect())
+            try:
+                for _ in range(_CLOSE_CODE_TICKS):
+                    if reading.done():
+                        return
+                    await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                continue
+            finally:
+                reading.cancel()
+            return
 
     async def _read_to_disconnect(self) -> None:
         with suppress_internal_errors("websocket"):

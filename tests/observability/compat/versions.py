@@ -21,7 +21,7 @@ FILES: Final = (
 
 TOOLS: Final = (
     *("pytest>=9", "pytest-timeout>=2.4", "hypothesis>=6.150"),
-    *("aiosqlite>=0.22", "brotli>=1.2", "greenlet>=3.2", "httptools>=0.7", "websockets>=15"),
+    *("aiosqlite>=0.22", "brotli>=1.2", "greenlet>=3.2", "httptools>=0.7", "websockets>=15", "wsproto>=1.2"),
 )
 
 RESOLUTIONS: Final = {"lowest": "lowest-direct", "newest": "highest"}
@@ -32,6 +32,8 @@ LOST: Final = {
     "(mount and included)": "FastAPI includes no mounts until 0.136",
     "teardown": "FastAPI sends a response after the teardown of its dependencies until 0.117",
     "test_records_are_exported_once_and_under_their_trace": "logs of older OpenTelemetry SDKs are not exported",
+    "websockets-sansio": "uvicorn has this protocol from 0.35 on",
+    "raises_itself": "older releases of uvicorn keep a connection open after its application has returned",
     "test_a_frontend_is_one_handler": "FastAPI serves no frontend until 0.138",
 }
 """Tests of what the lowest versions lack, as an expression for `-k`, and why."""
