@@ -1,10 +1,11 @@
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from flightdeck.exits import failing_on
+from flightdeck.exits import fail, failing_on
 from flightdeck.options import AsJson, finite
 
 
@@ -20,23 +21,33 @@ def doctor(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Check a service's telemetry: print each problem and its fix; exit with 1 if there is any.
+    """Check a service's telemetry: print the result of each check, each problem and its fix.
 
-    A running service gets a few harmless requests. An application is imported, served on loopback with its lifespan,
-    and is then also inspected in-process.
+    Exits with 0 if all checks passed, with 1 if one failed, else with 2 if one could not look. A running service gets a
+    few harmless requests. An application is imported, served on loopback with its lifespan, and is then also inspected
+    in-process.
     """
     from rich.console import Console
+    from rich.markup import escape
 
-    from observability.doctor import NotAnApplication, Unreachable, run_checks
+    from observability.doctor import NotAnApplication, Unreachable, exit_code, run_checks
 
+    if not all(objective > 0 for objective in slo):
+        fail("--slo: an objective is a positive number of seconds")
     with failing_on(NotAnApplication, Unreachable):
-        findings = run_checks(target, metrics_url=metrics_url, slo_thresholds_s=slo)
+        results = run_checks(target, metrics_url=metrics_url, slo_thresholds_s=slo)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        console = Console(highlight=False, soft_wrap=True)
-        for finding in findings:
-            console.print(f"[bold red]✗ {finding.check}[/]  {finding.message}", markup=True)
-            console.print(f"  [green]→[/] {finding.fix}\n")
-        console.print(f"{len(findings)} findings" if findings else "[bold green]✓[/] no problems found")
-    raise typer.Exit(1 if findings else 0)
+        typer.echo(json.dumps([asdict(result) for result in results], indent=2))
+        raise typer.Exit(exit_code(results))
+    console = Console(highlight=False, soft_wrap=True)
+    for result in results:
+        if result.status == "passed":
+            console.print(f"[bold green]✓ {result.check}[/]  passed")
+        for message in result.messages:
+            console.print(f"[bold red]✗ {result.check}[/]  failed: {escape(message)}")
+            console.print(f"  [green]→[/] {escape(result.fix)}")
+        if result.reason:
+            console.print(f"[bold yellow]? {result.check}[/]  could not look: {escape(result.reason)}")
+    counts = Counter(result.status for result in results)
+    console.print(", ".join(f"{counts[status]} {status}" for status in ("passed", "failed", "could not look")))
+    raise typer.Exit(exit_code(results))

@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.trace import NoOpTracer
 from starlette.applications import Starlette
+from starlette.routing import Host, Mount
 from starlette.types import ASGIApp
 
 if TYPE_CHECKING:
@@ -52,3 +53,20 @@ def disabling_native_telemetry(app: ASGIApp) -> ASGIApp:
         app, tracer=NoOpTracer(), meter=NoOpMeter("observability"), exclude_spans=["receive", "send"]
     )
     return marker
+
+
+def unbuilt_routes(app: object, depth: int = 0) -> int:
+    """Return how many included routes FastAPI, from 0.137 on, has not built yet; the first request builds them."""
+    number = 0
+    for route in getattr(app, "routes", None) or () if depth < 20 else ():
+        router = getattr(route, "original_router", None)
+        if router is None:
+            number += unbuilt_routes(route.app, depth + 1) if isinstance(route, Mount | Host) else 0
+        elif getattr(route, "_effective_candidates_version", None) is None:
+            number += _routes_below(router)
+    return number
+
+
+def _routes_below(router: object) -> int:
+    below = (getattr(route, "original_router", None) for route in getattr(router, "routes", ()))
+    return sum(1 if inner is None else _routes_below(inner) for inner in below)

@@ -6,12 +6,13 @@ import inspect
 import logging.config
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from time import monotonic, sleep
+from time import monotonic, perf_counter, sleep
 from typing import Any, Final
 
 import httpx
@@ -27,9 +28,11 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 from uvicorn.config import LOGGING_CONFIG
 
-from observability.compat.fastapi import iter_route_contexts
-from observability.doctor.scrape import scrape
+from observability.compat.fastapi import iter_route_contexts, unbuilt_routes
+from observability.doctor.layers import layers
+from observability.doctor.scrape import NoMetrics, scrape
 from observability.instrument import TELEMETRY
+from observability.request.route_table import build_route_contexts
 from observability.telemetry import Telemetry
 
 START_TIMEOUT_S: Final = 60.0
@@ -44,17 +47,16 @@ class Application:
     app: ASGIApp
     url: str = ""
     """While it is served."""
+    routes_built: int = 0
+    """Number of routes that were not built when it was ready."""
+    routes_built_s: float = 0.0
+    """How long they took to build; part of the first request otherwise."""
     exporter: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
 
     @property
     def layers(self) -> list[object]:
-        """The middleware objects, the outermost first, down to the router."""
-        layers: list[object] = [self.app]
-        inner = getattr(self.app, "middleware_stack", None) or getattr(self.app, "app", None)
-        while inner is not None and all(inner is not layer for layer in layers):
-            layers.append(inner)
-            inner = getattr(inner, "middleware_stack", None) or getattr(inner, "app", None)
-        return layers
+        """The middleware objects, the outermost first, the router and what it mounts."""
+        return layers(self.app)
 
     @property
     def telemetry(self) -> Telemetry | None:
@@ -69,8 +71,8 @@ class Application:
         port = self.telemetry.metrics_port if self.telemetry is not None else None
         for candidate in [port] if port else _own_ports():
             url = f"http://127.0.0.1:{candidate}/metrics"
-            with httpx.Client(timeout=5) as client:
-                if url != f"{self.url}/metrics" and scrape(client, url) is not None:
+            with httpx.Client(timeout=5) as client, suppress(NoMetrics):
+                if url != f"{self.url}/metrics" and scrape(client, url):
                     return url
         return f"{self.url}/metrics"
 
@@ -115,13 +117,17 @@ def load(target: str) -> Application:
         app: Any = importlib.import_module(module_name)
         for name in attribute.split("."):
             app = getattr(app, name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise NotAnApplication(f"{target!r} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise NotAnApplication(f"{target!r} cannot be imported: {_cause(error)}") from error
     if inspect.isfunction(app) and not inspect.iscoroutinefunction(app):
         try:
             app = app()
-        except Exception as error:
-            raise NotAnApplication(f"{target!r} is a function that does not return an application: {error}") from error
+        except (Exception, SystemExit) as error:
+            raise NotAnApplication(
+                f"{target!r} is a function that does not return an application: {_cause(error)}"
+            ) from error
+    if not callable(app) or isinstance(app, type):
+        raise NotAnApplication(f"{target!r} is no application but {app!r:.80}")
     return Application(app)
 
 
@@ -141,6 +147,10 @@ def served(application: Application) -> Iterator[Application]:
                 raise NotAnApplication("the application does not start; see its log above")
             sleep(0.01)
         application.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        application.routes_built = unbuilt_routes(application.app)
+        started = perf_counter()
+        build_route_contexts(application.app)
+        application.routes_built_s = perf_counter() - started
         if application.provider is not None:
             application.provider.add_span_processor(SimpleSpanProcessor(application.exporter))
         yield application
@@ -148,6 +158,19 @@ def served(application: Application) -> Iterator[Application]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+
+
+def _cause(error: BaseException) -> str:
+    """Return the type and message of an error, and the traceback if other code than this module raised it."""
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if not _is_machinery(one.filename)]
+    if not frames:
+        return str(error) or type(error).__name__
+    shown = "".join(traceback.format_list(frames)).rstrip()
+    return f"{type(error).__name__}: {error}\n{shown}"
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename in {__file__, importlib.__file__} or filename.startswith("<frozen importlib")
 
 
 def _own_ports() -> list[int]:

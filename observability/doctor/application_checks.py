@@ -9,13 +9,15 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.routing import Router
 
 from observability.compat.opentelemetry import is_instrumented_by_fastapi_instrumentor, span_processors
 from observability.core.semconv import SERVICE_INSTANCE_ID
 from observability.database.instrument_engine import is_instrumented
 from observability.doctor.application import Application
 from observability.doctor.blocking import blocking_calls
-from observability.doctor.check import Check, check
+from observability.doctor.check import Check, CouldNotLook, check
+from observability.doctor.layers import unbuilt_middleware
 
 OLD_ATTRIBUTES: Final = frozenset(
     {"http.method", "http.url", "http.status_code", "http.target", "db.statement", "db.system", "net.peer.name"}
@@ -31,10 +33,25 @@ APPLICATION_CHECKS: Final[list[Check[Application]]] = []
 )
 def base_http_middleware(application: Application) -> Iterator[str]:
     """Middleware from @app.middleware('http') or BaseHTTPMiddleware."""
-    for layer in application.layers:
+    reached = application.layers
+    for layer in reached:
         if isinstance(layer, BaseHTTPMiddleware):
             dispatch = layer.dispatch_func
             yield f"{getattr(dispatch, '__qualname__', type(layer).__qualname__)} is a BaseHTTPMiddleware"
+        for kind in unbuilt_middleware(layer):
+            yield f"{kind.__qualname__} of a mounted application is a BaseHTTPMiddleware"
+    if not any(isinstance(layer, Router) for layer in reached):
+        raise CouldNotLook(f"no router is reachable from {type(reached[-1] if reached else application.app).__name__}")
+
+
+@check(APPLICATION_CHECKS, fix="call instrument(app), or build them in the lifespan, before the application is ready")
+def routes_built_at_first_request(application: Application) -> Iterator[str]:
+    """Included routes that FastAPI builds on the event loop during the first request."""
+    if application.routes_built:
+        yield (
+            f"the first request of each process builds {application.routes_built} included routes, "
+            f"which took {application.routes_built_s * 1000:.1f} ms here"
+        )
 
 
 @check(
@@ -123,6 +140,8 @@ def missing_worker_attribute(application: Application) -> Iterator[str]:
 @check(APPLICATION_CHECKS, fix="set OTEL_SEMCONV_STABILITY_OPT_IN=http,database before the first instrumentation")
 def old_attributes(application: Application) -> Iterator[str]:
     """Spans in the old semantic conventions."""
+    if application.provider is not None and not application.spans:
+        raise CouldNotLook("the requests left no spans")
     old = {key for span in application.spans for key in span.attributes or {}} & OLD_ATTRIBUTES
     if old:
         yield f"spans have the attributes {', '.join(sorted(old))}"
@@ -133,8 +152,16 @@ def old_attributes(application: Application) -> Iterator[str]:
 )
 def blocking_call_in_async(application: Application) -> Iterator[str]:
     """Blocking calls in async def."""
+    if not application.endpoints:
+        raise CouldNotLook("the application has no endpoints")
+    unread: list[str] = []
     for endpoint in application.endpoints:
-        yield from blocking_calls(endpoint)
+        try:
+            yield from blocking_calls(endpoint)
+        except CouldNotLook as error:
+            unread.append(str(error))
+    if unread:
+        raise CouldNotLook("; ".join(unread))
 
 
 def _sink(handler: logging.Handler) -> str:

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, Final, get_type_hints
 
+from observability.doctor.check import CouldNotLook
+
 _VERBS: Final = ("get", "post", "put", "patch", "delete", "head", "options", "request")
 BLOCKING_FUNCTIONS: Final = frozenset(
     {"time.sleep", "posix.system", "urllib.request.urlopen", "socket.create_connection", "sqlite3.connect"}
@@ -25,7 +27,10 @@ BLOCKING_CLIENTS: Final = frozenset(
 
 
 def blocking_calls(function: Callable[..., Any]) -> Iterator[str]:
-    """Yield a message for every call in an `async def` function that blocks the event loop."""
+    """Yield a message for every call in an `async def` function that blocks the event loop.
+
+    Raise `CouldNotLook` for a function without source.
+    """
     function = inspect.unwrap(function)
     if not inspect.iscoroutinefunction(function):
         return
@@ -35,8 +40,8 @@ def blocking_calls(function: Callable[..., Any]) -> Iterator[str]:
     try:
         lines, first_line = inspect.getsourcelines(function)
         definition = ast.parse(textwrap.dedent("".join(lines))).body[0]
-    except (OSError, SyntaxError, TypeError):
-        return
+    except (OSError, SyntaxError, TypeError) as error:
+        raise CouldNotLook(f"{_place(function)} has no source to read") from error
     for call in _calls(definition):
         called, owner = _resolve(call.func, function)
         name, line = ast.unparse(call.func), first_line + call.lineno - 1

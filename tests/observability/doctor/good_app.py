@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated
 
 import httpx
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -34,6 +34,14 @@ def sync() -> None:
         connection.execute(text("SELECT 1"))
 
 
+router = APIRouter()
+
+
+@router.get("/included")
+async def included() -> None: ...
+
+
+app.include_router(router)
 instrument(
     app,
     engines={"primary": engine, "async": async_engine},

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
 
@@ -13,4 +13,22 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
+inner = APIRouter()
+router = APIRouter()
+
+
+@inner.get("/books")
+async def books() -> None: ...
+
+
+@inner.get("/magazines")
+async def magazines() -> None: ...
+
+
+@router.get("/authors")
+async def authors() -> None: ...
+
+
+router.include_router(inner, prefix="/inner")
 app = FastAPI(lifespan=lifespan)
+app.include_router(router, prefix="/outer")

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from observability.doctor.blocking import blocking_calls
+from observability.doctor.check import CouldNotLook
 
 engine = create_engine("sqlite://")
 async_engine = create_async_engine("sqlite+aiosqlite://")
@@ -130,7 +131,8 @@ def test_what_does_not_block_is_not_found(function: Callable[..., Any]) -> None:
     assert list(blocking_calls(function)) == []
 
 
-def test_a_function_without_source_is_passed_over() -> None:
+def test_a_function_without_source_could_not_be_looked_at() -> None:
     scope: dict[str, Any] = {}
     exec("async def made():\n    import time\n    time.sleep(1)", scope)  # noqa: S102 made up here
-    assert list(blocking_calls(scope["made"])) == []
+    with pytest.raises(CouldNotLook, match="made has no source to read"):
+        list(blocking_calls(scope["made"]))

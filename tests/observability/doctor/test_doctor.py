@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -28,7 +29,7 @@ FAULTY = {
         *("synchronous-export", "missing-worker-attribute", "old-attributes", "blocking-call-in-async"),
     ),
     "homemade_app": ("no-exemplars", "unbounded-labels", "old-conventions", "no-process-metrics"),
-    "late_app": ("no-metrics", "late-instrumentation"),
+    "late_app": ("no-metrics", "late-instrumentation", "routes-built-at-first-request"),
 }
 
 
@@ -39,11 +40,15 @@ def examined(*target: str) -> tuple[int, dict[str, list[str]]]:
     # Other tests of this process may have chosen the stable conventions.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode in {0, 1}, done.stderr
-    found: dict[str, list[str]] = {}
-    for finding in json.loads(done.stdout):
-        found.setdefault(finding["check"], []).append(finding["message"])
-        assert finding["fix"]
+    results = json.loads(done.stdout)
+    assert [result["check"] for result in results] == NAMES
+    for result in results:
+        assert bool(result["reason"]) or result["status"] != "could not look"
+        assert bool(result["messages"]) == (result["status"] == "failed")
+        assert result["fix"]
+    unseen = {result["check"]: result["reason"] for result in results if result["status"] == "could not look"}
+    found = {result["check"]: result["messages"] for result in results if result["messages"]}
+    assert done.returncode == (1 if found else 2 if unseen else 0)
     return done.returncode, found
 
 
@@ -76,8 +81,8 @@ def test_workers_that_share_a_metrics_address_are_found() -> None:
         return PlainTextResponse(f"# HELP {name} When it started.\n# TYPE {name} gauge\n{name} {next(starts)}\n")
 
     with serving(Starlette(routes=[Route("/metrics", metrics)])) as url:
-        found = [finding.message for finding in run_checks(url) if finding.check == "shared-metrics-endpoint"]
-    assert found == [f"{url}/metrics responded from 2 processes by turns: their counters are mixed"]
+        found = [result.messages for result in run_checks(url) if result.check == "shared-metrics-endpoint"]
+    assert found == [[f"{url}/metrics responded from 2 processes by turns: their counters are mixed"]]
 
 
 def test_every_check_is_proved_to_fire() -> None:
@@ -99,6 +104,14 @@ def test_findings_name_the_cause() -> None:
     ]
 
 
+def test_routes_of_nested_routers_are_counted_with_the_time_to_build_them() -> None:
+    _, found = examined(module("late_app"))
+    assert re.fullmatch(
+        r"the first request of each process builds 3 included routes, which took \d+\.\d ms here",
+        found["routes-built-at-first-request"][0],
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
@@ -118,5 +131,6 @@ def test_what_cannot_be_examined_is_said_in_one_line(target: str, message: str) 
 
 def test_a_service_that_is_no_python_is_examined_by_its_url() -> None:
     with serving(Starlette()) as url:
-        found = {finding.check for finding in run_checks(url, metrics_url=f"{url}/nothing")}
-    assert found == {"no-metrics", "no-trace-id"}
+        results = run_checks(url, metrics_url=f"{url}/nothing")
+    assert {result.check for result in results if result.status == "failed"} == {"no-metrics", "no-trace-id"}
+    assert [result.check for result in results if result.status == "passed"] == ["public-metrics"]
