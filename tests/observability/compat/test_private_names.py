@@ -34,6 +34,8 @@ LOST: dict[tuple[str, str], dict[str, Any]] = {
     ("prometheus_client", "_labelnames"): {},
     ("sentry_sdk", "_send_envelope"): {},
     ("sqlalchemy", "_max_overflow"): {},
+    ("fastapi", "_effective_candidates_version"): {},
+    ("fastapi", "_routes_below"): {},
     ("sqlalchemy", "_proxied"): {},
     ("sqlalchemy", "_do_get"): {"waits": 0},
     ("sqlalchemy", "_invoke_creator"): {"connects": 0},
