@@ -55,18 +55,22 @@ def disabling_native_telemetry(app: ASGIApp) -> ASGIApp:
     return marker
 
 
-def unbuilt_routes(app: object, depth: int = 0) -> int:
-    """Return how many included routes FastAPI, from 0.137 on, has not built yet; the first request builds them."""
+def unbuilt_routes(app: Any, depth: int = 0) -> int:
+    """Return how many included routes FastAPI, from 0.137 on, has not built yet; the first request builds them.
+
+    Raise `AttributeError` without `_effective_candidates_version`.
+    """
     number = 0
-    for route in getattr(app, "routes", None) or () if depth < 20 else ():
-        router = getattr(route, "original_router", None)
-        if router is None:
-            number += unbuilt_routes(route.app, depth + 1) if isinstance(route, Mount | Host) else 0
-        elif getattr(route, "_effective_candidates_version", None) is None:
-            number += _routes_below(router)
+    for route in getattr(app, "routes", ()) if depth < 20 else ():
+        if isinstance(route, Mount | Host):
+            number += unbuilt_routes(route.app, depth + 1)
+        elif hasattr(route, "original_router") and route._effective_candidates_version is None:
+            number += routes_below(route.original_router)
     return number
 
 
-def _routes_below(router: object) -> int:
-    below = (getattr(route, "original_router", None) for route in getattr(router, "routes", ()))
-    return sum(1 if inner is None else _routes_below(inner) for inner in below)
+def routes_below(router: Any) -> int:
+    """Return the number of routes of a router, with those of the routers that it includes."""
+    return sum(
+        routes_below(route.original_router) if hasattr(route, "original_router") else 1 for route in router.routes
+    )

@@ -54,10 +54,11 @@ def work() -> dict[str, Any]:
     """Return the outcome of one request and one task."""
     import httpx  # noqa: PLC0415 after the name is gone
     from celery import Celery  # noqa: PLC0415
-    from fastapi import FastAPI  # noqa: PLC0415
+    from fastapi import APIRouter, FastAPI  # noqa: PLC0415
     from sqlalchemy import create_engine, text  # noqa: PLC0415
 
     from observability import TelemetrySettings, instrument  # noqa: PLC0415
+    from observability.compat.fastapi import unbuilt_routes  # noqa: PLC0415
     from observability.metrics.reference import metric_reference  # noqa: PLC0415
     from observability.testing import lifespan_client  # noqa: PLC0415
     from observability.testing.error_server import ErrorServer  # noqa: PLC0415
@@ -81,6 +82,10 @@ def work() -> dict[str, Any]:
     def broken() -> None:
         raise RuntimeError("broken")
 
+    router = APIRouter()
+    router.get("/included")(items)
+    app.include_router(router)
+
     with collecting() as collector, ErrorServer() as errors:
         settings = TelemetrySettings.model_validate(
             {
@@ -100,6 +105,11 @@ def work() -> dict[str, Any]:
             celery=tasks,
             settings=settings,
         )
+
+        try:
+            unbuilt: int | None = unbuilt_routes(app)
+        except AttributeError:
+            unbuilt = None
 
         async def call() -> tuple[int, int]:
             async with lifespan_client(app) as caller:
@@ -121,6 +131,7 @@ def work() -> dict[str, Any]:
             "http_client_request_duration_seconds_count", {"client": "upstream", "method": "GET", "status": "204"}
         ),
         "tasks": value("tasks_published_total", {"task": nothing.name}),
+        "unbuilt_routes": unbuilt,
         "internal_errors": [
             sample.labels["where"]
             for family in telemetry.registry.collect()

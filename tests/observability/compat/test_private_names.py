@@ -22,20 +22,20 @@ INTACT = {
     "connects": 1,
     "calls": 1,
     "tasks": 1,
+    "unbuilt_routes": 1,
     "internal_errors": [],
 }
 NO_CLIENT = {"calls": None, "spans": [span for span in INTACT["spans"] if span != "GET"]}  # type: ignore[attr-defined]
 
 LOST: dict[tuple[str, str], dict[str, Any]] = {
     ("fastapi", "_telemetry"): {},
+    ("fastapi", "_effective_candidates_version"): {"unbuilt_routes": None},
     ("httpx", "_transport"): NO_CLIENT,
     ("httpx", "_mounts"): NO_CLIENT,
     ("prometheus_client", "_collector_to_names"): {},
     ("prometheus_client", "_labelnames"): {},
     ("sentry_sdk", "_send_envelope"): {},
     ("sqlalchemy", "_max_overflow"): {},
-    ("fastapi", "_effective_candidates_version"): {},
-    ("fastapi", "_routes_below"): {},
     ("sqlalchemy", "_proxied"): {},
     ("sqlalchemy", "_do_get"): {"waits": 0},
     ("sqlalchemy", "_invoke_creator"): {"connects": 0},
