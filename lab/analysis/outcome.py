@@ -89,9 +89,9 @@ def _cache_notes(arm: ArmResult) -> Iterator[str]:
     missed = arm.misses.responses if arm.misses else 0
     share = arm.hits.responses / (arm.hits.responses + missed)
     yield (
-        f"With a warm cache, {share:.0%} of the cacheable responses of {arm.name} were hits, with a mean latency of "
+        f"{share * 100:.0f} % of the cacheable responses of {arm.name} were hits, with a mean latency of "
         f"{arm.hits.mean_s * 1000:.3g} ms"
-        + (f"; the others, with a cold one, took {arm.misses.mean_s * 1000:.3g} ms." if arm.misses else ".")
+        + (f"; that of misses was {arm.misses.mean_s * 1000:.3g} ms." if arm.misses else ".")
     )
 
 

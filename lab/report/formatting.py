@@ -16,6 +16,7 @@ SCALES: Final = {
     "bit/s": ((1e6, "Mbit/s"),),
 }
 """From large to small."""
+NEARLY_ALL: Final = "more than 99.9 %"
 SUFFIXES: Final = {"share": " %", "1/s": " /s", "times": TIMES}
 
 
@@ -66,19 +67,19 @@ def change_interval(metric: MetricResult) -> str:
         if not metric.off:
             return NONE
         ends = sorted(max(1 + end / metric.off, 0.0) for end in metric.difference)
-    elif metric.interval is not None:
-        low, high = metric.interval
-        if high is None or (low > 1 and high > TOO_WIDE * low):
-            bound = 1 / low if metric.better == "lower" else low
-            return f"at least {_change(bound, metric)}"
-        if high > TOO_WIDE * low:
-            return too_few(metric)
-        ends = [1 / high, 1 / low] if metric.better == "lower" else [low, high]
     else:
-        return too_few(metric)
+        low, high = _ends(metric)
+        if low is None:
+            return too_few(metric)
+        bound = 1 / low if metric.better == "lower" else low
+        if high is None:
+            return f"at least {_change(bound, metric)}"
+        ends = sorted([bound, 1 / high if metric.better == "lower" else high])
     if ends[1] < 1:
         ends.reverse()  # the smaller change first
     nearer, farther = (_change(end, metric) for end in ends)
+    if not ends[1] and nearer.startswith(NEARLY_ALL):
+        return nearer
     return f"{_percent(ends[0]) if (ends[0] < 1) == (ends[1] < 1) else nearer} to {farther}"
 
 
@@ -114,14 +115,18 @@ def interval(metric: MetricResult) -> str:
     """Return the confidence interval of `effect`."""
     if metric.difference is not None:
         return change_interval(metric)
-    if metric.interval is None:
+    low, high = _ends(metric)
+    if low is None:
         return too_few(metric)
-    low, high = metric.interval
-    if high is None or (low > 1 and high > TOO_WIDE * low):
-        return f"at least {_three_digits(low)}"
-    if high > TOO_WIDE * low:
-        return too_few(metric)
-    return f"{_three_digits(low)} to {_three_digits(high)}"
+    return f"at least {_three_digits(low)}" if high is None else f"{_three_digits(low)} to {_three_digits(high)}"
+
+
+def _ends(metric: MetricResult) -> tuple[float | None, float | None]:
+    """Return the ends of the interval that say something: both, the lower one, or none."""
+    low, high = metric.interval or (None, None)
+    if low is None or high is None or high <= TOO_WIDE * low:
+        return low, high
+    return (low if low > 1 else None), None
 
 
 def too_few(metric: MetricResult) -> str:
@@ -163,7 +168,7 @@ def _percent(factor: float) -> str:
     """Return the change by a factor; 100 % only if nothing is left."""
     percent = abs(factor - 1) * 100
     if 0 < factor < 1 and percent >= 99.5:
-        return f"{floor(percent * 10) / 10:.1f} %" if percent < 99.9 else "more than 99.9 %"
+        return f"{floor(percent * 10) / 10:.1f} %" if percent < 99.9 else NEARLY_ALL
     return f"{percent:.0f} %" if percent >= 10 or factor == 0 else f"{percent:.1f} %"
 
 

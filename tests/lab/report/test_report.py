@@ -277,6 +277,12 @@ def test_an_interval_without_information_is_not_printed_as_one() -> None:
     assert figures.change_interval(far) == "at least 50 % lower"
 
 
+def test_an_interval_that_ends_with_nothing_left_has_one_bound() -> None:
+    metric = result().techniques["compression"].metrics["bytes_per_request"]
+    counted = metric.model_copy(update={"off": 1.1, "on": 0.0, "interval": None, "difference": (-1.1, -1.0995)})
+    assert figures.change_interval(counted) == "more than 99.9 % fewer"
+
+
 def test_the_report_leads_with_what_changed_and_at_what_cost() -> None:
     lead = "Compression: 90 % fewer bytes (200 kB → 20.0 kB per request)"
     page = html(result())
@@ -309,10 +315,10 @@ def test_hits_and_misses_are_stated_apart() -> None:
     ]
     sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
     seen = compared(BY_NAME["compression"], Measurement(rounds=rounds), sides=sides)
-    assert "75% of the cacheable responses of compression were hits, with a mean latency of 1 ms" in " ".join(
+    assert "75 % of the cacheable responses of compression were hits, with a mean latency of 1 ms" in " ".join(
         seen.notes
     )
-    assert "the others, with a cold one, took 40 ms" in " ".join(seen.notes)
+    assert "that of misses was 40 ms" in " ".join(seen.notes)
     assert seen.off.hits is None
     assert (seen.on.hits and seen.on.hits.responses, seen.on.misses and seen.on.misses.responses) == (120, 40)
 
