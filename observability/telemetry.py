@@ -248,8 +248,8 @@ class Telemetry(ProcessTelemetry):
         if self.settings.metrics_exporter == "prometheus":
             self._server.start(build_resource(self.settings, title=self._title))
         logger.warning(
-            "telemetry was not started: metrics are served, but nothing is exported and saturation is not measured, "
-            "because no lifespan runs for this application; call start() and stop() of what instrument() returned"
+            "telemetry was not started: nothing is exported and saturation is not measured, because no lifespan "
+            "runs for this application; call start() and stop() of what instrument() returned"
         )
 
 
