@@ -39,8 +39,8 @@ def stack(docker_environment: dict[str, str]) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def boards(stack: Stack) -> None:
-    """Request a few boards from every arm, in addition to the traffic of Locust."""
-    for _ in range(5):
+    """Request one board often from every arm: for minutes half of the boards that Locust requests are first ones."""
+    for _ in range(30):
         for arm in ("baseline", "caching", "pooling", "compression", "edge"):
             response = httpx.get(stack.url(arm, BOARD), headers={"accept-encoding": "zstd"}, timeout=60)
             assert response.status_code == 200
