@@ -96,7 +96,7 @@ def _experiments() -> AnnotationQuery:
 
 def _firing_alerts(*, has_arms: bool) -> AnnotationQuery:
     """Return the firing alerts of the chosen arms, and those without an arm."""
-    matchers = 'alertstate="firing", severity!="heartbeat"' + (', arm=~"$arm|"' if has_arms else "")
+    matchers = 'alertstate="firing", severity!="none"' + (', arm=~"$arm|"' if has_arms else "")
     return (
         AnnotationQuery()
         .name("Firing alerts")

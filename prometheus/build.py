@@ -44,7 +44,7 @@ def outputs(objectives: Objectives) -> dict[str, str]:
     texts = {"docs/alerts.md": alerts_page(objectives)}
     for folder, clock in FOLDERS.items():
         for name, groups in rule_files(objectives).items():
-            document = {"groups": [group.mapping(clock, objectives.links) for group in groups]}
+            document = {"groups": [group.mapping(clock, objectives) for group in groups]}
             texts[f"{folder}/{name}"] = HEADER + yaml_text(document)
     texts["prometheus/accelerated/prometheus.yml"] = HEADER + yaml_text(_accelerated_prometheus())
     texts["prometheus/accelerated/alertmanager/alertmanager.yml"] = HEADER + yaml_text(_accelerated_alertmanager())

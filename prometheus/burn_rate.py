@@ -31,10 +31,10 @@ class Burn:
 
 # Share of a 30-day budget: 2 % in an hour, 5 % in six hours, 10 % in a day, 10 % in three days.
 BURNS: Final = (
-    Burn(14.4, "1h", "5m", "page", "2m"),
-    Burn(6, "6h", "30m", "page", "15m"),
-    Burn(3, "1d", "2h", "ticket", "1h"),
-    Burn(1, "3d", "6h", "ticket", "3h"),
+    Burn(14.4, "1h", "5m", "critical", "2m"),
+    Burn(6, "6h", "30m", "critical", "15m"),
+    Burn(3, "1d", "2h", "warning", "1h"),
+    Burn(1, "3d", "6h", "warning", "3h"),
 )
 WINDOWS: Final = tuple(sorted({window for burn in BURNS for window in (burn.long, burn.short)}, key=duration.seconds))
 COUNTED: Final = ("1h", "6h")
@@ -51,16 +51,16 @@ def budget_rules(objectives: Objectives) -> Group:
     )
     rules.extend(
         Recording(
-            record=f"slo:burn_rate:{window}",
-            expr=f"slo:error_ratio:{window} / on (slo) group_left () (1 - slo:objective:ratio)",
+            record=f"slo:burn_rate:ratio_rate{window}",
+            expr=f"slo:errors:ratio_rate{window} / on (slo) group_left () (1 - slo:objective:ratio)",
             meaning=f"Burn rate over {window}; 1 spends exactly the budget over the objective's window.",
         )
         for window in WINDOWS
     )
     rules.append(
         Recording(
-            record="slo:error_budget:remaining",
-            expr=f"1 - slo:error_ratio:{objectives.window} / on (slo) group_left () (1 - slo:objective:ratio)",
+            record="slo:error_budget_remaining:ratio",
+            expr=f"1 - slo:errors:ratio_rate{objectives.window} / on (slo) group_left () (1 - slo:objective:ratio)",
             meaning="Share of the error budget that is left; negative where the objective is missed.",
         )
     )
@@ -77,7 +77,7 @@ def _counts(objectives: Objectives, slo: Slo) -> Iterator[Recording]:
     )
     if slo.threshold_s is not None:
         yield Recording(
-            record="slo:threshold:seconds",
+            record="slo:threshold_seconds:vector",
             expr=f"vector({slo.threshold_s:g})",
             labels=labels,
             meaning="The latency threshold of the objective.",
@@ -127,7 +127,7 @@ def _error_ratio(window: str, *, meaning: str) -> Recording:
     failed, covered = "slo:errors:rate5m", "slo:requests:rate5m"
     if window != SHORTEST:
         failed, covered = f"sum_over_time({failed}[{window}])", f"sum_over_time({covered}[{window}])"
-    return Recording(record=f"slo:error_ratio:{window}", expr=f"{failed} / ({covered} > 0)", meaning=meaning)
+    return Recording(record=f"slo:errors:ratio_rate{window}", expr=f"{failed} / ({covered} > 0)", meaning=meaning)
 
 
 def burn_alerts(objectives: Objectives) -> Group:
@@ -147,8 +147,8 @@ def _alert(objectives: Objectives, sli: Sli, burn: Burn) -> Alert:
         severity=burn.severity,
         owner="service",
         expr=(
-            f"slo:burn_rate:{burn.long}{match} > {burn.rate:g}\n"
-            f"and slo:burn_rate:{burn.short}{match} > {burn.rate:g}\n"
+            f"slo:burn_rate:ratio_rate{burn.long}{match} > {burn.rate:g}\n"
+            f"and slo:burn_rate:ratio_rate{burn.short}{match} > {burn.rate:g}\n"
             f"and slo:errors:increase{counted}{match} >= {objectives.min_failures}"
         ),
         for_=burn.for_,

@@ -38,13 +38,13 @@ RATIOS: Final = (
         "Database connections opened per request.",
     ),
     (
-        "cache_hit_ratio",
+        "cache_hits",
         'cache_requests_total{result=~"hit|stale"}',
         "cache_requests_total",
         "Share of cache lookups that are hits, stale ones included, over all levels.",
     ),
     (
-        "compression_ratio",
+        "compression",
         "compression_before_bytes_total",
         "compression_after_bytes_total",
         "Bytes of bodies before compression, divided by bytes on the wire.",
@@ -58,14 +58,14 @@ RATIOS: Final = (
 )
 
 # Ratios of the arm without techniques to each arm; above 1 the arm is better.
-EFFECTS: Final = (
-    "latency_p50_seconds",
-    "latency_p95_seconds",
-    "cpu_seconds_per_request",
-    "queries_per_request",
-    "response_bytes_per_request",
-    "connects_per_request",
-)
+EFFECTS: Final = {
+    "latency_p50_seconds": f"latency_seconds:p50_rate{WINDOW}",
+    "latency_p95_seconds": f"latency_seconds:p95_rate{WINDOW}",
+    "cpu_seconds_per_request": f"cpu_seconds_per_request:ratio_rate{WINDOW}",
+    "queries_per_request": f"queries_per_request:ratio_rate{WINDOW}",
+    "response_bytes_per_request": f"response_bytes_per_request:ratio_rate{WINDOW}",
+    "connects_per_request": f"connects_per_request:ratio_rate{WINDOW}",
+}
 BASELINE: Final = "baseline"
 
 # The same by route, for routes that a technique applies to; a route that needs nothing any more has no ratio.
@@ -92,7 +92,7 @@ def _by_arm() -> Iterator[Recording]:
     )
     for name, quantile in QUANTILES.items():
         yield Recording(
-            record=f"arm:latency_{name}_seconds:5m",
+            record=f"arm:latency_seconds:{name}_rate5m",
             expr=f"histogram_quantile({quantile:g}, sum by (job, arm, le) (rate({LATENCY}_bucket[{WINDOW}])))",
             meaning=f"Time to the last byte, {name}.",
         )
@@ -101,7 +101,9 @@ def _by_arm() -> Iterator[Recording]:
         below = f"sum by (job, arm) (rate({divisor}[{WINDOW}]))" + (f" / {scale}" if scale else "")
         above = f"sum by (job, arm) (rate({numerator}[{WINDOW}]))"
         none = f"\nor {below} * 0" if "{" in numerator else ""  # a counter without events has no series
-        yield Recording(record=f"arm:{name}:5m", expr=f"({above}{none})\n/\n({below} > 0)", meaning=meaning)
+        yield Recording(
+            record=f"arm:{name}:ratio_rate{WINDOW}", expr=f"({above}{none})\n/\n({below} > 0)", meaning=meaning
+        )
     yield Recording(
         record="arm:resident_memory_bytes:max",
         expr="max by (job, arm) (process_resident_memory_bytes)",
@@ -119,7 +121,7 @@ def _by_handler() -> Iterator[Recording]:
     for name in ("p50", "p95"):
         buckets = f"sum by (job, arm, handler, le) (rate({LATENCY}_bucket[{WINDOW}]))"
         yield Recording(
-            record=f"handler:latency_{name}_seconds:5m",
+            record=f"handler:latency_seconds:{name}_rate5m",
             expr=f"histogram_quantile({QUANTILES[name]:g}, {buckets})",
             meaning=f"Time to the last byte, {name}, by route.",
         )
@@ -128,7 +130,7 @@ def _by_handler() -> Iterator[Recording]:
         ("response_bytes_per_request", "http_response_size_bytes", "Bytes of a response body, by route."),
     ):
         above, below = (f"{by} (rate({metric}_{part}[{WINDOW}]))" for part in ("sum", "count"))
-        yield Recording(record=f"handler:{name}:5m", expr=f"{above}\n/\n({below} > 0)", meaning=meaning)
+        yield Recording(record=f"handler:{name}:ratio_rate{WINDOW}", expr=f"{above}\n/\n({below} > 0)", meaning=meaning)
 
 
 def _by_cache() -> Iterator[Recording]:
@@ -142,7 +144,7 @@ def _by_cache() -> Iterator[Recording]:
         meaning="Cache lookups per second, by cache and level.",
     )
     yield Recording(
-        record=f"cache:hit_ratio:{HIT_RATIO_WINDOW}",
+        record=f"cache:hits:ratio_rate{HIT_RATIO_WINDOW}",
         expr=f"({hits} or {lookups} * 0)\n/\n({lookups} > 0)",
         meaning="Share of lookups that are hits, stale ones included, by cache and level.",
     )
@@ -162,8 +164,8 @@ def _by_cache_result() -> Iterator[Recording]:
 
 
 def _effects() -> Iterator[Recording]:
-    for name in EFFECTS:
-        series = f"arm:{name}:5m"
+    for name, recorded in EFFECTS.items():
+        series = f"arm:{recorded}"
         yield Recording(
             record=f"effect:{name}:ratio",
             expr=f'max({series}{{arm="{BASELINE}"}})\n/ on () group_right ()\n{series}',
@@ -173,7 +175,7 @@ def _effects() -> Iterator[Recording]:
 
 def _handler_effects() -> Iterator[Recording]:
     for name in HANDLER_EFFECTS:
-        series = f"handler:{name}:5m"
+        series = f"handler:{EFFECTS[name]}"
         yield Recording(
             record=f"handler_effect:{name}:ratio",
             expr=(f'max by (handler) ({series}{{arm="{BASELINE}"}})\n/ on (handler) group_right ()\n({series} > 0)'),
@@ -183,8 +185,8 @@ def _handler_effects() -> Iterator[Recording]:
         record="arm:queries_avoided:rate5m",
         expr=(
             "sum by (job, arm) (\n"
-            f'  (max by (handler) (handler:queries_per_request:5m{{arm="{BASELINE}"}})\n'
-            "    - on (handler) group_right () handler:queries_per_request:5m)\n"
+            f'  (max by (handler) (handler:queries_per_request:ratio_rate5m{{arm="{BASELINE}"}})\n'
+            "    - on (handler) group_right () handler:queries_per_request:ratio_rate5m)\n"
             "  * on (job, arm, handler) handler:requests:rate5m\n)"
         ),
         meaning=f"Statements per second that this arm avoids, compared with `{BASELINE}` for the same requests.",

@@ -42,8 +42,8 @@ def _objectives(objectives: Objectives) -> list[str]:
 def _alerts(objectives: Objectives) -> list[str]:
     lines = [
         "\n## Alerts\n",
-        "A page is about a symptom that users notice, a ticket about a cause. The name of an alert links to its",
-        "runbook. [Drills](drills.md) lists how soon each alert fired and resolved.\n",
+        "A critical alert pages: users notice the symptom. A warning is a ticket about a cause. The name of an alert",
+        "links to its runbook. [Drills](drills.md) lists how soon each alert fired and resolved.\n",
         "| alert | severity | owner | for | expression | board | drill |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
@@ -53,8 +53,8 @@ def _alerts(objectives: Objectives) -> list[str]:
         board = alert.dashboard.partition("?")[0].removeprefix("flightdeck-")
         expression = " ".join(alert.expr.split()).replace("|", "\\|")
         lines.append(
-            f"| [{alert.name}](runbooks/{alert.runbook}.md){extra} | {alert.severity} | {alert.owner} "
-            f"| {alert.for_} | `{expression}` "
+            f"| [{objectives.alert_prefix}{alert.name}](runbooks/{alert.runbook}.md){extra} "
+            f"| {alert.severity} | {alert.owner} | {alert.for_} | `{expression}` "
             f"| [{board}](../grafana/dashboards/{board}.json) | {drill} |"
         )
     return lines

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prometheus.duration import Clock
-from prometheus.slo import Links
+from prometheus.slo import Objectives
 
-Severity = Literal["page", "ticket", "heartbeat"]
+Severity = Literal["critical", "warning", "none"]
+"""Critical pages, warning is a ticket, none is the heartbeat."""
 Owner = Literal["service", "platform", "monitoring"]
 
 
@@ -29,7 +30,7 @@ class Recording:
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     name: str
-    severity: Severity = "ticket"
+    severity: Severity = "warning"
     owner: Owner = "service"
     expr: str
     for_: str
@@ -49,16 +50,17 @@ class Alert:
         """Name of the runbook page: `PoolExhausted` is `pool-exhausted`."""
         return "".join(f"-{one.lower()}" if one.isupper() else one for one in self.name).lstrip("-")
 
-    def mapping(self, clock: Clock, links: Links) -> dict[str, Any]:
+    def mapping(self, clock: Clock, objectives: Objectives) -> dict[str, Any]:
+        links = objectives.links
         return {
-            "alert": self.name,
+            "alert": objectives.alert_prefix + self.name,
             "expr": clock.expression(self.expr),
             "for": clock.duration(self.for_),
             "labels": {"severity": self.severity, "owner": self.owner, **self.labels},
             "annotations": {
                 "summary": self.summary,
                 "description": clock.expression(self.description).replace("[", "").replace("]", ""),
-                "dashboard": f"{links.dashboards}/{self.dashboard}",
+                "dashboard_url": f"{links.dashboards}/{self.dashboard}",
                 "runbook_url": f"{links.runbooks}/{self.runbook}",
             },
         }
@@ -72,8 +74,9 @@ class Group:
     rules: Sequence[Recording | Alert]
     interval: str = "15s"
 
-    def mapping(self, clock: Clock, links: Links) -> dict[str, Any]:
+    def mapping(self, clock: Clock, objectives: Objectives) -> dict[str, Any]:
         rules = [
-            rule.mapping(clock) if isinstance(rule, Recording) else rule.mapping(clock, links) for rule in self.rules
+            rule.mapping(clock) if isinstance(rule, Recording) else rule.mapping(clock, objectives)
+            for rule in self.rules
         ]
         return {"name": self.name, "interval": clock.duration(self.interval), "rules": rules}

@@ -97,6 +97,8 @@ class Slo(_Table):
 
 class Objectives(_Table):
     jobs: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], ...] = Field(min_length=1)
+    alert_prefix: str = Field(default="", pattern=r"^([A-Z][A-Za-z0-9]*)?$")
+    """Begins the name of every alert, so that it differs from the alerts of other rule files."""
     window: Annotated[str, BeforeValidator(_checked_duration)]
     min_failures: int = Field(ge=1)
     excluded: tuple[str, ...]

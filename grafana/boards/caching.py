@@ -55,7 +55,7 @@ def _overview() -> list[Builder[Panel]]:
         bars(
             "Queries per request",
             "Database statements of the average request over all routes. Arms with caches run a fraction of them.",
-            instant(arm_or_job(f"max by (job, arm) (arm:queries_per_request:5m{{{ARM}}})"), "{{arm}}"),
+            instant(arm_or_job(f"max by (job, arm) (arm:queries_per_request:ratio_rate5m{{{ARM}}})"), "{{arm}}"),
             unit=units.COUNT,
         )
         .decimals(1)
@@ -83,7 +83,8 @@ def _overview() -> list[Builder[Panel]]:
                 "Statements per second that an arm with caches avoids: those that baseline runs for the same "
                 "requests, minus its own.",
                 instant(
-                    f"max by (arm) (arm:queries_avoided:rate5m{{{ARM}}}) and on (arm) arm:cache_hit_ratio:5m{{{ARM}}}",
+                    f"max by (arm) (arm:queries_avoided:rate5m{{{ARM}}}) "
+                    f"and on (arm) arm:cache_hits:ratio_rate5m{{{ARM}}}",
                     "{{arm}}",
                 ),
                 unit=units.EVENTS_PER_SECOND,
@@ -122,7 +123,7 @@ def _hit_ratio() -> list[Builder[Panel]]:
         time_series(
             "Hit ratio by arm",
             "Share of lookups that are hits, over all caches and levels. Arms without caches have no line.",
-            query(f"max by (arm) (arm:cache_hit_ratio:5m{{{ARM}}})", "{{arm}}"),
+            query(f"max by (arm) (arm:cache_hits:ratio_rate5m{{{ARM}}})", "{{arm}}"),
             unit=units.SHARE,
         )
         .max(1)

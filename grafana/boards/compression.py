@@ -49,7 +49,7 @@ def _overview() -> list[Builder[Panel]]:
             "A departure board on the wire",
             "Bytes of the average departure board as each arm sends it, for the same requests. Compression sends a "
             "fraction of what baseline sends.",
-            instant(f"max by (arm) (handler:response_bytes_per_request:5m{{{ARM}, {BOARD}}})", "{{arm}}"),
+            instant(f"max by (arm) (handler:response_bytes_per_request:ratio_rate5m{{{ARM}, {BOARD}}})", "{{arm}}"),
             unit=units.BYTES,
         )
         .span(8)
@@ -61,13 +61,15 @@ def _overview() -> list[Builder[Panel]]:
             "than it saves.",
             Column(
                 title="baseline",
-                query=rows('topk(10, max by (handler) (handler:response_bytes_per_request:5m{arm="baseline"}))'),
+                query=rows(
+                    'topk(10, max by (handler) (handler:response_bytes_per_request:ratio_rate5m{arm="baseline"}))'
+                ),
                 unit=units.BYTES,
                 bar=True,
             ),
             Column(
                 title="compression",
-                query=rows('max by (handler) (handler:response_bytes_per_request:5m{arm="compression"})'),
+                query=rows('max by (handler) (handler:response_bytes_per_request:ratio_rate5m{arm="compression"})'),
                 unit=units.BYTES,
                 bar=True,
             ),
@@ -86,7 +88,7 @@ def _overview() -> list[Builder[Panel]]:
                 "Compression ratio",
                 "Bytes of bodies divided by bytes on the wire, over all responses of the arm. JSON reaches 4 to 12; "
                 "near 1 the bodies do not compress and the CPU is wasted.",
-                instant(f"max by (arm) (arm:compression_ratio:5m{{{ARM}}} > 1)", "{{arm}}"),
+                instant(f"max by (arm) (arm:compression:ratio_rate5m{{{ARM}}} > 1)", "{{arm}}"),
                 unit=units.FACTOR,
             )
         )
@@ -167,8 +169,9 @@ def _worth() -> list[Builder[Panel]]:
 
     def on_link(mbit_s: int) -> str:
         return (
-            f"max by (arm) (handler:latency_p50_seconds:5m{{{ARM}, {BOARD}}})"
-            f" + max by (arm) (handler:response_bytes_per_request:5m{{{ARM}, {BOARD}}}) * 8 / {mbit_s * 1e6:g}"
+            f"max by (arm) (handler:latency_seconds:p50_rate5m{{{ARM}, {BOARD}}})"
+            f" + max by (arm) (handler:response_bytes_per_request:ratio_rate5m{{{ARM}, {BOARD}}}) "
+            f" * 8 / {mbit_s * 1e6:g}"
         )
 
     return [

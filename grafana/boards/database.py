@@ -49,7 +49,7 @@ def _per_request() -> TimeSeries:
             "Queries per request",
             "Statements of the average request, by arm. Caching and eager loading lower it; above the dashed line "
             f"({LIMIT:g}) an N+1 is likely.",
-            query(arm_or_job(f"arm:queries_per_request:5m{{{ARM}}}"), "{{arm}}"),
+            query(arm_or_job(f"arm:queries_per_request:ratio_rate5m{{{ARM}}}"), "{{arm}}"),
             unit=units.PER_REQUEST,
         ),
         above_is_bad(LIMIT),
@@ -77,7 +77,7 @@ def _routes() -> Table:
             "is an N+1; Repeats counts statements that one request repeated. Compare with an arm that loads eagerly.",
             Column(
                 title="Queries",
-                query=rows(f"topk(20, max {by} (handler:queries_per_request:5m{{{ARM_AND_HANDLER}}}))"),
+                query=rows(f"topk(20, max {by} (handler:queries_per_request:ratio_rate5m{{{ARM_AND_HANDLER}}}))"),
                 unit=units.COUNT,
                 decimals=1,
                 thresholds=above_is_bad(LIMIT),
@@ -85,7 +85,7 @@ def _routes() -> Table:
             Column(title="Requests", query=rows(requests), unit=units.REQUESTS_PER_SECOND),
             Column(
                 title="p95",
-                query=rows(f"max {by} (handler:latency_p95_seconds:5m{{{ARM_AND_HANDLER}}})"),
+                query=rows(f"max {by} (handler:latency_seconds:p95_rate5m{{{ARM_AND_HANDLER}}})"),
                 unit=units.SECONDS,
             ),
             Column(
@@ -186,7 +186,7 @@ def _lists() -> TimeSeries:
         "Flight list, p95",
         "Response time of the flight list, by arm. The route filters and sorts the largest table: arms without "
         "indexes read all of it, and arms without pagination return every matching row.",
-        query(f'handler:latency_p95_seconds:5m{{{ARM}, handler="/flights"}}', "{{arm}}"),
+        query(f'handler:latency_seconds:p95_rate5m{{{ARM}, handler="/flights"}}', "{{arm}}"),
         unit=units.SECONDS,
     )
 
@@ -196,6 +196,6 @@ def _boards() -> TimeSeries:
         "Departure boards, p95",
         "Response time of departure boards, by arm: one airport on one day, read through an index or by a scan of "
         "all flights, with one query or three hundred.",
-        query(f'handler:latency_p95_seconds:5m{{{ARM}, handler="/airports/{{faa}}/departures"}}', "{{arm}}"),
+        query(f'handler:latency_seconds:p95_rate5m{{{ARM}, handler="/airports/{{faa}}/departures"}}', "{{arm}}"),
         unit=units.SECONDS,
     )

@@ -45,7 +45,7 @@ HEADLINES: Final = (
         arm="caching",
         title="Caching",
         sentence="Caching: median response {{effect}}\N{MULTIPLICATION SIGN} faster ({{before}} → {{after}} ms)",
-        value='1000 * max(arm:latency_p50_seconds:5m{{arm="{arm}"}})',
+        value='1000 * max(arm:latency_seconds:p50_rate5m{{arm="{arm}"}})',
         step=0.1,
         effect="round({before} / {after}, 0.1)",
         description="Median response time of all requests on baseline and on the arm with caches. The effect grows as "
@@ -57,7 +57,7 @@ HEADLINES: Final = (
         arm="pooling",
         title="Connection pooling",
         sentence="Connection pooling: {{effect}} % fewer connects ({{before}} → {{after}} per request)",
-        value='max(arm:connects_per_request:5m{{arm="{arm}"}})',
+        value='max(arm:connects_per_request:ratio_rate5m{{arm="{arm}"}})',
         step=0.001,
         effect="round(100 * (1 - {after} / {before}))",
         description="Database connections opened per request on baseline and on the arm with a pool.",
@@ -67,7 +67,10 @@ HEADLINES: Final = (
         arm="compression",
         title="Compression",
         sentence="Compression: departure boards {{effect}}\N{MULTIPLICATION SIGN} smaller ({{before}} → {{after}} kB)",
-        value='max(handler:response_bytes_per_request:5m{{arm="{arm}", handler="/airports/{{faa}}/departures"}}) / 1e3',
+        value=(
+            "max(handler:response_bytes_per_request:ratio_rate5m"
+            '{{arm="{arm}", handler="/airports/{{faa}}/departures"}}) / 1e3'
+        ),
         step=0.1,
         effect="round({before} / {after}, 0.1)",
         description="Bytes of the average departure board on baseline and on the arm that compresses.",

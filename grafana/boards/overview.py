@@ -16,7 +16,7 @@ def overview() -> list[Panel]:
     requests = f"sum(rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     failed = f'sum(rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
     buckets = f"sum by (le) (rate(http_response_last_byte_seconds_bucket{{{JOB_AND_HANDLER}}}[$window]))"
-    firing = f'count(ALERTS{{alertstate="firing", severity!="heartbeat", {JOB}}})'
+    firing = f'count(ALERTS{{alertstate="firing", severity!="none", {JOB}}})'
     return [
         stat(
             "Requests",
@@ -51,7 +51,7 @@ def overview() -> list[Panel]:
         stat(
             "Error budget left",
             f"Worst SLO, over {objectives.window}. At zero the objective is missed: freeze risky changes.",
-            instant(f"min(slo:error_budget:remaining{{{JOB}}})", "left"),
+            instant(f"min(slo:error_budget_remaining:ratio{{{JOB}}})", "left"),
             unit=units.SHARE,
         )
         .thresholds(below_is_bad(0, good=objectives.display_thresholds.budget_left_ratio))

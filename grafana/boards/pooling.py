@@ -61,7 +61,7 @@ def _overview() -> list[Builder[Panel]]:
         bars(
             "Connects per 100 requests",
             "New database connections per 100 requests. Good is near zero; 100 or more is a connect for every request.",
-            instant(arm_or_job(f"100 * max by (job, arm) (arm:connects_per_request:5m{{{ARM}}})"), "{{arm}}"),
+            instant(arm_or_job(f"100 * max by (job, arm) (arm:connects_per_request:ratio_rate5m{{{ARM}}})"), "{{arm}}"),
             unit=units.COUNT,
         )
         .decimals(0)

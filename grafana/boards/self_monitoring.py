@@ -29,7 +29,7 @@ def rules() -> list[TimeSeries]:
         time_series(
             "Alerts by state",
             "Alerts by state and severity. Pending ones have not held for their `for` duration yet. Watchdog "
-            "(severity heartbeat) always fires; the receiver's page turns red when its notifications stop.",
+            "(severity none) always fires; the receiver's page turns red when its notifications stop.",
             query("topk(6, count by (alertstate, severity) (ALERTS))", "{{alertstate}} {{severity}}"),
             unit=units.COUNT,
         ),

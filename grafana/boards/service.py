@@ -152,21 +152,21 @@ def _routes() -> Table:
                 thresholds=above_is_bad(1 - STRICTEST),
             ),
             Column(
-                title="p50", query=rows(f"max {by} (handler:latency_p50_seconds:5m{{{JOB_AND_HANDLER}}})"), unit="s"
+                title="p50", query=rows(f"max {by} (handler:latency_seconds:p50_rate5m{{{JOB_AND_HANDLER}}})"), unit="s"
             ),
             Column(
-                title="p95", query=rows(f"max {by} (handler:latency_p95_seconds:5m{{{JOB_AND_HANDLER}}})"), unit="s"
+                title="p95", query=rows(f"max {by} (handler:latency_seconds:p95_rate5m{{{JOB_AND_HANDLER}}})"), unit="s"
             ),
             Column(
                 title="Queries per request",
-                query=rows(f"max {by} (handler:queries_per_request:5m{{{JOB_AND_HANDLER}}})"),
+                query=rows(f"max {by} (handler:queries_per_request:ratio_rate5m{{{JOB_AND_HANDLER}}})"),
                 unit=units.COUNT,
                 decimals=1,
                 thresholds=above_is_bad(OBJECTIVES.limits.queries_per_request),
             ),
             Column(
                 title="Bytes per response",
-                query=rows(f"max {by} (handler:response_bytes_per_request:5m{{{JOB_AND_HANDLER}}})"),
+                query=rows(f"max {by} (handler:response_bytes_per_request:ratio_rate5m{{{JOB_AND_HANDLER}}})"),
                 unit=units.BYTES,
             ),
             key={"handler": "Route"},

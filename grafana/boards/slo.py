@@ -16,7 +16,7 @@ from prometheus.burn_rate import BURNS
 from prometheus.slo import load
 
 PAGE: Final = max(burn.rate for burn in BURNS)
-PAGE_SLOWLY: Final = min(burn.rate for burn in BURNS if burn.severity == "page")
+PAGE_SLOWLY: Final = min(burn.rate for burn in BURNS if burn.severity == "critical")
 TICKET: Final = min(burn.rate for burn in BURNS)
 
 
@@ -30,7 +30,7 @@ def _objectives() -> Table:
 
     burning = above_is_bad(PAGE_SLOWLY, warning=TICKET)
     objective = "max by (group, sli) (slo:objective:ratio) and on (group, sli) slo:requests:rate5m"
-    within = 'max by (group, sli) (slo:threshold:seconds) and on (group, sli) slo:requests:rate5m{sli="latency"'
+    within = 'max by (group, sli) (slo:threshold_seconds:vector) and on (group, sli) slo:requests:rate5m{sli="latency"'
     panel = table(
         "SLOs",
         f"One row for each objective of slo.toml. Budget left is the share that remains over {load().window}; a burn "
@@ -40,15 +40,39 @@ def _objectives() -> Table:
         Column(title="Threshold", query=rows(f"{within}, {JOB}}}"), unit=units.SECONDS),
         Column(
             title="Budget left",
-            query=of_each("slo:error_budget:remaining"),
+            query=of_each("slo:error_budget_remaining:ratio"),
             unit=units.SHARE,
             decimals=1,
             thresholds=below_is_bad(0, good=load().display_thresholds.budget_left_ratio),
         ),
-        Column(title="Burn 5 m", query=of_each("slo:burn_rate:5m"), unit=units.FACTOR, decimals=1, thresholds=burning),
-        Column(title="Burn 1 h", query=of_each("slo:burn_rate:1h"), unit=units.FACTOR, decimals=1, thresholds=burning),
-        Column(title="Burn 6 h", query=of_each("slo:burn_rate:6h"), unit=units.FACTOR, decimals=1, thresholds=burning),
-        Column(title="Burn 3 d", query=of_each("slo:burn_rate:3d"), unit=units.FACTOR, decimals=1, thresholds=burning),
+        Column(
+            title="Burn 5 m",
+            query=of_each("slo:burn_rate:ratio_rate5m"),
+            unit=units.FACTOR,
+            decimals=1,
+            thresholds=burning,
+        ),
+        Column(
+            title="Burn 1 h",
+            query=of_each("slo:burn_rate:ratio_rate1h"),
+            unit=units.FACTOR,
+            decimals=1,
+            thresholds=burning,
+        ),
+        Column(
+            title="Burn 6 h",
+            query=of_each("slo:burn_rate:ratio_rate6h"),
+            unit=units.FACTOR,
+            decimals=1,
+            thresholds=burning,
+        ),
+        Column(
+            title="Burn 3 d",
+            query=of_each("slo:burn_rate:ratio_rate3d"),
+            unit=units.FACTOR,
+            decimals=1,
+            thresholds=burning,
+        ),
         Column(title="Requests", query=of_each("slo:requests:rate5m"), unit=units.REQUESTS_PER_SECOND),
         key={"group": "Routes", "sli": "SLI"},
     )
@@ -62,7 +86,7 @@ def _burn(window: str, limit: float) -> TimeSeries:
             "Rate at which the error budget is spent, the twelve highest; 1 spends exactly the budget over the "
             f"window of the objective. Above the dashed line ({limit:g}), when the short window is above it too, an "
             "alert pages.",
-            query(arm_or_job(top(f"slo:burn_rate:{window}{{{JOB}}}")), "{{slo}} {{arm}}"),
+            query(arm_or_job(top(f"slo:burn_rate:ratio_rate{window}{{{JOB}}}")), "{{slo}} {{arm}}"),
             unit=units.FACTOR,
         ),
         above_is_bad(limit),

@@ -59,8 +59,8 @@ def _effects() -> Builder[Panel]:
             "All arms get the same requests at the same rate; they differ only in their techniques (listed at the "
             "bottom). Compare each row with baseline: lower p50, p95, CPU, queries and bytes are better. Capacity "
             "per core is 1 / CPU per request: the rate of requests that fully uses one core.",
-            Column(title="p50", query=rows(recorded("arm:latency_p50_seconds:5m")), unit=units.SECONDS, bar=True),
-            Column(title="p95", query=rows(recorded("arm:latency_p95_seconds:5m")), unit=units.SECONDS, bar=True),
+            Column(title="p50", query=rows(recorded("arm:latency_seconds:p50_rate5m")), unit=units.SECONDS, bar=True),
+            Column(title="p95", query=rows(recorded("arm:latency_seconds:p95_rate5m")), unit=units.SECONDS, bar=True),
             Column(
                 title="Requests",
                 query=rows(recorded("arm:requests:rate5m")),
@@ -69,26 +69,26 @@ def _effects() -> Builder[Panel]:
             ),
             Column(
                 title="Capacity per core",
-                query=rows(f"1 / {recorded('arm:cpu_seconds_per_request:5m')}"),
+                query=rows(f"1 / {recorded('arm:cpu_seconds_per_request:ratio_rate5m')}"),
                 unit=units.REQUESTS_PER_SECOND,
                 decimals=1,
             ),
             Column(
                 title="CPU / request",
-                query=rows(recorded("arm:cpu_seconds_per_request:5m")),
+                query=rows(recorded("arm:cpu_seconds_per_request:ratio_rate5m")),
                 unit=units.SECONDS,
                 bar=True,
             ),
             Column(
                 title="Queries / request",
-                query=rows(recorded("arm:queries_per_request:5m")),
+                query=rows(recorded("arm:queries_per_request:ratio_rate5m")),
                 unit=units.COUNT,
                 decimals=1,
                 bar=True,
             ),
             Column(
                 title="Bytes / response",
-                query=rows(recorded("arm:response_bytes_per_request:5m")),
+                query=rows(recorded("arm:response_bytes_per_request:ratio_rate5m")),
                 unit=units.BYTES,
                 bar=True,
             ),
@@ -102,7 +102,7 @@ def _effects() -> Builder[Panel]:
 
 def _alerts() -> Builder[Panel]:
     def number(matchers: str) -> str:
-        return f'count(ALERTS{{severity!="heartbeat", {matchers}}}) or vector(0)'
+        return f'count(ALERTS{{severity!="none", {matchers}}}) or vector(0)'
 
     return (
         stat(
@@ -110,8 +110,8 @@ def _alerts() -> Builder[Panel]:
             "Firing alerts: pages are about symptoms that users notice, tickets about causes that can wait for "
             "working hours; pending ones have not held for long enough yet. All zero is good; the board "
             "Self-monitoring lists them.",
-            instant(number('alertstate="firing", severity="page"'), "pages"),
-            instant(number('alertstate="firing", severity="ticket"'), "tickets"),
+            instant(number('alertstate="firing", severity="critical"'), "pages"),
+            instant(number('alertstate="firing", severity="warning"'), "tickets"),
             instant(number('alertstate="pending"'), "pending"),
             unit=units.COUNT,
         )
@@ -140,31 +140,31 @@ def _over_time() -> list[Builder[Panel]]:
             "Response time, p50",
             "Half of the requests are faster. The axis is logarithmic: equal distances are equal factors. Gaps "
             "between baseline and the other arms are the effects of their techniques.",
-            query(by_arm("arm:latency_p50_seconds:5m"), "{{arm}}"),
+            query(by_arm("arm:latency_seconds:p50_rate5m"), "{{arm}}"),
             unit=units.SECONDS,
         ),
         logarithmic(
             "Response time, p95",
             "95% of the requests are faster. Caches show here less than in the median, because misses remain.",
-            query(by_arm("arm:latency_p95_seconds:5m"), "{{arm}}"),
+            query(by_arm("arm:latency_seconds:p95_rate5m"), "{{arm}}"),
             unit=units.SECONDS,
         ),
         time_series(
             "CPU per request",
             "Seconds of CPU for one request, everything included. Compression spends here what it saves in bytes.",
-            query(by_arm("arm:cpu_seconds_per_request:5m"), "{{arm}}"),
+            query(by_arm("arm:cpu_seconds_per_request:ratio_rate5m"), "{{arm}}"),
             unit=units.SECONDS,
         ).span(8),
         time_series(
             "Queries per request",
             "Database statements per request. Caching and eager loading lower it.",
-            query(by_arm("arm:queries_per_request:5m"), "{{arm}}"),
+            query(by_arm("arm:queries_per_request:ratio_rate5m"), "{{arm}}"),
             unit=units.COUNT,
         ).span(8),
         time_series(
             "Bytes per response",
             "Body bytes on the wire. Compression, pagination and 304 responses lower it.",
-            query(by_arm("arm:response_bytes_per_request:5m"), "{{arm}}"),
+            query(by_arm("arm:response_bytes_per_request:ratio_rate5m"), "{{arm}}"),
             unit=units.BYTES,
         ).span(8),
         time_series(

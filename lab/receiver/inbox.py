@@ -37,14 +37,14 @@ class Inbox:
         self.notifications.append(ReceivedNotification(self._now(), receiver, notification))
 
     def firing(self) -> list[Alert]:
-        """Return the alerts whose last notification was firing: pages first, the newest of each severity first."""
+        """Return the alerts whose last notification was firing: critical ones first, each severity newest first."""
         last: dict[str, Alert] = {}
         for received in self.notifications:
             for alert in received.notification.alerts:
                 last.pop(key := alert.fingerprint or str(sorted(alert.labels.items())), None)
                 last[key] = alert
         firing = [alert for alert in reversed(last.values()) if alert.status == "firing"]
-        return sorted(firing, key=lambda alert: alert.labels.get("severity") != "page")
+        return sorted(firing, key=lambda alert: alert.labels.get("severity") != "critical")
 
     def heartbeat_age_s(self) -> float | None:
         """Return the seconds since the last heartbeat, or None before the first."""

@@ -24,7 +24,7 @@ class _Payload(BaseModel):
 class Annotations(_Payload):
     summary: str = ""
     description: str = ""
-    dashboard: Link = ""
+    dashboard_url: Link = ""
     runbook_url: Link = ""
 
 

@@ -1,4 +1,4 @@
-"""Every alert, by concern: symptoms page, causes are tickets."""
+"""Every alert, by concern: symptoms are critical, causes are warnings."""
 
 from collections.abc import Iterator
 

@@ -21,7 +21,7 @@ def cache_alerts(objectives: Objectives) -> Group:
         return f'{by} (increase(cache_requests_total{{result="{result}", {jobs}}}[5m]))'
 
     # The usual ratio ends where the window of the recent one begins: a collapse must not lower its own threshold.
-    recent = f"cache:hit_ratio:{HIT_RATIO_WINDOW}{{{jobs}}}"
+    recent = f"cache:hits:ratio_rate{HIT_RATIO_WINDOW}{{{jobs}}}"
     usual = f"avg_over_time({recent}[1d] offset {HIT_RATIO_WINDOW})"
     recent_lookups = f"{by} (increase(cache_requests_total{{{jobs}}}[{HIT_RATIO_WINDOW}]))"
     board = "flightdeck-caching?var-arm={{ $labels.arm }}"

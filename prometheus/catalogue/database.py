@@ -46,7 +46,7 @@ def _n_plus_one(objectives: Objectives) -> Alert:
     return Alert(
         name="NPlusOneQueries",
         expr=(
-            f"handler:queries_per_request:5m{{{objectives.slo_jobs}}} > {limit:g}\n"
+            f"handler:queries_per_request:ratio_rate5m{{{objectives.slo_jobs}}} > {limit:g}\n"
             f"and sum by (job, arm, handler) ({suspected}) > 0"
         ),
         for_="5m",

@@ -73,7 +73,7 @@ def _prometheus() -> list[Alert]:
     return [
         Alert(
             name="PrometheusRuleFailures",
-            severity="page",
+            severity="critical",
             owner="monitoring",
             expr="sum by (instance, rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0",
             for_="5m",
@@ -100,7 +100,7 @@ def _prometheus() -> list[Alert]:
         ),
         Alert(
             name="AlertsNotSent",
-            severity="page",
+            severity="critical",
             owner="monitoring",
             expr=(
                 "sum by (instance, alertmanager) (increase(prometheus_notifications_errors_total[5m]))"
@@ -125,7 +125,7 @@ def _alertmanager() -> list[Alert]:
     return [
         Alert(
             name="AlertmanagerMissing",
-            severity="page",
+            severity="critical",
             owner="monitoring",
             expr='absent(up{job="alertmanager"} == 1)',
             for_="5m",
@@ -149,7 +149,7 @@ def _alertmanager() -> list[Alert]:
         ),
         Alert(
             name="NotificationsFailing",
-            severity="page",
+            severity="critical",
             owner="monitoring",
             expr=f"{failed} / ({sent} > 0) > 0.1",
             for_="5m",
@@ -164,7 +164,7 @@ def _alertmanager() -> list[Alert]:
 def _watchdog() -> Alert:
     return Alert(
         name="Watchdog",
-        severity="heartbeat",
+        severity="none",
         owner="monitoring",
         expr="vector(1)",
         for_="0s",

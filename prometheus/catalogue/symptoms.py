@@ -12,7 +12,7 @@ def symptom_alerts(objectives: Objectives) -> Group:
         rules=[
             Alert(
                 name="ServiceDown",
-                severity="page",
+                severity="critical",
                 expr=f"max by (job, arm) (up{{{jobs}}}) == 0",
                 for_="1m",
                 summary="{{ $labels.arm }} is down",
@@ -22,7 +22,7 @@ def symptom_alerts(objectives: Objectives) -> Group:
             ),
             Alert(
                 name="ServiceMissing",
-                severity="page",
+                severity="critical",
                 expr=f"absent(up{{{jobs}}})",
                 for_="5m",
                 summary="Prometheus has no targets for the service",
@@ -48,7 +48,7 @@ def _slow_route(objectives: Objectives, name: str) -> Alert:
     return Alert(
         name="RouteSlow",
         expr=(
-            f"handler:latency_p95_seconds:5m{{{match}}} > {threshold_s:g}\n"
+            f"handler:latency_seconds:p95_rate5m{{{match}}} > {threshold_s:g}\n"
             f"and {requests}\n- {in_time} >= {objectives.min_failures}"
         ),
         for_="10m",

@@ -46,12 +46,12 @@ def test_accelerated_routes_differ_only_in_waits() -> None:
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
-        (["severity=page", "alertname=ServiceDown"], "page"),
-        (["severity=ticket", "alertname=PoolExhausted"], "ticket"),
-        (["severity=heartbeat", "alertname=Watchdog"], "heartbeat"),
-        (["severity=page", "alertname=ServiceDown", "drill=service-down"], "drill"),
-        (["severity=ticket", "alertname=CacheDown", "drill=redis-stopped"], "drill"),
-        (["severity=heartbeat", "alertname=Watchdog", "drill=redis-stopped"], "heartbeat"),
+        (["severity=critical", "alertname=ServiceDown"], "page"),
+        (["severity=warning", "alertname=PoolExhausted"], "ticket"),
+        (["severity=none", "alertname=Watchdog"], "heartbeat"),
+        (["severity=critical", "alertname=ServiceDown", "drill=service-down"], "drill"),
+        (["severity=warning", "alertname=CacheDown", "drill=redis-stopped"], "drill"),
+        (["severity=none", "alertname=Watchdog", "drill=redis-stopped"], "heartbeat"),
         (["alertname=ThirdParty"], "ticket"),
     ],
     ids=" ".join,
@@ -64,12 +64,12 @@ def test_an_alert_reaches_exactly_one_receiver(amtool: Callable[..., str], label
 def test_a_message_carries_the_links(amtool: Callable[..., str], tmp_path: Path) -> None:
     alert = {
         "status": "firing",
-        "labels": {"alertname": "PoolExhausted", "severity": "ticket", "owner": "service"},
+        "labels": {"alertname": "PoolExhausted", "severity": "warning", "owner": "service"},
         "annotations": {
             "summary": "No connection became free",
             "description": "12 requests timed out",
             "runbook_url": "http://localhost:9095/runbooks/pool-exhausted",
-            "dashboard": "http://localhost:3000/d/flightdeck-pooling",
+            "dashboard_url": "http://localhost:3000/d/flightdeck-pooling",
         },
         "startsAt": "2026-01-01T00:00:00Z",
         "endsAt": "0001-01-01T00:00:00Z",
@@ -93,12 +93,12 @@ def test_a_message_carries_the_links(amtool: Callable[..., str], tmp_path: Path)
 
 
 ARM = {"job": "service", "arm": "optimized"}
-PAGE = ARM | {"severity": "page"}
-TICKET = ARM | {"severity": "ticket"}
+PAGE = ARM | {"severity": "critical"}
+TICKET = ARM | {"severity": "warning"}
 
 
 def burn(sli: str, window: str, group: str = "flights") -> dict[str, str]:
-    severity = "page" if window in {"1h", "6h"} else "ticket"
+    severity = "critical" if window in {"1h", "6h"} else "warning"
     name = f"{sli.capitalize()}BudgetBurn"
     return ARM | {"alertname": name, "severity": severity, "window": window, "group": group, "slo": f"{group}-{sli}"}
 

@@ -2,7 +2,10 @@ from pathlib import Path
 
 from prometheus import slo
 from prometheus.build import FILES, FOLDERS, outputs
+from prometheus.catalogue import alert_files
+from prometheus.duration import REAL
 from prometheus.generated import ROOT
+from prometheus.rule import Alert
 
 
 def test_the_generated_files_are_current() -> None:
@@ -19,6 +22,16 @@ def test_a_changed_objective_changes_both_sets_of_rules(tmp_path: Path) -> None:
         "prometheus/accelerated/rules/slo.yml",
         "docs/alerts.md",
     }
+
+
+def test_a_prefix_begins_the_name_of_every_alert_and_not_of_its_runbook() -> None:
+    prefixed = slo.load().model_copy(update={"alert_prefix": "Shop"})
+    for groups in alert_files(prefixed).values():
+        for group in groups:
+            for rule, alert in zip(group.mapping(REAL, prefixed)["rules"], group.rules, strict=True):
+                assert isinstance(alert, Alert)
+                assert rule["alert"] == f"Shop{alert.name}"
+                assert rule["annotations"]["runbook_url"].endswith(f"/{alert.runbook}")
 
 
 def test_a_rule_file_that_is_not_generated_any_more_is_a_leftover(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_an_accelerated_duration_is_at_least_a_second_unless_it_is_zero() -> Non
         ("rate(a[1h] offset 2h)", "rate(a[1m] offset 2m)"),
         ("max_over_time((a)[30m:])", "max_over_time((a)[30s:])"),
         ("max_over_time((a)[30m:5m])", "max_over_time((a)[30s:5s])"),
-        ("slo:burn_rate:1h > 14.4", "slo:burn_rate:1h > 14.4"),
+        ("slo:burn_rate:ratio_rate1h > 14.4", "slo:burn_rate:ratio_rate1h > 14.4"),
         ('a{handler=~`/x|/\\{5m\\}`, le="5m"}', 'a{handler=~`/x|/\\{5m\\}`, le="5m"}'),
     ],
 )

@@ -82,7 +82,7 @@ def test_the_hit_ratios_of_everyday_traffic_are_not_even_pending(
         for one in everyday(seed=seed, seconds=THREE_HOURS_S)
         if one.series.startswith("cache_requests_total") and 'job="service"' in one.series
     ]
-    levels = f'count(cache:hit_ratio:{HIT_RATIO_WINDOW}{{job="service"}} offset {HIT_RATIO_WINDOW})'
+    levels = f'count(cache:hits:ratio_rate{HIT_RATIO_WINDOW}{{job="service"}} offset {HIT_RATIO_WINDOW})'
     document = {
         "rule_files": [str(ROOT / "prometheus" / name) for name in ("rules/effects.yml", "alerts/cache.yml")],
         "tests": [

@@ -9,9 +9,11 @@ import pytest
 import yaml
 
 from prometheus.build import FOLDERS
+from prometheus.build import rule_files as rule_groups
 from prometheus.catalogue import every_alert
 from prometheus.duration import ACCELERATED
 from prometheus.generated import ROOT
+from prometheus.rule import Recording
 from prometheus.slo import load
 
 TESTS = sorted((ROOT / "prometheus/tests").glob("*.yml"))
@@ -103,6 +105,17 @@ def test_every_severity_of_a_burn_alert_is_proven() -> None:
         if "window" in alert["exp_labels"]
     }
     assert proven == {(alert.name, alert.labels["window"]) for alert in every_alert(load()) if "window" in alert.labels}
+
+
+def test_recorded_series_are_named_level_metric_operations() -> None:
+    names = {
+        rule.record
+        for groups in rule_groups(load()).values()
+        for group in groups
+        for rule in group.rules
+        if isinstance(rule, Recording)
+    }
+    assert {name for name in names if not re.fullmatch(r"[a-z_]+:[a-z0-9_]+:[a-z][a-z0-9_]*", name)} == set()
 
 
 def minutes(moment: str) -> int:

@@ -82,7 +82,7 @@ async def _post_alerts(context: DrillContext) -> None:
         number = 0
         while True:
             number += 1
-            labels = {"alertname": "Undeliverable", "drill": context.arm, "number": str(number), "severity": "ticket"}
+            labels = {"alertname": "Undeliverable", "drill": context.arm, "number": str(number), "severity": "warning"}
             with suppress(httpx.HTTPError):
                 await client.post("/api/v2/alerts", json=[{"labels": labels}])
             await asyncio.sleep(1.0)

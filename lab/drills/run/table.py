@@ -23,7 +23,7 @@ def show(outcome: Outcome) -> None:
     console.print(timeline)
     for alert in outcome.alerts:
         annotations = alert.notification.get("annotations", {})
-        for line in ("summary", "description", "runbook_url", "dashboard"):
+        for line in ("summary", "description", "runbook_url", "dashboard_url"):
             if annotations.get(line):
                 console.print(f"  {annotations[line]}", highlight=False, soft_wrap=True)
     if outcome.failure:

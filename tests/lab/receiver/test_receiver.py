@@ -35,12 +35,12 @@ def receiver(clock: Clock, tmp_path: Path) -> Iterator[httpx.Client]:
 def notification(status: str = "firing", **changes: Any) -> dict[str, Any]:
     alert = {
         "status": status,
-        "labels": {"alertname": "PoolExhausted", "severity": "ticket", "arm": "optimized"},
+        "labels": {"alertname": "PoolExhausted", "severity": "warning", "arm": "optimized"},
         "annotations": {
             "summary": "No connection became free",
             "description": "12 checkouts timed out",
             "runbook_url": "http://localhost:9095/runbooks/pool-exhausted",
-            "dashboard": "http://localhost:3000/d/flightdeck-pooling",
+            "dashboard_url": "http://localhost:3000/d/flightdeck-pooling",
         },
         "startsAt": "2026-01-01T00:00:00Z",
         "endsAt": "0001-01-01T00:00:00Z",
