@@ -115,7 +115,7 @@ def _errors(objectives: Objectives, slo: Slo, function: str, window: str) -> str
     routes = objectives.selector(slo.group)
     requests = _requests(objectives, slo, function, window)
     if slo.threshold_s is None:
-        failed = f'{BY} ({function}(http_requests_total{{{routes}, status=~"5.."}}[{window}]))'
+        failed = f'{BY} ({function}(http_requests_total{{{routes}, status="5xx"}}[{window}]))'
         return f"{failed}\nor\n{requests} * 0"
     le = bucket(slo.threshold_s)
     in_time = f"{BY} ({function}({LATENCY}_bucket{{{routes}, {le}}}[{window}]))"

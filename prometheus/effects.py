@@ -87,7 +87,7 @@ def _by_arm() -> Iterator[Recording]:
     )
     yield Recording(
         record="arm:errors:rate5m",
-        expr=f'sum by (job, arm) (rate(http_requests_total{{status=~"5.."}}[{WINDOW}])) or arm:requests:rate5m * 0',
+        expr=f'sum by (job, arm) (rate(http_requests_total{{status="5xx"}}[{WINDOW}])) or arm:requests:rate5m * 0',
         meaning="Requests per second that ended in a server error.",
     )
     for name, quantile in QUANTILES.items():

@@ -157,7 +157,7 @@ def _saved() -> list[Builder[Panel]]:
 
 
 def _http_caching() -> list[Builder[Panel]]:
-    requests = f'http_requests_total{{{ARM}, method="GET", status=~"200|304"}}'
+    requests = f'http_requests_total{{{ARM}, method="GET", code=~"200|304"}}'
     return [
         time_series(
             "304 Not Modified",
@@ -165,7 +165,7 @@ def _http_caching() -> list[Builder[Panel]]:
             "Arms without HTTP caching send no validators; their clients cannot revalidate.",
             query(
                 arm_or_job(
-                    f"((sum by (job, arm) (rate(http_requests_total{{{ARM}, method='GET', status='304'}}[$window])) "
+                    f"((sum by (job, arm) (rate(http_requests_total{{{ARM}, method='GET', code='304'}}[$window])) "
                     f"or sum by (job, arm) (rate({requests}[$window])) * 0)\n"
                     f"/\n(sum by (job, arm) (rate({requests}[$window])) > 0))"
                 ),

@@ -14,7 +14,7 @@ def overview() -> list[Panel]:
     objectives = load()
     strictest = max(group.availability.objective for group in objectives.groups.values())
     requests = f"sum(rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
-    failed = f'sum(rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
+    failed = f'sum(rate(http_requests_total{{{JOB_AND_HANDLER}, status="5xx"}}[$window]))'
     buckets = f"sum by (le) (rate(http_response_last_byte_seconds_bucket{{{JOB_AND_HANDLER}}}[$window]))"
     firing = f'count(ALERTS{{alertstate="firing", severity!="none", {JOB}}})'
     return [

@@ -155,7 +155,9 @@ def _waiting() -> list[Builder[Panel]]:
 
 def _holding() -> list[Builder[Panel]]:
     def most(state: str) -> str:
-        return _by_arm(f'max_over_time(db_client_connection_count{{{ARM}, state="{state}"}}[$window])')
+        return _by_arm(
+            f'max_over_time(db_client_connection_count{{{ARM}, db_client_connection_state="{state}"}}[$window])'
+        )
 
     size = _by_arm(f"db_client_connection_max{{{ARM}}} < Inf")
     return [

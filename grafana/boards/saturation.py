@@ -21,8 +21,9 @@ def saturation() -> list[Bars | TimeSeries]:
 
 def shares() -> dict[str, str]:
     """Return PromQL for the share in use of each resource, in the most saturated process."""
-    used = f'sum by (instance, pool) (db_client_connection_count{{state="used", {JOB}}})'
-    size = f"sum by (instance, pool) (db_client_connection_max{{{JOB}}})"
+    by = "sum by (instance, db_client_connection_pool_name)"
+    used = f'{by} (db_client_connection_count{{db_client_connection_state="used", {JOB}}})'
+    size = f"{by} (db_client_connection_max{{{JOB}}})"
     blocked = f"sum by (instance) (rate(event_loop_blocked_seconds_total{{{JOB}}}[$window]))"
     return {
         "CPU": f"max(rate(process_cpu_seconds_total{{{JOB}}}[$window]))",

@@ -61,16 +61,15 @@ def _rate() -> TimeSeries:
 
 
 def _responses() -> TimeSeries:
-    by_status = f"sum by (status) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
-    by_class = f'label_replace({by_status}, "class", "${{1}}xx", "status", "([1-5])..")'
-    named = f'label_replace({by_class}, "class", "disconnected", "status", "client_disconnected")'
+    by_class = f"sum by (status) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
+    named = f'label_replace({by_class}, "status", "disconnected", "status", "client_disconnected")'
     return stacked(
         time_series(
             "Responses by status class",
             "All responses, stacked by status class. 5xx (red) is a failure of the service and spends error budget; "
             "4xx is an error of the client; disconnected means that the client closed the connection first. Good is "
             "no red at all.",
-            query(f"topk(6, sum by (class) ({named}))", "{{class}}"),
+            query(f"topk(6, {named})", "{{status}}"),
             unit=units.REQUESTS_PER_SECOND,
         )
     )
@@ -119,7 +118,7 @@ def _slowest() -> TimeSeries:
 
 def _errors() -> TimeSeries:
     per_route = f"sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
-    failed = f'sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
+    failed = f'sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}, status="5xx"}}[$window]))'
     share = f"({failed} or {per_route} * 0) / ({per_route} > 0)"
     panel = with_threshold_line(
         time_series(
@@ -137,7 +136,7 @@ def _errors() -> TimeSeries:
 def _routes() -> Table:
     by = "by (handler)"
     requests = f"sum {by} (handler:requests:rate5m{{{JOB_AND_HANDLER}}})"
-    failed = f'sum {by} (rate(http_requests_total{{{JOB_AND_HANDLER}, status=~"5.."}}[$window]))'
+    failed = f'sum {by} (rate(http_requests_total{{{JOB_AND_HANDLER}, status="5xx"}}[$window]))'
     return (
         table(
             "All routes",

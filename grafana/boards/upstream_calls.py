@@ -28,7 +28,7 @@ def _failures() -> Panel:
     limit = load().limits.upstream_failure_ratio
     by = "sum by (job, arm, client)"
     own = f"http_client_request_duration_seconds_count{{{ARM}"
-    clients = _share(f"{by} (rate({own}}}[$window]))", f'{by} (rate({own}, status=~"5..|timeout|error"}}[$window]))')
+    clients = _share(f"{by} (rate({own}}}[$window]))", f'{by} (rate({own}, code=~"5..|timeout|error"}}[$window]))')
     upstreams = _share(
         _by_client(f"upstream_requests_total{{{ARM}}}"),
         _by_client(f'upstream_requests_total{{{ARM}, outcome=~"failed|timeout|circuit_open"}}'),

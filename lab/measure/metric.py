@@ -200,7 +200,10 @@ METRICS: Final = (
 
 SPECIAL: Final = (
     _per_request(
-        "primary_queries_per_request", "queries", "db_client_operation_duration_seconds_count", pool="primary"
+        "primary_queries_per_request",
+        "queries",
+        "db_client_operation_duration_seconds_count",
+        db_client_connection_pool_name="primary",
     ),
 )
 """Reported only as a headline: otherwise they repeat another metric."""

@@ -45,8 +45,8 @@ class HttpClientMetrics:
         histogram = partial(Histogram, registry=registry)
         self.duration = histogram(
             "http_client_request_duration_seconds",
-            "Time from sending a request to the headers of its response; `status` is a code, `timeout` or `error`.",
-            ("client", "method", "status"),
+            "Time from sending a request to the headers of its response; `code` is its status, `timeout` or `error`.",
+            ("client", "method", "code"),
             buckets=DURATION_BUCKETS_S,
         )
         self.inprogress = gauge("http_client_requests_inprogress", "Requests without a response yet.", ("client",))

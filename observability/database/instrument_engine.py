@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from observability.core.semconv import DB_NAMESPACE, DB_SYSTEM_NAME
 
 POOL_NAME: Final = "db.client.connection.pool.name"
+POOL_LABEL: Final = POOL_NAME.replace(".", "_")
+"""The role of the engine, in every metric of it."""
 
 _SYSTEM_NAMES: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 

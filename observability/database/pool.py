@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from observability.compat.sqlalchemy import Checkout, connection_limit, wrap_checkout, wrap_creator
 from observability.core.internal_errors import suppress_internal_errors
-from observability.database.instrument_engine import Listeners, replace_listeners, sync_engine
+from observability.database.instrument_engine import POOL_LABEL, Listeners, replace_listeners, sync_engine
 from observability.metrics.histogram import exemplar
 from observability.request.server_timing import add_timing
 
@@ -28,7 +28,7 @@ _IN_USE: Final = "observability.in_use"
 
 
 class PoolMetrics:
-    """Connection pool metrics as the semantic conventions name them; `pool` is the role of the engine."""
+    """Connection pool metrics as the semantic conventions name them; the name of a pool is the role of its engine."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._by_role: dict[str, WeakSet[_InstrumentedPool]] = {}
@@ -38,33 +38,35 @@ class PoolMetrics:
         self.count = gauge(
             "db_client_connection_count",
             "Open connections: `used` are checked out, `idle` are checked in.",
-            ("pool", "state"),
+            (POOL_LABEL, "db_client_connection_state"),
         )
         self.max = gauge(
             "db_client_connection_max",
             "Connections that the pool allows at once, overflow included; +Inf without a limit.",
-            ("pool",),
+            (POOL_LABEL,),
         )
-        self.pending = gauge("db_client_connection_pending_requests", "Checkouts waiting for a connection.", ("pool",))
+        self.pending = gauge(
+            "db_client_connection_pending_requests", "Checkouts waiting for a connection.", (POOL_LABEL,)
+        )
         self.timeouts = counter(
-            "db_client_connection_timeouts_total", "Checkouts that failed after the pool's timeout.", ("pool",)
+            "db_client_connection_timeouts_total", "Checkouts that failed after the pool's timeout.", (POOL_LABEL,)
         )
         self.create_time = histogram(
             "db_client_connection_create_time_seconds",
             "Time to open a new connection.",
-            ("pool",),
+            (POOL_LABEL,),
             buckets=WAIT_BUCKETS_S,
         )
         self.wait_time = histogram(
             "db_client_connection_wait_time_seconds",
             "Time that a checkout waited for a connection, also of one that timed out; connecting is not included.",
-            ("pool",),
+            (POOL_LABEL,),
             buckets=WAIT_BUCKETS_S,
         )
         self.use_time = histogram(
             "db_client_connection_use_time_seconds",
             "Time from the checkout of a connection to its checkin.",
-            ("pool",),
+            (POOL_LABEL,),
             buckets=USE_BUCKETS_S,
         )
 

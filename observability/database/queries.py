@@ -26,7 +26,7 @@ from observability.core.semconv import (
     QUERY_EXECUTIONS,
     QUERY_FINGERPRINT,
 )
-from observability.database.instrument_engine import sync_engine
+from observability.database.instrument_engine import POOL_LABEL, sync_engine
 from observability.database.sql import Statement
 from observability.database.statements import StatementExecution, emit_span, listen_to_statements
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar_of
@@ -98,13 +98,13 @@ class QueryMetrics:
         self._duration = histogram(
             "db_client_operation_duration_seconds",
             "Time from sending a statement to its result; waiting for a connection is not included.",
-            ("pool", "operation"),
+            (POOL_LABEL, "operation"),
             buckets=DURATION_BUCKETS_S,
         )
         self._errors = counter(
             "db_client_operation_errors_total",
             "Statements that failed or were cancelled, by error class.",
-            ("pool", "error"),
+            (POOL_LABEL, "error"),
         )
         self._per_request = QueriesPerRequest(registry)
         self._suspected = counter(

@@ -43,6 +43,7 @@ _PendingExemplar = tuple[_Pending, int, float]
 class Series:
     __slots__ = (
         "background",
+        "code",
         "first_byte",
         "handler",
         "last_byte",
@@ -55,8 +56,9 @@ class Series:
         "whole",
     )  # fmt: skip
 
-    def __init__(self, handler: str, method: str, status: str, bounds_s: Sequence[float]) -> None:
-        self.handler, self.method, self.status = handler, method, status
+    def __init__(self, handler: str, method: str, code: int | str, bounds_s: Sequence[float]) -> None:
+        self.handler, self.method, self.code = handler, method, str(code)
+        self.status = f"{code // 100}xx" if isinstance(code, int) else code
         self.whole, self.first_byte = BucketCounts(bounds_s), BucketCounts(bounds_s)
         self.last_byte, self.background = BucketCounts(bounds_s), BucketCounts(bounds_s)
         self.received = self.sent = 0
@@ -91,7 +93,11 @@ def _phases(batch: Sequence[_Pending]) -> tuple[Sequence[float], ...]:
 
 
 class HttpMetrics(DescribedCollector):
-    """Counts and times requests by route template, method and status; `active` are those in progress."""
+    """Counts and times requests by route template, method and status; `active` are those in progress.
+
+    The label `status` is the class of the status code, as the instrumentator groups it, and `code` is the exact one.
+    Only the counter has `code`: a histogram is a dozen series for each value.
+    """
 
     def __init__(self, registry: CollectorRegistry, *, bounds_s: Sequence[float]) -> None:
         fine = tuple(sorted({*bounds_s, *HIGH_RESOLUTION_S}))
@@ -112,7 +118,7 @@ class HttpMetrics(DescribedCollector):
             status = OTHER
         found = self._series.get((handler, method, status))
         if found is None:
-            new = Series(handler, method, str(status), self._bounds)
+            new = Series(handler, method, status, self._bounds)
             found = self._series.setdefault((handler, method, status), new)
         return found
 
@@ -152,7 +158,7 @@ class HttpMetrics(DescribedCollector):
             self._background_errors[labels] = self._background_errors.get(labels, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        every = sorted(self._series.copy().values(), key=lambda series: (series.handler, series.method, series.status))
+        every = sorted(self._series.copy().values(), key=lambda series: (series.handler, series.method, series.code))
         with self._lock:
             for series in every:
                 series.flush()
@@ -162,20 +168,21 @@ class HttpMetrics(DescribedCollector):
         overall: dict[LabelValues, list[BucketCounts]] = {(): [series.whole for series in every]} if every else {}
         name = "http_request_duration_highr_seconds"
         yield self._overall.family(name, self._help[name], (), overall)
-        for name, phase in _PHASES:
-            by_handler: dict[LabelValues, list[BucketCounts]] = {}
+        for name, phase, labels in _PHASES:
+            counts: dict[LabelValues, list[BucketCounts]] = {}
             for series in every:
-                by_handler.setdefault((series.method, series.handler), []).append(getattr(series, phase))
-            yield self._by_handler.family(name, self._help[name], ("method", "handler"), by_handler)
+                values = tuple(getattr(series, label) for label in labels)
+                counts.setdefault(values, []).append(getattr(series, phase))
+            yield self._by_handler.family(name, self._help[name], labels, counts)
         yield self._errors_in_background()
         yield GaugeMetricFamily("http_requests_inprogress", self._help["http_requests_inprogress"], len(self.active))
 
     def _requests(self, every: Sequence[Series]) -> Metric:
         family = CounterMetricFamily(
-            "http_requests", self._help["http_requests"], labels=("method", "status", "handler")
+            "http_requests", self._help["http_requests"], labels=("method", "status", "code", "handler")
         )
         for series in every:
-            family.add_metric((series.method, series.status, series.handler), series.whole.count)
+            family.add_metric((series.method, series.status, series.code, series.handler), series.whole.count)
         return family
 
     def _errors_in_background(self) -> Metric:
@@ -197,10 +204,10 @@ class HttpMetrics(DescribedCollector):
 
 
 _PHASES: Final = (
-    ("http_request_duration_seconds", "whole"),
-    ("http_response_first_byte_seconds", "first_byte"),
-    ("http_response_last_byte_seconds", "last_byte"),
-    ("http_background_seconds", "background"),
+    ("http_request_duration_seconds", "whole", ("method", "status", "handler")),
+    ("http_response_first_byte_seconds", "first_byte", ("method", "handler")),
+    ("http_response_last_byte_seconds", "last_byte", ("method", "handler")),
+    ("http_background_seconds", "background", ("method", "handler")),
 )
 
 
@@ -209,6 +216,7 @@ def _instrumentator_help() -> dict[str, str]:
     definitions = CollectorRegistry()
     instrumentator.default(registry=definitions)
     return {metric.name: metric.documentation for metric in definitions.collect()} | {
+        "http_requests": "Requests by method, status class, status code and handler.",
         "http_request_size_bytes": "Bytes of request bodies that were read.",
         "http_response_size_bytes": "Bytes of response bodies that were sent, after compression.",
         "http_request_duration_seconds": "Time from a request until the application returned, after background tasks.",

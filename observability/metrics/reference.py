@@ -11,7 +11,10 @@ from observability.compat.prometheus_client import families_with_labels
 LABELS: Final = {
     "cache": "names of caches in the code; `other` after 100",
     "client": "names given to `instrument(http_clients=…)`",
-    "code": "WebSocket close codes from 1000 to 1015, `application` from 3000 to 4999, `rejected`, `failed`, `other`",
+    "code": "status codes, `client_disconnected`, `other`; outgoing calls: status codes, `timeout`, `error`; "
+    "WebSocket close codes from 1000 to 1015, `application` from 3000 to 4999, `rejected`, `failed`, `other`",
+    "db_client_connection_pool_name": "roles given to `instrument(engines=…)`",
+    "db_client_connection_state": "`used` (checked out), `idle` (checked in)",
     "direction": "`received`, `sent`",
     "encoding": "`identity`, `gzip`, `br`, `zstd`, `deflate`, `other`",
     "error": "classes of database errors; `other` after 100",
@@ -22,13 +25,11 @@ LABELS: Final = {
     "method": "HTTP methods, `other`",
     "operation": "SQL operations, `other`",
     "outcome": "of exports `exported`, `failed`, `dropped`",
-    "pool": "roles given to `instrument(engines=…)`",
     "result": "`hit`, `stale`, `miss`, `coalesced`, `error`, `other`",
     "reused": "`true`, `false`",
     "signal": "`spans`, `logs`, `errors`, `access_log`",
-    "state": "connections: `used`, `idle`; tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`, "
-    "`other`",
-    "status": "status codes, `client_disconnected`, `other`; outgoing calls: status codes, `timeout`, `error`",
+    "state": "tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`, `other`",
+    "status": "classes of status codes, `1xx` to `5xx`; `client_disconnected`, `other`",
     "task": "names of tasks; `other` after 200",
     "where": "parts of this package",
     **dict.fromkeys(("implementation", "major", "minor", "patchlevel", "version"), "of the interpreter"),

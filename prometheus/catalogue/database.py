@@ -1,7 +1,11 @@
 """Alerts for the database from the service's side: pool, statements per request, replica."""
 
+from typing import Final
+
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
+
+POOL: Final = "db_client_connection_pool_name"
 
 
 def database_alerts(objectives: Objectives) -> Group:
@@ -10,19 +14,18 @@ def database_alerts(objectives: Objectives) -> Group:
 
 def _pool(objectives: Objectives) -> list[Alert]:
     jobs, limits = objectives.slo_jobs, objectives.limits
+    by = f"sum by (job, arm, {POOL}"
+    pool = f"{{{{ $labels.{POOL} }}}}"
     wait = "db_client_connection_wait_time_seconds_bucket"
     board = "flightdeck-pooling?var-arm={{ $labels.arm }}"
     return [
         Alert(
             name="PoolWaitHigh",
-            expr=(
-                f"histogram_quantile(0.95, sum by (job, arm, pool, le) (rate({wait}{{{jobs}}}[5m])))"
-                f" > {limits.pool_wait_s:g}"
-            ),
+            expr=(f"histogram_quantile(0.95, {by}, le) (rate({wait}{{{jobs}}}[5m]))) > {limits.pool_wait_s:g}"),
             for_="5m",
-            summary="Requests wait for a {{ $labels.pool }} connection on {{ $labels.arm }}",
+            summary=f"Requests wait for a {pool} connection on {{{{ $labels.arm }}}}",
             description=(
-                "The p95 wait for a connection of the {{ $labels.pool }} pool was {{ $value | humanizeDuration }} "
+                f"The p95 wait for a connection of the {pool} pool was {{{{ $value | humanizeDuration }}}} "
                 f"over [5m]; the limit is {limits.pool_wait_s:g} s."
             ),
             dashboard=board,
@@ -30,9 +33,9 @@ def _pool(objectives: Objectives) -> list[Alert]:
         ),
         Alert(
             name="PoolExhausted",
-            expr=f"sum by (job, arm, pool) (increase(db_client_connection_timeouts_total{{{jobs}}}[5m])) > 0",
+            expr=f"{by}) (increase(db_client_connection_timeouts_total{{{jobs}}}[5m])) > 0",
             for_="1m",
-            summary="Checkouts of the {{ $labels.pool }} pool time out on {{ $labels.arm }}",
+            summary=f"Checkouts of the {pool} pool time out on {{{{ $labels.arm }}}}",
             description='{{ $value | printf "%.0f" }} checkouts timed out over [5m]; their requests got 503.',
             dashboard=board,
             drill="pool-exhausted",

@@ -66,12 +66,12 @@ def test_orders_are_counted_by_their_route_and_status(shop: Shop) -> None:
     statuses = [httpx.post(f"{shop.url}/books/5/orders").status_code for _ in range(4)]
     assert statuses == [201, 201, 201, 409]
     for status, count in (("201", 3), ("409", 1)):
-        assert shop.value("http_requests_total", handler="/books/{number}/orders", status=status) == count
+        assert shop.value("http_requests_total", handler="/books/{number}/orders", code=status) == count
 
 
 def test_the_pool_and_the_thread_limiter_have_metrics(shop: Shop) -> None:
-    assert shop.value("db_client_connection_max", pool="primary") == 15
-    assert shop.value("db_client_connection_wait_time_seconds_count", pool="primary") > 0
+    assert shop.value("db_client_connection_max", db_client_connection_pool_name="primary") == 15
+    assert shop.value("db_client_connection_wait_time_seconds_count", db_client_connection_pool_name="primary") > 0
     assert shop.value("thread_limiter_limit_threads", limiter="default") == 40
 
 

@@ -37,7 +37,7 @@ VALUES = {
     "result": 5,
     "encoding": 5,
     "state": 2,
-    "pool": 2,
+    "db_client_connection_pool_name": 2,
     "role": 2,
     "limiter": 3,
     "reason": 5,

@@ -85,10 +85,13 @@ def test_no_span_holds_what_was_stored_or_sent(shop: Shop, secret: str) -> None:
 @pytest.mark.parametrize(
     ("name", "labels"),
     [
-        ("db_client_operation_duration_seconds_count", {"pool": "primary", "operation": "SELECT"}),
-        ("db_client_connection_wait_time_seconds_count", {"pool": "primary"}),
+        (
+            "db_client_operation_duration_seconds_count",
+            {"db_client_connection_pool_name": "primary", "operation": "SELECT"},
+        ),
+        ("db_client_connection_wait_time_seconds_count", {"db_client_connection_pool_name": "primary"}),
         ("db_queries_per_request_sum", {"method": "GET", "handler": "/order"}),
-        ("http_client_request_duration_seconds_count", {"client": "other", "method": "GET", "status": "200"}),
+        ("http_client_request_duration_seconds_count", {"client": "other", "method": "GET", "code": "200"}),
         ("tasks_published_total", {"task": "ship"}),
     ],
 )

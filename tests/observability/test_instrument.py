@@ -133,7 +133,7 @@ async def test_without_a_lifespan_requests_are_measured_and_named() -> None:
         response = await client.get("/hello")
     assert response.text == "hello"
     assert len(response.headers["x-trace-id"]) == 32
-    labels = {"method": "GET", "handler": "/hello", "status": "200"}
+    labels = {"method": "GET", "handler": "/hello", "status": "2xx", "code": "200"}
     assert registry.get_sample_value("http_requests_total", labels) == 1
 
 
@@ -178,7 +178,7 @@ async def test_where_no_lifespan_runs_it_can_be_started(caplog: pytest.LogCaptur
             metrics = (await outside.get(f"http://127.0.0.1:{port}/metrics", headers={"Accept": "text/plain"})).text
     finally:
         watched.stop()
-    assert 'http_requests_total{handler="/hello/{name}",method="GET",status="200"} 1.0' in metrics
+    assert 'http_requests_total{code="200",handler="/hello/{name}",method="GET",status="2xx"} 1.0' in metrics
     assert not [record for record in caplog.records if record.name == "observability"]
     assert watched.metrics_port is None
 
@@ -200,7 +200,7 @@ async def test_the_middleware_is_outside_of_everything() -> None:
         app.add_middleware(Timid)
         async with lifespan_client(app) as client:
             assert (await client.get("/hello")).headers["x-trace-id"]
-        assert captured.value("http_requests_total", handler="/hello", status="503") == 1
+        assert captured.value("http_requests_total", handler="/hello", code="503") == 1
 
 
 @pytest.mark.anyio
@@ -270,7 +270,9 @@ async def test_the_application_can_start_again() -> None:
                 assert measured.metrics_port
                 async with httpx.AsyncClient() as reader:
                     text = (await reader.get(f"http://127.0.0.1:{measured.metrics_port}/metrics")).text
-                assert f'http_requests_total{{handler="/hello",method="GET",status="200"}} {number}.0' in text
+                assert (
+                    f'http_requests_total{{code="200",handler="/hello",method="GET",status="2xx"}} {number}.0' in text
+                )
             assert measured.metrics_port is None
 
 

@@ -37,10 +37,10 @@ class Watched:
         QueryMetrics(self.registry, tracer=self.tracer).attach("primary", engine)
 
     def value(self, name: str, **labels: str) -> float | None:
-        return self.registry.get_sample_value(name, {"pool": "primary", **labels})
+        return self.registry.get_sample_value(name, {"db_client_connection_pool_name": "primary", **labels})
 
     def count(self, state: str) -> float | None:
-        return self.value("db_client_connection_count", state=state)
+        return self.value("db_client_connection_count", db_client_connection_state=state)
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ async def request(captured: CapturedTelemetry, *paths: str) -> None:
 async def test_a_value_is_the_sum_over_the_other_labels() -> None:
     with capture_telemetry() as captured:
         await request(captured, "/books/1", "/books/2", "/books/x")
-    assert captured.value("http_requests_total", handler="/books/{number}", status="200") == 2
+    assert captured.value("http_requests_total", handler="/books/{number}", code="200") == 2
     assert captured.value("http_requests_total", handler="/books/{number}") == 3
-    assert captured.value("http_requests_total", status="500") == 0
+    assert captured.value("http_requests_total", code="500") == 0
     assert len(captured.samples("http_requests_total")) == 2
 
 
@@ -78,7 +78,9 @@ def test_an_engine_that_outlives_the_test_reports_to_the_test_that_runs() -> Non
             captured.instrument(shop(), engines={"primary": engine})
             with engine.connect() as connection:
                 connection.execute(text("SELECT 1"))
-        assert captured.value("db_client_operation_duration_seconds_count", pool="primary") == 1
+        assert (
+            captured.value("db_client_operation_duration_seconds_count", db_client_connection_pool_name="primary") == 1
+        )
     engine.dispose()
 
 

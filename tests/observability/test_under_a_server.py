@@ -164,7 +164,7 @@ def test_a_request_is_measured_as_what_it_was(row: Row, root_path: str) -> None:
         while not captured.value("http_requests_total"):
             assert monotonic() < deadline
             sleep(0.005)
-    assert captured.value("http_requests_total", method="GET", handler=row.handler, status=row.status) == 1
+    assert captured.value("http_requests_total", method="GET", handler=row.handler, code=row.status) == 1
     for name, pauses in (
         ("http_response_first_byte", row.first_byte),
         ("http_response_last_byte", row.last_byte),

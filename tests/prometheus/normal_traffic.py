@@ -66,9 +66,11 @@ class Service:
         failed = self.random.binomial(requests - disconnected, self.error_ratio)
         slow = self.random.binomial(requests - failed - disconnected, self.slow_ratio)
         at = f'handler="{handler}", method="GET"'
-        yield self._counter("http_requests_total", f'{at}, status="200"', requests - failed - disconnected)
-        yield self._counter("http_requests_total", f'{at}, status="500"', failed)
-        yield self._counter("http_requests_total", f'{at}, status="client_disconnected"', disconnected)
+        yield self._counter("http_requests_total", f'{at}, status="2xx", code="200"', requests - failed - disconnected)
+        yield self._counter("http_requests_total", f'{at}, status="5xx", code="500"', failed)
+        yield self._counter(
+            "http_requests_total", f'{at}, status="client_disconnected", code="client_disconnected"', disconnected
+        )
         done = requests - disconnected
         for le, within in ((threshold_s / 4, 0.9), (threshold_s, 1.0)):
             fast = self.random.binomial(done - slow, within)
@@ -82,8 +84,14 @@ class Service:
         checkouts = self.random.poisson(20 * self.scrape_s, self._samples)
         waited = self.random.binomial(checkouts, 0.01)
         for le, count in (("0.01", checkouts - waited), ("0.1", checkouts), ("+Inf", checkouts)):
-            yield self._counter("db_client_connection_wait_time_seconds_bucket", f'pool="primary", le="{le}"', count)
-        yield self._counter("db_client_connection_timeouts_total", 'pool="primary"', checkouts * 0)
+            yield self._counter(
+                "db_client_connection_wait_time_seconds_bucket",
+                f'db_client_connection_pool_name="primary", le="{le}"',
+                count,
+            )
+        yield self._counter(
+            "db_client_connection_timeouts_total", 'db_client_connection_pool_name="primary"', checkouts * 0
+        )
 
     def _caches(self) -> Iterator[Series]:
         for cache, hit_ratio in (("board", 0.95), ("report", 0.8)):

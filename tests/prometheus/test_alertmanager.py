@@ -119,7 +119,10 @@ def burn(sli: str, window: str, group: str = "flights") -> dict[str, str]:
             {"LatencyBudgetBurn 6h"},
         ),
         (
-            [TICKET | {"alertname": name, "pool": "primary"} for name in ("PoolExhausted", "PoolWaitHigh")],
+            [
+                TICKET | {"alertname": name, "db_client_connection_pool_name": "primary"}
+                for name in ("PoolExhausted", "PoolWaitHigh")
+            ],
             {"PoolExhausted"},
         ),
         (
@@ -127,7 +130,10 @@ def burn(sli: str, window: str, group: str = "flights") -> dict[str, str]:
             {"CacheDown"},
         ),
         (
-            [burn("availability", "1h"), TICKET | {"alertname": "PoolExhausted", "pool": "primary"}],
+            [
+                burn("availability", "1h"),
+                TICKET | {"alertname": "PoolExhausted", "db_client_connection_pool_name": "primary"},
+            ],
             {"AvailabilityBudgetBurn 1h", "PoolExhausted"},
         ),
     ],

@@ -121,7 +121,9 @@ async def test_below_the_capacity_no_request_fails_and_no_resource_grows(
 
     async def watched() -> None:
         while not over.is_set():
-            used = await asyncio.to_thread(service.metric, "db_client_connection_count", state="used")
+            used = await asyncio.to_thread(
+                service.metric, "db_client_connection_count", db_client_connection_state="used"
+            )
             samples.append((service.resident_bytes, used))
             await asyncio.sleep(max(0.25, effort.soak_s / 400))
 
@@ -151,7 +153,7 @@ async def test_below_the_capacity_no_request_fails_and_no_resource_grows(
     early, late = samples[quarter : 2 * quarter], samples[3 * quarter :]
     memory = [median(resident for resident, _ in part) for part in (early, late)]
     pool_used = [mean(used for _, used in part) for part in (early, late)]
-    left = service.metric("db_client_connection_count", state="used")
+    left = service.metric("db_client_connection_count", db_client_connection_state="used")
     figures: dict[str, Any] = {
         "seconds": effort.soak_s,
         "rate_per_s": round(rate_per_s),

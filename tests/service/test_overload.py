@@ -32,7 +32,7 @@ def assert_none_is_in_use(arm: Arm) -> None:
     quiet_looks = 0
     while quiet_looks < 10:
         requests = sampled(arm, "http_requests_inprogress")
-        connections = sampled(arm, "db_client_connection_count", state="used")
+        connections = sampled(arm, "db_client_connection_count", db_client_connection_state="used")
         quiet_looks = 0 if requests or connections else quiet_looks + 1
         assert monotonic() < deadline, f"{requests:.0f} requests hang, {connections:.0f} connections are checked out"
         sleep(0.05)

@@ -30,7 +30,7 @@ class Observed:
         return client
 
     def calls(self, status: str, method: str = "GET") -> float | None:
-        labels = {"client": "weather", "method": method, "status": status}
+        labels = {"client": "weather", "method": method, "code": status}
         return self.registry.get_sample_value("http_client_request_duration_seconds_count", labels)
 
     def connects(self) -> float | None:
@@ -138,5 +138,5 @@ def test_a_client_is_attached_once_and_observed_by_the_latest_only() -> None:
         metrics.attach("two", client)
     HttpClientMetrics(second).attach("one", client)
     client.get("http://upstream.test/")
-    name, labels = "http_client_request_duration_seconds_count", {"client": "one", "method": "GET", "status": "204"}
+    name, labels = "http_client_request_duration_seconds_count", {"client": "one", "method": "GET", "code": "204"}
     assert (first.get_sample_value(name, labels), second.get_sample_value(name, labels)) == (None, 1.0)

@@ -124,11 +124,15 @@ def work() -> dict[str, Any]:
         "spans": sorted(spans),
         "reports": reports,
         "reports_exported": value("observability_export_total", {"signal": "errors", "outcome": "exported"}),
-        "requests": value("http_requests_total", {"method": "GET", "status": "200", "handler": "/items"}),
-        "waits": value("db_client_connection_wait_time_seconds_count", {"pool": "primary"}),
-        "connects": value("db_client_connection_create_time_seconds_count", {"pool": "primary"}),
+        "requests": value(
+            "http_requests_total", {"method": "GET", "status": "2xx", "code": "200", "handler": "/items"}
+        ),
+        "waits": value("db_client_connection_wait_time_seconds_count", {"db_client_connection_pool_name": "primary"}),
+        "connects": value(
+            "db_client_connection_create_time_seconds_count", {"db_client_connection_pool_name": "primary"}
+        ),
         "calls": value(
-            "http_client_request_duration_seconds_count", {"client": "upstream", "method": "GET", "status": "204"}
+            "http_client_request_duration_seconds_count", {"client": "upstream", "method": "GET", "code": "204"}
         ),
         "tasks": value("tasks_published_total", {"task": nothing.name}),
         "unbuilt_routes": unbuilt,

@@ -51,7 +51,7 @@ async def test_an_engine_of_the_lifespan_is_observed_in_each_lifespan(
         @app.get("/books")
         async def books() -> int:
             async with app.state.engine.connect() as connection:
-                assert captured.value("db_client_connection_max", pool=pool) == 15
+                assert captured.value("db_client_connection_max", db_client_connection_pool_name=pool) == 15
                 return int((await connection.execute(text("SELECT 7"))).scalar_one())
 
         telemetry = captured.instrument(app, engines=engines)
@@ -59,8 +59,11 @@ async def test_an_engine_of_the_lifespan_is_observed_in_each_lifespan(
             async with lifespan_client(app) as client:
                 assert (await client.get("/books")).json() == 7
             assert captured.value("db_queries_per_request_sum", handler="/books") == lifespans
-            assert captured.value("db_client_operation_duration_seconds_count", pool=pool) == lifespans
-            assert captured.value("db_client_connection_max", pool=pool) == 0
+            assert (
+                captured.value("db_client_operation_duration_seconds_count", db_client_connection_pool_name=pool)
+                == lifespans
+            )
+            assert captured.value("db_client_connection_max", db_client_connection_pool_name=pool) == 0
     assert [span.name for span in captured.spans()].count("SELECT") == 2
 
 
@@ -101,7 +104,7 @@ async def test_every_engine_of_the_process_has_the_name_of_its_database(tmp_path
         with late.connect() as unobserved:
             unobserved.execute(text("SELECT 1"))
         counted = {
-            sample.labels["pool"]: sample.value
+            sample.labels["db_client_connection_pool_name"]: sample.value
             for sample in captured.samples("db_client_operation_duration_seconds_count")
         }
     await early.dispose()
@@ -114,7 +117,10 @@ def test_engines_of_one_role_are_added_up_without_those_that_were_disposed_of(tm
     engines = [create_engine(f"sqlite:///{tmp_path}/{number}.db", pool_size=2, max_overflow=0) for number in range(3)]
 
     def value(state: str) -> float | None:
-        return telemetry.registry.get_sample_value("db_client_connection_count", {"pool": "shard", "state": state})
+        return telemetry.registry.get_sample_value(
+            "db_client_connection_count",
+            {"db_client_connection_pool_name": "shard", "db_client_connection_state": state},
+        )
 
     for engine in engines:
         telemetry.watch_engine(engine, "shard")
@@ -123,7 +129,10 @@ def test_engines_of_one_role_are_added_up_without_those_that_were_disposed_of(tm
         assert (value("used"), value("idle")) == (2, 0)
     assert (value("used"), value("idle")) == (0, 2)
     engines[0].dispose()
-    assert telemetry.registry.get_sample_value("db_client_connection_max", {"pool": "shard"}) == 4
+    assert (
+        telemetry.registry.get_sample_value("db_client_connection_max", {"db_client_connection_pool_name": "shard"})
+        == 4
+    )
     with pytest.raises(AlreadyAttached, match="'replica' is already attached as 'shard'"):
         telemetry.watch_engine(engines[0], "replica")
     for engine in engines:
@@ -143,7 +152,9 @@ def test_all_engines_are_observed_while_telemetry_runs_only(tmp_path: Path) -> N
             telemetry.start()
         telemetry.watch_engines("auto")
         engine.connect().close()
-        pools = telemetry.registry.get_sample_value("db_client_connection_max", {"pool": "a.db"})
+        pools = telemetry.registry.get_sample_value(
+            "db_client_connection_max", {"db_client_connection_pool_name": "a.db"}
+        )
         assert pools == (15 if starts else None)
     telemetry.stop()
     engine.dispose()

@@ -36,10 +36,15 @@ class Watched:
         PoolMetrics(self.registry).attach(pool, engine)
 
     def count(self, state: str) -> float | None:
-        return self.registry.get_sample_value("db_client_connection_count", {"pool": self.pool, "state": state})
+        return self.registry.get_sample_value(
+            "db_client_connection_count",
+            {"db_client_connection_pool_name": self.pool, "db_client_connection_state": state},
+        )
 
     def value(self, name: str) -> float:
-        value = self.registry.get_sample_value(f"db_client_connection_{name}", {"pool": self.pool})
+        value = self.registry.get_sample_value(
+            f"db_client_connection_{name}", {"db_client_connection_pool_name": self.pool}
+        )
         assert value is not None
         return value
 
@@ -50,7 +55,7 @@ class Watched:
         return self._sample(f"{NAMES[kind]}_sum")
 
     def _sample(self, name: str) -> float:
-        value = self.registry.get_sample_value(name, {"pool": self.pool})
+        value = self.registry.get_sample_value(name, {"db_client_connection_pool_name": self.pool})
         assert value is not None
         return value
 
@@ -306,7 +311,7 @@ def test_engines_are_distinguished_by_their_role(tmp_path: Path) -> None:
         metrics.attach("replica", replica)
         with primary.connect(), replica.connect(), replica.connect():
             for pool, used in (("primary", 1), ("replica", 2)):
-                labels = {"pool": pool, "state": "used"}
+                labels = {"db_client_connection_pool_name": pool, "db_client_connection_state": "used"}
                 assert registry.get_sample_value("db_client_connection_count", labels) == used
 
 

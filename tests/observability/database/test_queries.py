@@ -79,8 +79,8 @@ def test_a_statement_is_timed_by_pool_and_operation(observed: Observed) -> None:
         connection.execute(select(BOOKS))
         connection.execute(select(BOOKS))
     count = "db_client_operation_duration_seconds_count"
-    assert observed.value(count, pool="primary", operation="INSERT") == 1
-    assert observed.value(count, pool="primary", operation="SELECT") == 2
+    assert observed.value(count, db_client_connection_pool_name="primary", operation="INSERT") == 1
+    assert observed.value(count, db_client_connection_pool_name="primary", operation="SELECT") == 2
 
 
 @pytest.mark.parametrize("times", [0, 1, 7])
@@ -214,7 +214,12 @@ def test_a_failed_statement_is_counted_and_its_span_fails_without_the_message(ob
         connection.execute(insert(BOOKS).values(title="Emma"))
         with pytest.raises(IntegrityError):
             connection.execute(insert(BOOKS).values(title="Emma"))
-    assert observed.value("db_client_operation_errors_total", pool="primary", error="IntegrityError") == 1
+    assert (
+        observed.value(
+            "db_client_operation_errors_total", db_client_connection_pool_name="primary", error="IntegrityError"
+        )
+        == 1
+    )
     assert observed.value("db_queries_per_request_sum", method="GET", handler="/books") == 2
     failed = observed.spans()[1]
     assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, None)
@@ -238,7 +243,10 @@ async def test_a_cancelled_statement_is_counted_with_its_span(tmp_path: Path) ->
         task = asyncio.create_task(handler())
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert books.value("db_client_operation_errors_total", pool="async", error="CancelledError") == 1
+    assert (
+        books.value("db_client_operation_errors_total", db_client_connection_pool_name="async", error="CancelledError")
+        == 1
+    )
     assert (books.spans()[0].attributes or {})["error.type"] == "asyncio.exceptions.CancelledError"
     await engine.dispose()
     books.engine.dispose()
@@ -274,7 +282,10 @@ def test_an_engine_reports_to_the_application_that_was_instrumented_last(observe
     registry = CollectorRegistry()
     QueryMetrics(registry).attach("primary", observed.engine)
     read(observed.engine, 2)
-    name, labels = "db_client_operation_duration_seconds_count", {"pool": "primary", "operation": "SELECT"}
+    name, labels = (
+        "db_client_operation_duration_seconds_count",
+        {"db_client_connection_pool_name": "primary", "operation": "SELECT"},
+    )
     assert observed.value(name, **labels) is None
     assert registry.get_sample_value(name, labels) == 2
 

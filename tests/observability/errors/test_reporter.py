@@ -189,7 +189,7 @@ async def test_an_exception_storm_is_rationed_and_counted(monkeypatch: pytest.Mo
                 await client.post("/orders", json=PLANTED["json"])
             assert len(captured.events()) == 10
         assert captured.value("observability_export_total", signal="errors", outcome="dropped") == 5
-        assert captured.value("http_requests_total", status="500") == 15
+        assert captured.value("http_requests_total", code="500") == 15
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_a_failure_after_a_complete_response_leaves_its_status(
         assert httpx.get(f"{url}{path}").status_code == status
         eventually(lambda: captured.value("http_requests_total") == 1)
         events = captured.events()
-    assert captured.value("http_requests_total", handler=path, status=str(status)) == 1
+    assert captured.value("http_requests_total", handler=path, code=str(status)) == 1
     assert captured.value("http_background_errors_total", handler=path, method="GET") == 1
     (span,) = captured.spans(f"GET {path}")
     assert span.status.status_code is StatusCode.UNSET
@@ -137,7 +137,7 @@ def test_a_failure_before_the_response_is_complete_is_a_500(captured: CapturedTe
             assert path == "/cut"
         eventually(lambda: captured.value("http_requests_total") == 1)
         assert len(captured.events()) == 1
-    assert captured.value("http_requests_total", handler=path, status="500") == 1
+    assert captured.value("http_requests_total", handler=path, code="500") == 1
     assert captured.value("http_background_errors_total") == 0
     (span,) = captured.spans(f"GET {path}")
     assert span.status.status_code is StatusCode.ERROR
@@ -163,7 +163,7 @@ def test_a_client_that_disconnects_during_its_upload_is_no_error(
             eventually(lambda: captured.value("http_requests_inprogress") == 1)
         eventually(lambda: captured.value("http_requests_total") == 1)
         events = captured.events()
-    assert captured.value("http_requests_total", handler=path, status="client_disconnected") == 1
+    assert captured.value("http_requests_total", handler=path, code="client_disconnected") == 1
     assert captured.value("http_background_errors_total") == 0
     assert events == []
     for span in captured.spans():

@@ -18,15 +18,24 @@ CLOSE_CODES = {close_code_label(code) for code in range(6000)}
 SOURCE = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
 
 VALUES = {
-    "code": {FAILED, REJECTED, *(label for label in CLOSE_CODES if not label.isdigit())},
+    "code": {
+        DISCONNECTED,
+        OTHER,
+        "timeout",
+        "error",
+        FAILED,
+        REJECTED,
+        *(label for label in CLOSE_CODES if not label.isdigit()),
+    },
+    "db_client_connection_state": {"used", "idle"},
     "encoding": {*ENCODINGS, OTHER},
     "generation": {"0", "1", "2"},
     "level": {*LEVELS, OTHER},
     "result": {*RESULTS, OTHER},
     "reused": {"true", "false"},
     "signal": set(re.findall(r"""counts\.\w+\(\s*"(\w+)\"""", SOURCE)),
-    "state": {"used", "idle", *STATES, OTHER},
-    "status": {DISCONNECTED, OTHER, "timeout", "error"},
+    "state": {*STATES, OTHER},
+    "status": {DISCONNECTED, OTHER, "1xx", "5xx"},
 }
 
 

@@ -204,7 +204,7 @@ def test_the_handler_of_a_request_is_known_whatever_the_scope(
         for request in requests:
             method, _, path = request.rpartition(" ")
             httpx.request(method or "GET", f"{url}{path}")
-        found = labels(captured, "http_requests_total", requests=len(requests), label="status")
+        found = labels(captured, "http_requests_total", requests=len(requests), label="code")
     assert found == expected
     named = {f"{(request.rpartition(' ')[0] or 'GET')} {handler}" for request in requests for handler, _ in expected}
     assert {span.name for span in captured.spans() if "/" in span.name} <= named
@@ -284,6 +284,4 @@ def test_instrumenting_two_applications_that_share_a_mounted_one_measures_each_o
             captured.instrument(app)
             with serving(app) as url:
                 httpx.get(f"{url}/shared/books/0")
-                assert labels(captured, "http_requests_total", requests=1, label="status") == [
-                    ("/shared" + BOOK, "404")
-                ]
+                assert labels(captured, "http_requests_total", requests=1, label="code") == [("/shared" + BOOK, "404")]

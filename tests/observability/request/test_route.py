@@ -116,9 +116,9 @@ Counts = dict[tuple[str, str, str], float]
 
 
 def counts(registry: CollectorRegistry) -> Counts:
-    """Return the counted requests by method, handler and status."""
+    """Return the counted requests by method, handler and status code."""
     return {
-        (sample.labels["method"], sample.labels["handler"], sample.labels["status"]): sample.value
+        (sample.labels["method"], sample.labels["handler"], sample.labels["code"]): sample.value
         for metric in registry.collect()
         for sample in metric.samples
         if sample.name == "http_requests_total"
