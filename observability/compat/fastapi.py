@@ -6,9 +6,6 @@ Until 0.136 `include_router` copies routes; a route is the whole context of itse
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.metrics import NoOpMeter
-from opentelemetry.trace import NoOpTracer
 from starlette.applications import Starlette
 from starlette.routing import Host, Mount
 from starlette.types import ASGIApp
@@ -49,6 +46,10 @@ def disable_native_telemetry(app: Starlette) -> None:
 
 def disabling_native_telemetry(app: ASGIApp) -> ASGIApp:
     """Return OpenTelemetry's middleware, which in the stack disables FastAPI's telemetry; it is never called."""
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware  # noqa: PLC0415 slow to import
+    from opentelemetry.metrics import NoOpMeter  # noqa: PLC0415 the same
+    from opentelemetry.trace import NoOpTracer  # noqa: PLC0415 the same
+
     marker: ASGIApp = OpenTelemetryMiddleware(
         app, tracer=NoOpTracer(), meter=NoOpMeter("observability"), exclude_spans=["receive", "send"]
     )

@@ -7,8 +7,6 @@ from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-import structlog
-
 from observability.core.internal_errors import record_internal_error
 from observability.logs.correlation import exception_text, ids_of
 from observability.logs.fields import plain_fields, text
@@ -45,8 +43,10 @@ class ConsoleFormatter(logging.Formatter):
     """Formats records for people, without control characters."""
 
     def __init__(self, *, colors: bool, **_: object) -> None:
+        from structlog import dev  # noqa: PLC0415 slow to import
+
         super().__init__()
-        self._render = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        self._render = dev.ConsoleRenderer(colors=colors, exception_formatter=dev.plain_traceback)
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _fields(record, reserved=_OF_CONSOLE)
@@ -54,8 +54,15 @@ class ConsoleFormatter(logging.Formatter):
         return self._render(None, "", {_visible(name): _visible(value) for name, value in event.items()})
 
 
-def configure_structlog() -> None:
-    """Send structlog's events through the standard library, so that all records have the same handlers."""
+def configure_structlog() -> bool:
+    """Send structlog's events through the standard library, so that all records have the same handlers.
+
+    Return False where the application has configured structlog: its configuration stays.
+    """
+    import structlog  # noqa: PLC0415 slow to import
+
+    if structlog.is_configured():
+        return False
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -68,6 +75,14 @@ def configure_structlog() -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    return True
+
+
+def reset_structlog() -> None:
+    """Undo what `configure_structlog()` did."""
+    import structlog  # noqa: PLC0415 slow to import
+
+    structlog.reset_defaults()
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -98,9 +113,6 @@ def _fields(record: logging.LogRecord, *, reserved: tuple[str, ...]) -> dict[str
         return {"message": f"<a record that could not be formatted: {type(error).__name__}>", **own}
 
 
-_render_stack: Final = structlog.processors.StackInfoRenderer(additional_ignores=["observability.logs"])
-
-
 def _interpolate(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Insert the positional arguments into the message."""
     args = event.pop("positional_args", None)
@@ -114,7 +126,10 @@ def _interpolate(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
 def _add_stack(logger: Any, name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Add the stack if the event has `stack_info=True`."""
     if event.pop("stack_info", None):
-        event[STACK] = _render_stack(logger, name, {"stack_info": True})["stack"]
+        from structlog.processors import StackInfoRenderer  # noqa: PLC0415 slow to import
+
+        render = StackInfoRenderer(additional_ignores=["observability.logs"])
+        event[STACK] = render(logger, name, {"stack_info": True})["stack"]
     return event
 
 

@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import structlog
 from opentelemetry.sdk.resources import Resource
 
 from observability.core.extras import MissingExtra, requires
@@ -19,7 +18,7 @@ from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
 from observability.logs.access_log import AccessLog, console_line, json_line
 from observability.logs.correlation import tag_exception
-from observability.logs.format import configure_structlog, formatter, is_terminal
+from observability.logs.format import configure_structlog, formatter, is_terminal, reset_structlog
 from observability.logs.uncaught import log_uncaught, restore_hooks
 from observability.request.record import RequestRecord
 
@@ -116,7 +115,7 @@ class _ProcessLogging:
         self._handler: logging.Handler | None = None
         self._silences_access_logs = False
         self._before: list[tuple[logging.Logger, list[logging.Handler], bool, int]] = []
-        self._had_structlog = False
+        self._configures_structlog = False
         self._uvicorn_formatters: dict[str, Any] = {}
 
     def install(self, settings: TelemetrySettings, stream: TextIO | None) -> None:
@@ -144,9 +143,7 @@ class _ProcessLogging:
         handler.setLevel(settings.log_level.upper())
         logging.getLogger().setLevel(handler.level)
         self._format_uvicorn("JsonFormatter" if as_json else "ConsoleFormatter", colors=colors)
-        self._had_structlog = structlog.is_configured()
-        if not self._had_structlog:
-            configure_structlog()
+        self._configures_structlog = configure_structlog()
         log_uncaught()
 
     def _format_uvicorn(self, name: str, *, colors: bool) -> None:
@@ -175,8 +172,8 @@ class _ProcessLogging:
                 from uvicorn.config import LOGGING_CONFIG  # noqa: PLC0415 the same
 
                 LOGGING_CONFIG["formatters"] = self._uvicorn_formatters
-            if not self._had_structlog:
-                structlog.reset_defaults()
+            if self._configures_structlog:
+                reset_structlog()
             restore_hooks()
 
 

@@ -5,9 +5,7 @@ import json
 import logging
 from typing import Any, Self
 
-import structlog
-
-from observability.logs.format import configure_structlog, formatter
+from observability.logs.format import configure_structlog, formatter, reset_structlog
 
 
 class LogCapture:
@@ -26,9 +24,7 @@ class LogCapture:
         self._level_before = root.level
         root.setLevel(min(self._level, root.level or logging.WARNING))
         root.addHandler(self._handler)
-        self._configures_structlog = not structlog.is_configured()
-        if self._configures_structlog:
-            configure_structlog()
+        self._configures_structlog = configure_structlog()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -36,7 +32,7 @@ class LogCapture:
         root.removeHandler(self._handler)
         root.setLevel(self._level_before)
         if self._configures_structlog:
-            structlog.reset_defaults()
+            reset_structlog()
 
     @property
     def records(self) -> list[dict[str, Any]]:
