@@ -3,11 +3,12 @@ from typing import Annotated, Final
 
 import typer
 
+from flightdeck import ROOT
 from flightdeck.exits import fail
 from flightdeck.options import Host
 from flightdeck.server.listener import base_url, bound_socket
 
-RUNBOOKS: Final = Path(__file__).parents[1] / "docs" / "runbooks"
+RUNBOOKS: Final = ROOT / "docs" / "runbooks"
 
 
 def receiver(

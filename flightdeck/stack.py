@@ -3,15 +3,13 @@
 import json
 import os
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
+from flightdeck import ROOT
 from flightdeck.exits import failing_on
 from flightdeck.options import AsJson, finite
-
-ROOT: Final = Path(__file__).parents[1]
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 

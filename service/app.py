@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
-from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI
@@ -13,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from observability import TelemetrySettings, instrument
 from observability.cache.cache import CacheMetrics
 from observability.clients.httpx import HttpClientMetrics
+from service import __version__
 from service.airlines.routes import airlines_router
 from service.airports.loading import EagerLoading, LazyLoading
 from service.airports.routes import airports_router
@@ -89,7 +89,7 @@ def create_app(
     app = FastAPI(
         title="Flightdeck",
         summary="Every flight that left New York City in 2013, served with and without each performance technique.",
-        version=version("flightdeck"),
+        version=__version__,
         lifespan=lifespan,
         telemetry=NO_NATIVE_TELEMETRY,
         redirect_slashes=False,

@@ -14,9 +14,9 @@ from typing import Final
 
 import psutil
 
+from lab.core.command import MODULE
 from lab.core.errors import ArmFailed
 
-FLIGHTDECK: Final = (sys.executable, "-m", "flightdeck")
 STOP_S: Final = 6.0
 """Longer than the grace period of the process guard."""
 LOG_BYTES: Final = 8192
@@ -65,8 +65,7 @@ class SupervisedProcess:
         """Start the command; the guard deletes the directory `remove` after the command has ended."""
         self._process = await asyncio.create_subprocess_exec(
             *(
-                sys.executable,
-                "-m",
+                *MODULE,
                 "lab.arms.process_guard",
                 *(("--remove", str(remove)) if remove else ()),
                 "--",

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any, Final, Self
 
 from lab.core.address import Address
+from lab.core.command import MODULE
 from lab.core.errors import LabError
 from lab.load.client_state import ClientState
 from lab.load.load import drive
@@ -79,7 +80,8 @@ class Generator:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lab.load.generator"),
+            *MODULE,
+            "lab.load.generator",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,

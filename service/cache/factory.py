@@ -1,10 +1,10 @@
 """The cache and the invalidators for the settings."""
 
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from sqlalchemy import make_url
 
+from service import __version__
 from service.cache.invalidators import EdgePurger, Invalidator, Invalidators, RedisInvalidator
 from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
@@ -65,5 +65,5 @@ def _redis_store(settings: Settings) -> RedisStore:
     twin = "" if settings.uses("indexes") else "-unindexed"  # another database has other writes
     # What the bytes of a response depend on: the code, the database, the techniques.
     database = make_url(settings.database_url).set(password=None).render_as_string()
-    variant = " ".join([version("flightdeck"), database, *sorted(settings.techniques)])
+    variant = " ".join([__version__, database, *sorted(settings.techniques)])
     return RedisStore(settings.redis_url, RedisStoreOptions(namespace=f"flightdeck{twin}", variant=variant))

@@ -3,13 +3,13 @@
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
-from importlib.metadata import version
 from importlib.resources import files
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from service import __version__
 from service.landing.contents import EXAMPLES, HEADERS, Link
 from service.settings import Settings
 from service.techniques import CATALOGUE
@@ -50,7 +50,7 @@ class Page:
             has_links=bool(settings.grafana_url),
             links=links,
             base_url=base_url,
-            version=version("flightdeck"),
+            version=__version__,
             css=self._css,
             js=self._js,
         )

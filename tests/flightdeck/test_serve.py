@@ -24,10 +24,12 @@ ADDRESS = re.compile(r"serves on (http://\S+)")
 
 
 @contextmanager
-def served(data_dir: Path, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    data_dir: Path, *options: str, program: Path = FLIGHTDECK, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield a running server and its base URL; kill it at the end if it is still running."""
     process = subprocess.Popen(
-        [FLIGHTDECK, "serve", "--data-dir", str(data_dir), "--port", "0", "--metrics-port", "0", *options],
+        [program, "serve", "--data-dir", str(data_dir), "--port", "0", "--metrics-port", "0", *options],
         env=os.environ | environment,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,12 +1,12 @@
 """Faults that the flights service does not have: a third-party process with them joins the service."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from lab.arms.process import free_ports
+from lab.core.command import MODULE
 from lab.drills.run.context import HANDOVER_S, DrillContext
 from lab.drills.run.drill import Drill
 
@@ -18,7 +18,7 @@ async def third_party_process(context: DrillContext, fault: str) -> AsyncIterato
     url, metrics_address = f"http://127.0.0.1:{port}", f"127.0.0.1:{metrics_port}"
     process = context.process(
         f"the third-party process ({fault})",
-        [sys.executable, "-m", "lab.drills.environments.third_party_app", fault, str(port)],
+        [*MODULE, "lab.drills.environments.third_party_app", fault, str(port)],
         ready_url=f"http://{metrics_address}/metrics",
         environment=context.environment({"OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port)}),
     )

@@ -1,0 +1,87 @@
+"""The wheel of flightdeck-lab, installed beside an application that has packages with the names of ours."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import httpx
+import pytest
+
+from tests.flightdeck.test_serve import served
+
+REPOSITORY = Path(__file__).parents[2]
+OF_THE_APPLICATION = ("service", "lab", "observability", "prometheus", "grafana")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, timeout=60)
+    (built,) = directory.glob("*.whl")
+    return built
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Iterator[Path]:
+    """An environment with the wheel, what it requires, and an application with packages of the same names."""
+    uv = [sys.executable, "-m", "uv", "--quiet"]
+    environment = tmp_path / "environment"
+    subprocess.run([*uv, "venv", "--python", sys.executable, environment], check=True, timeout=60)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
+    # The requirements become importable; the checkout does not, as this reads no .pth files of the other environment.
+    (packages / "requirements.pth").write_text(sysconfig.get_path("purelib"))
+    for name in OF_THE_APPLICATION:
+        (packages / name).mkdir()
+        (packages / name / "__init__.py").write_text(f"ours = {name!r}\n")
+    subprocess.run([*uv, "pip", "install", "--python", environment, "--no-deps", wheel], check=True, timeout=60)
+    yield environment
+    subprocess.run([*uv, "pip", "uninstall", "--python", environment, "flightdeck-lab"], check=True, timeout=60)
+    left = {path.name for path in packages.iterdir()}
+    assert {*OF_THE_APPLICATION} <= left
+    assert not {name for name in left if "flightdeck" in name}
+    for name in OF_THE_APPLICATION:
+        assert (packages / name / "__init__.py").read_text() == f"ours = {name!r}\n"
+
+
+def test_the_only_top_level_name_is_flightdeck(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {"flightdeck", f"{wheel.name.rsplit('-', 3)[0]}.dist-info"}
+    assert "flightdeck/_packages/lab/report/templates/report.html.j2" in names
+    assert "flightdeck/_packages/service/dataset/files/flights.csv.xz" in names
+    assert "flightdeck/_packages/prometheus/accelerated/alerts/database.yml" in names
+
+
+def run(*command: str | Path, cwd: Path, code: int = 0) -> str:
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, input="", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def test_flightdeck_runs_and_leaves_the_packages_of_the_application_alone(
+    installed: Path, few_flights: Path, tmp_path: Path
+) -> None:
+    python, flightdeck = (installed / "bin" / name for name in ("python", "flightdeck"))
+    directory = tmp_path / "application"
+    (directory / "service").mkdir(parents=True)
+    (directory / "service" / "__init__.py").touch()  # python -m has the working directory on its path
+
+    assert "experiments" in run(flightdeck, "--help", cwd=directory)
+    status = run(flightdeck, "data", "status", "--data-dir", few_flights, cwd=directory, code=1)
+    assert "another version, loaded" in status
+    for module in ("lab.load.generator", "service.techniques"):
+        run(python, "-m", "flightdeck.module", module, cwd=directory)
+    with served(few_flights, program=str(flightdeck)) as (_, url):
+        page = httpx.get(url, headers={"Accept": "text/html"})
+        assert (page.status_code, "Flightdeck" in page.text) == (200, True)
+
+    names = ", ".join(OF_THE_APPLICATION)
+    assert run(python, "-c", f"import {names}; print(service.ours, lab.ours)", cwd=tmp_path) == "service lab\n"
