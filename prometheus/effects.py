@@ -125,6 +125,14 @@ def _by_handler() -> Iterator[Recording]:
             expr=f"histogram_quantile({QUANTILES[name]:g}, {buckets})",
             meaning=f"Time to the last byte, {name}, by route.",
         )
+    yield Recording(
+        record="handler:connections_held:5m",
+        expr=(
+            "sum by (job, arm, db_client_connection_pool_name, handler) "
+            f"(rate(db_client_connection_held_seconds_total[{WINDOW}]))"
+        ),
+        meaning="Database connections that a route holds on average.",
+    )
     for name, metric, meaning in (
         ("queries_per_request", "db_queries_per_request", "Database statements per request, by route."),
         ("response_bytes_per_request", "http_response_size_bytes", "Bytes of a response body, by route."),

@@ -353,9 +353,9 @@ class PoolExhausted(Unavailable):
     title = "Connection pool exhausted"
     meaning = "Every database connection stayed checked out for the whole pool timeout."
 
-    def __init__(self, *, size: int, overflow: int, waited_s: float) -> None:
+    def __init__(self, *, size: int, overflow: int, waited_s: float, holders: str = "") -> None:
         super().__init__(
-            f"no connection after {waited_s:.1f} s: all {size} and {overflow} overflow are checked out",
+            f"no connection after {waited_s:.1f} s: all {size} and {overflow} overflow are checked out{holders}",
             hint="see docs/runbooks/pool-exhausted.md",
         )
 

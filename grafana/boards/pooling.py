@@ -10,8 +10,8 @@ from grafana import units
 from grafana.board import Board, Section
 from grafana.panels.bars import bars
 from grafana.panels.stat import stat
-from grafana.panels.timeseries import logarithmic, stacked, time_series, with_threshold_line
-from grafana.query import ARM, arm_or_job, instant, query
+from grafana.panels.timeseries import logarithmic, stacked, time_series, with_legend_table, with_threshold_line
+from grafana.query import ARM, arm_or_job, instant, query, top_expr
 from grafana.thresholds import above_is_bad
 from prometheus.slo import load
 
@@ -160,7 +160,17 @@ def _holding() -> list[Builder[Panel]]:
         )
 
     size = _by_arm(f"db_client_connection_max{{{ARM}}} < Inf")
+    held = arm_or_job(f"sum by (job, arm, handler) (handler:connections_held:5m{{{ARM}}})")
     return [
+        with_legend_table(
+            time_series(
+                "Connections held, by route",
+                "Connections that each route holds on average, the twelve highest; their sum against the pool size is "
+                "how full the pool is. A route that holds many runs slow statements, or does other work meanwhile.",
+                query(top_expr(held), "{{arm}} {{handler}}"),
+                unit=units.COUNT,
+            )
+        ).span(8),
         time_series(
             "Checked out, and pool size",
             "Most connections that were in use at once, and the pool size including overflow (dashed). Good keeps a "
@@ -168,14 +178,16 @@ def _holding() -> list[Builder[Panel]]:
             query(most("used"), "{{arm}}"),
             query(size, "{{arm}} size"),
             unit=units.COUNT,
-        ).override_by_regexp("/ size$/", [DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})]),
+        )
+        .override_by_regexp("/ size$/", [DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})])
+        .span(8),
         time_series(
             "Idle connections",
             "Checked-in connections that wait to be used: the cost of pooling for the database, which keeps a "
             "process or memory for each. Arms without a pool keep none.",
             query(most("idle"), "{{arm}}"),
             unit=units.COUNT,
-        ),
+        ).span(8),
     ]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from observability.compat.sqlalchemy import Checkout, connection_limit, wrap_checkout, wrap_creator
 from observability.core.internal_errors import suppress_internal_errors
+from observability.database.holders import HeldSeconds, Holders, Use, use_of_current_request
 from observability.database.instrument_engine import POOL_LABEL, Listeners, replace_listeners, sync_engine
 from observability.metrics.histogram import exemplar
 from observability.request.server_timing import add_timing
@@ -69,17 +70,20 @@ class PoolMetrics:
             (POOL_LABEL,),
             buckets=USE_BUCKETS_S,
         )
+        self._held = HeldSeconds(registry)
+        self._holders: dict[str, Holders] = {}
 
     def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:
         """Observe the engine's pool under its role `pool`; the gauges add up all pools of a role."""
         pools = self._by_role.get(pool)
         if pools is None:
             pools = self._by_role[pool] = WeakSet()
+            self._holders[pool] = self._held.holders(pool, lambda: [use for one in list(pools) for use in one.uses])
             self.count.labels(pool, "used").set_function(lambda: sum(one.used for one in list(pools)))
             self.count.labels(pool, "idle").set_function(lambda: sum(one.idle for one in list(pools)))
             self.max.labels(pool).set_function(lambda: sum(one.limit for one in list(pools)))
             self.pending.labels(pool).set_function(lambda: sum(one.pending for one in list(pools)))
-        pools.add(_InstrumentedPool(pool, sync_engine(engine), self))
+        pools.add(_InstrumentedPool(pool, sync_engine(engine), self, self._holders[pool]))
 
 
 class _Wait:
@@ -102,11 +106,12 @@ class _InstrumentedPool:
     the engine's listeners refer to this object, which does not refer to the engine: an engine may live for one request.
     """
 
-    def __init__(self, name: str, engine: Engine, metrics: PoolMetrics) -> None:
+    def __init__(self, name: str, engine: Engine, metrics: PoolMetrics, holders: Holders) -> None:
         self._open: WeakSet[ConnectionPoolEntry] = WeakSet()
         self._used: WeakSet[ConnectionPoolEntry] = WeakSet()
         self._pending: set[_Wait] = set()
         self._is_disposed = False
+        self._holders = holders
         self._timeouts = metrics.timeouts.labels(name)
         self._create_time = metrics.create_time.labels(name)
         self._wait_time = metrics.wait_time.labels(name)
@@ -125,6 +130,12 @@ class _InstrumentedPool:
     @property
     def used(self) -> int:
         return len(self._used)
+
+    @property
+    def uses(self) -> list[Use]:
+        """The uses of the connections that are checked out."""
+        uses = [_info(entry).get(_IN_USE) for entry in list(self._used)]
+        return [use for use in uses if use is not None]
 
     @property
     def idle(self) -> int:
@@ -158,8 +169,10 @@ class _InstrumentedPool:
         token = _current_wait.set(wait)
         try:
             return checkout(pool)
-        except PoolTimeout:
+        except PoolTimeout as error:
             self._timeouts.inc()
+            with suppress_internal_errors("pool"):
+                self._holders.name_on(error)
             raise
         finally:
             _current_wait.reset(token)
@@ -196,15 +209,15 @@ class _InstrumentedPool:
             self._is_disposed = False
             self._open.add(entry)
             self._used.add(entry)
-            _info(entry)[_IN_USE] = perf_counter()
+            _info(entry)[_IN_USE] = use_of_current_request()
 
     def _checked_in(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ARG002 the same
         with suppress_internal_errors("pool"):
             self._open.add(entry)  # an engine may be observed after its first checkout
             self._used.discard(entry)
-            started = _info(entry).pop(_IN_USE, None)
-            if started is not None:
-                self._use_time.observe(perf_counter() - started, exemplar())
+            use: Use | None = _info(entry).pop(_IN_USE, None)
+            if use is not None:
+                self._use_time.observe(self._holders.returned(use), exemplar())
 
     def _detached(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
         self._checked_in(dbapi_connection, entry)

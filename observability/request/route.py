@@ -7,6 +7,9 @@ from starlette.types import Scope
 from observability.request.record import RequestRecord, request_record
 from observability.request.route_table import UNMATCHED
 
+NO_HANDLER: Final = "none"
+"""The handler label of work outside of requests: startup, timers, background loops."""
+
 _TEMPLATE: Final = "observability.request.route"
 
 
@@ -16,9 +19,16 @@ def route_template(scope: Scope) -> str:
     if record is None:
         template = scope.get(_TEMPLATE)
         return str(template if template is not None else getattr(scope.get("route"), "path", UNMATCHED))
+    return handler_of(record)
+
+
+def handler_of(record: RequestRecord | None) -> str:
+    """Return the route template of a request in progress or ended; `none` without a request."""
+    if record is None:
+        return NO_HANDLER
     if record.route is not None:
         return record.route
-    return record.routes.template(record.routed or scope, root_path=record.root_path)
+    return record.routes.template(record.routed or record.scope, root_path=record.root_path)
 
 
 def final_route_template(record: RequestRecord, *, is_routed: bool) -> str:

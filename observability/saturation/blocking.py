@@ -26,10 +26,7 @@ from observability.core.internal_errors import suppress_internal_errors
 from observability.core.semconv import BLOCKED_S, CODE_STACKTRACE, EVENT_LOOP_BLOCKED
 from observability.metrics.histogram import exemplar
 from observability.request.record import RequestRecord, current_request
-from observability.request.route import route_template
-
-NO_HANDLER: Final = "none"
-"""The handler label of work outside of requests: startup, timers, background loops."""
+from observability.request.route import handler_of
 
 MAX_FRAMES: Final = 30
 """Of a stack, the innermost ones."""
@@ -50,8 +47,7 @@ class RunningTask:
 
     @property
     def handler(self) -> str:
-        request = self.request
-        return NO_HANDLER if request is None else route_template(request.scope)
+        return handler_of(self.request)
 
     def stack(self) -> str:
         """Return the stack as in a traceback, innermost call last, without local variables."""

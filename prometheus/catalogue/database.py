@@ -7,6 +7,17 @@ from prometheus.slo import Objectives
 
 POOL: Final = "db_client_connection_pool_name"
 
+HELD_MOST: Final = (
+    "{{ with printf `topk(3, handler:connections_held:5m{job=%q, arm=%q, "
+    + POOL
+    + "=%q})` $labels.job $labels.arm $labels."
+    + POOL
+    + " | query }} The connections are held most by"
+    "{{ range $i, $held := . }}{{ if $i }},{{ end }} {{ $held.Labels.handler }}"
+    ' ({{ $held.Value | printf "%.1f" }} on average){{ end }}.{{ end }}'
+)
+"""The three routes that hold most connections, as a sentence."""
+
 
 def database_alerts(objectives: Objectives) -> Group:
     return Group(name="database", rules=[*_pool(objectives), _n_plus_one(objectives), *_replica(objectives)])
@@ -36,7 +47,9 @@ def _pool(objectives: Objectives) -> list[Alert]:
             expr=f"{by}) (increase(db_client_connection_timeouts_total{{{jobs}}}[5m])) > 0",
             for_="1m",
             summary=f"Checkouts of the {pool} pool time out on {{{{ $labels.arm }}}}",
-            description='{{ $value | printf "%.0f" }} checkouts timed out over [5m]; their requests got 503.',
+            description=(
+                '{{ $value | printf "%.0f" }} checkouts timed out over [5m]; their requests got 503.' + HELD_MOST
+            ),
             dashboard=board,
             drill="pool-exhausted",
         ),

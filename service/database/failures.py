@@ -47,7 +47,8 @@ def translate_errors(*, pool_size: int, pool_overflow: int, pool_timeout_s: floa
     try:
         yield
     except exc.TimeoutError as error:
-        raise PoolExhausted(size=pool_size, overflow=pool_overflow, waited_s=pool_timeout_s) from error
+        holders = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
+        raise PoolExhausted(size=pool_size, overflow=pool_overflow, waited_s=pool_timeout_s, holders=holders) from error
     except exc.DBAPIError as error:
         known = _known(error)
         if known is None:

@@ -24,6 +24,8 @@ class BaseDrill:
     """The fault, in a few words."""
     alerts: tuple[str, ...]
     """Alert names, with the window where an alert has several: `AvailabilityBudgetBurn 1h`."""
+    notification_names: str = ""
+    """What the description of the first alert must contain, such as the route that causes it."""
     is_delivered: bool = True
     """Whether the alerts can be delivered: not while Alertmanager or the receiver is down."""
     warmup_s: float = 8.0

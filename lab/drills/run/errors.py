@@ -4,7 +4,8 @@ DrillError
 ├── MissingExecutable    a server that the drill needs is not installed
 ├── ProcessFailed        a process of the drill exited, or was not ready in time
 ├── StackNotUp           a service of the compose stack is not running
-└── ObservationTimeout   an alert did not reach the expected state in time
+├── ObservationTimeout   an alert did not reach the expected state in time
+└── CauseNotNamed        the notification of an alert does not name its cause
 """
 
 
@@ -30,3 +31,8 @@ class StackNotUp(DrillError):
 class ObservationTimeout(DrillError):
     def __init__(self, what: str, *, waited_s: float, seen: str) -> None:
         super().__init__(f"{what} was not seen within {waited_s:.0f} s; seen so far: {seen or 'nothing'}")
+
+
+class CauseNotNamed(DrillError):
+    def __init__(self, alert: str, *, cause: str, description: str) -> None:
+        super().__init__(f"the notification of {alert} does not contain {cause!r}: {description or '(no description)'}")

@@ -6,6 +6,7 @@ from typing import Final
 
 from lab.drills.run.alert_poller import AlertPoller
 from lab.drills.run.drill import BaseDrill
+from lab.drills.run.errors import CauseNotNamed
 from lab.drills.run.timeline import EventKind, Timeline
 
 INACTIVE_WITHIN_S: Final = 120.0
@@ -23,7 +24,8 @@ async def observe(
 ) -> None:
     """Inject the fault, wait until every alert is seen, end the fault, and wait until every alert is resolved.
 
-    Raise `ObservationTimeout` if one of these takes too long; the fault is ended in every case.
+    Raise `ObservationTimeout` if one of these takes too long, and `CauseNotNamed` if the first alert does not name its
+    cause; the fault is ended in every case.
     """
 
     async def until(is_seen: Callable[[], bool], what: str, within_s: float) -> None:
@@ -47,6 +49,7 @@ async def observe(
         for alert in drill.alerts:
             await until(is_seen(alert), f"{alert} {expected}", drill.fires_within_s)
             log(f"{alert} {expected}")
+        _check_cause(drill, timeline)
         timeline.add("fault ended")
     log("the fault is ended")
 
@@ -57,3 +60,12 @@ async def observe(
     for alert in drill.alerts:
         await until(is_resolved(alert), f"{alert} resolved", drill.resolves_within_s)
         log(f"{alert} resolved")
+
+
+def _check_cause(drill: BaseDrill, timeline: Timeline) -> None:
+    if not drill.notification_names:
+        return
+    alert = drill.alerts[0]
+    description = timeline.notifications[alert].get("annotations", {}).get("description", "")
+    if drill.notification_names not in description:
+        raise CauseNotNamed(alert, cause=drill.notification_names, description=description)

@@ -1,0 +1,128 @@
+"""The routes that hold a pool's connections: their metric, and their names on the error and in the log."""
+
+import asyncio
+import gc
+from time import perf_counter
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from observability.database import holders as module
+from observability.database.holders import HeldSeconds, Holders, Use
+from observability.request.record import RequestRecord
+from observability.request.route_table import RouteTable
+from observability.testing import capture_telemetry, lifespan_client
+
+NAME = "db_client_connection_held_seconds_total"
+
+
+def use(route: str | None, *, held_s: float) -> Use:
+    """A checkout of a request to this route, or outside of requests, so many seconds ago."""
+    record = None
+    if route is not None:
+        record = RequestRecord({"type": "http", "path": route, "headers": []}, RouteTable(FastAPI()))
+        record.route = route
+    return Use(perf_counter() - held_s, record)
+
+
+def note(holders: Holders) -> str:
+    error = PoolTimeout()
+    holders.name_on(error)
+    return error.__notes__[0]
+
+
+NAMED = {
+    "the longest": ({"/a": 1.0}, {}, "held most by /a (1.0 s)"),
+    "three of them, in order": (
+        {"/a": 1.0, "/b": 4.0, "/c": 2.0, "/d": 3.0},
+        {},
+        "held most by /b (4.0 s), /d (3.0 s), /c (2.0 s)",
+    ),
+    "what is still checked out counts": ({"/a": 1.0}, {"/b": 5.0}, "held most by /b (5.0 s), /a (1.0 s)"),
+    "both are added up": ({"/a": 1.0, "/b": 1.5}, {"/a": 1.0}, "held most by /a (2.0 s), /b (1.5 s)"),
+    "work outside of requests": ({}, {None: 2.0}, "held most by none (2.0 s)"),
+}
+
+
+@pytest.mark.parametrize(("returned", "in_use", "expected"), NAMED.values(), ids=NAMED)
+def test_an_error_names_the_three_routes_that_held_most(
+    returned: dict[str, float], in_use: dict[str | None, float], expected: str
+) -> None:
+    holders = Holders("primary", lambda: [use(route, held_s=seconds) for route, seconds in in_use.items()])
+    for route, seconds in returned.items():
+        holders.returned(use(route, held_s=seconds))
+    assert note(holders) == expected
+
+
+@pytest.mark.parametrize(("periods", "is_named"), [(0.5, True), (1.5, True), (2.5, False)])
+def test_an_error_names_what_was_held_recently(periods: float, is_named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(module, "perf_counter", lambda: now)
+    holders = Holders("primary", lambda: [Use(now, None)])
+    holders.returned(Use(now - 9, use("/before", held_s=0).request))
+    now += periods * module.RECENT_S
+    assert ("/before" in note(holders)) is is_named
+    assert holders.seconds()["/before"] == 9
+
+
+def test_the_counter_never_falls_when_a_connection_is_returned() -> None:
+    registry = CollectorRegistry()
+    uses = [use("/a", held_s=3.0)]
+    holders = HeldSeconds(registry).holders("primary", lambda: uses)
+    labels = {"db_client_connection_pool_name": "primary", "handler": "/a"}
+    before = registry.get_sample_value(NAME, labels) or 0.0
+    holders.returned(uses.pop())
+    after = registry.get_sample_value(NAME, labels) or 0.0
+    assert 3.0 <= before <= after < 4.0
+
+
+@pytest.mark.anyio
+async def test_requests_without_a_connection_name_the_route_that_holds_it(tmp_path: Any) -> None:
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{tmp_path / 'db'}",
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=0.05,
+    )
+    app = FastAPI()
+    held, release = asyncio.Event(), asyncio.Event()
+
+    @app.get("/reports/{name}")
+    async def report(name: str) -> str:
+        async with engine.connect():
+            held.set()
+            await release.wait()
+        return name
+
+    @app.get("/list")
+    async def flights() -> list[str]:
+        try:
+            async with engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
+        except PoolTimeout as error:
+            return error.__notes__
+        return []
+
+    with capture_telemetry() as captured:
+        captured.instrument(app, engines={"primary": engine})
+        async with lifespan_client(app) as client, asyncio.TaskGroup() as group:
+            group.create_task(client.get("/reports/delays"))
+            await held.wait()
+            notes = [(await client.get("/list")).json() for _ in range(2)]
+            held_s = captured.value(NAME, handler="/reports/{name}")
+            release.set()
+        logged = [one for one in captured.logs() if one["logger"] == "observability.database.pool"]
+        assert captured.value(NAME, handler="/reports/{name}", db_client_connection_pool_name="primary") >= held_s > 0
+    await engine.dispose()
+    gc.collect()
+    assert [[one.partition(" (")[0] for one in those] for those in notes] == [["held most by /reports/{name}"]] * 2
+    (record,) = logged  # the second one within ten seconds is not logged
+    assert "the pool primary became free: held most by /reports/{name} (" in record["message"]
+    assert list(record["held_s"]) == ["/reports/{name}"]
