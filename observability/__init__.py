@@ -2,6 +2,7 @@
 
 from observability.core.settings import TelemetryConfigurationError, TelemetrySettings
 from observability.instrument import InstrumentationError, instrument
+from observability.request.custom_labels import set_label
 from observability.telemetry import Telemetry
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     "TelemetryConfigurationError",
     "TelemetrySettings",
     "instrument",
+    "set_label",
 ]

@@ -16,8 +16,9 @@ from observability.compat.prometheus_client import registered_collectors
 from observability.core.extras import requires
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.settings import TelemetrySettings
+from observability.request.custom_labels import LabelDeclarations
 from observability.request.route_table import build_route_contexts
-from observability.telemetry import NO_ENGINES, Engines, Telemetry
+from observability.telemetry import NO_ENGINES, NO_LABELS, Engines, Telemetry
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -40,6 +41,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
     http_clients: "Mapping[str, Client]" = MappingProxyType({}),
     redis: Iterable[Any] = (),
     celery: "Celery | None" = None,
+    labels: LabelDeclarations = NO_LABELS,
     registry: CollectorRegistry | None = None,
     settings: TelemetrySettings | None = None,
     span_processors: Sequence[SpanProcessor] = (),
@@ -49,7 +51,9 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
 
     `engines` maps a role (`primary`, `replica`) to its SQLAlchemy engine; `auto` observes every engine of the process,
     and `Telemetry.watch_engine()` one that is made later. `http_clients` maps a name to an httpx client;
-    `redis` are redis-py clients, `celery` is the application whose tasks are published here. By default there is a new
+    `redis` are redis-py clients, `celery` is the application whose tasks are published here.
+    `labels` are further labels of the metrics of requests, with the values that `set_label()` may set, or their number.
+    By default there is a new
     `registry`; that of prometheus_client, `REGISTRY`, works too, for one application. By default `settings` are read
     from the environment. `span_processors` receive every span in addition to the exporter. FastAPI builds the routes of
     included routers at the first request, 2 ms each on the event loop; with `build_routes` that is part of the start.
@@ -73,6 +77,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
             registry=registry,
             settings=settings or TelemetrySettings.from_environ(),
             title=getattr(app, "title", ""),
+            labels=labels,
             span_processors=span_processors,
         )
         if engines:

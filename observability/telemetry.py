@@ -24,6 +24,7 @@ from observability.http.middleware import InstrumentationMiddleware, Observer, S
 from observability.http.websocket import ObservedWebSockets, WebSocketMetrics
 from observability.logs.logs import LoggingSetup
 from observability.metrics.server import MetricsServer
+from observability.request.custom_labels import CustomLabels, LabelDeclarations
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import RouteTable
 from observability.saturation.saturation import Saturation
@@ -43,6 +44,7 @@ Engines = Mapping[str, "Engine | AsyncEngine"] | Literal["auto"]
 """Engines by role, or all of the process under the names of their databases."""
 
 NO_ENGINES: Final[Engines] = MappingProxyType({})
+NO_LABELS: Final[LabelDeclarations] = MappingProxyType({})
 
 
 class _Saturation(Protocol):
@@ -168,6 +170,7 @@ class Telemetry(ProcessTelemetry):
         settings: TelemetrySettings,
         title: str = "",
         span_processors: Sequence[SpanProcessor] = (),
+        labels: LabelDeclarations = NO_LABELS,
     ) -> None:
         self.saturation = Saturation(registry)
         super().__init__(
@@ -177,7 +180,12 @@ class Telemetry(ProcessTelemetry):
             saturation=self.saturation,
             span_processors=span_processors,
         )
-        self.http = HttpMetrics(registry, bounds_s=settings.bounds_s)
+        self.http = HttpMetrics(
+            registry,
+            bounds_s=settings.bounds_s,
+            labels=CustomLabels(labels) if labels else None,
+            with_semconv_names=settings.semconv_metrics,
+        )
         self.websockets = WebSocketMetrics(registry)
         self._observers: list[tuple[str, Observer]] = []
 

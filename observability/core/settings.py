@@ -105,6 +105,13 @@ class TelemetrySettings(BaseModel):
         default=(),
     )
 
+    semconv_metrics: bool = _setting(
+        "OBSERVABILITY_SEMCONV_METRICS",
+        "Whether requests are also counted under the name of the semantic conventions, "
+        "`http_server_request_duration_seconds`.",
+        default=False,
+    )
+
     response_headers: ResponseHeaders = _setting(
         "OBSERVABILITY_RESPONSE_HEADERS",
         "Headers added to responses, comma separated; `none` for none.",

@@ -17,11 +17,11 @@ from prometheus_fastapi_instrumentator import metrics as instrumentator
 
 from observability.core.collector import DescribedCollector
 from observability.core.labels import OTHER
+from observability.http.series import Series
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues
+from observability.request.custom_labels import CustomLabels
 from observability.request.record import METHODS, RequestRecord
-
-SHORTEST_BACKGROUND_S: Final = 0.001
-"""Less time after the last byte is the framework's own work, not a background task."""
+from observability.request.route_table import UNMATCHED
 
 FLUSH_BATCH_SIZE: Final = 100
 """Requests of a series that are counted together."""
@@ -32,66 +32,6 @@ HIGH_RESOLUTION_S: Final = (
 """The instrumentator's bounds for the histogram without labels."""
 
 
-_Pending = tuple[float, float, float, int, int]
-"""A request before it is counted: seconds to its end, first and last byte (negative if there was none); bytes received
-and sent."""
-
-_PendingExemplar = tuple[_Pending, int, float]
-"""A sampled request: its trace id, and its end in seconds since the epoch."""
-
-
-class Series:
-    __slots__ = (
-        "background",
-        "code",
-        "first_byte",
-        "handler",
-        "last_byte",
-        "method",
-        "pending",
-        "pending_exemplars",
-        "received",
-        "sent",
-        "status",
-        "whole",
-    )  # fmt: skip
-
-    def __init__(self, handler: str, method: str, code: int | str, bounds_s: Sequence[float]) -> None:
-        self.handler, self.method, self.code = handler, method, str(code)
-        self.status = f"{code // 100}xx" if isinstance(code, int) else code
-        self.whole, self.first_byte = BucketCounts(bounds_s), BucketCounts(bounds_s)
-        self.last_byte, self.background = BucketCounts(bounds_s), BucketCounts(bounds_s)
-        self.received = self.sent = 0
-        self.pending: list[_Pending] = []
-        self.pending_exemplars: list[_PendingExemplar] = []
-        """Requests that `flush()` will count; appending needs no lock."""
-
-    def flush(self) -> None:
-        """Count the pending requests; the caller holds the lock."""
-        batch, sampled = self.pending[:], self.pending_exemplars[:]
-        if not batch:
-            return
-        # Requests appended meanwhile are behind these and stay.
-        del self.pending[: len(batch)], self.pending_exemplars[: len(sampled)]
-        *_, received, sent = zip(*batch, strict=True)
-        self.received += sum(received)
-        self.sent += sum(sent)
-        every = (self.whole, self.first_byte, self.last_byte, self.background)
-        for durations, seconds in zip(every, _phases(batch), strict=True):
-            durations.observe_all(seconds)
-        if sampled:
-            requests, trace_ids, ends = zip(*sampled, strict=True)
-            for durations, seconds in zip(every, _phases(requests), strict=True):
-                durations.set_exemplars(zip(seconds, trace_ids, ends, strict=True))
-
-
-def _phases(batch: Sequence[_Pending]) -> tuple[Sequence[float], ...]:
-    """Return the seconds of whole requests, first bytes, last bytes and background work; negative if there was none."""
-    whole, first_byte, last_byte, _, _ = zip(*batch, strict=True)
-    after = [end - last if last >= 0 else -1.0 for end, last in zip(whole, last_byte, strict=True)]
-    return whole, first_byte, last_byte, [seconds if seconds >= SHORTEST_BACKGROUND_S else -1.0 for seconds in after]
-
-
 class HttpMetrics(DescribedCollector):
     """Counts and times requests by route template, method and status; `active` are those in progress.
 
@@ -99,27 +39,38 @@ class HttpMetrics(DescribedCollector):
     Only the counter has `code`: a histogram is a dozen series for each value.
     """
 
-    def __init__(self, registry: CollectorRegistry, *, bounds_s: Sequence[float]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        bounds_s: Sequence[float],
+        labels: CustomLabels | None = None,
+        with_semconv_names: bool = False,
+    ) -> None:
         fine = tuple(sorted({*bounds_s, *HIGH_RESOLUTION_S}))
         self._bounds = fine
         self._by_handler = HistogramFamily(counted_s=fine, bounds_s=sorted(bounds_s))
         self._overall = HistogramFamily(counted_s=fine, bounds_s=fine)
-        self._series: dict[tuple[str, str, int | str], Series] = {}
+        self._labels = labels
+        self._own_names = labels.names if labels is not None else ()
+        self._with_semconv_names = with_semconv_names
+        self._series: dict[tuple[str | int, ...], Series] = {}
         self._lock = Lock()
         self._help = _instrumentator_help()
         self._background_errors: dict[LabelValues, int] = {}
         self.active: set[RequestRecord] = set()
         registry.register(self)
 
-    def series(self, handler: str, method: str, status: int | str) -> Series:
+    def series(self, handler: str, method: str, status: int | str, own: LabelValues = ()) -> Series:
         """Return the series of these labels; unknown methods and invalid status codes are `other`."""
         method = method if method in METHODS else OTHER
         if isinstance(status, int) and not 100 <= status <= 599:
             status = OTHER
-        found = self._series.get((handler, method, status))
+        key = (handler, method, status, *own)
+        found = self._series.get(key)
         if found is None:
-            new = Series(handler, method, status, self._bounds)
-            found = self._series.setdefault((handler, method, status), new)
+            new = Series((handler, method, status), own=own, bounds_s=self._bounds)
+            found = self._series.setdefault(key, new)
         return found
 
     def observe(self, record: RequestRecord, handler: str, status: int | str, ended: float) -> None:
@@ -128,7 +79,10 @@ class HttpMetrics(DescribedCollector):
         Requests are counted in batches: that takes a tenth of the time of counting them one by one.
         """
         method = record.scope["method"]
-        series = self._series.get((handler, method, status)) or self.series(handler, method, status)
+        if self._labels is None:
+            series = self._series.get((handler, method, status)) or self.series(handler, method, status)
+        else:
+            series = self.series(handler, method, status, self._labels.values(record))
         pending, started = series.pending, record.started
         request = (
             ended - started,
@@ -158,7 +112,7 @@ class HttpMetrics(DescribedCollector):
             self._background_errors[labels] = self._background_errors.get(labels, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        every = sorted(self._series.copy().values(), key=lambda series: (series.handler, series.method, series.code))
+        every = sorted(self._series.copy().values(), key=_sort_key)
         with self._lock:
             for series in every:
                 series.flush()
@@ -172,18 +126,37 @@ class HttpMetrics(DescribedCollector):
             counts: dict[LabelValues, list[BucketCounts]] = {}
             for series in every:
                 values = tuple(getattr(series, label) for label in labels)
-                counts.setdefault(values, []).append(getattr(series, phase))
-            yield self._by_handler.family(name, self._help[name], labels, counts)
+                own = series.own if phase == "whole" else ()
+                counts.setdefault((*values, *own), []).append(getattr(series, phase))
+            names = (*labels, *self._own_names) if phase == "whole" else labels
+            yield self._by_handler.family(name, self._help[name], names, counts)
+        if self._with_semconv_names:
+            yield self._under_semconv_name(every)
         yield self._errors_in_background()
         yield GaugeMetricFamily("http_requests_inprogress", self._help["http_requests_inprogress"], len(self.active))
 
     def _requests(self, every: Sequence[Series]) -> Metric:
         family = CounterMetricFamily(
-            "http_requests", self._help["http_requests"], labels=("method", "status", "code", "handler")
+            "http_requests",
+            self._help["http_requests"],
+            labels=("method", "status", "code", "handler", *self._own_names),
         )
         for series in every:
-            family.add_metric((series.method, series.status, series.code, series.handler), series.whole.count)
+            values = (series.method, series.status, series.code, series.handler, *series.own)
+            family.add_metric(values, series.whole.count)
         return family
+
+    def _under_semconv_name(self, every: Sequence[Series]) -> Metric:
+        """Return the durations as OpenTelemetry's instrumentations name them; a label that does not apply is empty."""
+        counts: dict[LabelValues, list[BucketCounts]] = {}
+        for series in every:
+            method = "_OTHER" if series.method == OTHER else series.method
+            route = "" if series.handler == UNMATCHED else series.handler
+            code = series.code if series.code.isdigit() else ""
+            counts.setdefault((method, route, code), []).append(series.whole)
+        name = "http_server_request_duration_seconds"
+        labels = ("http_request_method", "http_route", "http_response_status_code")
+        return self._by_handler.family(name, self._help["http_request_duration_seconds"], labels, counts)
 
     def _errors_in_background(self) -> Metric:
         name = "http_background_errors"
@@ -209,6 +182,10 @@ _PHASES: Final = (
     ("http_response_last_byte_seconds", "last_byte", ("method", "handler")),
     ("http_background_seconds", "background", ("method", "handler")),
 )
+
+
+def _sort_key(series: Series) -> tuple[str, ...]:
+    return series.handler, series.method, series.code, *series.own
 
 
 def _instrumentator_help() -> dict[str, str]:

@@ -66,6 +66,8 @@ class RequestRecord:
     first_byte: float = 0.0
     last_byte: float = 0.0
     """Readings of `perf_counter`; 0 before they happen."""
+    labels: dict[str, str] | None = None
+    """Of the application's own, by `set_label()`."""
     statements: list[Statement] | None = None
     """The first `MAX_STATEMENTS` SQL statements executed so far; None until the first one."""
     further_statements: int = 0
