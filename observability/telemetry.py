@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
 
+from opentelemetry.metrics import set_meter_provider
 from opentelemetry.sdk.trace import SpanProcessor
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -31,6 +32,7 @@ from observability.saturation.saturation import Saturation
 from observability.tracing.tracing import Tracing
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -110,6 +112,18 @@ class ProcessTelemetry:
                 from observability.database.engines import EngineMetrics  # noqa: PLC0415 an extra
             self._engines = EngineMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
         return self._engines
+
+    def serve_meters(self) -> "MeterProvider":
+        """Serve what instruments of OpenTelemetry's Meter API measure on the metrics port too.
+
+        Return their provider, which is the global one from now on, unless the application has set one.
+        """
+        with requires("meters", needed_for="serve_meters()"):
+            from observability.metrics.meters import meter_provider  # noqa: PLC0415 an extra
+
+        provider = meter_provider(self.registry, build_resource(self.settings, title=self._title))
+        set_meter_provider(provider)
+        return provider
 
     def start(self, *, traces: bool = True) -> None:
         """Start exporting and serving metrics, in each process after its fork, where its event loop runs."""

@@ -18,7 +18,7 @@ from opentelemetry.semconv.attributes.url_attributes import URL_FULL
 from opentelemetry.trace import Span, TracerProvider
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from observability.compat.httpx import has_transports, wrap_transports
+from observability.compat.httpx import NO_METERS, has_transports, wrap_transports
 from observability.core.attached import AlreadyAttached
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
@@ -78,6 +78,7 @@ class HttpClientMetrics:
         HTTPXClientInstrumentor.instrument_client(
             client,
             tracer_provider=self._tracer_provider,
+            **NO_METERS,
             request_hook=_drop_query_async if asynchronous else _drop_query,
         )
         wrapper: Any = _AsyncTransport if asynchronous else _Transport

@@ -1,9 +1,19 @@
-"""httpx: the transports of a client that exists already."""
+"""httpx: the transports of a client that exists already, and the meters of its official instrumentation."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any, Final
 
 import httpx
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
+
+NO_METERS: Final[Mapping[str, Any]] = (
+    {"meter_provider": NoOpMeterProvider()}
+    if "meter_provider" in signature(HTTPXClientInstrumentor.instrument_client).parameters
+    else {}
+)
+"""An argument for newer versions of the instrumentation, whose metrics have the names of ours."""
 
 
 def has_transports(client: httpx.Client | httpx.AsyncClient) -> bool:
