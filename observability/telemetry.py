@@ -32,6 +32,7 @@ from observability.saturation.saturation import Saturation
 from observability.tracing.tracing import Tracing
 
 if TYPE_CHECKING:
+    import asyncpg
     from opentelemetry.sdk.metrics import MeterProvider
     from sqlalchemy import Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -80,6 +81,7 @@ class ProcessTelemetry:
         self.logs = LoggingSetup(settings=settings, counts=counts, stream=log_stream)
         self._server = MetricsServer(registry, settings=settings)
         self._engines: EngineMetrics | None = None
+        self._queries: QueryMetrics | None = None
         self._watches_all_engines = False
 
     @property
@@ -110,8 +112,22 @@ class ProcessTelemetry:
         if self._engines is None:
             with requires("sqlalchemy", needed_for="observing engines"):
                 from observability.database.engines import EngineMetrics  # noqa: PLC0415 an extra
-            self._engines = EngineMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
+            self._engines = EngineMetrics(self.registry, queries=self.query_metrics())
         return self._engines
+
+    def query_metrics(self) -> "QueryMetrics":
+        """Return the metrics of this process's statements; they are registered the first time."""
+        if self._queries is None:
+            from observability.database.queries import QueryMetrics  # noqa: PLC0415 not every application has them
+
+            self._queries = QueryMetrics(self.registry, tracer=self.tracing.provider.get_tracer("observability"))
+        return self._queries
+
+    def asyncpg_connection(self, role: str = "primary") -> "type[asyncpg.Connection]":
+        """Return the `connection_class` for `asyncpg.create_pool()` and `connect()` whose statements are observed."""
+        from observability.database.asyncpg import observed_connection  # noqa: PLC0415 a package of the caller
+
+        return observed_connection(role, self.query_metrics().observe)
 
     def serve_meters(self) -> "MeterProvider":
         """Serve what instruments of OpenTelemetry's Meter API measure on the metrics port too.
@@ -203,12 +219,12 @@ class Telemetry(ProcessTelemetry):
         self.websockets = WebSocketMetrics(registry)
         self._observers: list[tuple[str, Observer]] = []
 
-    def engine_metrics(self) -> "EngineMetrics":
-        """Return the metrics of this process's engines; the first time, start to count the statements of requests."""
-        counted = self._engines is not None
-        metrics = super().engine_metrics()
+    def query_metrics(self) -> "QueryMetrics":
+        """Return the metrics of this process's statements; the first time, start to count those of requests."""
+        counted = self._queries is not None
+        metrics = super().query_metrics()
         if not counted:
-            self._observers.insert(0, ("queries", _query_observer(metrics.queries)))  # the middleware may exist already
+            self._observers.insert(0, ("queries", _query_observer(metrics)))  # the middleware may exist already
         return metrics
 
     def instrument_http_clients(self, clients: "Mapping[str, Client]") -> None:
@@ -236,8 +252,8 @@ class Telemetry(ProcessTelemetry):
         with suppress_internal_errors("routes"):
             routes.read()
         observers = self._observers = []
-        if self._engines is not None:
-            observers.append(("queries", _query_observer(self._engines.queries)))
+        if self._queries is not None:
+            observers.append(("queries", _query_observer(self._queries)))
         if self.logs.access is not None:
             observers.append(("access_log", self.logs.access.observe))
         sampled_observers: list[tuple[str, Observer]] = [

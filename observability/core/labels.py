@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 OTHER = "other"
 
+POOL_LABEL = "db_client_connection_pool_name"
+"""The role of an engine, in every metric of it."""
+
 
 class BoundedValues:
     """Pass label values through until there are `limit` different ones; further ones are `other`.

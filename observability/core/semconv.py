@@ -14,6 +14,7 @@ DB_QUERY_SUMMARY: Final = "db.query.summary"
 DB_QUERY_TEXT: Final = "db.query.text"
 DB_RESPONSE_STATUS_CODE: Final = "db.response.status_code"
 DB_SYSTEM_NAME: Final = "db.system.name"
+POOL_NAME: Final = "db.client.connection.pool.name"
 
 CACHE_NAME: Final = "flightdeck.cache.name"
 CACHE_LEVEL: Final = "flightdeck.cache.level"

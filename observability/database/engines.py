@@ -3,7 +3,6 @@
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,9 +21,9 @@ _ENGINE_CONNECT: Final = "engine_connect"
 class EngineMetrics:
     """Observes the pools and the statements of engines; keeps none of them alive."""
 
-    def __init__(self, registry: CollectorRegistry, *, tracer: Tracer) -> None:
+    def __init__(self, registry: CollectorRegistry, *, queries: QueryMetrics) -> None:
         self._pools = PoolMetrics(registry)
-        self.queries = QueryMetrics(registry, tracer=tracer)
+        self._queries = queries
         self._watched: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
         self._database = BoundedValues()
         self._watches_all = False
@@ -42,7 +41,7 @@ class EngineMetrics:
             raise AlreadyAttached("engine", role, watched)
         self._watched[engine] = role
         self._pools.attach(role, engine)
-        self.queries.attach(role, engine)
+        self._queries.attach(role, engine)
 
     def watch_all(self) -> None:
         """Observe every engine from its first connection on, under the name of its database."""

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, Metric
 
 from observability.core.collector import DescribedCollector
-from observability.database.instrument_engine import POOL_LABEL
+from observability.core.labels import POOL_LABEL
 from observability.request.record import RequestRecord, current_request
 from observability.request.route import handler_of
 

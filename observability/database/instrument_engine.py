@@ -10,11 +10,7 @@ from opentelemetry.util.types import AttributeValue
 from sqlalchemy import Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from observability.core.semconv import DB_NAMESPACE, DB_SYSTEM_NAME
-
-POOL_NAME: Final = "db.client.connection.pool.name"
-POOL_LABEL: Final = POOL_NAME.replace(".", "_")
-"""The role of the engine, in every metric of it."""
+from observability.core.semconv import DB_NAMESPACE, DB_SYSTEM_NAME, POOL_NAME
 
 _SYSTEM_NAMES: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 

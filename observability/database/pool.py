@@ -14,8 +14,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from observability.compat.sqlalchemy import Checkout, connection_limit, wrap_checkout, wrap_creator
 from observability.core.internal_errors import suppress_internal_errors
+from observability.core.labels import POOL_LABEL
 from observability.database.holders import HeldSeconds, Holders, Use, use_of_current_request
-from observability.database.instrument_engine import POOL_LABEL, Listeners, replace_listeners, sync_engine
+from observability.database.instrument_engine import Listeners, replace_listeners, sync_engine
 from observability.metrics.histogram import exemplar
 from observability.request.server_timing import add_timing
 

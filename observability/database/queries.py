@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from functools import partial
 from threading import Lock
 from time import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import Metric
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from observability.core.collector import DescribedCollector
-from observability.core.labels import BoundedValues
+from observability.core.labels import POOL_LABEL, BoundedValues
 from observability.core.semconv import (
     DB_QUERY_SUMMARY,
     DB_QUERY_TEXT,
@@ -26,12 +24,15 @@ from observability.core.semconv import (
     QUERY_EXECUTIONS,
     QUERY_FINGERPRINT,
 )
-from observability.database.instrument_engine import POOL_LABEL, sync_engine
+from observability.database.execution import StatementExecution, emit_span
 from observability.database.sql import Statement
-from observability.database.statements import StatementExecution, emit_span, listen_to_statements
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar_of
 from observability.request.record import MAX_STATEMENTS, RequestRecord, current_request
 from observability.request.server_timing import add_timing
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000)
 
@@ -113,9 +114,12 @@ class QueryMetrics:
             ("method", "handler"),
         )
 
-    def attach(self, pool: str, engine: Engine | AsyncEngine) -> None:
+    def attach(self, pool: str, engine: "Engine | AsyncEngine") -> None:
         """Observe the engine under its role `pool`."""
-        listen_to_statements(pool, sync_engine(engine), self._observe)
+        from observability.database.instrument_engine import sync_engine  # noqa: PLC0415 needs SQLAlchemy
+        from observability.database.statements import listen_to_statements  # noqa: PLC0415 the same
+
+        listen_to_statements(pool, sync_engine(engine), self.observe)
 
     def observe_request(self, request: RequestRecord, *, method: str, handler: str) -> None:
         """Count the statements of a finished request; repeated ones become events of its span."""
@@ -138,7 +142,8 @@ class QueryMetrics:
                 },
             )
 
-    def _observe(self, execution: StatementExecution) -> None:
+    def observe(self, execution: StatementExecution) -> None:
+        """Time a finished execution, and count it for the current request."""
         statement = execution.statement
         key = (execution.pool, statement.operation)
         duration = self._durations.get(key)
