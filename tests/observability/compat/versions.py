@@ -1,5 +1,7 @@
 """Test the package with the lowest and the newest versions of everything it builds on, each in a fresh environment.
 
+The lowest versions run on this Python, the newest on the newest one of the machine.
+
 `make versions`, or `python -m tests.observability.compat.versions lowest` for one of them.
 """
 
@@ -26,6 +28,8 @@ TOOLS: Final = (
 
 RESOLUTIONS: Final = {"lowest": "lowest-direct", "newest": "highest"}
 
+NEWER_PYTHON: Final = ">=3.12,<3.15"
+
 LOST: Final = {
     "built_before_the_first_request": "FastAPI builds routes at the first request from 0.137 on",
     "own_telemetry_is_switched_off": "FastAPI has telemetry of its own from 0.142 on",
@@ -39,12 +43,20 @@ LOST: Final = {
 """Tests of what the lowest versions lack, as an expression for `-k`, and why."""
 
 
+def newest_python() -> str:
+    """Return the newest interpreter of this machine that the package is for; nothing is downloaded."""
+    command = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--system", NEWER_PYTHON]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or sys.executable
+
+
 def run(versions: str) -> int:
     """Make an environment with these versions, run the tests in it and return their exit code."""
     with TemporaryDirectory() as directory:
         python = Path(directory) / "bin" / "python"
         uv = [sys.executable, "-m", "uv", "--quiet"]
-        subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, directory], check=True)
+        interpreter = newest_python() if versions == "newest" else sys.executable
+        subprocess.run([*uv, "venv", "--clear", "--python", interpreter, directory], check=True)
         packages: list[str | Path] = [
             "--requirements",
             REPOSITORY / "observability" / "pyproject.toml",
