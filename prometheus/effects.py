@@ -126,7 +126,7 @@ def _by_handler() -> Iterator[Recording]:
             meaning=f"Time to the last byte, {name}, by route.",
         )
     yield Recording(
-        record="handler:connections_held:5m",
+        record="handler:connections_held:rate5m",
         expr=(
             "sum by (job, arm, db_client_connection_pool_name, handler) "
             f"(rate(db_client_connection_held_seconds_total[{WINDOW}]))"

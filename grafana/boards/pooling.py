@@ -160,7 +160,7 @@ def _holding() -> list[Builder[Panel]]:
         )
 
     size = _by_arm(f"db_client_connection_max{{{ARM}}} < Inf")
-    held = arm_or_job(f"sum by (job, arm, handler) (handler:connections_held:5m{{{ARM}}})")
+    held = arm_or_job(f"sum by (job, arm, handler) (handler:connections_held:rate5m{{{ARM}}})")
     return [
         with_legend_table(
             time_series(

@@ -7,14 +7,13 @@ from prometheus.slo import Objectives
 
 POOL: Final = "db_client_connection_pool_name"
 
+_HELD: Final = f"handler:connections_held:rate5m{{job=%q, arm=%q, {POOL}=%q}}"
+_LABELS: Final = f"$labels.job $labels.arm $labels.{POOL}"
 HELD_MOST: Final = (
-    "{{ with printf `topk(3, handler:connections_held:5m{job=%q, arm=%q, "
-    + POOL
-    + "=%q})` $labels.job $labels.arm $labels."
-    + POOL
-    + " | query }} The connections are held most by"
+    f"{{{{ with printf `topk(3, {_HELD} / scalar(sum({_HELD})))` {_LABELS} {_LABELS} | query }}}}"
+    " The connections are held most by"
     "{{ range $i, $held := . }}{{ if $i }},{{ end }} {{ $held.Labels.handler }}"
-    ' ({{ $held.Value | printf "%.1f" }} on average){{ end }}.{{ end }}'
+    " ({{ $held.Value | humanizePercentage }}){{ end }}.{{ end }}"
 )
 """The three routes that hold most connections, as a sentence."""
 
