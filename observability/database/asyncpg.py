@@ -45,7 +45,9 @@ def observed_connection(role: str, finished: Callable[[StatementExecution], None
 
     class ObservedConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg has no types
         async def execute(self, query: str, *args: Any, **options: Any) -> Any:
-            return await timed(query, super().execute(query, *args, **options))
+            result = super().execute(query, *args, **options)
+            # A pool resets each connection that is released.
+            return await (result if query == self.get_reset_query() else timed(query, result))
 
         async def executemany(self, command: str, args: Any, **options: Any) -> Any:
             sets = list(args)

@@ -35,8 +35,9 @@ USES: dict[str, tuple[Use, list[str]]] = {
 
 
 @asynccontextmanager
-async def application(url: str, use: Use) -> AsyncIterator[tuple[CapturedTelemetry, Any]]:
+async def application(server: PostgresServer, use: Use) -> AsyncIterator[tuple[CapturedTelemetry, Any]]:
     app = FastAPI()
+    url = server.url("postgres").set(drivername="postgresql").render_as_string(hide_password=False)
     with capture_telemetry() as captured:
         telemetry = captured.instrument(app)
         connection_class = telemetry.asyncpg_connection("books")
@@ -53,8 +54,7 @@ async def application(url: str, use: Use) -> AsyncIterator[tuple[CapturedTelemet
 @pytest.mark.parametrize("kind", USES)
 async def test_the_statements_of_a_request_are_counted_and_traced(kind: str, postgres_server: PostgresServer) -> None:
     use, operations = USES[kind]
-    url = postgres_server.url("postgres").replace("+asyncpg", "")
-    async with application(url, use) as (captured, client):
+    async with application(postgres_server, use) as (captured, client):
         assert (await client.get("/books")).status_code == 200
         statements = captured.value("db_queries_per_request_sum", handler="/books")
         named: list[ReadableSpan] = [span for span in captured.spans() if "db.query.text" in (span.attributes or {})]
@@ -68,8 +68,7 @@ async def test_the_statements_of_a_request_are_counted_and_traced(kind: str, pos
 
 
 async def test_a_statement_that_fails_is_counted_with_its_error(postgres_server: PostgresServer) -> None:
-    url = postgres_server.url("postgres").replace("+asyncpg", "")
-    async with application(url, lambda pool: pool.fetch("SELECT * FROM nothing")) as (captured, client):
+    async with application(postgres_server, lambda pool: pool.fetch("SELECT * FROM nothing")) as (captured, client):
         assert (await client.get("/books")).status_code == 500
         assert captured.value("db_client_operation_errors_total", error="UndefinedTableError") == 1
         assert captured.value("db_queries_per_request_sum", handler="/books") == 1
