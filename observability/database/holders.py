@@ -56,7 +56,7 @@ class Holders:
         now = perf_counter()
         seconds = now - use.started
         with self._lock:
-            self._forget(now)
+            self._drop_old(now)
             for counted in (self._returned, self._recent):
                 counted[handler] = counted.get(handler, 0.0) + seconds
         return seconds
@@ -70,7 +70,7 @@ class Holders:
         """Add a note to the error that names the routes which held most, and log it now and then."""
         now = perf_counter()
         with self._lock:
-            self._forget(now)
+            self._drop_old(now)
             held = _sum(self._before, self._recent, _held(self._in_use()))
             is_logged = now - self._logged >= LOG_EVERY_S
             if is_logged:
@@ -82,7 +82,7 @@ class Holders:
             fields = {"pool": self._role, "held_s": {handler: round(seconds, 3) for handler, seconds in most}}
             logger.error("no connection of the pool %s became free: %s", self._role, text, extra=fields)
 
-    def _forget(self, now: float) -> None:
+    def _drop_old(self, now: float) -> None:
         age = now - self._recent_since
         if age >= RECENT_S:
             self._before = self._recent if age < 2 * RECENT_S else {}
