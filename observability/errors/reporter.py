@@ -14,7 +14,7 @@ from observability.core.extras import MissingExtra, requires
 from observability.core.limits import RateLimiter
 from observability.core.settings import TelemetrySettings
 from observability.errors.context import request_context
-from observability.export.counts import ExportCounts
+from observability.export.counts import ExportCounts, ExportQueue
 from observability.request.record import RequestRecord
 
 REPORTS_PER_S: Final = 10
@@ -31,7 +31,7 @@ class ErrorReporter:
         self._counts = counts
         self._rate = RateLimiter(REPORTS_PER_S)
         self._sdk: ModuleType | None = None
-        self._started = False
+        self._queue: ExportQueue | None = None
         self.enabled = bool(settings.sentry_dsn.get_secret_value())
         """Whether a DSN is configured."""
 
@@ -44,8 +44,9 @@ class ErrorReporter:
                 from observability.errors import sentry  # noqa: PLC0415 an extra
 
             if not sentry.is_initialized():
-                sentry.start(self._settings, resource, self._counts)
-                self._started = True
+                queue = self._counts.queue("errors")
+                sentry.start(self._settings, resource, queue)
+                self._queue = queue
         except MissingExtra as error:
             logger.error("%s; errors are not reported", error)  # noqa: TRY400 the traceback adds nothing
             self.enabled = False
@@ -56,9 +57,11 @@ class ErrorReporter:
             self._sdk = sentry
 
     def stop(self, *, timeout_s: float) -> None:
-        if self._sdk is not None and self._started:
-            self._started = False
+        """Send what is queued; count what was not sent in time as dropped."""
+        if self._sdk is not None and self._queue is not None:
             self._sdk.stop(timeout_s=timeout_s)
+            self._queue.close()
+            self._queue = None
 
     def observe(self, record: RequestRecord, *, handler: str, error: BaseException | None, **_: object) -> None:
         if isinstance(error, Exception):

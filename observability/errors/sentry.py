@@ -16,14 +16,14 @@ from sentry_sdk.utils import event_from_exception
 from observability.core.settings import TelemetrySettings
 from observability.errors.context import without_secrets
 from observability.errors.transport import counting_transport
-from observability.export.counts import ExportCounts
+from observability.export.counts import ExportQueue
 from observability.privacy.request_secrets import scrubber_for
 from observability.request.record import current_request
 
 is_initialized = sentry_sdk.is_initialized
 
 
-def start(settings: TelemetrySettings, resource: Resource, counts: ExportCounts) -> None:
+def start(settings: TelemetrySettings, resource: Resource, queue: ExportQueue) -> None:
     """Initialise the SDK; raise `ValueError` for an invalid DSN."""
     attributes = resource.attributes
     sentry_sdk.init(
@@ -31,7 +31,7 @@ def start(settings: TelemetrySettings, resource: Resource, counts: ExportCounts)
         environment=settings.sentry_environment or str(attributes.get("deployment.environment.name", "production")),
         release=settings.sentry_release or str(attributes.get("service.version", "")) or None,
         server_name=str(attributes["service.instance.id"]),
-        transport=counting_transport(counts),
+        transport=counting_transport(queue),
         before_send=partial(_before_send, trace_url=settings.trace_url),
         default_integrations=False,
         auto_enabling_integrations=False,

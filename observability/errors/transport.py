@@ -9,7 +9,7 @@ from sentry_sdk.envelope import Envelope, Item
 from sentry_sdk.transport import HttpTransport
 
 from observability.compat.sentry_sdk import OBSERVES_SENDING, SendingTransport
-from observability.export.counts import ExportCounts
+from observability.export.counts import ExportQueue
 
 DISCARD_REASONS: Final = {"queue_overflow": "dropped", "ratelimit_backoff": "dropped"}
 """The SDK's reasons for a report that it did not try to send; any other reason is a failure."""
@@ -29,8 +29,8 @@ def _losses() -> Iterator[list[int]]:
         _lost.reset(token)
 
 
-def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
-    """Return a transport class whose reports are counted under the signal `errors`.
+def counting_transport(queue: ExportQueue) -> type[HttpTransport]:
+    """Return a transport class whose reports are counted in the queue.
 
     Where sending cannot be observed, a queued report counts as exported.
     """
@@ -39,11 +39,12 @@ def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
         TIMEOUT = 5  # seconds; a report is not worth holding the queue for longer
 
         def capture_envelope(self, envelope: Envelope) -> None:
-            counts.enqueued("errors", _reports(envelope))
+            if not queue.try_enqueue(_reports(envelope)):
+                return  # the SDK would start its thread again, which no shutdown ends
             with _losses() as lost:
                 super().capture_envelope(envelope)
             if not OBSERVES_SENDING and not lost:
-                counts.dequeued("errors", "exported", _reports(envelope))
+                queue.dequeued("exported", _reports(envelope))
 
         def record_lost_event(
             self,
@@ -56,7 +57,7 @@ def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
             lost = _lost.get()
             # Outside of the queue a report is discarded on purpose: by `before_send`, or as a duplicate.
             if lost is not None and (item.data_category if item is not None else data_category) == "error":
-                counts.dequeued("errors", DISCARD_REASONS.get(reason, "failed"), quantity)
+                queue.dequeued(DISCARD_REASONS.get(reason, "failed"), quantity)
                 lost.append(quantity)
             super().record_lost_event(reason, data_category, item, quantity=quantity)
 
@@ -67,7 +68,7 @@ def counting_transport(counts: ExportCounts) -> type[HttpTransport]:
                     send()
                     outcome = "exported"
                 finally:
-                    counts.dequeued("errors", outcome, _reports(envelope) - sum(lost))
+                    queue.dequeued(outcome, _reports(envelope) - sum(lost))
 
     return CountingTransport
 

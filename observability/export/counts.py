@@ -1,6 +1,7 @@
 """Counts of the spans, logs and error reports that were exported, failed or dropped."""
 
 from collections.abc import Iterator
+from math import inf
 from threading import Lock
 
 from prometheus_client import CollectorRegistry
@@ -16,22 +17,12 @@ class ExportCounts(DescribedCollector):
         self._queued: dict[str, int] = {}
         registry.register(self)
 
-    def try_enqueue(self, signal: str, *, limit: int) -> bool:
-        """Count an item as queued and return True, or as dropped if `limit` items are queued."""
-        with self._lock:
-            queued = self._queued.get(signal, 0)
-            if queued < limit:
-                self._queued[signal] = queued + 1
-                return True
-        self.dropped(signal)
-        return False
-
-    def queue(self, signal: str, *, limit: int) -> "ExportQueue":
+    def queue(self, signal: str, *, limit: float = inf) -> "ExportQueue":
         """Return the counts of one queue, which are right after it was closed too."""
         return ExportQueue(self, signal, limit)
 
     def enqueued(self, signal: str, number: int) -> None:
-        """Count items that entered a queue with a limit of its own."""
+        """Count items that entered a queue."""
         with self._lock:
             self._queued[signal] = self._queued.get(signal, 0) + number
 
@@ -43,10 +34,12 @@ class ExportCounts(DescribedCollector):
             self._queued[signal] = self._queued.get(signal, 0) - number
             self._counts[signal, outcome] = self._counts.get((signal, outcome), 0) + number
 
-    def dropped(self, signal: str) -> None:
-        """Count an item that did not enter the queue."""
+    def dropped(self, signal: str, number: int = 1) -> None:
+        """Count items that did not enter the queue."""
+        if not number:
+            return
         with self._lock:
-            self._counts[signal, "dropped"] = self._counts.get((signal, "dropped"), 0) + 1
+            self._counts[signal, "dropped"] = self._counts.get((signal, "dropped"), 0) + number
 
     def collect(self) -> Iterator[Metric]:
         with self._lock:
@@ -70,7 +63,7 @@ class ExportCounts(DescribedCollector):
 class ExportQueue:
     """The counts of a queue from a start to a stop; the next start has a queue of its own."""
 
-    def __init__(self, counts: ExportCounts, signal: str, limit: int) -> None:
+    def __init__(self, counts: ExportCounts, signal: str, limit: float) -> None:
         self._counts = counts
         self._signal = signal
         self._limit = limit
@@ -78,14 +71,14 @@ class ExportQueue:
         self._queued = 0
         self._closed = False
 
-    def try_enqueue(self) -> bool:
-        """Count an item as queued and return True, or as dropped if the queue is full or closed."""
+    def try_enqueue(self, number: int = 1) -> bool:
+        """Count items as queued and return True, or as dropped if the queue is full or closed."""
         with self._lock:
-            if not self._closed and self._queued < self._limit:
-                self._queued += 1
-                self._counts.enqueued(self._signal, 1)
+            if not self._closed and self._queued + number <= self._limit:
+                self._queued += number
+                self._counts.enqueued(self._signal, number)
                 return True
-        self._counts.dropped(self._signal)
+        self._counts.dropped(self._signal, number)
         return False
 
     def dequeued(self, outcome: str, number: int) -> None:

@@ -39,7 +39,7 @@ from observability.core.internal_errors import record_internal_error
 from observability.core.limits import run_with_timeout
 from observability.core.semconv import CODE_STACKTRACE, REQUEST_DURATION_S, REQUEST_ID, exception_type
 from observability.core.settings import TelemetrySettings
-from observability.export.counts import ExportCounts
+from observability.export.counts import ExportCounts, ExportQueue
 from observability.logs.access_log import AccessRecord
 from observability.logs.correlation import exception_text, ids_of
 from observability.logs.fields import plain_fields, text
@@ -66,9 +66,9 @@ class LogExport(logging.Handler):
         exporter = _CountedExporter(
             endpoint=endpoint, headers=settings.otlp_headers or None, timeout=settings.otlp_timeout_s
         )
-        exporter.counts = counts
+        exporter.queue = self._queue = counts.queue("logs", limit=settings.export_queue_size)
         self._provider = LoggerProvider(resource, shutdown_on_exit=False)
-        self._provider.add_log_record_processor(_BoundedProcessor(exporter, counts=counts, settings=settings))
+        self._provider.add_log_record_processor(_BoundedProcessor(exporter, queue=self._queue, settings=settings))
         self._access = self._provider.get_logger("observability.access")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -100,7 +100,9 @@ class LogExport(logging.Handler):
         )
 
     def stop(self, *, timeout_s: float) -> None:
+        """Export what is queued; count what was not exported in time, and later records, as dropped."""
         run_with_timeout(timeout_s, Thread(target=self._provider.shutdown, daemon=True))
+        self._queue.close()
 
 
 def log_export(settings: TelemetrySettings, counts: ExportCounts, resource: Resource) -> LogExport | None:
@@ -112,7 +114,7 @@ def log_export(settings: TelemetrySettings, counts: ExportCounts, resource: Reso
 
 
 class _CountedExporter(OTLPLogExporter):
-    counts: ExportCounts
+    queue: ExportQueue
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Export the batch and count the outcome."""
@@ -123,24 +125,23 @@ class _CountedExporter(OTLPLogExporter):
                 outcome = "exported"
             return result
         finally:
-            self.counts.dequeued("logs", outcome, len(batch))
+            self.queue.dequeued(outcome, len(batch))
 
 
 class _BoundedProcessor(BatchLogRecordProcessor):
     """The SDK's batch processor; when its queue is full, it drops and counts new records."""
 
-    def __init__(self, exporter: LogRecordExporter, *, counts: ExportCounts, settings: TelemetrySettings) -> None:
+    def __init__(self, exporter: LogRecordExporter, *, queue: ExportQueue, settings: TelemetrySettings) -> None:
         super().__init__(
             exporter,
             schedule_delay_millis=settings.export_delay_ms,
             max_export_batch_size=min(settings.export_batch_size, settings.export_queue_size),
             max_queue_size=settings.export_queue_size,
         )
-        self._counts = counts
-        self._limit = settings.export_queue_size
+        self._queue = queue
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        if self._counts.try_enqueue("logs", limit=self._limit):
+        if self._queue.try_enqueue():
             super().on_emit(log_record)
 
 

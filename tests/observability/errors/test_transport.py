@@ -19,11 +19,11 @@ def envelope() -> Envelope:
 class Counted:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.counts = ExportCounts(self.registry)
-        kind = counting_transport(self.counts)
+        queue = ExportCounts(self.registry).queue("errors")
+        kind = counting_transport(queue)
         self.transport = kind.__new__(kind)
         self.transport.options = {"send_client_reports": False}
-        self.counts.enqueued("errors", 1)
+        queue.try_enqueue()
 
     def value(self, outcome: str) -> float:
         labels = {"signal": "errors", "outcome": outcome}
