@@ -66,7 +66,6 @@ def create_app(
     local_subscribers = LocalSubscribers()
     subscribers = subscribers_for(settings, local_subscribers)
     limiter = RateLimiter(settings.redis_url, registry=registry)
-    exports, maintenance = exports_for(settings, database, limiter=limiter, registry=registry)
     shutdown = ShutdownState()
 
     @asynccontextmanager
@@ -95,11 +94,17 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(no_repeated_parameters)],
-        middleware=middleware_stack(settings, cache=cache, database=database, shutdown=shutdown, registry=registry),
     )
     app.state.shutdown = shutdown
     telemetry = settings.with_arm(telemetry or TelemetrySettings.from_environ())
     instrumented = instrument(app, engines=database.engines, registry=registry, settings=telemetry)
+    threads = instrumented.saturation.threads
+    app.user_middleware.extend(
+        middleware_stack(
+            settings, cache=cache, database=database, shutdown=shutdown, registry=registry, threads=threads
+        )
+    )
+    exports, maintenance = exports_for(settings, database, limiter=limiter, registry=registry, threads=threads)
     upstream_calls = HttpClientMetrics(registry, tracer_provider=instrumented.tracing.provider)
     weather = weather_source(settings, registry, instrument=partial(upstream_calls.attach, "weather"))
     responses = SparseResponses() if settings.uses("slim_responses") else FullResponses()
@@ -108,7 +113,7 @@ def create_app(
         settings, database, cache=invalidators, subscribers=subscribers, limiter=limiter, registry=registry
     )
     columns = columns_for(settings)
-    work = cpu_work(settings, instrumented.saturation.threads)
+    work = cpu_work(settings, threads)
     app.include_router(landing_router(settings, metrics_port=lambda: instrumented.metrics_port))
     app.include_router(health_router([shutdown.check, database.check]))
     app.include_router(

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
 from observability.cache.compression import CompressionMetrics
+from observability.saturation.threads import ThreadMetrics
 from service.airlines import routes as airlines
 from service.airports import routes as airports
 from service.api.problem_middleware import ProblemMiddleware
@@ -29,6 +30,8 @@ from service.http.head_requests import HeadMiddleware
 from service.reports import routes as reports
 from service.settings import Settings
 
+COMPRESSION_THREADS: Final = 2
+
 POLICIES: Final[dict[str, CachePolicy]] = {**airlines.CACHED, **airports.CACHED, **reports.CACHED}
 """The cache policies by path template; each applies while its technique is on."""
 
@@ -40,6 +43,7 @@ def middleware_stack(
     database: Database,
     shutdown: ShutdownState,
     registry: CollectorRegistry,
+    threads: ThreadMetrics,
 ) -> list[Middleware]:
     """Return the middleware, outermost first."""
     compression = CompressionMetrics(registry)
@@ -53,7 +57,8 @@ def middleware_stack(
     stack.append(Middleware(HeadMiddleware))
     stack.append(Middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes, timeout_s=settings.body_timeout_s))
     if settings.uses("compression"):
-        stack.append(Middleware(CompressionMiddleware, meter=compression))
+        pool = threads.thread_pool("compress", threads=COMPRESSION_THREADS)
+        stack.append(Middleware(CompressionMiddleware, meter=compression, threads=pool))
     if settings.uses("http_cache"):
         stack.append(Middleware(HttpCacheMiddleware, policies=PolicyTable(policies)))
     if cache is not None:

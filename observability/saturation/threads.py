@@ -65,11 +65,14 @@ class ThreadMetrics:
         self._limit.labels(name).set_function(lambda: limiter.total_tokens)
         self._waiting.labels(name).set_function(lambda: limiter.statistics().tasks_waiting)
 
-    def thread_pool(self, name: str, *, threads: int) -> "InstrumentedThreadPool":
-        """Return a thread pool with its own limiter, measured under this name."""
+    def thread_pool(self, name: str, *, threads: int, abandon_on_cancel: bool = False) -> "InstrumentedThreadPool":
+        """Return a thread pool with its own limiter, measured under this name.
+
+        With `abandon_on_cancel` a cancelled task does not wait for its thread, as in `anyio.to_thread.run_sync()`.
+        """
         limiter = CapacityLimiter(threads)
         self.add(name, limiter)
-        return InstrumentedThreadPool(limiter, self.wait.labels(self._name(name)))
+        return InstrumentedThreadPool(limiter, self.wait.labels(self._name(name)), abandon_on_cancel=abandon_on_cancel)
 
     def start(self) -> None:
         """Add the running loop's default limiter and sample all queues until `stop()`."""
@@ -114,9 +117,10 @@ class ThreadMetrics:
 class InstrumentedThreadPool:
     """Threads for one kind of work, which then blocks neither the event loop nor other work in threads."""
 
-    def __init__(self, limiter: CapacityLimiter, wait: Histogram) -> None:
+    def __init__(self, limiter: CapacityLimiter, wait: Histogram, *, abandon_on_cancel: bool) -> None:
         self._limiter = limiter
         self._wait = wait
+        self._abandon_on_cancel = abandon_on_cancel
 
     async def run(
         self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
@@ -132,7 +136,7 @@ class InstrumentedThreadPool:
             return function(*args, **kwargs)
 
         try:
-            return await run_sync(timed, limiter=self._limiter)
+            return await run_sync(timed, limiter=self._limiter, abandon_on_cancel=self._abandon_on_cancel)
         finally:
             if not started:
                 self._waited(perf_counter() - requested_at)

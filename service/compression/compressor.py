@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 from observability.request.server_timing import add_timing
+from observability.saturation.threads import InstrumentedThreadPool
 from service.compression.codings import BY_NAME
 from service.compression.metrics import CompressionMeter
 from service.http.cache_model.entry import Entry
@@ -18,9 +18,9 @@ caches and takes up to twice the CPU."""
 class Compressor:
     """Compresses bodies and records them."""
 
-    def __init__(self, *, meter: CompressionMeter, threads: int = 2) -> None:
+    def __init__(self, *, meter: CompressionMeter, threads: InstrumentedThreadPool) -> None:
         self._meter = meter
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="compress")
+        self._threads = threads
 
     async def compress(self, body: bytes, coding: str) -> bytes:
         """Return the compressed body, or the body itself if that is not smaller."""
@@ -48,7 +48,7 @@ class Compressor:
         """Return what `compress` returns and its seconds; it runs in a thread if it is expected to take long."""
         if len(data) / 1e6 * BY_NAME[coding].s_per_mb <= MAX_LOOP_S:
             return _timed(compress, data)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _timed, compress, data)
+        return await self._threads.run(_timed, compress, data)
 
     async def _add_variant(self, entry: Entry, coding: str) -> bytes:
         try:

@@ -5,6 +5,7 @@ from functools import partial
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from observability.request.server_timing import add_timing
+from observability.saturation.threads import InstrumentedThreadPool
 from service.compression.codings import BY_NAME, Stream
 from service.compression.compressor import Compressor
 from service.compression.eligible import Eligibility, eligibility, varies
@@ -17,11 +18,13 @@ from service.http.negotiation import IDENTITY, Acceptance, accept_encoding_of, a
 class CompressionMiddleware:
     """Compresses response bodies of at least `minimum_bytes`, and streamed ones part by part."""
 
-    def __init__(self, app: ASGIApp, *, meter: CompressionMeter, minimum_bytes: int = 1000) -> None:
+    def __init__(
+        self, app: ASGIApp, *, meter: CompressionMeter, threads: InstrumentedThreadPool, minimum_bytes: int = 1000
+    ) -> None:
         self.app = app
         self._meter = meter
         self._minimum_bytes = minimum_bytes
-        self._compressor = Compressor(meter=meter)
+        self._compressor = Compressor(meter=meter, threads=threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -5,13 +5,12 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-import anyio
-import anyio.to_thread
 from celery import Celery
 from kombu.exceptions import OperationalError
 from opentelemetry import context
 from opentelemetry.propagate import extract
 
+from observability.saturation.threads import InstrumentedThreadPool, ThreadMetrics
 from service.core.models import ExportJob
 from service.errors import BrokerUnavailable, Unavailable
 from service.exports.broker import EXPORT_TASK
@@ -26,6 +25,11 @@ PUBLISH_TIMEOUT_S: Final = 1.5
 """Timeout of publishing; with the writes of the job's row the client has a response within 2 s."""
 PUBLISHER_THREADS: Final = 4
 """Celery publishes with blocking calls."""
+
+
+def publisher_threads(threads: ThreadMetrics) -> InstrumentedThreadPool:
+    """Return the threads that publish; a request that timed out waits for them no longer."""
+    return threads.thread_pool("publish", threads=PUBLISHER_THREADS, abandon_on_cancel=True)
 
 
 class Delivery(Protocol):
@@ -60,16 +64,16 @@ class ByTaskQueue:
 
     status = 202
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, threads: InstrumentedThreadPool) -> None:
         self._app = app
-        self._threads = anyio.CapacityLimiter(PUBLISHER_THREADS)
+        self._threads = threads
 
     async def deliver(self, job: ExportJob) -> None:
         """Publish the job; raise `BrokerUnavailable` if the broker does not accept it in time."""
         send = partial(self._app.send_task, EXPORT_TASK, args=[job.id], retry=True)
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT_S):
-                await anyio.to_thread.run_sync(send, limiter=self._threads, abandon_on_cancel=True)
+                await self._threads.run(send)
         except (OperationalError, OSError, TimeoutError) as error:
             logger.warning("the broker did not accept the message: %s: %s", type(error).__name__, error)
             raise BrokerUnavailable from error

@@ -23,7 +23,7 @@ from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
 from tests.servers.asgi import serving
 from tests.servers.varnish import varnish
-from tests.service.conftest import Bodies, Lookups
+from tests.service.conftest import Bodies, Lookups, thread_pool
 
 POLICIES = PolicyTable(
     {
@@ -68,7 +68,7 @@ class Service:
             Route("/livez", self.livez),
         ]
         checked = HttpCacheMiddleware(Starlette(routes=routes), policies=POLICIES)
-        return CompressionMiddleware(checked, meter=Bodies())
+        return CompressionMiddleware(checked, meter=Bodies(), threads=thread_pool())
 
 
 @dataclass

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Scope
 
+from observability.saturation.threads import InstrumentedThreadPool, ThreadMetrics
 from service.cache.lru import EntryLru
 from service.http.cache_model.entry import Entry
 
@@ -38,6 +40,11 @@ class Bodies:
 
     def observe(self, *, encoding: str, before_bytes: int, after_bytes: int, seconds: float) -> None:
         self.seen.append((encoding, before_bytes, after_bytes, seconds))
+
+
+def thread_pool(name: str = "compress", *, threads: int = 2) -> InstrumentedThreadPool:
+    """Return a thread pool with a registry of its own."""
+    return ThreadMetrics(CollectorRegistry()).thread_pool(name, threads=threads)
 
 
 class Clock:

@@ -23,7 +23,7 @@ from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.delivery.hot_responses import HotResponseMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
-from tests.service.conftest import Bodies, get
+from tests.service.conftest import Bodies, get, thread_pool
 
 NAMES = ("EWR", "JFK", "LGA")
 
@@ -57,7 +57,7 @@ class World:
         routed = Starlette(routes=[Route("/boards/{name}", self.board)])
         cached = ResponseCacheMiddleware(routed, cache=cache, policies=self.policies)
         checked = HttpCacheMiddleware(cached, policies=self.policies)
-        compressed = CompressionMiddleware(checked, meter=Bodies())
+        compressed = CompressionMiddleware(checked, meter=Bodies(), threads=thread_pool())
         return HotResponseMiddleware(compressed, levels=cache.levels, compression=Bodies(), shutdown=ShutdownState())
 
     async def write(self, cache: LayeredCache, name: str) -> None:

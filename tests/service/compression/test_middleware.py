@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.compression.middleware import CompressionMiddleware
 from service.http.cache_model.entry import set_entry
 from tests.service.compression.test_codings import unpack
-from tests.service.conftest import Bodies, entry_with, get
+from tests.service.conftest import Bodies, entry_with, get, thread_pool
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ ZSTD = {"accept-encoding": "zstd"}
 
 
 def compressed(app: ASGIApp, bodies: Bodies) -> ASGIApp:
-    return CompressionMiddleware(app, meter=bodies, minimum_bytes=1000)
+    return CompressionMiddleware(app, meter=bodies, threads=thread_pool(), minimum_bytes=1000)
 
 
 @pytest.mark.parametrize("coding", ["zstd", "br", "gzip"])

@@ -17,7 +17,7 @@ from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.http.cache_model.entry import body_digest, set_entry
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
-from tests.service.conftest import Bodies, Got, entry_with, get
+from tests.service.conftest import Bodies, Got, entry_with, get, thread_pool
 
 pytestmark = pytest.mark.anyio
 
@@ -185,7 +185,9 @@ async def test_a_response_that_a_write_invalidated_is_not_stored_by_edges() -> N
 
 
 async def both(etag_of: dict[str, str], request_headers: dict[str, str]) -> Got:
-    app = CompressionMiddleware(HttpCacheMiddleware(JSONResponse(["x" * 3000]), policies=POLICIES), meter=Bodies())
+    app = CompressionMiddleware(
+        HttpCacheMiddleware(JSONResponse(["x" * 3000]), policies=POLICIES), meter=Bodies(), threads=thread_pool()
+    )
     fresh = await get(app, "/lists", etag_of)
     return await get(app, "/lists", {**request_headers, "if-none-match": fresh.headers["etag"]})
 

@@ -20,7 +20,7 @@ from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.delivery.hot_responses import HotResponseMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
-from tests.service.conftest import Bodies, Clock, Lookups, get
+from tests.service.conftest import Bodies, Clock, Lookups, get, thread_pool
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,9 @@ class Whole:
         cached = ResponseCacheMiddleware(
             Starlette(routes=[Route("/boards/{name}", self.board)]), cache=self.cache, policies=POLICIES
         )
-        self._inner = CompressionMiddleware(HttpCacheMiddleware(cached, policies=POLICIES), meter=self.bodies)
+        self._inner = CompressionMiddleware(
+            HttpCacheMiddleware(cached, policies=POLICIES), meter=self.bodies, threads=thread_pool()
+        )
         self.app: ASGIApp = HotResponseMiddleware(self, levels=levels, compression=self.bodies, shutdown=self.shutdown)
 
     async def board(self, request: Request) -> Response:

@@ -17,6 +17,7 @@ from tests.servers.arm import arm_settings, running_arm
 from tests.servers.export_worker import running_worker
 from tests.servers.otlp import collecting
 from tests.servers.port import free_port
+from tests.service.conftest import thread_pool
 from tests.service.exports.conftest import create_export, is_done, wait_until
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -76,7 +77,7 @@ async def test_a_job_that_is_sent_again_stays_in_the_trace_of_its_request(tmp_pa
     job = ExportJob(id="a-job", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01", created_at=datetime.now(UTC))
     instrument_celery()
     try:
-        await ByTaskQueue(producer_app(arm_settings("all", tmp_path))).redeliver(job)
+        await ByTaskQueue(producer_app(arm_settings("all", tmp_path)), thread_pool("publish")).redeliver(job)
     finally:
         uninstrument_celery()
     (message,) = (tmp_path / "broker" / "messages").iterdir()

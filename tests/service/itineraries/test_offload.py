@@ -2,14 +2,8 @@ import asyncio
 import threading
 import time
 
-from prometheus_client import CollectorRegistry
-
-from observability.saturation.threads import ThreadMetrics
 from service.itineraries.offload import CpuWork, OnTheEventLoop
-
-
-def worker_threads(threads: int) -> CpuWork:
-    return ThreadMetrics(CollectorRegistry()).thread_pool("offload", threads=threads)
+from tests.service.conftest import thread_pool
 
 
 async def ticks_while(work: CpuWork, *, seconds: float) -> int:
@@ -34,11 +28,11 @@ async def test_on_the_event_loop_all_other_work_waits() -> None:
 
 
 async def test_on_worker_threads_other_work_continues() -> None:
-    assert await ticks_while(worker_threads(1), seconds=0.2) > 5
+    assert await ticks_while(thread_pool("offload", threads=1), seconds=0.2) > 5
 
 
 async def test_concurrent_functions_are_limited_to_the_number_of_threads() -> None:
-    work = worker_threads(2)
+    work = thread_pool("offload", threads=2)
     lock, running, most = threading.Lock(), 0, 0
 
     def compute() -> None:
@@ -56,7 +50,7 @@ async def test_concurrent_functions_are_limited_to_the_number_of_threads() -> No
 
 
 async def test_an_error_in_the_function_reaches_the_caller() -> None:
-    for work in (OnTheEventLoop(), worker_threads(1)):
+    for work in (OnTheEventLoop(), thread_pool("offload", threads=1)):
         try:
             await work.run(lambda: 1 // 0)
         except ZeroDivisionError:
