@@ -11,10 +11,17 @@ def bucket(threshold_s: float) -> str:
     return f'le=~"{threshold_s:g}([.]0)?"' if threshold_s == int(threshold_s) else f'le="{threshold_s:g}"'
 
 
+NEW_WITHIN: Final = "1h"
+"""A series that was absent this long before the window is new; one of a scrape that failed, or of a restart of
+Prometheus, is not."""
+
+
 def increase_with_new_series(metric: str, matchers: str, window: str) -> str:
     """Return the increase of each counter within the window; a series that is new in it increased by its value.
 
-    `increase()` alone misses the first event of a series that did not exist before it.
+    `increase()` alone misses what a series counted before its first scrape. That is everything where the first event
+    creates the series, and where each restart of a process has another `instance`.
     """
     series = f"{metric}{{{matchers}}}" if matchers else metric
-    return f"((increase({series}[{window}]) > 0) or ({series} unless {series} offset {window}))"
+    new = f"last_over_time({series}[{window}]) unless last_over_time({series}[{NEW_WITHIN}] offset {window})"
+    return f"(({new}) > 0 or increase({series}[{window}]))"

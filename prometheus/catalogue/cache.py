@@ -1,6 +1,7 @@
 """Alerts for caches: collapsed hit ratio, failing lookups, stampedes."""
 
 from prometheus.effects import HIT_RATIO_WINDOW
+from prometheus.promql import increase_with_new_series
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
@@ -15,10 +16,11 @@ MIN_ERRORS = 5
 def cache_alerts(objectives: Objectives) -> Group:
     jobs, limits = objectives.slo_jobs, objectives.limits
     by = "sum by (job, arm, cache, level)"
-    lookups = f"{by} (increase(cache_requests_total{{{jobs}}}[5m]))"
+    lookups = f"{by} ({increase_with_new_series('cache_requests_total', jobs, '5m')})"
 
     def with_result(result: str) -> str:
-        return f'{by} (increase(cache_requests_total{{result="{result}", {jobs}}}[5m]))'
+        matchers = f'{jobs}, result="{result}"'
+        return f"{by} ({increase_with_new_series('cache_requests_total', matchers, '5m')})"
 
     # The usual ratio ends where the window of the recent one begins: a collapse must not lower its own threshold.
     recent = f"cache:hits:ratio_rate{HIT_RATIO_WINDOW}{{{jobs}}}"

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from prometheus.promql import increase_with_new_series
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
@@ -26,6 +27,7 @@ def _pool(objectives: Objectives) -> list[Alert]:
     jobs, limits = objectives.slo_jobs, objectives.limits
     by = f"sum by (job, arm, {POOL}"
     pool = f"{{{{ $labels.{POOL} }}}}"
+    timeouts = increase_with_new_series("db_client_connection_timeouts_total", jobs, "5m")
     wait = "db_client_connection_wait_time_seconds_bucket"
     board = "flightdeck-pooling?var-arm={{ $labels.arm }}"
     return [
@@ -43,7 +45,7 @@ def _pool(objectives: Objectives) -> list[Alert]:
         ),
         Alert(
             name="PoolExhausted",
-            expr=f"{by}) (increase(db_client_connection_timeouts_total{{{jobs}}}[5m])) > 0",
+            expr=f"{by}) ({timeouts}) > 0",
             for_="1m",
             summary=f"Checkouts of the {pool} pool time out on {{{{ $labels.arm }}}}",
             description=(
@@ -57,7 +59,7 @@ def _pool(objectives: Objectives) -> list[Alert]:
 
 def _n_plus_one(objectives: Objectives) -> Alert:
     limit = objectives.limits.queries_per_request
-    suspected = f"increase(db_n_plus_one_suspected_total{{{objectives.slo_jobs}}}[5m])"
+    suspected = increase_with_new_series("db_n_plus_one_suspected_total", objectives.slo_jobs, "5m")
     return Alert(
         name="NPlusOneQueries",
         expr=(

@@ -1,5 +1,6 @@
 """Alerts for HTTP: requests that the service rejects under overload, upstream calls that fail, compression."""
 
+from prometheus.promql import increase_with_new_series
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
@@ -16,8 +17,9 @@ def http_alerts(objectives: Objectives) -> Group:
 def _requests_shed(objectives: Objectives) -> Alert:
     jobs, limit = objectives.slo_jobs, objectives.limits.shed_ratio
     by = "sum by (job, arm, instance)"
-    rejected = f'{by} (rate(admission_requests_total{{{jobs}, outcome=~"queue_full|timeout"}}[5m]))'
-    requests = f"{by} (rate(admission_requests_total{{{jobs}}}[5m]))"
+    matchers = f'{jobs}, outcome=~"queue_full|timeout"'
+    rejected = f"{by} ({increase_with_new_series('admission_requests_total', matchers, '5m')})"
+    requests = f"{by} ({increase_with_new_series('admission_requests_total', jobs, '5m')})"
     return Alert(
         name="RequestsShed",
         expr=f"{rejected}\n/ {requests} > {limit:g}",
@@ -35,8 +37,9 @@ def _requests_shed(objectives: Objectives) -> Alert:
 def _upstream_failing(objectives: Objectives) -> Alert:
     jobs, limit = objectives.slo_jobs, objectives.limits.upstream_failure_ratio
     by = "sum by (job, arm, upstream)"
-    calls = f"{by} (increase(upstream_requests_total{{{jobs}}}[5m]))"
-    failed = f'{by} (increase(upstream_requests_total{{outcome=~"failed|timeout|circuit_open", {jobs}}}[5m]))'
+    matchers = f'{jobs}, outcome=~"failed|timeout|circuit_open"'
+    calls = f"{by} ({increase_with_new_series('upstream_requests_total', jobs, '5m')})"
+    failed = f"{by} ({increase_with_new_series('upstream_requests_total', matchers, '5m')})"
     return Alert(
         name="UpstreamFailing",
         owner="platform",

@@ -56,6 +56,11 @@ def _resources(objectives: Objectives) -> list[Alert]:
     memory = f"process_resident_memory_bytes{{{jobs}}}"
     now = f"avg_over_time({memory}[30m])"
     start = f"process_start_time_seconds{{{jobs}}}"
+    # Where each restart has another `instance`: the instances that another one replaced. Of a release all were older
+    # than the window, and an autoscaler replaces none.
+    seen = f"count by (job, arm) (last_over_time({start}[30m]))"
+    processes = f"max_over_time(count by (job, arm) ({start})[30m:15s])"
+    ended = f"count by (job, arm) (last_over_time({start}[30m]) unless {start} unless {start} offset 30m)"
     return [
         Alert(
             name="MemoryGrowth",
@@ -85,10 +90,14 @@ def _resources(objectives: Objectives) -> list[Alert]:
         ),
         Alert(
             name="RestartLoop",
-            expr=f"max by (job, arm, instance) (changes({start}[30m])) >= {limits.restarts}",
+            expr=(
+                f"max by (job, arm) (changes({start}[30m])) >= {limits.restarts}\n"
+                f"or {seen} - {processes} >= {limits.restarts}\n"
+                f"and {ended} >= {limits.restarts - 1}"
+            ),
             for_="1m",
             summary="{{ $labels.arm }} keeps restarting",
-            description='{{ $labels.instance }} restarted {{ $value | printf "%.0f" }} times within [30m].',
+            description='A process of {{ $labels.arm }} restarted {{ $value | printf "%.0f" }} times within [30m].',
             dashboard=PROCESS_BOARD,
             drill="restart-loop",
         ),

@@ -14,8 +14,9 @@ def task_alerts(objectives: Objectives) -> Group:
     limits = objectives.limits
     completed = f"sum by (task) ({increase_with_new_series('tasks_total', '', '15m')})"
     published = f"sum by (task) ({increase_with_new_series('tasks_published_total', '', '15m')})"
-    failed = 'sum by (task) (increase(tasks_total{state="failure"}[30m]))'
-    finished = "sum by (task) (increase(tasks_total[30m]))"
+    failures = increase_with_new_series("tasks_total", 'state="failure"', "30m")
+    failed = f"sum by (task) ({failures})"
+    finished = f"sum by (task) ({increase_with_new_series('tasks_total', '', '30m')})"
     return Group(
         name="tasks",
         rules=[
