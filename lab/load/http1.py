@@ -4,11 +4,11 @@ A general client takes ten times as much CPU per request, on cores that the meas
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from lab.core.address import Address
 
@@ -53,6 +53,10 @@ class Connection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._pending_request: PendingRequest | None = None
+        self._has_head = False
+        self._is_complete = False
+        self._keeps_alive = True
+        self._status = NO_RESPONSE
         self.completed = 0
 
     @property
@@ -63,6 +67,8 @@ class Connection(asyncio.Protocol):
         """Send the request; `finished` is called when the response is complete or cannot become complete."""
         assert self._transport is not None  # noqa: S101 the driver uses open connections only
         self._pending_request = pending
+        self._has_head = self._is_complete = False
+        self._keeps_alive = True
         pending.sent = self._loop.time()
         self._transport.write(pending.data)
 
@@ -86,34 +92,64 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._finish(repr(exc) if exc else "connection closed")
+        pending = self._pending_request
+        if pending is not None and exc is None and self._has_head and _ends_with_connection(pending.headers):
+            self._complete()
+        else:
+            self._finish(repr(exc) if exc else "connection closed")
+
+    def on_message_begin(self) -> None:
+        if self._is_complete:  # more than the response
+            self._keeps_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._pending_request is not None:
+        if self._pending_request is not None and not self._is_complete:
             self._pending_request.headers[name.lower()] = value
 
+    def on_headers_complete(self) -> None:
+        if not self._has_head:
+            self._status = self._parser.get_status_code()
+            self._has_head = self._status >= 200  # before that, responses are informational
+
     def on_body(self, body: bytes) -> None:
-        if self._pending_request is not None and self._pending_request.keeps_body:
+        if self._pending_request is not None and self._pending_request.keeps_body and not self._is_complete:
             self._pending_request.body += body
 
     def on_message_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status < 200:  # an informational response
-            return
-        if self._pending_request is not None:
-            self._pending_request.status = status
-        if not self._parser.should_keep_alive() and self._transport is not None:
-            self._transport.close()
-        self._finish("")
+        if self._has_head:
+            self._keeps_alive = self._keeps_alive and self._parser.should_keep_alive()
+            self._is_complete = True
+        elif self._pending_request is not None:
+            self._pending_request.headers.clear()
 
     def _feed(self, data: bytes) -> None:
-        if self._pending_request is not None:
-            self._pending_request.received_bytes += len(data)
+        pending = self._pending_request
+        if pending is None:  # a response without a request, such as 408 before the server closes the connection
+            self.close()
+            return
+        pending.received_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
-            self._finish(f"not HTTP: {error}")
-            self.close()
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self._is_complete:
+                is_upgrade = isinstance(error, HttpParserUpgrade)
+                self._finish(f"not HTTP: {'the server switched protocols' if is_upgrade else error}")
+                self.close()
+                return
+            self._keeps_alive = False
+        if self._has_head and not self._is_complete and pending.data.startswith(b"HEAD "):
+            self._keeps_alive = _allows_reuse(self._parser.get_http_version(), pending.headers)
+            self._parser = HttpResponseParser(self)  # the other one would read a body
+            self._is_complete = True
+        if self._is_complete:
+            self._complete()
+
+    def _complete(self) -> None:
+        assert self._pending_request is not None  # noqa: S101 the response is that of a request
+        self._pending_request.status = self._status
+        if not self._keeps_alive and self._transport is not None:
+            self._transport.close()
+        self._finish("")
 
     def _feed_slowly(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -127,3 +163,12 @@ class Connection(asyncio.Protocol):
             pending.error = error
             pending.finished = self._loop.time()
             self._finished(self, pending)
+
+
+def _allows_reuse(version: str, headers: Mapping[bytes, bytes]) -> bool:
+    connection = headers.get(b"connection", b"").lower()
+    return b"close" not in connection if version == "1.1" else b"keep-alive" in connection
+
+
+def _ends_with_connection(headers: Mapping[bytes, bytes]) -> bool:
+    return b"content-length" not in headers and not headers.get(b"transfer-encoding", b"").lower().endswith(b"chunked")
