@@ -11,6 +11,8 @@ random() { # BYTES, in hexadecimal digits
 
 secret() { # NAME, VALUE
   [ -s "$1" ] && return
+  : "${2:?the value of $1 could not be generated}"
+  rm -f "$1.new" # of an interrupted run: it cannot be overwritten
   printf '%s' "$2" > "$1.new"
   mv -f "$1.new" "$1"
 }

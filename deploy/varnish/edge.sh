@@ -36,6 +36,11 @@ backend_vcl() { # ADDRESS...
   echo '}'
 }
 
+publish_counters() { # FILE: replaces it with a complete one, or leaves it
+  rm -f "$1.new"
+  counters > "$1.new" 2> /dev/null && [ -s "$1.new" ] && mv -f "$1.new" "$1"
+}
+
 counters() { # of Varnish, in the Prometheus text format
   varnishstat -1 -n "$run/varnish" -f 'MAIN.*' | awk '{
     name = tolower($1); sub(/^main\./, "", name)
@@ -65,7 +70,7 @@ while kill -0 "$varnishd" 2> /dev/null; do
   sleep 2 &
   wait $! || true
   if [ -d "${METRICS_DIR:-}" ]; then
-    counters > "$METRICS_DIR/varnish.prom.new" 2> /dev/null && mv "$METRICS_DIR/varnish.prom.new" "$METRICS_DIR/varnish.prom" || true
+    publish_counters "$METRICS_DIR/varnish.prom" || true
   fi
   now=$(addresses)
   if [ -n "$now" ] && [ "$now" != "$found" ]; then

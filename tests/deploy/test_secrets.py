@@ -1,9 +1,16 @@
 """The scripts that generate the stack's secrets and pass them to a process."""
 
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
+
+import pytest
+
+from tests.servers.postgres import OWNER
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -49,6 +56,67 @@ def test_a_secret_from_the_environment_is_used(tmp_path: Path) -> None:
 def test_secrets_are_read_only(tmp_path: Path) -> None:
     generated(tmp_path)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o444}
+
+
+@pytest.fixture
+def volume() -> Iterator[Path]:
+    """A directory of a user other than root, who cannot overwrite a read-only file."""
+    with TemporaryDirectory() as directory:
+        if OWNER:
+            shutil.chown(directory, OWNER, OWNER)
+        yield Path(directory)
+
+
+def run_in(volume: Path, path: str) -> int:
+    """Generate the secrets with the programs of this PATH; return the exit code."""
+    script = (DEPLOY / "secrets.sh").read_text()
+    command = ["/bin/sh", "-c", script]
+    environment = {"PATH": path, "SECRETS_DIR": str(volume), "CALLS": str(volume / ".calls")}
+    return subprocess.run(
+        command, env=environment, user=OWNER, group=OWNER, check=False, capture_output=True
+    ).returncode
+
+
+@pytest.mark.parametrize(("program", "when"), [("rm", "after"), ("mv", "before"), ("mv", "after"), ("od", "before")])
+def test_a_run_that_was_killed_at_any_step_does_not_make_the_next_one_fail(
+    program: str, when: str, volume: Path
+) -> None:
+    real = shutil.which(program)
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        shim = Path(directory) / program
+        run, kill = f'{real} "$@"', '[ "$(wc -c < "$CALLS")" -lt "$AT" ] || { kill -KILL "$PPID"; exit; }'
+        steps = (run, kill) if when == "after" else (kill, run)
+        for at in (1, 15):
+            shim.write_text("\n".join(["#!/bin/sh", f"AT={at}", "umask 0022", 'printf . >> "$CALLS"', *steps]))
+            shim.chmod(0o755)
+            run_in(volume, f"{directory}:{os.environ['PATH']}")
+            (volume / ".calls").unlink(missing_ok=True)
+            assert run_in(volume, os.environ["PATH"]) == 0, at
+            found = {path.name: path.read_text() for path in volume.iterdir()}
+            assert len(found) == 15
+            assert all(found.values())
+            assert urlsplit(found["database_url"]).password == found["service_password"]
+            assert found["bugsink_superuser"].endswith(f":{found['bugsink_password']}")
+            for path in volume.iterdir():
+                path.unlink()
+
+
+def test_counters_of_the_edge_are_replaced_by_complete_ones_only(tmp_path: Path) -> None:
+    functions = (DEPLOY / "varnish/edge.sh").read_text().partition("\nfound=")[0]
+    metrics, stat = tmp_path / "varnish.prom", tmp_path / "varnishstat"
+    (tmp_path / "varnish.prom.new").write_text("partial")
+    (tmp_path / "varnish.prom.new").chmod(0o444)
+
+    def publish(script: str) -> str:
+        stat.write_text(f"#!/bin/sh\n{script}\n")
+        stat.chmod(0o755)
+        command = ["/bin/sh", "-c", f"{functions}\npublish_counters {metrics} || true", "edge.sh", "host", "8000"]
+        subprocess.run(command, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"}, check=True)
+        return metrics.read_text()
+
+    assert publish("echo MAIN.uptime 7 0.00 seconds") == "varnish_main_uptime 7\n"
+    assert publish("exit 1") == "varnish_main_uptime 7\n"
 
 
 def run_with_secrets(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
