@@ -54,9 +54,15 @@ sub vcl_recv {
         unset req.http.Accept-Encoding;
     }
 
-    # The built-in code bypasses the cache for requests with a cookie. Without it, the service's read-your-writes cookie
-    # has no effect behind the edge.
-    unset req.http.Cookie;
+    # Of the cookies only that for read-your-writes reaches the service: with it, the built-in code bypasses the cache, so
+    # that for a minute a client reads its own write. Other cookies would bypass the cache for every request.
+    std.collect(req.http.Cookie, "; ");
+    if (req.http.Cookie ~ "(^|;)\s*flightdeck_position=[0-9]{1,19}\s*(;|$)") {
+        set req.http.Cookie =
+            regsub(req.http.Cookie, "^(?:.*;)?\s*(flightdeck_position=[0-9]{1,19})\s*(?:;.*)?$", "\1");
+    } else {
+        unset req.http.Cookie;
+    }
 
     # Stale for up to a minute during a refresh, and for up to an hour (beresp.grace) while the service is down.
     if (std.healthy(req.backend_hint)) {

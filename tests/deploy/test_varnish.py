@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from service.cache.invalidators import EdgePurger
 from service.compression.middleware import CompressionMiddleware
+from service.database.read_your_writes import COOKIE
 from service.delivery.conditional_requests import HttpCacheMiddleware
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
@@ -238,6 +239,40 @@ def test_a_request_with_a_cookie_is_cached(client: httpx.Client, service: Servic
     for _ in range(2):
         client.get("/boards/JFK", headers={"cookie": "theme=dark"})
     assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("cookies", "expected"),
+    [
+        (["flightdeck_position=7"], "flightdeck_position=7"),
+        (["theme=dark; flightdeck_position=7; session=secret"], "flightdeck_position=7"),
+        (["theme=dark", "flightdeck_position=7"], "flightdeck_position=7"),
+        (["flightdeck_position=6; flightdeck_position=7"], "flightdeck_position=7"),
+        (["flightdeck_position=7x"], None),
+        (["my_flightdeck_position=7"], None),
+        (["flightdeck_position="], None),
+        ([f"flightdeck_position={'9' * 20}"], None),
+        (["session=secret"], None),
+    ],
+)
+def test_only_the_position_of_the_last_write_bypasses_the_cache_and_reaches_the_service(
+    client: httpx.Client, service: Service, cookies: list[str], expected: str | None
+) -> None:
+    client.get("/boards/JFK")
+    service.version = 2
+    headers = [("accept-encoding", "identity"), *(("cookie", line) for line in cookies)]
+    response = client.get("/boards/JFK", headers=headers)
+    assert response.json()["version"] == (1 if expected is None else 2)
+    assert service.requests[-1].headers.get("cookie") == expected
+    assert client.get("/boards/JFK").json()["version"] == 1, "the cached response is kept for others"
+
+
+@pytest.mark.parametrize("path", ["/lists", "/silent"])
+def test_a_response_that_is_not_cached_is_read_with_the_clients_position(
+    client: httpx.Client, service: Service, path: str
+) -> None:
+    client.get(path, headers={"cookie": f"{COOKIE}=7; session=secret"})
+    assert service.requests[-1].headers["cookie"] == f"{COOKIE}=7"
 
 
 def test_errors_are_not_cached(client: httpx.Client, service: Service) -> None:
