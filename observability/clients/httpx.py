@@ -6,7 +6,7 @@ official instrumentation. Connects are events of httpcore's trace extension.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
@@ -26,6 +26,7 @@ from observability.core.semconv import prefer_stable_conventions
 from observability.metrics.histogram import exemplar
 from observability.request.record import METHODS
 from observability.request.server_timing import add_timing
+from observability.tracing.propagation import forwards_baggage, without_callers_baggage
 
 DURATION_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 CONNECT_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -112,6 +113,8 @@ class _ClientMetrics:
         self._duration = metrics.duration
         self._connect = metrics.connect.labels(name)
         self._inprogress = metrics.inprogress.labels(name)
+        self.context = nullcontext if forwards_baggage() else without_callers_baggage
+        """The context of a call; clients of a service may not know the servers that it calls."""
 
     @contextmanager
     def timed(self, request: httpx.Request) -> Iterator[Callable[[httpx.Response], None]]:
@@ -166,7 +169,7 @@ class _Transport(httpx.BaseTransport):
                 before(event, info)
 
         request.extensions = {**request.extensions, "trace": trace}
-        with self._calls.timed(request) as set_response:
+        with self._calls.timed(request) as set_response, self._calls.context():
             response = self.inner.handle_request(request)
             set_response(response)
         return response
@@ -189,7 +192,7 @@ class _AsyncTransport(httpx.AsyncBaseTransport):
                 await before(event, info)
 
         request.extensions = {**request.extensions, "trace": trace}
-        with self._calls.timed(request) as set_response:
+        with self._calls.timed(request) as set_response, self._calls.context():
             response = await self.inner.handle_async_request(request)
             set_response(response)
         return response

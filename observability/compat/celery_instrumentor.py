@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.instrumentation.celery import CeleryInstrumentor
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, SpanKind
@@ -30,7 +31,8 @@ def _before_publish(self: CeleryInstrumentor, *_: Any, **kwargs: Any) -> None:
     span = tracer.start_span(f"apply_async/{name}", kind=SpanKind.PRODUCER, attributes=attributes)
     _publishing.set(span)
     if isinstance(headers, dict):
-        inject(headers, trace.set_span_in_context(span))
+        # An empty context: the baggage may be a client's, and messages are stored.
+        inject(headers, trace.set_span_in_context(span, Context()))
 
 
 def _after_publish(self: CeleryInstrumentor, *_: Any, **__: Any) -> None:  # noqa: ARG001 a method

@@ -1,11 +1,15 @@
-"""The caller's trace context, extracted from request headers."""
+"""The caller's trace context, extracted from request headers, and what outgoing calls have of it."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from opentelemetry import propagate
-from opentelemetry.context import Context
+from opentelemetry import baggage, propagate
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.propagators.textmap import Getter
+
+from observability.request.record import current_request
 
 _TRACEPARENT: Final = b"traceparent"
 
@@ -49,3 +53,25 @@ class Extractor:
     def context(self, headers: Mapping[bytes, bytes]) -> Context:
         """Return the caller's context; it is empty for headers without any of the `fields`."""
         return self._propagator.extract(headers, Context(), self._getter)
+
+
+def forwards_baggage() -> bool:
+    """Return whether `OTEL_PROPAGATORS` names baggage: then calls of this process have the caller's."""
+    return "baggage" in os.environ.get("OTEL_PROPAGATORS", "")
+
+
+@contextmanager
+def without_callers_baggage() -> Iterator[None]:
+    """Hide the baggage of the request's client from propagators; that of the application remains."""
+    context, request = get_current(), current_request.get()
+    if request is None or not baggage.get_all(context):
+        yield
+        return
+    for name, value in baggage.get_all(Extractor().context(header_values(request.scope["headers"]))).items():
+        if baggage.get_baggage(name, context) == value:
+            context = baggage.remove_baggage(name, context)
+    token = attach(context)
+    try:
+        yield
+    finally:
+        detach(token)
