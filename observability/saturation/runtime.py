@@ -12,6 +12,7 @@ import psutil
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from observability.compat.prometheus_client import registered_collectors
 from observability.core.collector import DescribedCollector
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar
 
@@ -21,15 +22,13 @@ _GENERATIONS: Final = ("0", "1", "2")
 
 class RuntimeMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        # A registry that has these, as prometheus_client's own does, has them for the whole process.
-        with suppress(ValueError):
-            if Path("/proc/self/stat").exists():
-                ProcessCollector(registry=registry)
-            else:
-                registry.register(PsutilProcessCollector())
-        for process_wide in (PlatformCollector, GCCollector):
+        if Path("/proc/self/stat").exists():
+            _add(ProcessCollector, registry)
+        else:
             with suppress(ValueError):
-                process_wide(registry=registry)
+                registry.register(PsutilProcessCollector())
+        _add(PlatformCollector, registry)
+        _add(GCCollector, registry)
         self._pauses = GCPauseCollector()
         registry.register(self._pauses)
 
@@ -38,6 +37,17 @@ class RuntimeMetrics:
 
     def stop(self) -> None:
         self._pauses.stop()
+
+
+def _add(kind: Any, registry: CollectorRegistry) -> None:
+    """Add the collector of the whole process, unless the registry has it, as prometheus_client's own does.
+
+    It does not describe itself: a registry without `auto_describe` neither notices a second one nor knows its names.
+    """
+    if any(isinstance(collector, kind) for collector in registered_collectors(registry)):
+        return
+    with suppress(ValueError):
+        type(kind.__name__, (kind,), {"describe": kind.collect})(registry=registry)
 
 
 class GCPauseCollector(DescribedCollector):

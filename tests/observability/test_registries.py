@@ -37,7 +37,9 @@ def test_the_default_registry_is_shared_with_the_application() -> None:
     assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize("given", [None, default_registry()], ids=["of its own", "default"])
+@pytest.mark.parametrize(
+    "given", [None, default_registry(), CollectorRegistry()], ids=["of its own", "default", "plain"]
+)
 def test_every_metric_is_served_by_its_name(given: CollectorRegistry | None) -> None:
     engines = {"primary": create_engine("sqlite://")}
     registry = instrument(FastAPI(), registry=given, settings=SETTINGS, engines=engines).registry
@@ -69,6 +71,17 @@ def test_a_metric_of_the_same_name_is_an_error_that_leaves_the_registry_as_it_wa
         instrument(app, registry=registry, settings=SETTINGS, engines={"primary": create_engine("sqlite://")})
     assert names(registry) == before
     instrument(app, registry=CollectorRegistry(), settings=SETTINGS)
+
+
+@pytest.mark.parametrize("auto_describe", [False, True])
+def test_collectors_of_the_process_are_added_where_they_are_missing(auto_describe: bool) -> None:
+    registry = CollectorRegistry(auto_describe=auto_describe)
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    instrument(FastAPI(), registry=registry, settings=SETTINGS)
+    found = names(registry)
+    assert {"process_cpu_seconds", "python_info", "python_gc_collections"} <= set(found)
+    assert len(found) == len(set(found))
 
 
 def test_two_applications_need_two_registries() -> None:
