@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.cached_board import PATH, QUERY, UNINSTRUMENTED
 from observability.cache.compression import CompressionMetrics
+from observability.saturation.threads import ThreadMetrics
 from service.app import create_app
 from service.compression import codings
 from service.compression.middleware import CompressionMiddleware
@@ -124,12 +125,14 @@ def through(app: ASGIApp, coding: str, runner: asyncio.Runner) -> Callable[[int]
 
 def main(data_dir: Path, console: Console) -> bool:
     """Print the tables; return whether the goals are met."""
-    meter = CompressionMetrics(CollectorRegistry())
+    registry = CollectorRegistry()
+    meter = CompressionMetrics(registry)
+    threads = ThreadMetrics(registry).thread_pool("compress", threads=2)
     theirs: list[Subject] = []
     ours: dict[str, list[Subject]] = {coding: [] for coding in CURVE}
     with asyncio.Runner() as runner:
         for name, body in bodies(data_dir).items():
-            compressed = CompressionMiddleware(sending(body), meter=meter)
+            compressed = CompressionMiddleware(sending(body), meter=meter, threads=threads)
             starlette = Subject("Starlette's default", body, through(GZipMiddleware(sending(body)), "gzip", runner))
             ways = {coding: Subject(f"ours: {coding}", body, through(compressed, coding, runner)) for coding in CURVE}
             zlib_9 = Subject("zlib 9", body, repeated(_zlib, body, 9), BYTES_PER_ROUND_OF_CURVE)

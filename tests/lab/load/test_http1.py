@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from random import Random
 from subprocess import run
-from typing import Any, cast
+from typing import Any
 
 import h11
 import pytest
@@ -191,7 +191,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     directory = tmp_path_factory.mktemp("tls")
     paths = directory / "certificate.pem", directory / "key.pem"
     command = [installed("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=test"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]]
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(paths[0]), "-keyout", str(paths[1])]
     run(command, check=True, capture_output=True)
     return paths
 
@@ -227,7 +227,7 @@ async def test_every_framing_of_a_real_server_is_read(
         requests = iter(lambda: Request("page", "GET", "/", client), None)
         recording = await drive(
             Address.of(url),
-            cast("Iterator[Request]", requests),
+            requests,
             ClosedLoop(clients=1, requests=3),
             Phase(duration_s=20),
             state=ClientState(),
