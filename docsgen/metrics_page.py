@@ -50,6 +50,13 @@ def package_metrics() -> list[MetricDescription]:
     return metric_reference(registry)
 
 
+def whatif_metrics() -> list[MetricDescription]:
+    """Return the metrics that `instrument(whatif=True)` adds."""
+    registry = CollectorRegistry()
+    instrument(Starlette(), registry=registry, settings=QUIET, whatif=True)
+    return [one for one in metric_reference(registry) if one.name.startswith("whatif_")]
+
+
 def service_metrics() -> list[MetricDescription]:
     """Return the metrics that the flights service adds."""
     registry = CollectorRegistry()
@@ -68,6 +75,14 @@ def metrics_page() -> Mapping[str, object]:
         "package": _table(package_metrics()),
         "service": _table(service_metrics()),
         "labels": table(["label", "values"], ([f"`{label}`", values] for label, values in labels)),
+    }
+
+
+def whatif_metrics_page() -> Mapping[str, object]:
+    used = {label for one in whatif_metrics() for label in one.labels}
+    return {
+        "metrics": _table(whatif_metrics()),
+        "labels": table(["label", "values"], ([f"`{label}`", LABELS[label]] for label in sorted(used))),
     }
 
 

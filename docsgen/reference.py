@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from docsgen.licences_page import licences_page
 from docsgen.markdown import code, table
-from docsgen.metrics_page import metrics_page
+from docsgen.metrics_page import metrics_page, whatif_metrics_page
 from docsgen.reliability_page import reliability_page
 from docsgen.semconv_page import semantic_conventions_page
 from docsgen.settings_pages import settings_page, telemetry_settings_page
@@ -62,6 +62,7 @@ PAGES: Final[Mapping[str, Callable[[], Mapping[str, Any]]]] = {
     "techniques.md": techniques_page,
     "settings.md": settings_page,
     "metrics.md": metrics_page,
+    "what-if-metrics.md": whatif_metrics_page,
     "telemetry-settings.md": telemetry_settings_page,
     "semantic-conventions.md": semantic_conventions_page,
     "doctor.md": doctor_page,

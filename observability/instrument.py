@@ -46,6 +46,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
     settings: TelemetrySettings | None = None,
     span_processors: Sequence[SpanProcessor] = (),
     build_routes: bool = True,
+    whatif: bool | None = None,
 ) -> Telemetry:
     """Instrument a FastAPI or Starlette application; call it once, where the application is created.
 
@@ -57,6 +58,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
     `registry`; that of prometheus_client, `REGISTRY`, works too, for one application. By default `settings` are read
     from the environment. `span_processors` receive every span in addition to the exporter. FastAPI builds the routes of
     included routers at the first request, 2 ms each on the event loop; with `build_routes` that is part of the start.
+    `whatif` adds the metrics that `flightdeck advise` reads; None leaves that to the setting.
     Raise `InstrumentationError` for an application that is already instrumented or already runs, and for a registry
     with metrics of the same names.
     """
@@ -72,10 +74,13 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
             "the application already runs; call instrument() where it is created, not in its lifespan"
         )
     registry = registry or CollectorRegistry(auto_describe=True)
+    settings = settings or TelemetrySettings.from_environ()
+    if whatif is not None:
+        settings = settings.model_copy(update={"whatif": whatif})
     with _registered_in(registry):
         telemetry = Telemetry(
             registry=registry,
-            settings=settings or TelemetrySettings.from_environ(),
+            settings=settings,
             title=getattr(app, "title", ""),
             labels=labels,
             span_processors=span_processors,

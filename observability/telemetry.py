@@ -30,6 +30,7 @@ from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import RouteTable
 from observability.saturation.saturation import Saturation
 from observability.tracing.tracing import Tracing
+from observability.whatif.whatif import WhatIf
 
 if TYPE_CHECKING:
     import asyncpg
@@ -217,7 +218,16 @@ class Telemetry(ProcessTelemetry):
             with_semconv_names=settings.semconv_metrics,
         )
         self.websockets = WebSocketMetrics(registry)
+        self.whatif = WhatIf(registry) if settings.whatif else None
         self._observers: list[tuple[str, Observer]] = []
+
+    def engine_metrics(self) -> "EngineMetrics":
+        """Return the metrics of this process's engines; the first time, also observe them for what-if metrics."""
+        watched = self._engines is not None
+        metrics = super().engine_metrics()
+        if not watched and self.whatif is not None:
+            metrics.also_watches(self.whatif.watch_engine)
+        return metrics
 
     def query_metrics(self) -> "QueryMetrics":
         """Return the metrics of this process's statements; the first time, start to count those of requests."""
@@ -247,6 +257,20 @@ class Telemetry(ProcessTelemetry):
         for client in clients:
             RedisInstrumentor.instrument_client(client, tracer_provider=self.tracing.provider)
 
+    def start(self, *, traces: bool = True) -> None:
+        """Start exporting and serving metrics, and the trials of the what-if metrics."""
+        if self.whatif is not None and not self._is_running:
+            with suppress_internal_errors("whatif"):
+                self.whatif.start()
+        super().start(traces=traces)
+
+    def stop(self) -> None:
+        """Export what is queued, all within the shutdown timeout, and stop serving metrics."""
+        if self.whatif is not None:
+            with suppress_internal_errors("whatif"):
+                self.whatif.stop()
+        super().stop()
+
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
         routes = RouteTable(app)
         with suppress_internal_errors("routes"):
@@ -256,6 +280,10 @@ class Telemetry(ProcessTelemetry):
             observers.append(("queries", _query_observer(self._queries)))
         if self.logs.access is not None:
             observers.append(("access_log", self.logs.access.observe))
+        served: ASGIApp = inner
+        if self.whatif is not None:
+            observers.append(("whatif", self.whatif.observe))
+            served = self.whatif.middleware(inner)
         sampled_observers: list[tuple[str, Observer]] = [
             ("background", self.http.observe_error),
             ("traces", self.tracing.finish),
@@ -264,7 +292,7 @@ class Telemetry(ProcessTelemetry):
         if self.errors.enabled:
             sampled_observers.append(("errors", self.errors.observe))
         return InstrumentationMiddleware(
-            inner,
+            served,
             websockets=ObservedWebSockets(
                 inner, routes=routes, metrics=self.websockets, tracing=self.tracing, errors=self.errors
             ),

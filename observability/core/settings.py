@@ -209,6 +209,12 @@ class TelemetrySettings(BaseModel):
     )
     access_log: bool = _setting("OBSERVABILITY_ACCESS_LOG", "Whether every request is logged.", default=True)
 
+    whatif: bool = _setting(
+        "OBSERVABILITY_WHATIF",
+        "Whether to observe what each technique would have done, for `flightdeck advise`.",
+        default=False,
+    )
+
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:

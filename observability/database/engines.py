@@ -1,5 +1,6 @@
 """The engines of a process: those given by role, those made later, or all."""
 
+from collections.abc import Callable
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -27,6 +28,11 @@ class EngineMetrics:
         self._watched: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()
         self._database = BoundedValues()
         self._watches_all = False
+        self._further: list[Callable[[str, Engine], None]] = []
+
+    def also_watches(self, watch: Callable[[str, Engine], None]) -> None:
+        """Call `watch` with the role and the engine of every engine that is observed from now on."""
+        self._further.append(watch)
 
     def watch(self, role: str, engine: Engine | AsyncEngine) -> None:
         """Observe the engine under its role; engines of one role are added up.
@@ -42,6 +48,8 @@ class EngineMetrics:
         self._watched[engine] = role
         self._pools.attach(role, engine)
         self._queries.attach(role, engine)
+        for watch in self._further:
+            watch(role, engine)
 
     def watch_all(self) -> None:
         """Observe every engine from its first connection on, under the name of its database."""

@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry
 from observability.compat.prometheus_client import families_with_labels
 
 LABELS: Final = {
-    "cache": "names of caches in the code; `other` after 100",
+    "access": "of transactions: `read`, `write`",
+    "cache": "names of caches in the code; `other` after 100; of what-if metrics `response`, `client`, `statement`",
     "client": "names given to `instrument(http_clients=…)`",
     "code": "status codes, `client_disconnected`, `other`; outgoing calls: status codes, `timeout`, `error`; "
     "WebSocket close codes from 1000 to 1015, `application` from 3000 to 4999, `rejected`, `failed`, `other`",
@@ -17,6 +18,7 @@ LABELS: Final = {
     "db_client_connection_state": "`used` (checked out), `idle` (checked in)",
     "direction": "`received`, `sent`",
     "encoding": "`identity`, `gzip`, `br`, `zstd`, `deflate`, `other`",
+    "entries": "simulated sizes: `100`, `1000`, `10000`",
     "error": "classes of database errors; `other` after 100",
     "generation": "`0`, `1`, `2`",
     "handler": "route templates, `unmatched`; `none` outside of requests",
@@ -27,10 +29,12 @@ LABELS: Final = {
     "outcome": "of exports `exported`, `failed`, `dropped`",
     "result": "`hit`, `stale`, `miss`, `coalesced`, `error`, `other`",
     "reused": "`true`, `false`",
+    "rows": "simulated page sizes: `20`, `50`, `100`",
     "signal": "`spans`, `logs`, `errors`, `access_log`",
     "state": "tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`, `other`",
     "status": "classes of status codes, `1xx` to `5xx`; `client_disconnected`, `other`",
     "task": "names of tasks; `other` after 200",
+    "ttl": "simulated times to live in seconds: `10`, `60`, `300`, `3600`, `unlimited`",
     "where": "parts of this package",
     **dict.fromkeys(("implementation", "major", "minor", "patchlevel", "version"), "of the interpreter"),
 }

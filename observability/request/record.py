@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
     from observability.database.sql import Statement
+    from observability.whatif.observation import Observation
 
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 RECORD: Final = "observability.request.record"
@@ -74,6 +75,8 @@ class RequestRecord:
     """Their number beyond that: a stream or a child task may run for days."""
     events: list[SpanEvent] | None = None
     """The first `MAX_EVENTS` events of the server span, kept for a retroactive one too."""
+    whatif: Observation | None = None
+    """What is observed for the what-if metrics, if they are on."""
     disconnected: bool = False
     """Whether the client disconnected before the response was complete."""
 

@@ -2,10 +2,10 @@ import re
 
 import pytest
 
-from docsgen.metrics_page import SERVICE_LABELS, package_metrics, service_metrics
+from docsgen.metrics_page import SERVICE_LABELS, package_metrics, service_metrics, whatif_metrics
 from observability.metrics.reference import LABELS, MetricDescription
 
-EVERY = [*package_metrics(), *service_metrics()]
+EVERY = [*package_metrics(), *service_metrics(), *whatif_metrics()]
 OURS = [one for one in EVERY if not one.name.startswith(("python_gc_objects", "python_gc_collections", "python_info"))]
 UNITS = "seconds|bytes|total|entries|threads|tasks|fds|requests|count|max|size|inprogress|state|request|info|ratio|up"
 

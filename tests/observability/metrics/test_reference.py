@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -12,12 +13,19 @@ from observability.core.labels import OTHER
 from observability.http.middleware import DISCONNECTED
 from observability.http.websocket import FAILED, REJECTED, close_code_label
 from observability.metrics.reference import LABELS
+from observability.whatif.body_trials import PAGE_ROWS
+from observability.whatif.transactions import Access
+from observability.whatif.whatif import SIZES, TTLS_S
 
 PACKAGE = Path(__file__).parents[3] / "observability"
 CLOSE_CODES = {close_code_label(code) for code in range(6000)}
 SOURCE = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py"))
 
 VALUES = {
+    "access": set(get_args(Access)),
+    "entries": {str(size) for size in SIZES},
+    "rows": {str(rows) for rows in PAGE_ROWS},
+    "ttl": {"unlimited", *(f"{ttl_s:g}" for ttl_s in TTLS_S)},
     "code": {
         DISCONNECTED,
         OTHER,

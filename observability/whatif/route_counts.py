@@ -1,0 +1,60 @@
+"""The what-if counts of one route."""
+
+from dataclasses import dataclass, field
+
+from observability.whatif.observation import Observation
+from observability.whatif.shadow_cache import Amounts, CacheCounts
+
+
+class Lookups:
+    """What a cache could have had, in number, seconds, queries and bytes; its hits are these minus its misses."""
+
+    __slots__ = ("number", "sums")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.sums = [0.0, 0.0, 0.0]
+
+    def add(self, weight: int, amounts: Amounts) -> None:
+        seconds, queries, size_bytes = amounts
+        sums = self.sums
+        self.number += weight
+        sums[0] += weight * seconds
+        sums[1] += weight * queries
+        sums[2] += weight * size_bytes
+
+
+@dataclass(slots=True)
+class RouteCounts:
+    caches: dict[str, CacheCounts]
+    """By cache: `response`, `client`, `statement`."""
+    responses: Lookups = field(default_factory=Lookups)
+    """Those that a cache could store; what a client could have is the same."""
+    statements: Lookups = field(default_factory=Lookups)
+    """Those that read."""
+    requests: int = 0
+    seconds: float = 0.0
+    """Until the last byte."""
+    statement_s: float = 0.0
+    repeated: int = 0
+    """Statements that their request had executed before, with other values or the same."""
+    repeated_s: float = 0.0
+    blocking_s: float = 0.0
+    blocking_square_s: float = 0.0
+    blocking_measured_s: float = 0.0
+    """Part of these seconds whose CPU time was measured."""
+    blocking_cpu_s: float = 0.0
+    compressible_bytes: dict[str, int] = field(default_factory=dict)
+    """Of uncompressed bodies that are worth it, by the best coding that the client accepts."""
+
+    def add_blocking(self, observation: Observation) -> None:
+        """Add the blocking steps of a request."""
+        weight = observation.weight
+        self.blocking_s += weight * observation.blocking_s
+        self.blocking_square_s += weight * observation.blocking_square_s
+        if observation.measures_cpu:
+            self.blocking_measured_s += weight * observation.blocking_s
+            self.blocking_cpu_s += weight * observation.blocking_cpu_s
+
+    def lookups(self, cache: str) -> Lookups:
+        return self.statements if cache == "statement" else self.responses
