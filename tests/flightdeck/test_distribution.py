@@ -20,7 +20,7 @@ OF_THE_APPLICATION = ("service", "lab", "observability", "prometheus", "grafana"
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
+    command: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, timeout=60)
     (built,) = directory.glob("*.whl")
     return built

@@ -25,7 +25,7 @@ ADDRESS = re.compile(r"serves on (http://\S+)")
 
 @contextmanager
 def served(
-    data_dir: Path, *options: str, program: Path = FLIGHTDECK, **environment: str
+    data_dir: Path, *options: str, program: str = FLIGHTDECK, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Yield a running server and its base URL; kill it at the end if it is still running."""
     process = subprocess.Popen(
@@ -129,7 +129,7 @@ def test_open_event_streams_end_cleanly_as_soon_as_the_server_drains(few_flights
             assert "retry: " in late.text
             metrics = httpx.get(landing["places"]["Metrics"]).text
             assert re.search(
-                r'http_requests_total\{handler="/flights/\{flight_id\}/events"[^}]*code="200"[^}]*\} 4', metrics
+                r'http_requests_total\{code="200",handler="/flights/\{flight_id\}/events"[^}]*\} 4', metrics
             )
             assert 'status="5xx"' not in metrics
         _, printed = process.communicate(timeout=20)

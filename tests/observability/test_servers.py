@@ -31,6 +31,7 @@ REQUESTS = {
     "/api/v1/items/3": ("/api/v1/items/{item}", "200"),
     "/mounted/deep/5": ("/mounted/deep/{number}", "200"),
     "/starlette/hello/x": ("/starlette/hello/{name}", "200"),
+    "/plain-asgi/any/path": ("/plain-asgi", "200"),
 }
 
 

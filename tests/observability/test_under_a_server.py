@@ -56,6 +56,7 @@ ROWS = {
     "a router below two prefixes": Row("/api/v1/items/3", "/api/v1/items/{item}"),
     "a mounted application": Row("/mounted/deep/5", "/mounted/deep/{number}"),
     "a mounted application of another kind": Row("/starlette/hello/x", "/starlette/hello/{name}"),
+    "a mounted application that shows no routes": Row("/plain-asgi/any/path", "/plain-asgi"),
 }
 
 
@@ -132,6 +133,7 @@ def shop() -> FastAPI:
 
     app.mount("/mounted", mounted)
     hello = Route("/hello/{name}", lambda request: PlainTextResponse(request.path_params["name"]))
+    app.mount("/plain-asgi", PlainTextResponse("no routes"))
     app.router.routes.append(Mount("/starlette", Starlette(routes=[hello])))
     return app
 
