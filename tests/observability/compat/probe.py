@@ -1,18 +1,35 @@
 """An instrumented application with a database, a client, logs, errors and tasks, without one private name of a library.
 
-`python -m tests.observability.compat.probe LIBRARY NAME` loads the library as if its authors had renamed the name, or
-had hidden the module of that name from other packages, and prints what still works.
+`python -m tests.observability.compat.probe LIBRARY NAME...` loads the library once for each name, as if its authors had
+renamed the name, or had hidden the module of that name from other packages, and prints what still works.
 """
 
 import asyncio
 import builtins
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
+
+IMPORTED: Final = (
+    *("celery.app.amqp", "celery.app.trace", "httpx", "prometheus_client", "pydantic_settings", "requests"),
+    *("sentry_sdk", "sqlalchemy.ext.asyncio", "structlog", "fastapi"),
+)
+"""What an application imports, the libraries that import others of them last."""
+
+
+def import_others(library: str) -> None:
+    """Import once for all names what does not need the library."""
+    for module in IMPORTED:
+        if module.partition(".")[0] != library and (module, library) != ("fastapi", "opentelemetry"):
+            import_module(module)
+    if library in sys.modules:
+        raise RuntimeError(f"{library} is imported already")
 
 
 def rename(library: str, name: str) -> None:
@@ -23,9 +40,12 @@ def rename(library: str, name: str) -> None:
     def renamed(self: SourceFileLoader, path: str) -> bytes:
         if self.name != library and not self.name.startswith(f"{library}."):
             return get_data(self, path)
+        changed, occurrences = pattern.subn(name.encode() + b"_renamed", get_data(self, self.path))
+        if not occurrences:
+            return get_data(self, path)
         if not path.endswith(".py"):
             raise FileNotFoundError(path)  # no bytecode of the unchanged source
-        return pattern.sub(name.encode() + b"_renamed", get_data(self, path))
+        return changed
 
     SourceFileLoader.get_data = renamed  # type: ignore[method-assign, assignment]
     SourceFileLoader._cache_bytecode = lambda *_: None  # type: ignore[attr-defined]
@@ -147,9 +167,12 @@ def work() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    library, private = sys.argv[1:3]
-    if "." in private:
-        remove(private)
-    elif private != "nothing":
-        rename(library, private)
-    print(json.dumps(work()))  # noqa: T201 the result
+    library, *names = sys.argv[1:]
+    import_others(library)
+    for private in names:
+        if child := os.fork():
+            os.waitpid(child, 0)
+        else:
+            remove(private) if "." in private else rename(library, private)
+            print(json.dumps([private, work()]))  # noqa: T201 the result
+            break
