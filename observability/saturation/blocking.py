@@ -118,6 +118,7 @@ class BlockDetector:
         self._thread: Thread | None = None
         self._suspect: int | None = None
         self._block: _Block | None = None
+        self._exemplar: dict[str, str] | None = None
         self._sampled_at: float | None = None
         self._logged: dict[str, float] = {}
 
@@ -131,10 +132,13 @@ class BlockDetector:
         if self._thread is not None:
             self._thread.join(timeout=1.0)
 
-    def blocking_exemplar(self) -> dict[str, str] | None:
-        """Return the exemplar of the request that blocks the loop, or None if there is none or it is not sampled."""
-        block = self._block
-        return None if block is None else block.link
+    def take_exemplar(self) -> dict[str, str] | None:
+        """Return the exemplar of the request that blocked the loop since the last call; None if it is not sampled.
+
+        The block may have ended already: this thread may run between its end and the late timer.
+        """
+        taken, self._exemplar = self._exemplar, None
+        return taken
 
     def _run(self, blocked_after_s: float) -> None:
         samples = 2
@@ -142,6 +146,8 @@ class BlockDetector:
             with suppress_internal_errors("event_loop"):
                 self._sample(blocked_after_s)
             samples = 10 if self._suspect is not None and self._block is None else 2
+        with suppress_internal_errors("event_loop"):
+            self._end_block()
 
     def _sample(self, blocked_after_s: float) -> None:
         late_s = self._late_s()
@@ -177,6 +183,7 @@ class BlockDetector:
         self._block = block = _Block(
             id(running.task), handler, attributes, context, link=context.run(exemplar), seconds=late_s
         )
+        self._exemplar = block.link
         now = perf_counter()
         if now - self._logged.get(handler, -LOG_EVERY_S) >= LOG_EVERY_S:
             self._logged[handler] = now
@@ -186,6 +193,7 @@ class BlockDetector:
     def _continue(self, block: _Block, late_s: float) -> None:
         """Update the event on every sample: the request may end before this thread runs again."""
         block.seconds = late_s
+        self._exemplar = block.link
         block.attributes[BLOCKED_S] = round(late_s, 3)
 
     def _end_block(self) -> None:

@@ -69,6 +69,6 @@ class EventLoopMetrics:
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         with suppress_internal_errors("event_loop"):
-            exemplar = self._detector.blocking_exemplar() if self._detector is not None else None
+            exemplar = self._detector.take_exemplar() if self._detector is not None else None
             self._lag.observe(self.late_s(), exemplar)
         self._schedule(loop)
