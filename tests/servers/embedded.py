@@ -12,6 +12,7 @@ from service.dataset import make
 from service.dataset.embedded import SqliteTarget
 from service.dataset.source import Source
 from tests.servers.progress import NullProgress
+from tests.servers.shared import shared_directory
 
 DAYS = {("2013", "1", "1"), ("2013", "1", "2"), ("2013", "2", "1"), ("2013", "7", "1")}
 """Days with cancelled and diverted flights, unknown aircraft and unknown airports; 3,700 flights."""
@@ -30,26 +31,36 @@ def of_the_days(content: bytes, *, first_column: int) -> bytes:
 @pytest.fixture(scope="session")
 def few_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory like the repository's copy of the data, with the flights and the weather of `DAYS` only."""
-    directory = tmp_path_factory.mktemp("few-files")
-    contents = Source().contents()
-    contents["flights.csv"] = of_the_days(contents["flights.csv"], first_column=0)
-    contents["weather.csv"] = of_the_days(contents["weather.csv"], first_column=1)
-    make.write(contents, directory, preset=0)
-    return directory
+
+    def write(directory: Path) -> None:
+        contents = Source().contents()
+        contents["flights.csv"] = of_the_days(contents["flights.csv"], first_column=0)
+        contents["weather.csv"] = of_the_days(contents["weather.csv"], first_column=1)
+        make.write(contents, directory, preset=0)
+
+    return shared_directory(tmp_path_factory, "few-files", write)
 
 
 @pytest.fixture(scope="session")
-def few_flights(few_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pristine_flights(few_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with the flights of `DAYS`; every worker copies it, because SQLite adds files while it reads."""
+
+    def load(directory: Path) -> None:
+        embedded(directory).load(Source(few_files), NullProgress())
+
+    return shared_directory(tmp_path_factory, "pristine-flights", load)
+
+
+@pytest.fixture(scope="session")
+def few_flights(pristine_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with the flights of `DAYS`; for tests that only read."""
-    directory = tmp_path_factory.mktemp("few-flights")
-    embedded(directory).load(Source(few_files), NullProgress())
-    return directory
+    return Path(shutil.copytree(pristine_flights, tmp_path_factory.mktemp("few-flights") / "data"))
 
 
 @pytest.fixture(scope="session")
-def sparse_flights(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sparse_flights(pristine_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with a tenth of the flights of four days, and all that are cancelled or diverted."""
-    directory = Path(shutil.copytree(few_flights, tmp_path_factory.mktemp("sparse-flights") / "data"))
+    directory = Path(shutil.copytree(pristine_flights, tmp_path_factory.mktemp("sparse-flights") / "data"))
     for database in directory.glob("*.db"):
         with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("DELETE FROM flights WHERE id % 10 AND status = 'arrived'")
@@ -57,9 +68,9 @@ def sparse_flights(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture
-def data_dir(few_flights: Path, tmp_path: Path) -> Path:
+def data_dir(pristine_flights: Path, tmp_path: Path) -> Path:
     """A data directory with the flights of `DAYS` that the test may change."""
-    return Path(shutil.copytree(few_flights, tmp_path / "data"))
+    return Path(shutil.copytree(pristine_flights, tmp_path / "data"))
 
 
 def embedded(directory: Path) -> SqliteTarget:

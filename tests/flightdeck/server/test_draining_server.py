@@ -1,9 +1,8 @@
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import pytest
 import uvicorn
 from starlette.applications import Starlette
 
@@ -15,15 +14,6 @@ class Allocated:
     """An object that the start allocates."""
 
 
-@pytest.fixture
-def nothing_frozen() -> Iterator[None]:
-    """The objects of other tests are collectable again afterwards."""
-    assert gc.get_freeze_count() == 0
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("nothing_frozen")
 async def test_objects_of_the_start_are_not_traversed_by_the_garbage_collector() -> None:
     allocated: list[Allocated] = []
 

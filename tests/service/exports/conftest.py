@@ -8,24 +8,27 @@ from typing import Any
 import pytest
 
 from tests.servers.arm import BEARER, Arm, arm_settings, running_arm
+from tests.servers.shared import shared_directory
 
 COPIES = 20
 """Of four days of flights: enough that an export takes seconds."""
 
 
 @pytest.fixture(scope="session")
-def many_flights(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def many_flights(pristine_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with about 75,000 flights; for tests to copy."""
-    directory = tmp_path_factory.mktemp("many-flights")
-    database = directory / "flightdeck.db"
-    database.write_bytes((few_flights / "flightdeck.db").read_bytes())
-    with closing(sqlite3.connect(database)) as connection, connection:
-        columns = [row[1] for row in connection.execute("PRAGMA table_info(flights)") if row[1] != "id"]
-        names = ", ".join(columns)
-        numbers = "WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < ?)"
-        copied = f"INSERT INTO flights (id, {names}) SELECT id + n * 1000000, {names} FROM flights, copies"  # noqa: S608 names of the schema
-        connection.execute(f"{numbers} {copied}", (COPIES,))
-    return directory
+
+    def write(directory: Path) -> None:
+        database = directory / "flightdeck.db"
+        database.write_bytes((pristine_flights / "flightdeck.db").read_bytes())
+        with closing(sqlite3.connect(database)) as connection, connection:
+            columns = [row[1] for row in connection.execute("PRAGMA table_info(flights)") if row[1] != "id"]
+            names = ", ".join(columns)
+            numbers = "WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < ?)"
+            copied = f"INSERT INTO flights (id, {names}) SELECT id + n * 1000000, {names} FROM flights, copies"  # noqa: S608 names of the schema
+            connection.execute(f"{numbers} {copied}", (COPIES,))
+
+    return shared_directory(tmp_path_factory, "many-flights", write)
 
 
 @pytest.fixture
