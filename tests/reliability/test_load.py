@@ -1,7 +1,6 @@
 """Load above the capacity of one process, and just below it for a long time."""
 
 import asyncio
-import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,17 +17,7 @@ from tests.reliability.effort import Effort
 from tests.servers.process import ServiceProcess, service_process
 
 FLIGHTS: Final = load().groups["flights"].latency
-RECOVERY_S: Final = 10.0
 PROBE_EVERY_S: Final = 0.25
-
-
-@pytest.fixture(autouse=True)
-def few_collections() -> Iterator[None]:
-    """The load generator shares the process with everything the tests import; a full collection would stall it."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture
@@ -71,7 +60,7 @@ async def test_at_three_times_the_capacity_the_excess_is_shed_and_admitted_reque
     probe_times = await probes
     ended = monotonic()
     recovered_s = None
-    while recovered_s is None and monotonic() - ended < RECOVERY_S:
+    while recovered_s is None and monotonic() - ended < effort.choose(60.0, 10.0):
         after = await LoadGenerator(service.url, lists(3)).open_loop(0.5 * capacity, seconds=1.0)
         if statuses(after).keys() == {200} and quantile_s(after, 0.95) < FLIGHTS.threshold_s:
             recovered_s = monotonic() - ended
@@ -115,7 +104,7 @@ async def test_below_the_capacity_no_request_fails_and_no_resource_grows(
     service: ServiceProcess, effort: Effort
 ) -> None:
     capacity = await capacity_per_s(service, effort.choose(1.5, 10.0))
-    rate_per_s = effort.choose(0.4, 0.8) * capacity  # other tests use the machine too
+    rate_per_s = 0.8 * capacity
     samples: list[tuple[int, float]] = []
     over = asyncio.Event()
 
@@ -137,7 +126,10 @@ async def test_below_the_capacity_no_request_fails_and_no_resource_grows(
     remaining = effort.soak_s
     while remaining > 0:  # in phases: a long run does not keep all outcomes, and leaks show between them
         phase_s = min(effort.choose(2.0, 30.0), remaining)
-        seen = await generator.open_loop(rate_per_s, seconds=phase_s)
+        if effort.is_full:
+            seen = await generator.open_loop(rate_per_s, seconds=phase_s)
+        else:  # other tests use the machine too: as many clients as are below the capacity of any machine
+            seen = await generator.closed_loop(4, seconds=phase_s)
         began_s = effort.soak_s - remaining
         remaining -= phase_s
         failed += [(round(began_s + one.due_s, 2), one.status) for one in seen if one.status != 200]

@@ -21,9 +21,12 @@ from tests.servers.process import ServiceProcess, is_ready, service_process, sta
 from tests.servers.proxy import proxying
 from tests.servers.varnish import varnish
 
+DELAY_S = 3.0
+"""Between not ready and the end of a process: a probe on a busy machine takes less."""
+
 PAIR = """
 import directors;
-probe service_is_ready {{ .url = "/readyz"; .interval = 100ms; .timeout = 1s; .window = 2; .threshold = 2; }}
+probe service_is_ready {{ .url = "/readyz"; .interval = 100ms; .timeout = 30s; .window = 2; .threshold = 2; }}
 backend one {{ .host = "127.0.0.1"; .port = "{one}"; .probe = service_is_ready; }}
 backend two {{ .host = "127.0.0.1"; .port = "{two}"; .probe = service_is_ready; }}
 sub vcl_init {{
@@ -52,7 +55,7 @@ class Traffic:
     def run(self, number: int) -> None:
         """Send requests until the end; runs in a thread."""
         limits = httpx.Limits(max_keepalive_connections=None if self.keeps_connections else 0)
-        with httpx.Client(base_url=self.url, timeout=15, limits=limits) as client:
+        with httpx.Client(base_url=self.url, timeout=60, limits=limits) as client:
             sent = 0
             while not self._is_over.is_set():
                 sent += 1
@@ -66,7 +69,7 @@ class Traffic:
 
     def wait_for(self, what: str, number: int) -> None:
         """Return when this outcome was seen so often."""
-        deadline = monotonic() + 30
+        deadline = monotonic() + 60
         while self.seen[what] < number:
             assert monotonic() < deadline, self.seen
             sleep(0.01)
@@ -89,7 +92,7 @@ def traffic_to(url: str, *, clients: int = 6, keeps_connections: bool) -> Iterat
 
 def until_it_gets_traffic(service: ServiceProcess) -> None:
     """Return when the edge sends requests to a new process; only then may the next one be replaced."""
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while service.metric("http_requests_total", handler="/flights") < 20:
         assert monotonic() < deadline
         sleep(0.1)
@@ -106,20 +109,18 @@ def test_a_process_that_shuts_down_is_first_not_ready_and_loses_no_request(
 ) -> None:
     log = tmp_path / "log"
     with (
-        service_process(data, log=log, SHUTDOWN_DELAY_S="1.5") as service,
+        service_process(data, log=log, SHUTDOWN_DELAY_S=str(DELAY_S)) as service,
         traffic_to(service.url, keeps_connections=keeps_connections) as traffic,
     ):
         traffic.wait_for("200", 20)
         service.process.send_signal(signal.SIGTERM)
         signalled_at = monotonic()
         while is_ready(service):
-            assert monotonic() - signalled_at < 1
+            assert monotonic() - signalled_at < DELAY_S
         not_ready_s = monotonic() - signalled_at
-        before = traffic.seen["200"]
-        sleep(1 - not_ready_s)  # clients that have not noticed are served until the delay is over
-        served = traffic.seen["200"] - before
+        traffic.wait_for("200", traffic.seen["200"] + 7)  # clients that have not noticed are served meanwhile
         traffic.end()
-        service.process.wait(20)
+        service.process.wait(60)
         stopped_s = monotonic() - signalled_at
 
     effort.record(
@@ -131,8 +132,7 @@ def test_a_process_that_shuts_down_is_first_not_ready_and_loses_no_request(
         stopped_after_s=round(stopped_s, 1),
     )
     assert traffic.seen.keys() == {"200"}
-    assert served > 0
-    assert 1.5 <= stopped_s < 15
+    assert DELAY_S <= stopped_s < DELAY_S + 30
 
 
 def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
@@ -151,7 +151,9 @@ def test_two_processes_behind_an_edge_are_replaced_without_a_failed_request(
     ports = (free_port(), free_port())
 
     def started(stack: ExitStack, port: int) -> ServiceProcess:
-        return stack.enter_context(service_process(data, log=tmp_path / "log", port=port, SHUTDOWN_DELAY_S="1"))
+        return stack.enter_context(
+            service_process(data, log=tmp_path / "log", port=port, SHUTDOWN_DELAY_S=str(DELAY_S))
+        )
 
     with ExitStack() as stack:
         running = [started(stack, port) for port in ports]
@@ -162,7 +164,7 @@ def test_two_processes_behind_an_edge_are_replaced_without_a_failed_request(
             traffic.wait_for("200", 50)
             for number, port in enumerate(ports):
                 running[number].process.send_signal(signal.SIGTERM)
-                running[number].process.wait(20)
+                running[number].process.wait(60)
                 running[number] = started(stack, port)
                 until_it_gets_traffic(running[number])
 

@@ -33,6 +33,9 @@ TOUCHED = [
 CHANGED = [path for path in TOUCHED if not path.startswith("/reports/routes")]
 """What a later departure always changes; a ranking by punctuality may stay the same."""
 
+WRITES = range(1001, 1021)
+"""Delays to write until one of them is seen in time."""
+
 REFERENCE = ["/airports/JFK", "/airlines"]
 
 UNTOUCHED = [
@@ -96,7 +99,6 @@ def test_a_write_invalidates_exactly_the_responses_that_it_changes(
 def test_a_write_through_one_process_is_seen_by_the_others_within_a_second(
     data_dir: Path, own_redis: RedisServer
 ) -> None:
-    took_s = []
     with ExitStack() as running:
         settings = arm_settings("all", data_dir, redis_url=own_redis.url)
         first, second = (running.enter_context(running_arm(settings)) for _ in range(2))
@@ -104,11 +106,13 @@ def test_a_write_through_one_process_is_seen_by_the_others_within_a_second(
         path = TOUCHED[0]
         assert not is_hit(first.client.get(path))
         assert is_hit(second.client.get(path)), "what one process computed, the other sends"
-        for delay_min in (1001, 1002, 1003):
+
+        def took_s(delay_min: int) -> float:
             assert is_hit(second.client.get(path))
             written(first.client, flight, delay_min=delay_min)
-            took_s.append(eventually(lambda: shows(second, path, delay_min)))  # noqa: B023 called at once
-    assert min(took_s) < 1
+            return eventually(lambda: shows(second, path, delay_min))
+
+        assert any(took_s(delay_min) < 1 for delay_min in WRITES), "one at least, on a busy machine"
 
 
 @pytest.mark.parametrize("techniques", ["none", "local_cache", "response_cache,http_cache", "indexes,eager_loading"])
@@ -116,20 +120,21 @@ def test_a_write_through_an_arm_with_other_techniques_reaches_every_arm_that_cac
     data_dir: Path, own_redis: RedisServer, techniques: str
 ) -> None:
     caching = "all" if "indexes" in techniques else "response_cache,local_cache"
-    took_s = []
     with ExitStack() as running:
         writer, *caches = (
             running.enter_context(running_arm(arm_settings(those, data_dir, redis_url=own_redis.url)))
             for those in (techniques, caching, f"{caching},http_cache" if caching != "all" else caching)
         )
         flight = a_flight(writer.client)
-        for delay_min in (1001, 1002):
+
+        def took_s(delay_min: int) -> float:
             for arm in caches:
                 arm.client.get(TOUCHED[0])
                 assert is_hit(arm.client.get(TOUCHED[0]))
             written(writer.client, flight, delay_min=delay_min)
-            took_s += [eventually(lambda: shows(arm, TOUCHED[0], delay_min)) for arm in caches]  # noqa: B023 called at once
-    assert min(took_s) < 1
+            return sum(eventually(lambda: shows(arm, TOUCHED[0], delay_min)) for arm in caches)  # noqa: B023 called at once
+
+        assert any(took_s(delay_min) < 1 for delay_min in WRITES), "one at least, on a busy machine"
 
 
 def test_a_write_is_not_lost_while_other_caches_are_unreachable(data_dir: Path, own_redis: RedisServer) -> None:
