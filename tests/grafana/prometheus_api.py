@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -15,10 +15,14 @@ COMPARISONS = {"==", "!=", ">", "<", ">=", "<="}
 
 @dataclass(frozen=True)
 class PrometheusApi:
-    """The HTTP API of a Prometheus; instant queries are evaluated at the end of the range."""
+    """The HTTP API of a Prometheus; instant queries are evaluated at the end of the range.
+
+    The range is over, so no query has to be sent twice.
+    """
 
     client: httpx.Client
     range: Range
+    _received: dict[tuple[object, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def now(self, expression: str) -> list[dict[str, str]]:
         """Return the labels of every series that has a number at the end of the range."""
@@ -66,6 +70,12 @@ class PrometheusApi:
         return {"start": self.range.begins, "end": self.range.ends}
 
     def _data(self, path: str, **parameters: str | float) -> Any:
+        query = (path, *parameters.items())
+        if query not in self._received:
+            self._received[query] = self._send(path, parameters)
+        return self._received[query]
+
+    def _send(self, path: str, parameters: Mapping[str, str | float]) -> Any:
         url = f"/api/v1/{path}"
         if path.startswith("query"):  # too long for a URL, sometimes
             body = self.client.post(url, data=parameters).json()
