@@ -41,8 +41,12 @@ class Latencies:
         return float(self._histogram.get_value_at_percentile(share * 100)) / 1e6
 
     def total(self) -> float:
-        """Return the sum of the durations in seconds."""
-        return float(self._histogram.get_mean_value()) / 1e6 * len(self) if len(self) else 0.0
+        """Return the sum of the durations in seconds, each in the middle of those that the histogram counts as equal.
+
+        HdrHistogram's own mean visits every possible duration.
+        """
+        lowest = self._histogram.get_lowest_equivalent_value
+        return sum(count * ((lowest(longest) + longest + 1) // 2) for longest, count in self.counts().items()) / 1e6
 
     def log_total(self) -> float:
         """Return the sum of the logarithms of the durations in seconds."""

@@ -1,11 +1,11 @@
 """Half an hour of normal traffic, one release in it, on both clocks: nothing may fire."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from prometheus.effects import HIT_RATIO_WINDOW
 from prometheus.generated import ROOT
@@ -46,7 +46,7 @@ def silent(directory: Path, folder: str, every: Sequence[Series]) -> Path:
         ],
     }
     path = directory / "normal.yml"
-    path.write_text(yaml.safe_dump(document), "utf-8")
+    path.write_text(json.dumps(document), "utf-8")  # which is YAML too, and quicker to write
     return path
 
 
@@ -98,7 +98,7 @@ def test_the_hit_ratios_of_everyday_traffic_are_not_even_pending(
         "evaluation_interval": "15s",
     }
     path = tmp_path / "caches.yml"
-    path.write_text(yaml.safe_dump(document), "utf-8")
+    path.write_text(json.dumps(document), "utf-8")
     assert "SUCCESS" in promtool("test", "rules", path)
 
 
