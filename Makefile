@@ -8,8 +8,11 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 # Without bytecode each of the hundreds of processes that the tests start would compile every module that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
+# Has no wheel for aarch64: deploy/Dockerfile installs a compiler there.
+COMPILED := hdrhistogram
+
 .DEFAULT_GOAL := help
-.PHONY: versions reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead clean
+.PHONY: platforms versions reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +50,13 @@ check: $(DEV_STAMP)  ## format, lint, types, import directions, vocabulary, gene
 	$(BIN)/python -m prometheus.build --check
 	$(BIN)/python -m grafana.build --check
 
+platforms: $(DEV_STAMP)  ## resolve every requirement file for x86_64 and aarch64; needs the network
+	@for platform in x86_64 aarch64; do for file in $(wildcard requirements*.txt); do \
+	  echo "$$file for $$platform"; \
+	  $(BIN)/uv pip install --quiet --dry-run --target $(VENV)/platforms --require-hashes --python-version 3.13 \
+	    --python-platform $$platform-unknown-linux-gnu --only-binary :all: $(patsubst %,--no-binary %,$(COMPILED)) -r $$file || exit 1; \
+	done; done
+
 versions: $(DEV_STAMP)  ## test observability with the lowest and the newest versions of what it builds on
 	$(BIN)/python -m tests.observability.compat.versions
 
@@ -54,6 +64,7 @@ vocabulary: $(DEV_STAMP)  ## find retired words and typing errors in every file;
 	$(BIN)/codespell
 
 up:  ## start the stack in containers, wait until it is healthy, print its addresses; CORE=1 for less
+	@$(if $(CORE),COMPOSE_PROFILES=core) python3 -m deploy.preflight
 	$(if $(CORE),OTLP_ENDPOINT=) docker compose $(if $(CORE),--profile core) up --detach --build --wait --wait-timeout 600
 	@python3 -m deploy.up
 
