@@ -54,7 +54,7 @@ class CacheMetrics(DescribedCollector):
     def observe(self, cache: str, *, level: str, result: str, seconds: float) -> None:
         """Count a lookup by its result, one of `RESULTS`, and add an event to the current span."""
         request = current_request.get()
-        is_traced = request is None or request.sampled
+        is_traced = request is None or request.sampled or request.is_logged
         trace_ref = self._add_span_event(cache, level, result) if is_traced else None
         counts = self._lookups.get((cache, level, result)) or self._counts(cache, level, result)
         with self._lock:
@@ -75,7 +75,8 @@ class CacheMetrics(DescribedCollector):
             }
             span.add_event(CACHE_LOOKUP, values)
         context = span.get_span_context()
-        return (f"{context.trace_id:032x}", time()) if context.trace_flags.sampled else None
+        is_exemplar = context.trace_flags.sampled or getattr(span, "is_logged", False)
+        return (context.trace_id, context.span_id, time()) if is_exemplar else None
 
     def set_size(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
         labels = self._cache(cache), self._level(level)

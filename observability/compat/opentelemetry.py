@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 if TYPE_CHECKING:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -15,7 +16,14 @@ try:
 except ImportError:  # used as a decorator of a coroutine function, a span then ends before the coroutine runs
     span_context_manager = contextmanager  # type: ignore[assignment]
 
-__all__ = ["enqueue", "is_instrumented_by_fastapi_instrumentor", "send", "span_context_manager", "span_processors"]
+__all__ = [
+    "enqueue",
+    "instrumentation_scope",
+    "is_instrumented_by_fastapi_instrumentor",
+    "send",
+    "span_context_manager",
+    "span_processors",
+]
 
 
 def enqueue(processor: BatchSpanProcessor) -> Callable[[Any], None] | None:
@@ -33,6 +41,12 @@ def send(exporter: "OTLPSpanExporter") -> Callable[[bytes], Any] | None:
 def span_processors(provider: TracerProvider | None) -> tuple[SpanProcessor, ...]:
     """Return the provider's span processors; none where it does not show them."""
     return tuple(getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ()))
+
+
+def instrumentation_scope(tracer: object, *identity: Any) -> InstrumentationScope:
+    """Return the tracer's scope; where it does not show it, an equal one of its name, version and schema."""
+    scope = getattr(tracer, "_instrumentation_scope", None)
+    return scope if isinstance(scope, InstrumentationScope) else InstrumentationScope(*identity)
 
 
 def is_instrumented_by_fastapi_instrumentor(app: object) -> bool:

@@ -143,7 +143,7 @@ class TelemetrySettings(BaseModel):
     )
     slow_request_s: float = _setting(
         "OBSERVABILITY_SLOW_REQUEST_S",
-        "Requests that take this long or fail have a span even if they were not sampled.",
+        "Requests that take this long or fail are exported with their child spans even if they were not sampled.",
         default=1.0,
         gt=0,
     )

@@ -7,7 +7,7 @@ from collections import Counter as Tally
 from collections.abc import Iterator
 from functools import partial
 from threading import Lock
-from time import time
+from time import time, time_ns
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import trace
@@ -24,11 +24,12 @@ from observability.core.semconv import (
     QUERY_EXECUTIONS,
     QUERY_FINGERPRINT,
 )
-from observability.database.execution import StatementExecution, emit_span
+from observability.database.execution import StatementExecution, emit_span, kept_span
 from observability.database.sql import Statement
 from observability.metrics.histogram import BucketCounts, HistogramFamily, LabelValues, exemplar_of
 from observability.request.record import MAX_STATEMENTS, RequestRecord, current_request
 from observability.request.server_timing import add_timing
+from observability.tracing.kept_span import KeptTracer, RequestSpan
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -49,7 +50,8 @@ class QueriesPerRequest(DescribedCollector):
         if counted is None:
             counted = self._counted.setdefault((method, handler), BucketCounts(BUCKETS))
         with self._lock:
-            counted.observe(statements, (request.trace_id_hex, time()) if request.sampled else None)
+            is_exemplar = request.sampled or request.is_logged
+            counted.observe(statements, (request.trace_id, request.span_id, time()) if is_exemplar else None)
 
     def collect(self) -> Iterator[Metric]:
         counted = dict(sorted(self._counted.copy().items()))
@@ -91,6 +93,7 @@ class QueryMetrics:
     ) -> None:
         self._threshold = n_plus_one_threshold
         self._tracer = tracer or trace.get_tracer("observability")
+        self._kept_tracer = self._tracer if isinstance(self._tracer, KeptTracer) else None
         self._error = BoundedValues()
         # Resolving label values takes longer than observing.
         self._durations: dict[tuple[str, str], Histogram] = {}
@@ -161,5 +164,7 @@ class QueryMetrics:
                 request.further_statements += 1
         if execution.error is not None:
             self._errors.labels(execution.pool, self._error(type(execution.error).__name__)).inc()
-        if span.is_recording():
+        if self._kept_tracer is not None and isinstance(span, RequestSpan):
+            span.keep_child(kept_span, span, self._kept_tracer, execution, time_ns())
+        elif span.is_recording():
             emit_span(self._tracer, execution)

@@ -91,8 +91,8 @@ class HttpMetrics(DescribedCollector):
             record.received,
             record.sent,
         )
-        if record.sampled:
-            series.pending_exemplars.append((request, record.trace_id, time()))
+        if record.sampled or record.is_logged:
+            series.pending_exemplars.append((request, (record.trace_id, record.span_id, time())))
         pending.append(request)
         if len(pending) >= FLUSH_BATCH_SIZE and self._lock.acquire(blocking=False):
             try:

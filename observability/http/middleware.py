@@ -40,7 +40,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """What observes a request, in this order; metrics are last, because a retroactive span is their exemplar."""
+    """What observes a request, in this order; metrics are last."""
 
     tracing: Tracing
     metrics: HttpMetrics
@@ -133,6 +133,9 @@ class InstrumentationMiddleware:
             or ended - cycle.started >= self._slow_s
         ):
             observers = (*observers, *signals.sampled_observers)
+            if not cycle.sampled:
+                with suppress_internal_errors("traces"):
+                    signals.tracing.keep(cycle, status=status, error=error, ended=ended)
         for where, observe in observers:
             try:
                 observe(cycle, handler=handler, status=status, error=error, ended=ended)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from observability.metrics.histogram import BucketCounts, LabelValues
+from observability.metrics.histogram import BucketCounts, LabelValues, TraceRef
 
 SHORTEST_BACKGROUND_S: Final = 0.001
 """Less time after the last byte is the framework's own work, not a background task."""
@@ -12,8 +12,8 @@ _Pending = tuple[float, float, float, int, int]
 """A request before it is counted: seconds to its end, first and last byte (negative if there was none); bytes received
 and sent."""
 
-_PendingExemplar = tuple[_Pending, int, float]
-"""A sampled request: its trace id, and its end in seconds since the epoch."""
+_PendingExemplar = tuple[_Pending, TraceRef]
+"""A request whose trace is kept or in the log."""
 
 
 SeriesKey = tuple[str, str, int | str]
@@ -63,9 +63,9 @@ class Series:
         for durations, seconds in zip(every, _phases(batch), strict=True):
             durations.observe_all(seconds)
         if sampled:
-            requests, trace_ids, ends = zip(*sampled, strict=True)
+            requests, traces = zip(*sampled, strict=True)
             for durations, seconds in zip(every, _phases(requests), strict=True):
-                durations.set_exemplars(zip(seconds, trace_ids, ends, strict=True))
+                durations.set_exemplars(zip(seconds, traces, strict=True))
 
 
 def _phases(batch: Sequence[_Pending]) -> tuple[Sequence[float], ...]:

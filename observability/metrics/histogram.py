@@ -13,8 +13,8 @@ from prometheus_client.core import Exemplar, HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
 LabelValues = tuple[str, ...]
-TraceRef = tuple[str, float]
-"""A trace id and its time, in seconds since the epoch."""
+TraceRef = tuple[int, int, float]
+"""A trace id, a span id, and their time in seconds since the epoch."""
 
 
 class BucketCounts:
@@ -34,8 +34,8 @@ class BucketCounts:
         self.buckets[bucket] += 1
         self.sum_s += seconds
         if trace_ref is not None:
-            trace_id, at_s = trace_ref
-            self.exemplars[bucket] = Exemplar({"trace_id": trace_id}, seconds, at_s)
+            trace_id, span_id, at_s = trace_ref
+            self.exemplars[bucket] = Exemplar(exemplar_labels(trace_id, span_id), seconds, at_s)
 
     def observe_all(self, seconds: Iterable[float]) -> None:
         """Count many observations, except negative ones."""
@@ -50,15 +50,15 @@ class BucketCounts:
             begin = after
         self.sum_s += sum(ordered)
 
-    def set_exemplar(self, seconds: float, trace_id: str) -> None:
-        """Make the trace the exemplar of the observation's bucket."""
-        self.exemplars[bisect_left(self._bounds, seconds)] = Exemplar({"trace_id": trace_id}, seconds, time())
+    def set_exemplar(self, seconds: float, labels: dict[str, str]) -> None:
+        """Make the trace of these labels the exemplar of the observation's bucket."""
+        self.exemplars[bisect_left(self._bounds, seconds)] = Exemplar(labels, seconds, time())
 
-    def set_exemplars(self, traces: Iterable[tuple[float, int, float]]) -> None:
-        """Make the last trace in each bucket its exemplar; a trace is its seconds, id, and time since the epoch."""
+    def set_exemplars(self, traces: Iterable[tuple[float, TraceRef]]) -> None:
+        """Make the last trace in each bucket its exemplar, given with the seconds that were observed."""
         latest = {bisect_left(self._bounds, trace[0]): trace for trace in traces if trace[0] >= 0}
-        for bucket, (seconds, trace_id, at_s) in latest.items():
-            self.exemplars[bucket] = Exemplar({"trace_id": f"{trace_id:032x}"}, seconds, at_s)
+        for bucket, (seconds, (trace_id, span_id, at_s)) in latest.items():
+            self.exemplars[bucket] = Exemplar(exemplar_labels(trace_id, span_id), seconds, at_s)
 
     @property
     def count(self) -> int:
@@ -99,17 +99,21 @@ def _timestamp(exemplar: tuple[int, Exemplar]) -> float:
     return float(exemplar[1].timestamp or 0)
 
 
+def exemplar_labels(trace_id: int, span_id: int) -> dict[str, str]:
+    return {"trace_id": f"{trace_id:032x}", "span_id": f"{span_id:016x}"}
+
+
 def exemplar() -> dict[str, str] | None:
-    """Return the exemplar labels of the current trace, or None if it is not sampled."""
+    """Return the exemplar labels of the current span, or None if its trace is neither exported nor in the log."""
     return exemplar_of(trace.get_current_span())
 
 
 def exemplar_of(span: Span) -> dict[str, str] | None:
-    """Return the exemplar labels of the span's trace, or None if it is not sampled.
+    """Return the exemplar labels of the span, or None if its trace is neither exported nor in the log.
 
     The trace flag decides, not `is_recording()`: the server span may have ended before a duration is recorded.
     """
     context = span.get_span_context()
-    if not context.trace_flags.sampled:
+    if not context.trace_flags.sampled and not getattr(span, "is_logged", False):
         return None
-    return {"trace_id": f"{context.trace_id:032x}"}
+    return exemplar_labels(context.trace_id, context.span_id)

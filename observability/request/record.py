@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanContext
@@ -20,11 +21,16 @@ RECORD: Final = "observability.request.record"
 
 
 MAX_STATEMENTS: Final = 1000
+MAX_CHILDREN: Final = 1000
+"""Child spans that an unsampled request keeps, the first ones; further ones are counted."""
 MAX_EVENTS: Final = 128
 """As many as a span of the SDK keeps by default."""
 
 SpanEvent = tuple[str, dict[str, "AttributeValue"], int]
 """Name, attributes, and time in nanoseconds since the epoch."""
+
+KeptChild = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function that makes a child span, and its arguments."""
 
 
 class RouteTemplates(Protocol):
@@ -53,6 +59,16 @@ class RequestRecord:
     span_id: int = 0
     sampled: bool = False
     """Whether the trace is kept, so that exemplars may refer to it."""
+    is_logged: bool = False
+    """Whether exemplars may refer to a trace that is not kept, because its id is in the log."""
+    unsampled_span: Span | None = None
+    """The span of an unsampled request, if something was added to it."""
+    children: list[KeptChild] | None = None
+    """Ended child spans of an unsampled request in progress, in case it turns out slow or failed."""
+    export_child: Callable[[Any], None] | None = None
+    """Exports a child span of a request that is traced."""
+    further_children: int = 0
+    """Their number beyond `MAX_CHILDREN`."""
     span: Span | None = None
     """The server span while it records."""
     client_request_id: str = ""
@@ -94,6 +110,18 @@ class RequestRecord:
         del self.scope[RECORD]
         if self.routed is not None and self.routed is not self.scope:
             self.routed.pop(RECORD, None)
+        self.children = self.unsampled_span = None  # they refer to the record too
+
+    def add_child(self, make: Callable[..., Any], *arguments: Any) -> bool:
+        """Keep what is needed to make a child span; return False if none are kept (any more)."""
+        children = self.children
+        if children is None:
+            return False
+        if len(children) < MAX_CHILDREN:
+            children.append((make, arguments))
+        else:
+            self.further_children += 1
+        return True
 
     def add_event(self, name: str, attributes: dict[str, AttributeValue]) -> None:
         """Add an event to the server span, from any thread; the attributes may change until the request ends."""

@@ -86,7 +86,7 @@ class GCPauseCollector(DescribedCollector):
             counts.observe(seconds)
             labels = exemplar()
             if labels is not None:
-                counts.set_exemplar(seconds, labels["trace_id"])
+                counts.set_exemplar(seconds, labels)
 
 
 class PsutilProcessCollector(DescribedCollector):

@@ -112,10 +112,13 @@ def apply_outcome(span: Span, outcome: RequestOutcome) -> None:
 
 def add_exception(span: Span, error: BaseException, record: RequestRecord | None) -> None:
     """Add the exception as an event, without its secrets and those of the request."""
+    span.add_event("exception", exception_event(error, record))
+
+
+def exception_event(error: BaseException, record: RequestRecord | None) -> dict[str, AttributeValue]:
     scrubber = scrubber_for(error, record)
-    event = {
+    return {
         EXCEPTION_TYPE: exception_type(error),
         EXCEPTION_MESSAGE: scrubber.text(str(error)),
         EXCEPTION_STACKTRACE: scrubber.text("".join(traceback.format_exception(error))),
     }
-    span.add_event("exception", event)

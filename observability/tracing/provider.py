@@ -4,14 +4,20 @@ OpenTelemetry lets a process set its provider once. Telemetry starts with an app
 tracers were imported, again in each worker, and many times in tests. So the global provider is a proxy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Lock
+from time import time_ns
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import NoOpTracerProvider, Span, Tracer, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, NoOpTracerProvider, Span, SpanContext, SpanKind, Tracer, TracerProvider
+from opentelemetry.util.types import Attributes
 
-from observability.compat.opentelemetry import span_context_manager
+from observability.compat.opentelemetry import instrumentation_scope, span_context_manager
+from observability.tracing.kept_span import ChildSpan, KeptTracer, RequestSpan
+from observability.tracing.sampling import PresetIdGenerator
 
 
 class ProxyTracerProvider(TracerProvider):
@@ -38,7 +44,7 @@ class ProxyTracerProvider(TracerProvider):
         return _ProxyTracer(self, args, kwargs)
 
 
-class _ProxyTracer(Tracer):
+class _ProxyTracer(KeptTracer):
     def __init__(self, proxy: ProxyTracerProvider, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._proxy = proxy
         self._args = args
@@ -53,13 +59,57 @@ class _ProxyTracer(Tracer):
             self._tracer = tracer = provider.get_tracer(*self._args, **self._kwargs)
         return tracer
 
-    def start_span(self, *args: Any, **kwargs: Any) -> Span:
-        return self._current().start_span(*args, **kwargs)
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope:
+        return instrumentation_scope(self._current(), *self._args, *self._kwargs.values())
+
+    def start_span(  # noqa: PLR0913, PLR0917 the signature is OpenTelemetry's
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        """Start a span of the current provider; in a request, one that its record keeps or exports."""
+        parent = trace.get_current_span(context)
+        if isinstance(parent, RequestSpan) and parent.has_children:
+            started_ns = start_time or time_ns()
+            return ChildSpan(parent, self, name, kind=kind, attributes=attributes, start_ns=started_ns, links=links)
+        return self._current().start_span(
+            name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+        )
 
     @span_context_manager
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Iterator[Span]:
-        with self._current().start_as_current_span(*args, **kwargs) as span:
+    def start_as_current_span(  # noqa: PLR0913, PLR0917 the signature is OpenTelemetry's
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> Iterator[Span]:
+        span = self.start_span(
+            name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+        )
+        with trace.use_span(span, end_on_exit, record_exception, set_status_on_exception):
             yield span
+
+    def start_again(self, context: SpanContext, base: Context, **span: Any) -> Span | None:
+        """Start a recorded span with these ids; None if nothing records any more."""
+        tracer = self._current()
+        ids = getattr(tracer, "id_generator", None)
+        if not isinstance(ids, PresetIdGenerator):
+            return None
+        ids.preset(trace_id=context.trace_id, span_id=context.span_id)
+        return tracer.start_span(context=base, **span)
 
 
 _proxy: Final = ProxyTracerProvider()

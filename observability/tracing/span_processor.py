@@ -13,8 +13,12 @@ from observability.core.extras import MissingExtra, requires
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts, ExportQueue
 from observability.tracing.fast_path.request_span import SpanSnapshot
+from observability.tracing.kept_span import ChildSnapshot
 
 logger: Final = logging.getLogger("observability")
+
+
+Snapshot = SpanSnapshot | ChildSnapshot
 
 
 class _CountedExporter(SpanExporter):
@@ -22,11 +26,11 @@ class _CountedExporter(SpanExporter):
         self._exporter = exporter
         self._queue = queue
 
-    def export(self, spans: Sequence[ReadableSpan | SpanSnapshot]) -> SpanExportResult:
+    def export(self, spans: Sequence[ReadableSpan | Snapshot]) -> SpanExportResult:
         """Export the batch and count the outcome; snapshots become spans here, on the exporting thread."""
         outcome = "failed"
         try:
-            readable = [span.readable() if isinstance(span, SpanSnapshot) else span for span in spans]
+            readable = [span.readable() if isinstance(span, Snapshot) else span for span in spans]
             result = self._exporter.export(readable)
             if result is SpanExportResult.SUCCESS:
                 outcome = "exported"
@@ -55,7 +59,7 @@ class BoundedSpanProcessor(BatchSpanProcessor):
         if span.context and span.context.trace_flags.sampled and self._queue.try_enqueue():
             super().on_end(span)
 
-    def on_request_end(self, span: SpanSnapshot) -> None:
+    def on_snapshot(self, span: Snapshot) -> None:
         if self._queue.try_enqueue():
             self._enqueue(span)
 
@@ -63,7 +67,7 @@ class BoundedSpanProcessor(BatchSpanProcessor):
         """Count the spans that were not exported in time, and later ones, as dropped."""
         self._queue.close()
 
-    def _enqueue_readable(self, span: SpanSnapshot) -> None:
+    def _enqueue_readable(self, span: Snapshot) -> None:
         super().on_end(span.readable())
 
 

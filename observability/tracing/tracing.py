@@ -1,8 +1,8 @@
 """A trace context for every request, and a server span for those that are sampled, slow or failed.
 
-Most requests are not sampled and get little: ids, and a context that propagates them to outgoing calls and logs. One
-that turns out slow or failed gets a retroactive server span with these ids. Its child spans are missing: that is the
-limit of head sampling.
+Most requests are not sampled and get little: ids, and a context that propagates them to outgoing calls and logs. What a
+child span needs is kept until the request ends. One that turns out slow or failed gets a retroactive server span with
+these ids, and its child spans.
 """
 
 import hmac
@@ -36,6 +36,7 @@ from observability.tracing.http_span import (
     request_outcome,
     scope_fields,
 )
+from observability.tracing.kept_span import ChildSpan
 from observability.tracing.propagation import Extractor, header_values
 from observability.tracing.provider import ProxyTracerProvider, activate, deactivate, global_tracer_provider
 from observability.tracing.sampling import FORCE_SAMPLE, HeadSampler, PresetIdGenerator
@@ -45,8 +46,8 @@ from observability.tracing.span_processor import (
     otlp_span_processor,
 )
 
-RETROACTIVE_SPANS_PER_S: Final = 100
-"""Limit of retroactive spans: when everything is slow, tracing must not make it slower."""
+RETROACTIVE_REQUESTS_PER_S: Final = 500
+"""Limit of retroactive spans, without their children: when everything fails, tracing must not make it slower."""
 
 _NO_ATTRIBUTES: Final[dict[str, AttributeValue]] = {}
 _RETROACTIVE: Final[dict[str, AttributeValue]] = {RETROACTIVE: True}
@@ -77,7 +78,7 @@ class Tracing:
         self._extractor = Extractor()
         self.trigger_headers = self._extractor.fields | _OURS
         """Headers that matter here: those of trace context, request id and forced sampling."""
-        self._retroactive_limiter = RateLimiter(RETROACTIVE_SPANS_PER_S)
+        self._retroactive_limiter = RateLimiter(RETROACTIVE_REQUESTS_PER_S)
         self._own: SdkTracerProvider | None = None
         self._exporting: BoundedSpanProcessor | None = None
         self._fast_exporter: BoundedSpanProcessor | None = None
@@ -86,6 +87,8 @@ class Tracing:
         self._activated: TracerProvider | None = None
         self.recording = False
         """Whether spans are recorded: there is a processor for them."""
+        self._logs_trace_ids = settings.access_log and settings.log_format != "none"
+        self._span_limits = SpanLimits()
         self.provider = ProxyTracerProvider()
         self._tracer = self.provider.get_tracer("observability")
 
@@ -149,9 +152,12 @@ class Tracing:
             return self._begin_with_parent(record, headers or header_values(record.scope["headers"]))
         record.trace_id = trace_id = self._random_bits(128) or 1
         record.span_id = self._random_bits(64) or 1
-        if self.recording and self._is_sampled(trace_id, None):
-            span = self._sampled_span(record)
-            return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: span}))
+        if self.recording:
+            if self._is_sampled(trace_id, None):
+                return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: self._sampled_span(record)}))
+            record.children = []
+        elif self._logs_trace_ids and self._is_sampled(trace_id, None):
+            record.is_logged = True
         return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: UnsampledSpan(record)}))
 
     def _begin_with_parent(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
@@ -169,31 +175,50 @@ class Tracing:
             if self.recording and (self._is_sampled(record.trace_id, parent) or self._is_force_sampled(headers)):
                 span = self._sampled_span(record)
             else:
-                # A process that does not record propagates the parent's decision: other services may record.
-                record.sampled = parent is not None and parent.trace_flags.sampled and not self.recording
+                if self.recording:
+                    record.children = []
+                else:
+                    # A process that does not record propagates the parent's decision: other services may record.
+                    record.sampled = parent is not None and parent.trace_flags.sampled
+                    record.is_logged = self._logs_trace_ids and self._is_sampled(record.trace_id, parent)
                 span = UnsampledSpan(record)
         return _CURRENT_CONTEXT.set(trace.set_span_in_context(span, base))
+
+    def keep(self, record: RequestRecord, *, status: int | str, error: BaseException | None, ended: float) -> None:
+        """Make the span of an unsampled request that was slow or failed, with what was added to it meanwhile.
+
+        The other observers then know that the request is traced; `finish()` follows them.
+        """
+        seconds = (record.last_byte or ended) - record.started
+        failed = error is not None or (isinstance(status, int) and status >= 500)
+        if record.sampled or not (failed or seconds >= self._settings.slow_request_s):
+            return
+        if record.children is None:
+            record.is_logged = self._logs_trace_ids and not self.recording
+        elif self._retroactive_limiter.allow():
+            span = self._sampled_span(record, _RETROACTIVE)
+            if isinstance(record.unsampled_span, UnsampledSpan):
+                record.unsampled_span.replay_on(span)
+        else:
+            self._counts.dropped("spans", 1 + len(record.children) + record.further_children)
 
     def finish(
         self, record: RequestRecord, *, handler: str, status: int | str, error: BaseException | None, ended: float
     ) -> None:
-        """End the server span; make a retroactive one if the request was slow or failed."""
-        seconds = (record.last_byte or ended) - record.started
+        """End the server span, and export the children that were kept for it."""
         span = record.span
         if span is None:
-            failed = error is not None or (isinstance(status, int) and status >= 500)
-            if not self.recording or not (failed or seconds >= self._settings.slow_request_s):
-                return
-            if self._uses_global_provider or record.sampled or not self._retroactive_limiter.allow():
-                return
-            span = self._sampled_span(record, _RETROACTIVE)
+            return
+        seconds = (record.last_byte or ended) - record.started
         record.span = None
+        if record.children is not None:
+            self._export_children(record)
         end_ns = _epoch_ns(record.started + seconds)
         if isinstance(span, LazyServerSpan):
             if error is None and not record.events and span.seal():
                 if self._fast_exporter is not None and self._own is not None:
                     resource = self._own.resource
-                    self._fast_exporter.on_request_end(
+                    self._fast_exporter.on_snapshot(
                         span.snapshot(handler=handler, status=status, seconds=seconds, end_ns=end_ns, resource=resource)
                     )
                 return
@@ -207,6 +232,22 @@ class Tracing:
                 span.add_event(name, attributes, at_ns)
         span.end(end_ns)
 
+    def _export_children(self, record: RequestRecord) -> None:
+        """Export the children that were kept; those that end from now on are exported at once."""
+        children, record.children = record.children or (), None
+        for make, arguments in children:
+            with suppress_internal_errors("span"):
+                self._export_child(make(*arguments))
+        if record.further_children:
+            self._counts.dropped("spans", record.further_children)
+
+    def _export_child(self, span: ChildSpan) -> None:
+        exporter, own = self._fast_exporter, self._own
+        if exporter is None or own is None:
+            span.replay()
+        else:
+            exporter.on_snapshot(span.snapshot(own.resource, self._span_limits))
+
     def _is_force_sampled(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether the request has the configured sample token."""
         given = headers.get(b"x-sample-token")
@@ -214,6 +255,7 @@ class Tracing:
 
     def _sampled_span(self, record: RequestRecord, extra: Mapping[str, AttributeValue] = _NO_ATTRIBUTES) -> Span:
         record.sampled = True
+        record.export_child = self._export_child
         span = LazyServerSpan(record, self._sdk_span, extra)
         record.span = started = span if self._fast_exporter is not None else span.materialize()
         return started

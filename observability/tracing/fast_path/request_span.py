@@ -3,23 +3,20 @@
 from collections.abc import Callable, Mapping
 from threading import Lock
 from time import perf_counter, time_ns
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from observability.request.record import RequestRecord
 from observability.tracing.http_span import request_attributes, request_outcome, scope_fields
+from observability.tracing.kept_span import UNSET, KeptSpan, RequestSpan, span_context
 
-_RANDOM: Final = 0x02
-"""`TraceFlags.RANDOM_TRACE_ID`, which older versions lack."""
-_SAMPLED_BIT: Final = int(TraceFlags.SAMPLED)
-SAMPLED: Final = TraceFlags(_RANDOM | _SAMPLED_BIT)
 _SCOPE: Final = InstrumentationScope("observability")
-_UNSET: Final = Status()
 _FAILED: Final = Status(StatusCode.ERROR)
 
 
@@ -46,68 +43,51 @@ class SpanSnapshot(NamedTuple):
         outcome = request_outcome(name, self.response_status, handler=self.handler, status=self.status, error=None)
         return ReadableSpan(
             outcome.name or name,
-            server_span_context(self.trace_id, self.span_id, self.parent_span_context),
+            span_context(self.trace_id, self.span_id, self.parent_span_context, is_sampled=True),
             self.parent_span_context,
             self.resource,
             {**attributes, **self.extra_attributes, **outcome.attributes},
             kind=SpanKind.SERVER,
-            status=_FAILED if outcome.is_failure else _UNSET,
+            status=_FAILED if outcome.is_failure else UNSET,
             start_time=self.end_ns - int(self.seconds * 1e9),
             end_time=self.end_ns,
             instrumentation_scope=_SCOPE,
         )
 
 
-def server_span_context(trace_id: int, span_id: int, parent_span_context: SpanContext | None) -> SpanContext:
-    return SpanContext(
-        trace_id,
-        span_id,
-        is_remote=False,
-        trace_flags=SAMPLED
-        if parent_span_context is None
-        else TraceFlags(parent_span_context.trace_flags & _RANDOM | _SAMPLED_BIT),
-        trace_state=parent_span_context.trace_state if parent_span_context else None,
-    )
-
-
 MAX_ATTRIBUTES: Final = 24
 """More than the instrumentation itself adds to a span."""
 
-_NOT_SAMPLED: Final = TraceFlags(_RANDOM)
 _lock: Final = Lock()
 
 
-class UnsampledSpan(NonRecordingSpan):
-    """A non-recording span with the request's ids; its context is created on demand."""
+class UnsampledSpan(KeptSpan):
+    """The server span of an unsampled request; its context is created on demand.
 
-    _span_context: SpanContext | None = None
-
-    def __init__(self, record: RequestRecord) -> None:
-        self._record = record
+    What is added to it is kept, like its children, in case the request turns out slow or failed.
+    """
 
     def __getattr__(self, name: str) -> Any:
         """Return what a `ReadableSpan` of this request has: code that reads spans of the SDK must not fail."""
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(_readable(self._record, scope_fields(self._record.scope), self.get_span_context()), name)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.get_span_context()!r})"
+        record, added = self.record, self.added_attributes
+        return getattr(_readable(record, scope_fields(record.scope), self.get_span_context(), added), name)
 
     def get_span_context(self) -> SpanContext:
         if self._span_context is None:
-            record = self._record
-            self._span_context = SpanContext(
-                record.trace_id,
-                record.span_id,
-                is_remote=False,
-                trace_flags=SAMPLED if record.sampled else _NOT_SAMPLED,
-                trace_state=record.parent_span_context.trace_state if record.parent_span_context else None,
-            )
+            self._span_context = self.new_context(self.record.span_id)
         return self._span_context
 
+    def is_recording(self) -> bool:
+        return self.record.children is not None
 
-class LazyServerSpan(Span):
+    def _is_open(self) -> bool:
+        self.record.unsampled_span = self
+        return self.is_recording()
+
+
+class LazyServerSpan(RequestSpan):
     """The span of a sampled request; the SDK's span is created only if something is added to it.
 
     Creating, changing and ending a span of the SDK takes longer than a small request. Most requests add nothing to
@@ -176,7 +156,9 @@ class LazyServerSpan(Span):
     def get_span_context(self) -> SpanContext:
         if self._span_context is None:
             record = self.record
-            self._span_context = server_span_context(record.trace_id, record.span_id, record.parent_span_context)
+            self._span_context = span_context(
+                record.trace_id, record.span_id, record.parent_span_context, is_sampled=True
+            )
         return self._span_context
 
     def is_recording(self) -> bool:
@@ -207,20 +189,25 @@ class LazyServerSpan(Span):
         self.materialize().end(end_time)
 
 
-def _readable(record: RequestRecord, fields: Mapping[str, Any], context: SpanContext) -> ReadableSpan:
+def _readable(
+    record: RequestRecord,
+    fields: Mapping[str, Any],
+    context: SpanContext,
+    added: Mapping[str, AttributeValue] = MappingProxyType({}),
+) -> ReadableSpan:
     """Return the server span as far as it is known; its name has the route once the response started."""
     name, attributes = request_attributes(fields)
-    status, outcome = _UNSET, None
+    status, outcome = UNSET, None
     if record.status:
         handler = record.route or record.routes.template(record.routed or record.scope, root_path=record.root_path)
         outcome = request_outcome(name, record.status, handler=handler, status=record.status, error=None)
-        status = _FAILED if outcome.is_failure else _UNSET
+        status = _FAILED if outcome.is_failure else UNSET
     to_epoch_ns = time_ns() - int(perf_counter() * 1e9)
     return ReadableSpan(
         outcome.name if outcome and outcome.name else name,
         context,
         record.parent_span_context,
-        attributes={**attributes, **(outcome.attributes if outcome else {})},
+        attributes={**attributes, **added, **(outcome.attributes if outcome else {})},
         kind=SpanKind.SERVER,
         status=status,
         start_time=to_epoch_ns + int(record.started * 1e9),

@@ -6,6 +6,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from observability.cache.cache import RESULTS, CacheMetrics
+from observability.metrics.histogram import exemplar_of
 from observability.testing import capture_telemetry, lifespan_client
 
 
@@ -77,7 +78,7 @@ def test_inside_a_sampled_trace_a_lookup_leaves_an_event_and_an_exemplar() -> No
         {"flightdeck.cache.name": "report", "flightdeck.cache.level": "local", "flightdeck.cache.result": "hit"},
     )
     exemplars = [sample.exemplar for family in registry.collect() for sample in family.samples if sample.exemplar]
-    assert [link.labels for link in exemplars] == [{"trace_id": f"{span.get_span_context().trace_id:032x}"}]
+    assert [link.labels for link in exemplars] == [exemplar_of(span)]
 
 
 @pytest.mark.anyio

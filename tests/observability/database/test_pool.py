@@ -19,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, Pool, QueuePool, Si
 
 from observability.compat.sqlalchemy import connection_limit
 from observability.database.pool import PoolMetrics
+from observability.metrics.histogram import exemplar_labels
 
 NAMES = {
     "wait": "db_client_connection_wait_time_seconds",
@@ -334,11 +335,11 @@ def test_inside_a_sampled_trace_waits_connects_and_uses_carry_its_id(tmp_path: P
         watched = Watched(engine)
         with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
             engine.connect().close()
-        trace_id = f"{span.get_span_context().trace_id:032x}"
+        context = span.get_span_context()
         linked = {
             sample.name
             for family in watched.registry.collect()
             for sample in family.samples
-            if sample.exemplar and sample.exemplar.labels == {"trace_id": trace_id}
+            if sample.exemplar and sample.exemplar.labels == exemplar_labels(context.trace_id, context.span_id)
         }
         assert linked == {f"{name}_bucket" for name in NAMES.values()}

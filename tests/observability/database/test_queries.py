@@ -47,7 +47,8 @@ class Observed:
         record = RequestRecord({"type": "http"}, RouteTable(Starlette()))
         with self.tracer.start_as_current_span("GET /books") as span:
             record.span, record.sampled = span, True
-            record.trace_id = span.get_span_context().trace_id
+            context = span.get_span_context()
+            record.trace_id, record.span_id = context.trace_id, context.span_id
             token = current_request.set(record)
             yield record
             current_request.reset(token)
@@ -273,7 +274,8 @@ def test_durations_and_counts_link_to_the_trace(observed: Observed) -> None:
         sample.name
         for family in observed.registry.collect()
         for sample in family.samples
-        if sample.exemplar and sample.exemplar.labels == {"trace_id": record.trace_id_hex}
+        if sample.exemplar
+        and sample.exemplar.labels == {"trace_id": record.trace_id_hex, "span_id": record.span_id_hex}
     }
     assert linked == {"db_client_operation_duration_seconds_bucket", "db_queries_per_request_bucket"}
 

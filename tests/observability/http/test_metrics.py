@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from observability.metrics.histogram import exemplar_labels
 from observability.testing import CapturedTelemetry, capture_telemetry, lifespan_client
 from tests.servers.asgi import serving
 
@@ -232,7 +233,7 @@ def test_every_histogram_of_a_sampled_request_links_to_its_trace(captured: Captu
     with serving(app) as url:
         httpx.post(f"{url}/background")
         assert eventually(lambda: captured.value("http_requests_total") == 1)
-    trace_id = f"{captured.span('POST /background').context.trace_id:032x}"
+    context = captured.span("POST /background").context
     for name in (
         "http_request_duration_seconds",
         "http_request_duration_highr_seconds",
@@ -241,7 +242,7 @@ def test_every_histogram_of_a_sampled_request_links_to_its_trace(captured: Captu
         "http_background_seconds",
     ):
         examples = [sample.exemplar for sample in captured.samples(f"{name}_bucket") if sample.exemplar]
-        assert [example.labels for example in examples] == [{"trace_id": trace_id}], name
+        assert [example.labels for example in examples] == [exemplar_labels(context.trace_id, context.span_id)], name
 
 
 @pytest.mark.anyio

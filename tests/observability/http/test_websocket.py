@@ -83,7 +83,7 @@ def test_a_connection_is_counted_by_how_it_ended(captured: CapturedTelemetry, ro
     trace_id = f"{span.context.trace_id:032x}"
     (bucket, *_) = [s for s in captured.samples("websocket_connection_duration_seconds_bucket") if s.exemplar]
     assert bucket.exemplar is not None
-    assert bucket.exemplar.labels == {"trace_id": trace_id}
+    assert bucket.exemplar.labels == {"trace_id": trace_id, "span_id": f"{span.context.span_id:016x}"}
     assert [event["contexts"]["trace"]["trace_id"] for event in events] == ([trace_id] if code == "failed" else [])
 
 

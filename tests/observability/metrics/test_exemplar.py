@@ -6,7 +6,8 @@ from observability.metrics.histogram import exemplar
 
 
 @pytest.mark.parametrize(
-    ("flags", "labels"), [(TraceFlags.SAMPLED, {"trace_id": f"{7:032x}"}), (TraceFlags.DEFAULT, None)]
+    ("flags", "labels"),
+    [(TraceFlags.SAMPLED, {"trace_id": f"{7:032x}", "span_id": f"{9:016x}"}), (TraceFlags.DEFAULT, None)],
 )
 def test_only_a_sampled_trace_is_an_exemplar(flags: int, labels: dict[str, str] | None) -> None:
     span = NonRecordingSpan(SpanContext(7, 9, is_remote=False, trace_flags=TraceFlags(flags)))

@@ -21,10 +21,8 @@ def test_many_at_once_fall_into_the_buckets_that_each_would_and_negative_ones_in
 
 def test_the_last_trace_in_a_bucket_is_its_example() -> None:
     durations = BucketCounts(BOUNDS_S)
-    durations.set_exemplars([(0.05, 1, 10.0), (2.0, 2, 11.0), (0.06, 3, 12.0), (-1.0, 4, 13.0)])
-    assert {
-        bucket: (one.labels["trace_id"], one.value, one.timestamp) for bucket, one in durations.exemplars.items()
-    } == {
-        1: (f"{3:032x}", 0.06, 12.0),
-        3: (f"{2:032x}", 2.0, 11.0),
+    durations.set_exemplars([(0.05, (1, 5, 10.0)), (2.0, (2, 6, 11.0)), (0.06, (3, 7, 12.0)), (-1.0, (4, 8, 13.0))])
+    assert {bucket: (one.labels, one.value, one.timestamp) for bucket, one in durations.exemplars.items()} == {
+        1: ({"trace_id": f"{3:032x}", "span_id": f"{7:016x}"}, 0.06, 12.0),
+        3: ({"trace_id": f"{2:032x}", "span_id": f"{6:016x}"}, 2.0, 11.0),
     }

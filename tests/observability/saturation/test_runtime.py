@@ -7,6 +7,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from observability.metrics.histogram import exemplar_of
 from observability.saturation.runtime import PsutilProcessCollector, RuntimeMetrics
 
 
@@ -41,7 +42,7 @@ def test_a_pause_inside_a_sampled_trace_links_to_it(registry: CollectorRegistry)
     with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
         gc.collect()
     links = [sample.exemplar for family in registry.collect() for sample in family.samples if sample.exemplar]
-    assert {"trace_id": f"{span.get_span_context().trace_id:032x}"} in [link.labels for link in links]
+    assert exemplar_of(span) in [link.labels for link in links]
 
 
 def test_after_stop_there_is_no_callback_of_the_garbage_collector() -> None:

@@ -209,8 +209,8 @@ async def test_a_slow_request_gets_a_span_of_its_duration() -> None:
 
 
 @pytest.mark.anyio
-async def test_when_everything_is_slow_spans_after_the_fact_are_rationed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("observability.tracing.tracing.RETROACTIVE_SPANS_PER_S", 3)
+async def test_when_everything_is_slow_retroactive_spans_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("observability.tracing.tracing.RETROACTIVE_REQUESTS_PER_S", 3)
     monkeypatch.setattr("observability.core.limits.perf_counter", lambda: 1.0)
     with capture_telemetry(traces_sampler="always_off", slow_request_s=1e-9) as captured:
         app = shop()
@@ -218,7 +218,9 @@ async def test_when_everything_is_slow_spans_after_the_fact_are_rationed(monkeyp
         async with lifespan_client(app) as client:
             for _ in range(10):
                 await client.get("/items/7")
-        assert len(captured.spans()) == 3
+        assert len(captured.spans("GET /items/{item_id}")) == 3
+        lost = captured.value("observability_export_total", signal="spans", outcome="dropped")
+    assert lost == 7 * 2, "the other requests, with a child each"
 
 
 @pytest.mark.anyio
