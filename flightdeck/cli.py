@@ -2,13 +2,14 @@
 
 import typer
 
-from flightdeck import data, demo, doctor, drill, lab, load, receiver, serve, stack, upstream, worker
+from flightdeck import advise, data, demo, doctor, drill, lab, load, receiver, serve, stack, upstream, worker
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
 app.add_typer(data.commands, name="data")
 app.add_typer(drill.commands, name="drill")
 app.add_typer(lab.commands, name="lab")
 app.add_typer(stack.commands, name="stack")
+app.command()(advise.advise)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(load.load)

@@ -199,6 +199,49 @@ def sweep(
     exit_unless_measured(is_interrupted=result.is_interrupted, is_empty=not result.sweeps)
 
 
+@commands.command()
+def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
+    names: Annotated[list[str] | None, typer.Argument(help="Techniques; all without a name.")] = None,
+    quick: Quick = False,
+    seconds: Annotated[
+        float, typer.Option(min=1, callback=finite, help="Least time of the traffic that a prediction is made from.")
+    ] = 20.0,
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, and nothing else.")] = False,
+    seed: Seed = 1,
+    budget_s: BudgetS = None,
+    data_dir: DataDir = Path(".flightdeck"),
+) -> None:
+    """Predict the effect of each technique from the baseline's what-if metrics, measure it, and compare both."""
+    from rich.console import Console
+
+    from lab.calibrate import calibrate as calibrate_techniques
+    from lab.calibrate import markdown, print_calibrations
+    from lab.core.errors import LabError
+    from lab.core.servers import Servers
+    from lab.experiments import select_experiments
+    from lab.measure.plan import experiment_plan
+    from lab.report.live import live_progress
+    from lab.run import RunOptions
+
+    plan = experiment_plan(quick=quick, seed=seed, budget_s=budget_s)
+    servers = Servers.from_environ(os.environ)
+    options = RunOptions(data_dir=data_dir, command=command_line(), plan=plan, servers=servers)
+    with failing_on(LabError):
+        experiments = select_experiments(names or ["all"])
+        if servers.has_own_database:
+            require_data(data_dir)
+        with live_progress(Console(stderr=True)) as progress:
+            found = asyncio.run(calibrate_techniques(experiments, options, progress, seconds=seconds))
+    if as_json:
+        typer.echo(json.dumps([one.model_dump() for one in found], indent=2))
+    elif as_markdown:
+        typer.echo(markdown(found), nl=False)
+    else:
+        print_calibrations(found, Console(width=None))
+    exit_unless_measured(is_interrupted=False, is_empty=not found)
+
+
 commands.command("report")(results.write_reports)
 commands.command()(results.schema)
 commands.command()(results.serve)

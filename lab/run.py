@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Final
 
 from lab.analysis.effects import expected_detectable
@@ -200,7 +201,7 @@ def _experiment_job(experiment: Experiment, part: Part, options: RunOptions) -> 
         status=comparison.step.title,
         plan=replace(options.plan, mix=experiment.mix),
         comparisons=[comparison],
-        start=partial(_started, comparison, options),
+        start=partial(started_arms, comparison, options),
         missing=f"set {' and '.join(missing)}: {experiment.requirement}" if missing else "",
     )
 
@@ -215,11 +216,14 @@ def _sides(experiment: Experiment, part: Part) -> dict[str, frozenset[str]]:
 
 
 @asynccontextmanager
-async def _started(comparison: Comparison, options: RunOptions) -> AsyncIterator[StartedArms]:
+async def started_arms(
+    comparison: Comparison, options: RunOptions, *, settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[StartedArms]:
+    """Start the arms of a comparison, with further settings, and what they need beside them."""
     experiment = comparison.experiment
     async with AsyncExitStack() as stack:
         receiver = stack.enter_context(otlp_receiver())
-        settings = dict(receiver.settings)
+        settings = {**receiver.settings, **settings}
         if experiment.upstream is not None:
             weather = upstream(experiment.upstream, data_dir=options.data_dir)
             settings["WEATHER_URL"] = await stack.enter_async_context(weather)

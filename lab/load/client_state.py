@@ -50,7 +50,7 @@ class ClientState:
         return _is_cacheable(request) and self._cache.is_fresh(request.client.number, target, _accepted(request))
 
     def headers(self, request: Request, target: str) -> list[tuple[str, str]]:
-        headers = [*_accepted(request).items()]
+        headers = [*_accepted(request).items(), ("user-agent", f"flightdeck-client/{request.client.number}")]
         if _is_cacheable(request) and (etag := self._cache.etag(request.client.number, target, dict(headers))):
             headers.append(("if-none-match", etag))
         if request.body:

@@ -1,0 +1,128 @@
+"""Predictions of the work on databases and upstreams: statements, connects, replicas, deadlines."""
+
+from math import ceil, exp, inf
+from typing import Final
+
+from lab.advice.estimate import Estimate, requests, shares
+from lab.advice.window import Sample
+
+WAIT_S: Final = 0.01
+"""A p99 of the wait for a connection that is acceptable."""
+MAX_POOL: Final = 200
+
+
+def eager_loading(sample: Sample) -> Estimate | None:
+    """Return the queries per request without those that their request had executed before."""
+    number = requests(sample)
+    queries = sample.total("db_queries_per_request_sum")
+    if not number or not queries:
+        return None
+    repeated = sample.by("whatif_repeated_queries_total", "handler")
+    saved_s = sample.total("whatif_repeated_query_seconds_total")
+    return Estimate(
+        off=queries / number,
+        on=max(queries - sum(repeated.values()), 0.0) / number,
+        basis=queries,
+        routes=shares(repeated),
+        notes=(f"the repeated queries take {saved_s / number * 1e3:.2f} ms per request",) if saved_s else (),
+    )
+
+
+def read_replicas(sample: Sample) -> Estimate | None:
+    """Return the queries of the primary per request if transactions that only read run on a replica."""
+    number = requests(sample)
+    read, written = (sample.total("whatif_transaction_queries_total", access=access) for access in ("read", "write"))
+    if not number or not read + written:
+        return None
+    return Estimate(off=(read + written) / number, on=written / number, basis=read + written)
+
+
+def pooling(sample: Sample) -> Estimate | None:
+    """Return the connects per request with a pool that opens each of its connections once in the time observed."""
+    number = requests(sample)
+    connects = sample.total("db_client_connection_create_time_seconds_count")
+    uses = sample.total("db_client_connection_use_time_seconds_count")
+    if not number or not uses:
+        return None
+    held_s = sample.total("db_client_connection_use_time_seconds_sum") / uses
+    size = pool_size(uses / sample.seconds, held_s)
+    spent_s = sample.total("db_client_connection_create_time_seconds_sum")
+    return Estimate(
+        off=connects / number,
+        on=min(connects, size) / number,
+        basis=uses,
+        notes=(
+            f"connects take {spent_s / number * 1e3:.2f} ms per request",
+            f"a pool of {size} keeps the p99 wait below {WAIT_S * 1e3:.0f} ms",
+        ),
+    )
+
+
+def pool_size(arrivals_per_s: float, held_s: float) -> int:
+    """Return the smallest pool whose p99 wait is below `WAIT_S`, by Erlang's C formula for random arrivals."""
+    load = arrivals_per_s * held_s
+    for size in range(max(1, ceil(load)), MAX_POOL):
+        if size > load and waiting_share(size, load) * exp(-(size - load) * WAIT_S / held_s) <= 0.01:
+            return size
+    return MAX_POOL
+
+
+def waiting_share(size: int, load: float) -> float:
+    """Return Erlang C: the probability that all connections are in use; `load` is their mean number in use."""
+    if load >= size:
+        return 1.0
+    blocked = 1.0  # Erlang B, by its recursion
+    for servers in range(1, size + 1):
+        blocked = load * blocked / (servers + load * blocked)
+    return blocked / (1 - load / size * (1 - blocked))
+
+
+def connection_reuse(sample: Sample) -> Estimate | None:
+    """Return the upstream connects per request with one client that keeps its connections."""
+    number = requests(sample)
+    connects = sample.total("http_client_connect_duration_seconds_count")
+    calls = sample.total("http_client_request_duration_seconds_count")
+    if not number or not calls:
+        return None
+    at_once = sample.total("http_client_request_duration_seconds_sum") / sample.seconds
+    spent_s = sample.total("http_client_connect_duration_seconds_sum")
+    return Estimate(
+        off=connects / number,
+        on=min(connects, max(1, ceil(2 * at_once))) / number,
+        basis=calls,
+        notes=(f"connects take {spent_s / number * 1e3:.2f} ms per request",),
+    )
+
+
+def timeouts(sample: Sample, *, deadline_s: float = 1.0) -> Estimate | None:
+    """Return the mean latency if no outgoing call takes longer than the deadline."""
+    number, now_s = requests(sample), sample.total("whatif_request_seconds_total")
+    calls = sample.total("http_client_request_duration_seconds_count")
+    if not number or not calls or not now_s:
+        return None
+    over_s = late = 0.0
+    buckets = sorted((float(bound), count) for bound, count in _cumulative(sample).items())
+    summed = sample.total("http_client_request_duration_seconds_sum")
+    below = 0.0
+    before = (0.0, 0.0)
+    for bound, count in buckets:
+        here = count - before[1]
+        if bound <= deadline_s:
+            below += here * (before[0] + bound) / 2
+        else:
+            late += here
+        before = (bound, count)
+    over_s = max(summed - below - late * deadline_s, 0.0)
+    return Estimate(
+        off=now_s / number,
+        on=max(now_s - over_s, 0.0) / number,
+        basis=calls,
+        notes=(f"{100 * late / calls:.1f} % of the calls take longer than {deadline_s:g} s",),
+    )
+
+
+def _cumulative(sample: Sample) -> dict[str, float]:
+    return {
+        bound or str(inf): count
+        for bound, count in sample.by("http_client_request_duration_seconds_bucket", "le").items()
+    }

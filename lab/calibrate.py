@@ -1,0 +1,166 @@
+"""How right the advisor is: what it predicts for the baseline, beside the effect that the lab measures."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Final
+
+from pydantic import BaseModel
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lab.advice import table as advice_table
+from lab.advice.advise import advise
+from lab.advice.result import Prediction
+from lab.advice.window import Window
+from lab.analysis.result import ExperimentResult, MetricResult
+from lab.core.snapshot import Snapshot
+from lab.experiments import Experiment
+from lab.load.generator import Generator, LoadCommand
+from lab.load.load_model import ClosedLoop, OpenLoop, Phase
+from lab.measure.rounds import Progress
+from lab.report import formatting
+from lab.run import Comparison, RunOptions, experiment_jobs, run, started_arms
+from service.techniques import CATALOGUE
+
+WHATIF: Final = {"OBSERVABILITY_WHATIF": "1"}
+SLICES: Final = 10
+WARM_UP_S: Final = 2.0
+MIN_REQUESTS: Final = 150
+MAX_S: Final = 60.0
+TOLERANCE: Final = 1.25
+"""A prediction within this factor of the measured effect counts as right."""
+NAMES: Final = tuple(technique.name for technique in CATALOGUE)
+
+
+class Calibration(BaseModel):
+    """One technique: predicted and measured."""
+
+    technique: str
+    predicted: Prediction
+    measured: MetricResult
+
+    @property
+    def is_predicted(self) -> bool:
+        return self.predicted.verdict in {"helps", "no difference", "hurts"}
+
+    @property
+    def verdict_is_right(self) -> bool:
+        return self.predicted.verdict == self.measured.verdict.removesuffix(" seen")
+
+    @property
+    def effect_is_right(self) -> bool:
+        """Whether the measured effect is in the prediction's interval, or within 25 % of the prediction."""
+        measured, predicted = self.measured.ratio, self.predicted
+        low, high = predicted.interval or (1.0, 1.0)
+        if measured is None:  # nothing is left with the technique
+            return high is None or predicted.effect is None
+        if low <= measured and (high is None or measured <= high):
+            return True
+        return predicted.effect is not None and 1 / TOLERANCE <= measured / predicted.effect <= TOLERANCE
+
+
+async def calibrate(
+    experiments: Sequence[Experiment], options: RunOptions, progress: Progress, *, seconds: float
+) -> list[Calibration]:
+    """Measure each technique, then predict it from a baseline under the same traffic, for at least this long."""
+    examined = [experiment for experiment in experiments if experiment.name in NAMES]
+    result = await run(experiment_jobs(examined, options), options, progress)
+    calibrations = []
+    async with Generator() as generator:
+        for experiment in examined:
+            found = result.techniques.get(experiment.name)
+            if found is None:
+                continue
+            progress.status(f"predicting {experiment.title}")
+            window = await _observed(experiment, found, options, generator, seconds=seconds)
+            advice = advise(window, source="baseline", seed=options.plan.seed)
+            predicted = next(one for one in advice.predictions if one.technique == experiment.name)
+            measured = found.metrics[found.headline]
+            calibrations.append(Calibration(technique=experiment.name, predicted=predicted, measured=measured))
+    return calibrations
+
+
+async def _observed(
+    experiment: Experiment, found: ExperimentResult, options: RunOptions, generator: Generator, *, seconds: float
+) -> Window:
+    """Return the what-if metrics of the arm without the technique, at the rate at which it was measured."""
+    comparison = Comparison(experiment=experiment, sides={found.off.name: experiment.base})
+    seconds = min(max(seconds, MIN_REQUESTS / found.rate_per_s), MAX_S)
+    async with AsyncExitStack() as stack:
+        started = await stack.enter_async_context(started_arms(comparison, options, settings=WHATIF))
+        (arm,) = started.arms
+        command = LoadCommand(
+            arm=arm.name,
+            url=arm.url,
+            model=ClosedLoop(clients=options.plan.clients),
+            phase=Phase(duration_s=WARM_UP_S),
+            stream=0,
+            mix=experiment.mix,
+            seed=options.plan.seed,
+            token=arm.token,
+        )
+        await generator.drive(command)
+        scrapes: list[tuple[float, Snapshot]] = [(0.0, await arm.snapshot())]
+        for number in range(1, SLICES + 1):
+            await generator.drive(
+                replace(
+                    command,
+                    model=OpenLoop(rate_per_s=found.rate_per_s),
+                    phase=Phase(duration_s=seconds / SLICES),
+                    stream=number,
+                )
+            )
+            arm.check()
+            scrapes.append((seconds * number / SLICES, await arm.snapshot()))
+    return Window.of(scrapes)
+
+
+def summary(calibrations: Sequence[Calibration]) -> str:
+    """Return how many predictions were right."""
+    predicted = [one for one in calibrations if one.is_predicted]
+    verdicts = sum(one.verdict_is_right for one in predicted)
+    effects = sum(one.effect_is_right for one in predicted)
+    return (
+        f"{len(predicted)} of {len(calibrations)} techniques predicted: {verdicts} verdicts right, {effects} "
+        f"effects in the interval or within {100 * (TOLERANCE - 1):.0f} %"
+    )
+
+
+def print_calibrations(calibrations: Sequence[Calibration], console: Console) -> None:
+    shown = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
+    for column in HEADS:
+        shown.add_column(column)
+    for cells, is_right in _rows(calibrations):
+        shown.add_row(*cells[:-1], Text(cells[-1], style="green" if is_right else "yellow"))
+    console.print(shown)
+    console.print(summary(calibrations), style="bold")
+
+
+def markdown(calibrations: Sequence[Calibration]) -> str:
+    rows = [f"| {' | '.join(cells)} |" for cells, _ in _rows(calibrations)]
+    return "\n".join([f"| {' | '.join(HEADS)} |", f"|{' --- |' * len(HEADS)}", *rows, "", summary(calibrations)]) + "\n"
+
+
+HEADS: Final = ("technique", "metric", "predicted", "interval", "measured", "interval", "verdicts", "effect")
+
+
+def _rows(calibrations: Sequence[Calibration]) -> Iterator[tuple[list[str], bool]]:
+    for one in calibrations:
+        predicted, measured = one.predicted, one.measured
+        right = "right" if one.effect_is_right else "wrong"
+        yield (
+            [
+                one.technique,
+                predicted.metric,
+                advice_table.effect(predicted),
+                advice_table.interval(predicted),
+                formatting.effect(measured),
+                formatting.interval(measured),
+                f"{predicted.verdict} / {measured.verdict}",
+                right if one.is_predicted else formatting.NONE,
+            ],
+            one.effect_is_right,
+        )
