@@ -49,7 +49,7 @@ def write_rules(directory: Path) -> None:
     for name, groups in rule_files(objectives).items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml_text({"groups": [group.mapping(CLOCK, objectives.links) for group in groups]}), "utf-8")
+        path.write_text(yaml_text({"groups": [group.mapping(CLOCK, objectives) for group in groups]}), "utf-8")
 
 
 async def record(data_dir: Path, seconds: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
