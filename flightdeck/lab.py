@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flightdeck import results
+from flightdeck import compare, results
 from flightdeck.exits import exit_unless_measured, failing_on
 from flightdeck.options import AsJson, BudgetS, DataDir, Quick, ReportPath, Seed, command_line, finite, require_data
 
@@ -122,52 +122,6 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
 
 
 @commands.command()
-def compare(  # noqa: PLR0913, PLR0917 the options of a command
-    url_a: Annotated[str, typer.Argument(help="The service to compare with, as http://host:port.")],
-    url_b: Annotated[str, typer.Argument(help="The service that may be better.")],
-    requests: Annotated[
-        list[str], typer.Option("--request", help="Request to send to both, as 'GET /path'; may be repeated.")
-    ],
-    metrics_a: Annotated[str, typer.Option(help="URL of the first service's Prometheus metrics.")] = "",
-    metrics_b: Annotated[str, typer.Option(help="URL of the second service's Prometheus metrics.")] = "",
-    rate: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            callback=finite,
-            help="Requests per second (default: 60 % of the slower service's capacity).",
-        ),
-    ] = 0.0,
-    quick: Quick = False,
-    as_json: AsJson = False,
-    seed: Seed = 1,
-    budget_s: BudgetS = None,
-    report: ReportPath = None,
-) -> None:
-    """Compare two running services over HTTP: the same requests to both alternately, with confidence intervals."""
-    from rich.console import Console
-
-    from lab.compare import RemoteService, parsed_request
-    from lab.compare import compare as compare_services
-    from lab.core.errors import LabError
-    from lab.core.servers import Servers
-    from lab.measure.plan import experiment_plan
-    from lab.report.live import live_progress
-    from lab.run import RunOptions
-
-    plan = experiment_plan(quick=quick, seed=seed, budget_s=budget_s, rate_per_s=rate)
-    options = RunOptions(data_dir=Path(), command=command_line(), plan=plan, servers=Servers({}))
-    first = RemoteService(name="A", url=url_a, metrics_url=metrics_a)
-    second = RemoteService(name="B", url=url_b, metrics_url=metrics_b)
-    with failing_on(LabError):
-        parsed = [parsed_request(text) for text in requests]
-        with live_progress(Console(stderr=True)) as progress:
-            result = asyncio.run(compare_services(first, second, parsed, options, progress))
-    results.show(result, as_json=as_json, report=report)
-    exit_unless_measured(is_interrupted=result.is_interrupted, is_empty=not result.techniques)
-
-
-@commands.command()
 def sweep(
     names: Annotated[
         list[str], typer.Argument(help="pool-size, threads, page-size, compression, ttl, data-size, or all.")
@@ -242,6 +196,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
     exit_unless_measured(is_interrupted=False, is_empty=not found)
 
 
+commands.command()(compare.compare)
 commands.command("report")(results.write_reports)
 commands.command()(results.schema)
 commands.command()(results.serve)

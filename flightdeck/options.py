@@ -54,5 +54,7 @@ def require_data(data_dir: Path) -> None:
 
 
 def command_line() -> str:
-    """Return the command as it was typed, for a report."""
-    return " ".join(["flightdeck", *sys.argv[1:]])
+    """Return the command as it was typed, for a report, without secrets in the queries of its URLs."""
+    from lab.workload.secrets import redacted
+
+    return redacted(" ".join(["flightdeck", *sys.argv[1:]]))

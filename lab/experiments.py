@@ -35,6 +35,8 @@ class Experiment:
     control: str = ""
     """Traffic of the negative control, which the technique should not affect."""
 
+    expects_statuses: bool = False
+    """Whether the requests name the statuses that they expect; otherwise a few 404 are no rejections."""
     upstream: tuple[str, ...] | None = None
     """Options of the upstream weather service; None: not needed."""
     has_worker: bool = False

@@ -40,8 +40,11 @@ def compared(experiment: Experiment, measured: Measurement, *, sides: Mapping[st
     """Compare two of the measured arms; `sides` are their techniques by name, first without, then with."""
     off, on = sides
     before, after, metrics, rounds = summarised(measured, sides=sides, headline=experiment.headline)
+    has_rejections = any(_rejections(_arm_rounds(measured, arm)) for arm in sides) and not experiment.expects_statuses
+    has_unexpected = bool(before.unexpected or after.unexpected)
+    if has_unexpected:
+        metrics = {name: each.model_copy(update={"verdict": "no difference seen"}) for name, each in metrics.items()}
     headline = metrics.get(experiment.headline)
-    has_rejections = any(_rejections(_arm_rounds(measured, arm)) for arm in sides)
     return ExperimentResult(
         name=experiment.name,
         title=experiment.title,
@@ -62,9 +65,14 @@ def compared(experiment: Experiment, measured: Measurement, *, sides: Mapping[st
         rounds=rounds,
         discarded_rounds=measured.discarded,
         late_rounds=measured.late_rounds,
-        is_valid=not (measured.late_rounds or measured.is_saturated or has_rejections),
+        is_valid=not (measured.late_rounds or measured.is_saturated or has_rejections or has_unexpected),
         is_complete=not (measured.is_interrupted or measured.failure),
-        notes=[*_notes(measured, off=off, on=on), *_cache_notes(after), *_sight_notes(headline)],
+        notes=[
+            *_notes(measured, sides=() if experiment.expects_statuses else (off, on)),
+            *_unexpected_notes(before, after),
+            *_cache_notes(after),
+            *_sight_notes(headline),
+        ],
     )
 
 
@@ -108,7 +116,18 @@ def _sight_notes(headline: MetricResult | None) -> Iterator[str]:
         )
 
 
-def _notes(measured: Measurement, *, off: str, on: str) -> Iterator[str]:
+def _unexpected_notes(*arms: ArmResult) -> Iterator[str]:
+    for arm in arms:
+        if arm.unexpected:
+            most = max(arm.unexpected, key=arm.unexpected.__getitem__)
+            yield (
+                f"Not valid: {arm.name} responded {sum(arm.unexpected.values())} times with another status than "
+                f"expected, mostly {most}. A service that fails is no faster one, so there is no verdict."
+            )
+
+
+def _notes(measured: Measurement, *, sides: Sequence[str]) -> Iterator[str]:
+    """State what limits the figures; `sides` are the arms whose traffic names no expected statuses."""
     rounds = len(measured.rounds)
     if measured.is_interrupted:
         yield f"Interrupted after {rounds} rounds; the figures are those of these rounds."
@@ -128,7 +147,7 @@ def _notes(measured: Measurement, *, off: str, on: str) -> Iterator[str]:
         yield f"Rounds repeated because the load generator was late: {measured.discarded}."
     if rounds < MIN_ROUNDS:
         yield f"Fewer than {MIN_ROUNDS} rounds are too few for a confidence interval, so there is no verdict."
-    for name in (off, on):
+    for name in sides:
         arm_rounds = _arm_rounds(measured, name)
         errors, requests = (
             sum(arm_round.server_errors for arm_round in arm_rounds),

@@ -1,5 +1,6 @@
 """The result of a run, as JSON with a schema."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, Self
 
@@ -107,6 +108,8 @@ class ArmResult(BaseModel):
     """Responses from a cache of the service, with a warm cache; null without one."""
     misses: CacheResult | None = None
     """Responses that a cache of the service did not have."""
+    unexpected: dict[str, int] = {}
+    """Requests of a workload whose status is not one that they expect, by kind and status."""
     trace: TraceResult | None = None
     """One request after the rounds, the same for both arms."""
 
@@ -115,6 +118,32 @@ class ArmResult(BaseModel):
         for text in self.latencies.values():
             merged.add(Latencies.decode(text))
         return merged
+
+
+class SentResult(BaseModel):
+    """Requests of one kind, without values of headers, bodies and the environment."""
+
+    kind: str
+    request: str
+    """Method and path as written, and the form of its body."""
+    share: float
+    """Of all requests, 0 to 1."""
+    expect: list[str]
+    off: int
+    """Requests to the first service, of the open loop."""
+    on: int
+    unexpected_off: dict[str, int]
+    """Other statuses than the expected ones, by status."""
+    unexpected_on: dict[str, int]
+
+
+class ConditionResult(BaseModel):
+    """A condition on how many times larger a metric of the second service is, judged by its interval."""
+
+    text: str
+    outcome: Literal["holds", "does not hold", "undecided"]
+    times: float | None
+    interval: tuple[float, float | None] | None
 
 
 class RoundResult(BaseModel):
@@ -153,6 +182,10 @@ class ExperimentResult(BaseModel):
     """Whether every planned round was measured."""
     notes: list[str]
     """Limits of the figures."""
+    sent: list[SentResult] = []
+    """What was sent, in a comparison of two services."""
+    conditions: list[ConditionResult] = []
+    """What `--fail-if` names."""
 
 
 class LabResult(BaseModel):
@@ -238,4 +271,5 @@ def _arm(measured: Measurement, name: str, techniques: list[str]) -> ArmResult:
         hits=CacheResult.of(hits),
         misses=CacheResult.of(misses),
         trace=measured.traces.get(name),
+        unexpected=dict(sum((each.unexpected for arm in arm_rounds for each in arm.recordings), Counter[str]())),
     )

@@ -1,5 +1,6 @@
 """The address of a service."""
 
+import ssl
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,9 +17,28 @@ class Address:
     is_tls: bool = False
     prefix: str = ""
     """Path before every target, without a trailing slash."""
+    ca: str = ""
+    """File with the certificate authorities to trust; empty: those of the system."""
+
+    @property
+    def origin(self) -> str:
+        """The URL without the prefix."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.is_tls else 'http'}://{host}:{self.port}"
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return how its certificate is verified, None without TLS; raise `BadTarget` for an unusable `ca`."""
+        if not self.is_tls:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca or None)
+        except OSError as error:  # an SSLError too
+            raise BadTarget(
+                f"{self.ca} is not a file of certificates in PEM format ({error.strerror or error})"
+            ) from error
 
     @classmethod
-    def of(cls, url: str) -> "Address":
+    def of(cls, url: str, *, ca: str = "") -> "Address":
         """Parse an `http://` or `https://` URL; raise `BadTarget` for anything else."""
         wrong = BadTarget(f"{url!r} is not the address of a service; it looks like http://127.0.0.1:8000")
         try:
@@ -37,4 +57,4 @@ class Address:
             or parts.fragment
         ):
             raise wrong
-        return cls(parts.hostname, port or PORTS[parts.scheme], parts.scheme == "https", parts.path.rstrip("/"))
+        return cls(parts.hostname, port or PORTS[parts.scheme], parts.scheme == "https", parts.path.rstrip("/"), ca)

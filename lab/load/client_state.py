@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
@@ -24,6 +25,15 @@ NEXT_CURSOR: Final = re.compile(rb'"next"\s*:\s*"([^"]+)"\s*\}\s*$')
 """The end of a page; only this part is searched."""
 MAX_PAGE_BYTES: Final = 200_000
 """A larger response is a whole list, without a next page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Where a response sends its client, within the service."""
+
+    method: str
+    path: str
+    """The whole path, with the prefix of the service's address."""
 
 
 class ClientState:
@@ -57,6 +67,17 @@ class ClientState:
             headers.append(("content-type", "application/json"))
             headers.append(("authorization", f"Bearer {self.token}"))
         return headers
+
+    def body(self, request: Request) -> bytes:
+        return request.body
+
+    def is_expected(self, request: Request, status: int) -> bool:  # noqa: ARG002 this traffic names no statuses
+        """Return whether the request should have this status; 0 is a request without a response."""
+        return True
+
+    def redirect(self, request: Request, path: str, status: int, location: str) -> Redirect | None:  # noqa: ARG002
+        """Return where to go after a response; this traffic has no redirects."""
+        return None
 
     def needs_body(self, request: Request) -> bool:
         """Return whether `update` reads the body: only lists have a next page."""

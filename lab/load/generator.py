@@ -10,8 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from itertools import count
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from lab.core.address import Address
@@ -21,7 +20,9 @@ from lab.load.client_state import ClientState
 from lab.load.load import drive
 from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
 from lab.load.recording import Recording
-from lab.traffic.traffic import Request, Traffic, population, seeded
+from lab.load.sessions import Sessions
+from lab.traffic.traffic import Request, Traffic
+from lab.workload.draw import decoded
 
 LINE_LIMIT: Final = 16 * 2**20
 PRIORITY: Final = -10
@@ -39,8 +40,9 @@ class LoadCommand:
     stream: int
     """Selects requests and arrivals: the same number gives every arm the same ones."""
     mix: str = ""
-    targets: tuple[tuple[str, str], ...] = ()
-    """Methods and targets, sent in rotation instead of a mix."""
+    workload: str = ""
+    """As JSON, sent instead of a mix; the generator reads its files, and its secrets from the environment."""
+    ca: str = ""
     seed: int = 1
     token: str = ""
 
@@ -51,21 +53,24 @@ class LoadCommand:
     def decode(cls, line: bytes) -> Self:
         data: dict[str, Any] = json.loads(line)
         model = {model.__name__: model for model in (OpenLoop, ClosedLoop)}[data.pop("kind")](**data.pop("model"))
-        targets = tuple((method, target) for method, target in data.pop("targets"))
-        return cls(model=model, phase=Phase(**data.pop("phase")), targets=targets, **data)
+        return cls(model=model, phase=Phase(**data.pop("phase")), **data)
 
     def requests(self) -> Iterator[Request]:
         if self.mix:
             return Traffic(self.mix, seed=self.seed).requests(self.stream)
-        return self._rotating_targets()
+        return decoded(self.workload).requests(self.stream, seed=self.seed)
 
-    def _rotating_targets(self) -> Iterator[Request]:
-        random = seeded(self.seed, self.stream)
-        clients = [replace(client, link_bytes_per_s=None) for client in population(random)]
-        for number in count():
-            method, target = self.targets[number % len(self.targets)]
-            client = clients[int(random.integers(len(clients)))]
-            yield Request(f"{method} {target}", method, target, client)
+    async def state(self, address: Address, states: "ClientStates") -> ClientState:
+        """Return the state of the arm's clients; those of a workload are logged in."""
+        # An arm of the same name in the next experiment is another process, with another token.
+        key = (self.arm, self.url, self.token)
+        if not self.workload:
+            return states.setdefault(key, ClientState(token=self.token))
+        workload = decoded(self.workload)
+        sessions = states.setdefault(key, Sessions(workload, address))
+        if isinstance(sessions, Sessions):
+            await sessions.log_in(workload.clients(self.seed))
+        return sessions
 
 
 ClientStates = dict[tuple[str, str, str], ClientState]
@@ -136,14 +141,14 @@ async def serve_commands() -> None:
 
 
 async def _execute(command: LoadCommand, states: ClientStates) -> dict[str, Any]:
-    # An arm of the same name in the next experiment is another process, with another token.
-    state = states.setdefault((command.arm, command.url, command.token), ClientState(token=command.token))
-    gc.collect()
-    gc.freeze()
-    gc.disable()  # a collection would add to the measured latency
+    address = Address.of(command.url, ca=command.ca)
     try:
+        state = await command.state(address, states)
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # a collection would add to the measured latency
         recording = await drive(
-            Address.of(command.url), command.requests(), command.model, command.phase, state=state, seed=command.stream
+            address, command.requests(), command.model, command.phase, state=state, seed=command.stream
         )
     except LabError as error:
         return {"error": str(error)}

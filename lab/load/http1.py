@@ -14,6 +14,8 @@ from lab.core.address import Address
 
 NO_RESPONSE: Final = 0
 """Status of a request without a response."""
+WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests state the length of their body even if it is empty (RFC 9110, 8.6)."""
 
 
 def encode(
@@ -22,7 +24,7 @@ def encode(
     host = f"[{address.host}]" if ":" in address.host else address.host
     lines = [f"{method} {address.prefix}{target} HTTP/1.1", f"host: {host}:{address.port}"]
     lines += [f"{name}: {value}" for name, value in headers]
-    if body:
+    if body or method in WITH_BODY:
         lines.append(f"content-length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
@@ -104,7 +106,8 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._pending_request is not None and not self._is_complete:
-            self._pending_request.headers[name.lower()] = value
+            headers, name = self._pending_request.headers, name.lower()
+            headers[name] = headers[name] + b"\n" + value if name == b"set-cookie" and name in headers else value
 
     def on_headers_complete(self) -> None:
         if not self._has_head:

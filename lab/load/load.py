@@ -10,12 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ssl import SSLCertVerificationError
 from time import process_time
 from typing import Final
 
 from lab.core.address import Address
-from lab.load.client_state import ClientState
+from lab.load.client_state import ClientState, Redirect
 from lab.load.http1 import NO_RESPONSE, Connection, PendingRequest, encode
 from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
 from lab.load.recording import TIMED_OUT, Recording
@@ -28,6 +29,8 @@ RECONNECT_S: Final = 0.05
 """Delay of a closed loop after a request without a response."""
 HIT: Final = b"flightdeck; hit"
 MISS: Final = b"flightdeck; fwd=uri-miss"
+MAX_REDIRECTS: Final = 5
+"""Of one request; further ones are its response."""
 NOT_SENT: Final = "not sent, too many in flight"
 
 
@@ -37,6 +40,9 @@ class SentRequest(PendingRequest):
     target: str
     is_measured: bool
     is_resent: bool = False
+    path: str = ""
+    """Where the last redirect led; empty before the first."""
+    redirects: int = 0
 
 
 async def drive(
@@ -71,6 +77,7 @@ class Driver:
         self.recording = Recording(duration_s=phase.duration_s)
         self._max_in_flight = max_in_flight
         self._address = address
+        self._tls = address.tls()
         self._requests = requests
         self._phase = phase
         self._state = state
@@ -179,7 +186,13 @@ class Driver:
                 self.recording.busy_s = max(self.recording.busy_s, self._loop.time() - self._begin)
             return False
         sent = SentRequest(
-            data=encode(request.method, self._address, target, self._state.headers(request, target), request.body),
+            data=encode(
+                request.method,
+                self._address,
+                target,
+                self._state.headers(request, target),
+                self._state.body(request),
+            ),
             intended=intended,
             keeps_body=self._state.needs_body(request),
             bytes_per_s=None if self._is_closed_loop else request.client.link_bytes_per_s,
@@ -216,8 +229,11 @@ class Driver:
                 lambda: Connection(self._finished),
                 self._address.host,
                 self._address.port,
-                ssl=True if self._address.is_tls else None,
+                ssl=self._tls,
             )
+        except SSLCertVerificationError as error:
+            self._complete(sent, f"no connection: certificate not trusted, {error.verify_message}")
+            return
         except OSError as error:
             self._complete(sent, f"no connection: {type(error).__name__}")
             return
@@ -239,8 +255,32 @@ class Driver:
         if was_idle_too_long and not pending.is_resent and pending.request.method == "GET":
             pending.is_resent = True  # the service closed the idle connection
             self._send_on_new_connection(pending)
+        elif (redirect := self._redirect(pending)) is not None:
+            self._follow(pending, redirect)
         else:
             self._complete(pending, pending.error)
+
+    def _redirect(self, sent: SentRequest) -> Redirect | None:
+        location = sent.headers.get(b"location")
+        if location is None or sent.redirects >= MAX_REDIRECTS or sent not in self._pending:
+            return None
+        path = sent.path or f"{self._address.prefix}{sent.target}"
+        return self._state.redirect(sent.request, path, sent.status, location.decode("latin-1"))
+
+    def _follow(self, sent: SentRequest, redirect: Redirect) -> None:
+        """Send the request again where the response leads; its latency ends with the last response."""
+        self._update(sent)
+        is_same = redirect.method == sent.request.method
+        origin = replace(self._address, prefix="")
+        headers = self._state.headers(sent.request, redirect.path)
+        if not is_same:
+            headers = [(name, value) for name, value in headers if name != "content-type"]
+        body = self._state.body(sent.request) if is_same else b""
+        sent.data = encode(redirect.method, origin, redirect.path, headers, body)
+        sent.path = redirect.path
+        sent.redirects += 1
+        sent.status, sent.headers, sent.body = NO_RESPONSE, {}, bytearray()
+        self._send_on_connection(sent)
 
     def _complete(self, sent: SentRequest, error: str) -> None:
         if sent not in self._pending:
@@ -249,14 +289,18 @@ class Driver:
         now = self._loop.time()
         if sent.is_measured:
             self._record(sent, now, error)
-        if sent.status in {200, 304}:
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent.headers.items()}
-            self._state.update(sent.request, sent.target, status=sent.status, headers=headers, body=bytes(sent.body))
+        if sent.status != NO_RESPONSE:
+            self._update(sent)
         if self._is_closed_loop and now < self._end and not self._is_over:
             delay = RECONNECT_S if sent.status == NO_RESPONSE else 0
             self._loop.call_later(delay, self._send_next)
         else:
             self._set_if_drained()
+
+    def _update(self, sent: SentRequest) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent.headers.items()}
+        target = sent.path or sent.target
+        self._state.update(sent.request, target, status=sent.status, headers=headers, body=bytes(sent.body))
 
     def _set_if_drained(self) -> None:
         if self._is_over and not self._pending and not self._has_unsent:
@@ -278,6 +322,8 @@ class Driver:
         recording, kind = self.recording, sent.request.kind
         recording.count(kind, status=sent.status, received_bytes=sent.received_bytes, error=error)
         recording.busy_s = max(recording.busy_s, now - self._begin)
+        if not self._state.is_expected(sent.request, sent.status):
+            recording.unexpected[f"{kind}: {sent.status or error}"] += 1
         if sent.status != NO_RESPONSE or error == TIMED_OUT:  # a refused connection is fast, and not a response
             latencies = recording.latencies[kind] if sent.bytes_per_s is None else recording.slow_link
             latencies.record(now - sent.intended)

@@ -18,7 +18,7 @@ BACKLOG_SHARE: Final = 0.2
 """If more than this share of all requests is in flight at the end, the queue grew."""
 
 HISTOGRAMS: Final = ("slow_link", "lateness", "hits", "misses")
-COUNTERS: Final = ("received_bytes", "responses", "failures", "not_needed")
+COUNTERS: Final = ("received_bytes", "responses", "failures", "not_needed", "unexpected")
 SUMS: Final = ("duration_s", "busy_s", "connections", "generator_cpu_s")
 
 
@@ -42,6 +42,8 @@ class Recording:
     """Requests without a response, by reason."""
     not_needed: Counter[str] = field(default_factory=Counter)
     """Requests that were not sent because the client had the response, by kind."""
+    unexpected: Counter[str] = field(default_factory=Counter)
+    """Requests whose status is not one that they expect, by kind and status, or reason: `search: 500`."""
     hits: Latencies = field(default_factory=Latencies)
     """Of responses from a cache of the service, by their `Cache-Status` (RFC 9211)."""
     misses: Latencies = field(default_factory=Latencies)

@@ -43,7 +43,7 @@ async def stub_service(handler: Handler, *, port: int = 0, hangs_up: bool = Fals
                     headers[name.lower()] = value.strip()
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 response = await handler(ReceivedRequest(method=method, target=target, headers=headers, body=body))
-                writer.write(_encoded(response))
+                writer.write(_encoded(response, method))
                 await writer.drain()
                 if hangs_up:
                     break
@@ -63,10 +63,10 @@ async def stub_service(handler: Handler, *, port: int = 0, hangs_up: bool = Fals
         await asyncio.gather(*(task for task in connections.values() if task is not None), return_exceptions=True)
 
 
-def _encoded(response: StubResponse) -> bytes:
+def _encoded(response: StubResponse, method: str) -> bytes:
     body = b"" if response.status in {204, 304} else response.body
     lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
     lines += [f"{name}: {value}" for name, value in response.headers.items()]
     if response.status not in {204, 304}:
         lines.append(f"content-length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body)

@@ -9,8 +9,10 @@ from lab.load.recording import LATE_S
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     mix: str = ""
-    targets: tuple[tuple[str, str], ...] = ()
-    """Methods and targets, instead of a mix."""
+    workload: str = ""
+    """As JSON, instead of a mix."""
+    ca: str = ""
+    """File with the certificate authorities of the services."""
     seed: int = 1
     open_loop_s: float = 5.0
     closed_loop_s: float = 2.0

@@ -169,6 +169,9 @@ class _Measuring:
             after = await arm.snapshot()
             if not recording.responses:
                 raise ArmFailed(arm.name, f"does not respond at {arm.url} ({_most_common(recording)})", None)
+            if recording.unexpected.total() > recording.requests / 2:
+                request, _ = recording.unexpected.most_common(1)[0]
+                raise ArmFailed(arm.name, f"does not respond as expected at {arm.url} ({request})", None)
             hits = metric_named("hit_ratio").of(ArmRound(open_loop=recording, open_loop_delta=after.since(before)))
             is_full = hits is None or hits >= FULL_HIT_RATIO
             is_steady = recording.throughput_per_s <= STILL_WARMING * fastest
@@ -250,7 +253,8 @@ class _Measuring:
                 phase=phase,
                 stream=stream,
                 mix=plan.mix,
-                targets=plan.targets,
+                workload=plan.workload,
+                ca=plan.ca,
                 seed=plan.seed,
                 token=arm.token,
             )

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lab.analysis.result import PARTS, ExperimentResult, LabResult, MetricResult
 from lab.load.latencies import Latencies
 from lab.measure.trace import TraceResult
-from lab.report import charts, formatting
+from lab.report import charts, comparison, formatting
 from lab.report.palette import arm_variable
 from lab.report.sweep_charts import DrawnSweep
 from lab.report.sweep_table import is_number
@@ -78,6 +78,19 @@ class Page:
             for name, metric in experiment.metrics.items()
             if ("." in name) == of_kinds and (metric.off or metric.on or name == experiment.headline)
         }
+
+    @property
+    def conditions(self) -> list[str]:
+        return [comparison.condition_sentence(condition) for condition in self.experiment.conditions]
+
+    @property
+    def sent(self) -> list[list[str]]:
+        """What was sent, as rows below `sent_head`; empty unless two services were compared."""
+        return list(comparison.sent_rows(self.experiment))
+
+    @property
+    def sent_head(self) -> list[str]:
+        return comparison.sent_head(self.experiment)
 
     @property
     def traces(self) -> Chart | None:

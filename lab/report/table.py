@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lab.analysis.diff import ResultDiff
 from lab.analysis.result import ExperimentResult, LabResult, MetricResult, Part
+from lab.report.comparison import comparison_markdown, condition_sentence
 from lab.report.formatting import Headline, effect, interval, quantity, sentence
 from lab.report.sweep_table import print_sweep, sweep_markdown
 
@@ -35,6 +36,10 @@ def print_result(result: LabResult, console: Console) -> None:
 
 def print_notes(result: LabResult, console: Console) -> None:
     """Print the limits of the effects, and what was not measured."""
+    for _, experiment in result.experiments():
+        for condition in experiment.conditions:
+            style = "red" if condition.outcome == "holds" else "default"
+            console.print(condition_sentence(condition), style=style, markup=False, highlight=False)
     notes: dict[str, list[str]] = {}
     for _, experiment in result.experiments():
         for note in experiment.notes:
@@ -61,6 +66,8 @@ def markdown(result: LabResult) -> str:
             for metric in shown_metrics(experiment):
                 lines.append(f"| {' | '.join([experiment.title, *_cells(metric)])} |")
         lines.append("")
+        for experiment in experiments.values():
+            lines += comparison_markdown(experiment)
     for sweep in result.sweeps.values():
         lines += [*sweep_markdown(sweep), ""]
     lines.append(f"`{result.command}` on {result.environment.cores} cores, {result.environment.python}")

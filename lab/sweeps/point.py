@@ -13,6 +13,7 @@ from lab.load.load_model import ClosedLoop, Phase
 from lab.load.recording import Recording
 from lab.measure.metric import ArmRound, metric_named
 from lab.measure.rounds import Progress
+from lab.workload.workload import Workload
 
 WARM_UP_S: Final = 1.0
 PASSES: Final = 2
@@ -58,7 +59,7 @@ class SweepCell:
             phase=Phase(duration_s=WARM_UP_S),
             stream=1,
             mix=self.mix,
-            targets=(("GET", self.target),) if self.target else (),
+            workload=Workload.of(self.target).encode() if self.target else "",
         )
 
     async def measure(self, generator: Generator, *, seconds: float) -> None:

@@ -17,6 +17,7 @@ from lab.load.generator import Generator
 from lab.measure.metric import ArmRound
 from lab.measure.plan import Plan
 from lab.measure.rounds import Measurement, Round, measure
+from lab.workload.workload import Workload
 
 SERVICE = """
 import asyncio, os, sys, time
@@ -55,7 +56,7 @@ asyncio.run(main())
 """
 COMMAND = (sys.executable, "-c", SERVICE)
 PLAN = Plan(
-    targets=(("GET", "/page"),),
+    workload=Workload.of("/page").encode(),
     open_loop_s=0.3,
     closed_loop_s=0.2,
     rate_per_s=30,
