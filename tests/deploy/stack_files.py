@@ -61,3 +61,8 @@ def seconds(duration: str) -> float:
     """Return a duration with one unit in seconds."""
     number, unit = re.fullmatch(r"([0-9.]+)(ms|s|m|h)", duration).groups()  # type: ignore[union-attr]  # or the test fails
     return float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit]
+
+
+def mebibytes(text: str) -> int:
+    number, unit = text[:-1], text[-1]
+    return int(number) * {"m": 1, "g": 1024}[unit]

@@ -11,7 +11,7 @@ import pytest
 from observability.core.resource import DISTRIBUTION
 from observability.core.settings import TelemetrySettings
 from prometheus import slo
-from tests.deploy.stack_files import FILES, ROOT, content, environment, schema, seconds, services
+from tests.deploy.stack_files import FILES, ROOT, content, environment, mebibytes, schema, seconds, services
 
 Config = dict[str, Any]
 COLLECTOR: Config = content(FILES["collector"])
@@ -75,6 +75,45 @@ def test_pipelines_use_every_component_that_is_defined(kind: str) -> None:
 @pytest.mark.parametrize("name", [name for name, one in PIPELINES.items() if "otlp" in one["receivers"]])
 def test_memory_is_limited_before_anything_else(name: str) -> None:
     assert PIPELINES[name]["processors"][0] == "memory_limiter"
+
+
+def test_the_collectors_garbage_collection_comes_before_its_memory_limiter() -> None:
+    container, limiter = services()["collector"], COLLECTOR["processors"]["memory_limiter"]
+    soft = limiter["limit_percentage"] - limiter["spike_limit_percentage"]
+    assert go_limit("collector") < mebibytes(container["mem_limit"]) * soft / 100
+
+
+def test_the_caches_of_loki_fit_into_its_memory() -> None:
+    caches = [LOKI["query_range"]["results_cache"]["cache"], LOKI["chunk_store_config"]["chunk_cache_config"]]
+    assert sum(cache["embedded_cache"]["max_size_mb"] for cache in caches) < go_limit("loki") / 2
+    assert go_limit("loki") < mebibytes(services()["loki"]["mem_limit"]) * 0.85
+
+
+def go_limit(name: str) -> int:
+    """Return the memory in MiB from which on the Go runtime of a service collects more often."""
+    return int(services()[name]["environment"]["GOMEMLIMIT"].removesuffix("MiB"))
+
+
+def test_rabbitmq_is_limited_by_its_container_and_not_by_its_host() -> None:
+    rabbitmq = services()["rabbitmq"]
+    text = (ROOT / "deploy/rabbitmq/memory.conf").read_text("utf-8")
+    found = re.search(r"^vm_memory_high_watermark.absolute = (\d+)MiB$", text, re.MULTILINE)
+    assert found
+    # A health check starts another Erlang VM beside the server.
+    assert int(found[1]) + 2 * 70 < mebibytes(rabbitmq["mem_limit"])
+    assert rabbitmq["ulimits"]["nofile"] <= 65536
+    assert any(
+        volume.startswith("./deploy/rabbitmq/memory.conf:/etc/rabbitmq/conf.d/") for volume in rabbitmq["volumes"]
+    )
+
+
+def test_redis_loads_no_modules() -> None:
+    assert services()["redis"]["entrypoint"] == ["redis-server"]
+
+
+def test_the_collectors_counters_end_as_the_dashboards_have_them() -> None:
+    [reader] = COLLECTOR["service"]["telemetry"]["metrics"]["readers"]
+    assert reader["pull"]["exporter"]["prometheus"]["without_type_suffix"] is False
 
 
 def test_spans_are_counted_before_any_is_dropped() -> None:
