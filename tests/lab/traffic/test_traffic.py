@@ -104,7 +104,7 @@ def test_a_browser_sends_nothing_while_its_copy_is_fresh_and_revalidates_it_afte
     request = Request("board", "GET", "/airports/JFK/departures?date=2013-12-31", KEEPER)
     assert dict(memory.headers(request, request.target)) == {
         "accept-encoding": "gzip",
-        "user-agent": "flightdeck-client/0",
+        "user-agent": f"flightdeck-client/{KEEPER.number}",
     }
     fresh = {"etag": '"abc"', "cache-control": "public, max-age=10, s-maxage=300", "vary": "Accept-Encoding"}
     memory.update(request, request.target, status=200, headers=fresh | {"age": "4"}, body=b"")
