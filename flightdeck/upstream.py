@@ -24,6 +24,16 @@ def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
             help="Share of requests that fail with 503, from 0 to 1.",
         ),
     ] = 0.0,
+    hang_s: Annotated[
+        float,
+        typer.Option(
+            envvar="UPSTREAM_HANG_S", callback=finite, help="Seconds of silence before a response that hangs."
+        ),
+    ] = 0.0,
+    hang_share: Annotated[
+        float,
+        typer.Option(envvar="UPSTREAM_HANG_SHARE", callback=finite, help="Share of responses that hang, from 0 to 1."),
+    ] = 1.0,
     data_dir: OptionalDataDir = None,
     seed: Annotated[int | None, typer.Option(help="Random seed of the latencies (default: random).")] = None,
 ) -> None:
@@ -43,7 +53,9 @@ def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
     from service.upstream.server import serve
 
     try:
-        behaviour = Behaviour(median_ms=median_ms, p99_ms=p99_ms, failure_rate=failure_rate)
+        behaviour = Behaviour(
+            median_ms=median_ms, p99_ms=p99_ms, failure_rate=failure_rate, hang_s=hang_s, hang_share=hang_share
+        )
     except ValidationError as error:
         raise typer.BadParameter("; ".join(str(problem["msg"]) for problem in error.errors())) from error
     random = Random(seed)  # noqa: S311 latencies, not secrets

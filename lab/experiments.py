@@ -88,7 +88,8 @@ EXPERIMENTS: Final = (
         question="How many bytes and requests do the caches of returning readers save?",
         mix="returning readers",
         headline="bytes_per_request",
-        case="Readers return to their last pages: a browser sends nothing while its copy is fresh, then gets a 304.",
+        case="Half of the page views are returns to one of a reader's last pages: a browser sends nothing while its "
+        "copy is fresh, and then gets a 304.",
         costs=("cpu_per_request_s",),
         control="updates",
     ),
@@ -203,13 +204,14 @@ EXPERIMENTS: Final = (
         name="timeouts",
         techniques=frozenset({"timeouts"}),
         base=frozenset({"async_io"}),
-        question="How long do requests take when the weather service is sometimes very slow?",
+        question="How long do requests take when some calls to the weather service hang?",
         mix="weather",
         headline="mean_s",
-        case="One call in fourteen exceeds the deadline. Both arms have async_io: no deadline ends a blocking call.",
+        case="One call in eight hangs for 4 s, as when one of eight instances of the weather service does. Both arms "
+        "have async_io: no deadline ends a blocking call.",
         costs=("error_share",),
         control="single rows",
-        upstream=("--median-ms", "50", "--p99-ms", "6000"),
+        upstream=("--hang-s", "4", "--hang-share", "0.125"),
     ),
     Experiment(
         name="offload",

@@ -12,8 +12,8 @@ LATE_S: Final = 0.005
 LATE_SHARE: Final = 0.2
 """Lateness below this share of the measured latency does not affect it."""
 TIMED_OUT: Final = "no response in time"
-MIN_BACKLOG: Final = 6
-"""Fewer requests in flight at the end are not a queue."""
+MIN_BACKLOG: Final = 8
+"""Fewer requests in flight at the end are not a queue: at half of the capacity one moment in 256 has as many."""
 BACKLOG_SHARE: Final = 0.2
 """If more than this share of all requests is in flight at the end, the queue grew."""
 

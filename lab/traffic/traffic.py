@@ -7,7 +7,7 @@ requests.
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
@@ -93,6 +93,8 @@ RETURNS: Final[Mapping[str, float]] = {"returning readers": 0.5}
 About half of all page views in browsers are revisits (Obendorf et al., "Web Page Revisitation Revisited", 2007)."""
 LAST_PAGES: Final = 5
 """Pages of a client to which it may return."""
+READERS: Final = 4
+"""Clients of one list in these mixes: a list is their sessions, long enough that they return within it."""
 
 WRITES: Final[frozenset[Kind]] = frozenset({"update", "export"})
 """Kinds that write to the database."""
@@ -197,10 +199,13 @@ class Traffic:
 
     def requests(self, stream: int) -> Iterator[Request]:
         """Yield the requests of a stream without end; streams differ, but share the popular targets."""
-        requests = self._drawn(seeded(self.seed, 1, stream))
+        clients = self.clients
+        if self.returns:
+            clients = [self.clients[(READERS * stream + number) % len(self.clients)] for number in range(READERS)]
+        requests = self._drawn(seeded(self.seed, 1, stream), clients)
         return requests if self.writes else (request for request in requests if request.kind not in WRITES)
 
-    def _drawn(self, random: Generator) -> Iterator[Request]:
+    def _drawn(self, random: Generator, clients: Sequence[Client]) -> Iterator[Request]:
         draws = {kind: SystematicDraws(random) for kind in self.kinds.items}
         goes_on = SystematicDraws(random)
         pages: defaultdict[Client, deque[Request]] = defaultdict(lambda: deque(maxlen=LAST_PAGES))
@@ -212,10 +217,10 @@ class Traffic:
             draw = draws[kind]
             if kind == "list":
                 goes_on.begin_request()
-                request = self._list_or_next_page(draw, open_lists, goes_on=goes_on.random() < FURTHER_PAGE)
+                request = self._list_or_next_page(draw, clients, open_lists, goes_on=goes_on.random() < FURTHER_PAGE)
             else:
                 draw.begin_request()
-                client = self.clients[draw.integers(len(self.clients))]
+                client = clients[draw.integers(len(clients))]
                 if self.returns and draw.random() < self.returns and pages[client]:
                     request = pages[client][draw.integers(len(pages[client]))]
                 else:
@@ -224,14 +229,19 @@ class Traffic:
             yield request
 
     def _list_or_next_page(
-        self, draw: SystematicDraws, open_lists: deque[tuple[Request, Walk]], *, goes_on: bool
+        self,
+        draw: SystematicDraws,
+        clients: Sequence[Client],
+        open_lists: deque[tuple[Request, Walk]],
+        *,
+        goes_on: bool,
     ) -> Request:
         if goes_on and len(open_lists) >= MIN_READERS:
             first, walk = open_lists.popleft()
             request = replace(first, walk=Walk(walk.number, walk.page + 1))
         else:
             draw.begin_request()  # first pages only: a point that is skipped would be a gap
-            request = self._request("list", draw, self.clients[draw.integers(len(self.clients))])
+            request = self._request("list", draw, clients[draw.integers(len(clients))])
         if request.walk is not None:
             open_lists.append((request, request.walk))
         return request

@@ -20,7 +20,8 @@ class Behaviour(BaseModel):
         default=120.0, ge=0, le=600_000, description="99th percentile of the latency, without the hang."
     )
     failure_rate: float = Field(default=0.0, ge=0, le=1, description="Share of requests that get a 503, from 0 to 1.")
-    hang_s: float = Field(default=0.0, ge=0, le=3600, description="Seconds of silence before every response.")
+    hang_s: float = Field(default=0.0, ge=0, le=3600, description="Seconds of silence before a response that hangs.")
+    hang_share: float = Field(default=1.0, ge=0, le=1, description="Share of responses that hang, from 0 to 1.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -30,10 +31,11 @@ class Behaviour(BaseModel):
 
     def latency_s(self, random: Random) -> float:
         """Return the latency of the next response in seconds, the hang included."""
+        hang_s = self.hang_s if self.hang_s and random.random() < self.hang_share else 0.0
         if self.median_ms == 0:
-            return self.hang_s
+            return hang_s
         sigma = math.log(self.p99_ms / self.median_ms) / Z99
-        return self.hang_s + random.lognormvariate(math.log(self.median_ms), sigma) / 1000
+        return hang_s + random.lognormvariate(math.log(self.median_ms), sigma) / 1000
 
     def fails(self, random: Random) -> bool:
         return random.random() < self.failure_rate

@@ -235,10 +235,10 @@ def test_lateness_that_does_not_show_in_the_latencies_is_no_lateness() -> None:
 
 
 def test_a_few_requests_under_way_at_the_end_are_no_saturation() -> None:
-    recording = Recording(duration_s=1.0, backlog=5)
+    recording = Recording(duration_s=1.0, backlog=7)
     recording.responses["page"] = 12
     assert not recording.is_saturated
-    recording.backlog = 6
+    recording.backlog = 8
     assert recording.is_saturated
 
 

@@ -10,7 +10,7 @@ import pytest
 from lab.load.client_state import ClientState
 from lab.load.private_cache import MAX_ENTRIES, PrivateCache
 from lab.traffic.popularity import CARRIERS, DESTINATIONS, FLIGHTS, ORIGINS
-from lab.traffic.traffic import MIXES, Client, Request, Traffic, Walk
+from lab.traffic.traffic import MIXES, READERS, Client, Request, Traffic, Walk
 from service.dataset.source import FILES, Manifest
 
 KEEPER = Client(number=7, accept_encoding="gzip", has_cache=True, link_bytes_per_s=None)
@@ -148,14 +148,11 @@ def test_a_private_cache_honours_what_a_response_allows(received: dict[str, str]
         assert not cache.is_fresh(1, "/a", {"accept-encoding": "gzip"})
 
 
-def test_half_of_the_readers_who_return_request_one_of_their_last_pages() -> None:
-    seen: set[tuple[int, str]] = set()
-    repeated = 0
-    requests = stream("returning readers", size=2000)
-    for request in requests:
-        repeated += (request.client.number, request.target) in seen
-        seen.add((request.client.number, request.target))
-    assert repeated / len(requests) > 0.45
+def test_readers_who_return_do_so_within_a_short_list() -> None:
+    lists = [stream("returning readers", number=number, size=24) for number in range(1, 40)]
+    returns = sum(24 - len({(request.client.number, request.target) for request in each}) for each in lists)
+    assert returns / (24 * len(lists)) == pytest.approx(0.4, abs=0.07)
+    assert {len({request.client.number for request in each}) for each in lists} == {READERS}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,13 @@ def test_a_hang_comes_before_every_response() -> None:
     assert Behaviour(hang_s=60).latency_s(Random(1)) > 60
 
 
+def test_the_share_of_hangs_is_the_hang_share() -> None:
+    random = Random(3)
+    behaviour = Behaviour(median_ms=0, p99_ms=0, hang_s=4, hang_share=0.125)
+
+    assert sum(behaviour.latency_s(random) == 4 for _ in range(20_000)) == pytest.approx(2500, rel=0.05)
+
+
 def test_the_share_of_failures_is_the_failure_rate() -> None:
     random = Random(3)
     behaviour = Behaviour(failure_rate=0.2)
