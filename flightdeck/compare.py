@@ -50,7 +50,7 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
         typer.Option(
             min=0,
             callback=finite,
-            help="Requests per second (default: 60 % of the slower service's capacity).",
+            help="Requests per second (default: half of the slower service's capacity).",
         ),
     ] = 0.0,
     quick: Quick = False,

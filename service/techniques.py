@@ -49,8 +49,9 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="delay reports and departure boards",
         off="recomputed for every request",
         on="cached with a jittered TTL, tags, single flight and stale-while-revalidate",
-        headline="mean latency, hits and misses apart",
-        reason="with a hit ratio below 95 % the p95 is that of the misses, which stay as slow as without a cache",
+        headline="mean latency with a warm cache",
+        reason="how many requests hit depends on the traffic and the TTL, and misses stay as slow as without a cache: "
+        "the mean is that of a warm cache, and cold misses are stated beside it",
         cost="staleness, memory",
     ),
     Technique(
@@ -59,7 +60,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         applies_to="reference data and distances",
         off="queried or recomputed",
         on="a bounded LRU in the process, in front of the shared cache",
-        headline="mean latency, hits and misses apart",
+        headline="mean latency with a warm cache",
         reason="nearly every lookup is a hit and saves the same query, so every request counts the same",
         cost="memory",
     ),
@@ -170,7 +171,7 @@ CATALOGUE: Final[tuple[Technique, ...]] = (
         off="no timeouts",
         on="deadlines, a stale fallback, 503 with `Retry-After`",
         headline="mean latency under a slow dependency",
-        reason="a deadline cuts the few slow calls, which are most of the mean and too few for a p99",
+        reason="a deadline ends the few calls that hang, which are most of the mean",
         cost="some responses are stale, some requests are rejected",
     ),
     Technique(

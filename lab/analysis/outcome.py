@@ -91,16 +91,21 @@ def _arm_rounds(measured: Measurement, arm: str) -> list[Recording]:
 
 
 def _cache_notes(arm: ArmResult) -> Iterator[str]:
-    """State hits and misses apart: the mean over both depends on their shares."""
+    """State warm and cold caches apart: the mean over both depends on how many requests hit."""
     if arm.hits is None:
         return
     missed = arm.misses.responses if arm.misses else 0
     share = arm.hits.responses / (arm.hits.responses + missed)
     yield (
-        f"{share * 100:.0f} % of the cacheable responses of {arm.name} were hits, with a mean latency of "
+        f"Warm caches: {share * 100:.0f} % of the cacheable responses of {arm.name} were hits, with a mean latency of "
         f"{arm.hits.mean_s * 1000:.3g} ms"
         + (f"; that of misses was {arm.misses.mean_s * 1000:.3g} ms." if arm.misses else ".")
     )
+    if arm.cold is not None:
+        yield (
+            f"Cold caches: the first request for each of {arm.cold.responses} targets took {arm.name} "
+            f"{arm.cold.mean_s * 1000:.3g} ms on average. It counts in no other figure."
+        )
 
 
 def _sight_notes(headline: MetricResult | None) -> Iterator[str]:

@@ -105,9 +105,11 @@ class ArmResult(BaseModel):
     latencies: dict[str, str]
     """By kind of request, in HdrHistogram's text form, in microseconds."""
     hits: CacheResult | None = None
-    """Responses from a cache of the service, with a warm cache; null without one."""
+    """Responses from a warm cache of the service; null without one."""
     misses: CacheResult | None = None
-    """Responses that a cache of the service did not have."""
+    """Responses that the warm cache did not have, as after an update."""
+    cold: CacheResult | None = None
+    """Misses of the first pass: the first request for a target, with no other in progress."""
     unexpected: dict[str, int] = {}
     """Requests of a workload whose status is not one that they expect, by kind and status."""
     trace: TraceResult | None = None
@@ -255,10 +257,12 @@ def _values(metrics: list[Metric], arm_round: ArmRound) -> dict[str, float]:
 def _arm(measured: Measurement, name: str, techniques: list[str]) -> ArmResult:
     arm_rounds = [round_.arms[name] for round_ in measured.rounds]
     latencies: dict[str, Latencies] = {}
-    hits, misses = Latencies(), Latencies()
+    hits, misses, cold = Latencies(), Latencies(), Latencies()
     for arm_round in arm_rounds:
         hits.add(arm_round.open_loop.hits)
         misses.add(arm_round.open_loop.misses)
+        if arm_round.cold is not None:
+            cold.add(arm_round.cold.misses)
         for kind, recorded in arm_round.open_loop.latencies.items():
             latencies.setdefault(kind, Latencies()).add(recorded)
     return ArmResult(
@@ -270,6 +274,7 @@ def _arm(measured: Measurement, name: str, techniques: list[str]) -> ArmResult:
         latencies={kind: recorded.encode() for kind, recorded in latencies.items()},
         hits=CacheResult.of(hits),
         misses=CacheResult.of(misses),
+        cold=CacheResult.of(cold),
         trace=measured.traces.get(name),
         unexpected=dict(sum((each.unexpected for arm in arm_rounds for each in arm.recordings), Counter[str]())),
     )

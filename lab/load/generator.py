@@ -44,6 +44,8 @@ class LoadCommand:
     """As JSON, sent instead of a mix; the generator reads its files, and its secrets from the environment."""
     ca: str = ""
     seed: int = 1
+    writes: bool = True
+    """False: the same requests without those that write."""
     token: str = ""
 
     def encode(self) -> bytes:
@@ -57,7 +59,7 @@ class LoadCommand:
 
     def requests(self) -> Iterator[Request]:
         if self.mix:
-            return Traffic(self.mix, seed=self.seed).requests(self.stream)
+            return Traffic(self.mix, seed=self.seed, writes=self.writes).requests(self.stream)
         return decoded(self.workload).requests(self.stream, seed=self.seed)
 
     async def state(self, address: Address, states: "ClientStates") -> ClientState:

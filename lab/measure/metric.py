@@ -21,6 +21,8 @@ class ArmRound:
     """The same requests for every arm of the round."""
     closed_loop: Recording | None = None
     """A list of requests to complete, the same for every arm of the round."""
+    cold: Recording | None = None
+    """The same reads before both loops, of an arm with caches: what the first request for a target finds."""
     open_loop_delta: Snapshot = field(default_factory=lambda: Snapshot({}))
     """Increase of the arm's metrics during the open loop."""
     closed_loop_delta: Snapshot = field(default_factory=lambda: Snapshot({}))

@@ -1,8 +1,10 @@
 """Interleaved rounds: every arm in turn under the same requests, forwards and then backwards (ABBA)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from time import monotonic
 from typing import Final, Protocol
 
@@ -11,28 +13,24 @@ from lab.core.snapshot import Snapshot
 from lab.load.generator import LoadCommand
 from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
 from lab.load.recording import Recording
-from lab.measure.metric import ArmRound, metric_named
+from lab.measure.metric import ArmRound
 from lab.measure.plan import Plan
 from lab.measure.trace import TraceResult
+from lab.measure.warm_up import STREAM as WARM_UP_STREAM
+from lab.measure.warm_up import warm_up
+from lab.traffic.traffic import WRITES, Traffic
 
-UTILISATION: Final = 0.6
-"""Rate of the open loop as a share of the slowest arm's throughput: busy, not overloaded."""
+UTILISATION: Final = 0.5
+"""Rate of the open loop as a share of the slowest arm's throughput: busy, seldom with a long queue."""
 MAX_RATE_PER_S: Final = 400.0
 """Up to here the generator stays on schedule beside an arm on two cores."""
 MIN_RATE_PER_S: Final = 1.0
 MAX_STRETCH_FACTOR: Final = 4.0
 """Upper limit for lengthening an open loop that is too short for `Plan.min_requests`."""
-WARM_UP_STEP_S: Final = 1.0
-FIRST_REQUESTS: Final = 12
-"""After a start: they import modules, build contexts of routes and open connections, and count nowhere."""
-FIRST_PHASE: Final = Phase(duration_s=10.0)
 LIST_LIMIT: Final = 10.0
 """Time limit of the list of the closed loop, as a multiple of the planned time."""
 CLOSED_STREAMS: Final = 100_000
 """Offset of the closed loop's streams: its requests are not those of the open loop again."""
-STILL_WARMING: Final = 1.2
-"""A throughput this many times the best so far means that caches are still filling."""
-FULL_HIT_RATIO: Final = 0.95
 MAX_HALVINGS: Final = 2
 """How often a rate that saturates an arm is halved."""
 MAX_DISCARDED: Final = 3
@@ -140,12 +138,18 @@ class _Measuring:
         self._plan = plan
         self._generator = generator
         self._progress = progress
+        self._caching: set[str] = set()
+        """Names of the arms whose caches need a first pass."""
 
     async def prepare(self) -> None:
         """Warm up every arm, then derive the rate from the slowest one's throughput."""
         for arm in self._arms:
             self._progress.status(f"warming up {arm.name}")
-            self.result.capacity_per_s[arm.name] = await self._warmed_up(arm)
+            drive = partial(self._drive, arm, stream=WARM_UP_STREAM)
+            warmth = await warm_up(arm.name, arm.url, self._plan, drive, arm.snapshot)
+            self.result.capacity_per_s[arm.name] = warmth.capacity_per_s
+            if warmth.has_cache and self._plan.mix:  # a workload may write
+                self._caching.add(arm.name)
         if not self.result.rate_per_s:
             slowest = min(self.result.capacity_per_s.values())
             self.result.rate_per_s = min(max(UTILISATION * slowest, MIN_RATE_PER_S), MAX_RATE_PER_S)
@@ -157,29 +161,6 @@ class _Measuring:
         return min(
             max(plan.open_loop_s, plan.min_requests / self.result.rate_per_s), MAX_STRETCH_FACTOR * plan.open_loop_s
         )
-
-    async def _warmed_up(self, arm: Target) -> float:
-        """Run a closed loop until the arm gets no faster and its caches are full; return its throughput."""
-        fastest = 0.0
-        await self._drive(arm, ClosedLoop(clients=self._plan.clients, requests=FIRST_REQUESTS), FIRST_PHASE, stream=0)
-        before = await arm.snapshot()
-        for _ in range(max(2, round(self._plan.warm_up_s / WARM_UP_STEP_S))):
-            model = ClosedLoop(clients=self._plan.clients)
-            recording = await self._drive(arm, model, Phase(duration_s=WARM_UP_STEP_S), stream=0)
-            after = await arm.snapshot()
-            if not recording.responses:
-                raise ArmFailed(arm.name, f"does not respond at {arm.url} ({_most_common(recording)})", None)
-            if recording.unexpected.total() > recording.requests / 2:
-                request, _ = recording.unexpected.most_common(1)[0]
-                raise ArmFailed(arm.name, f"does not respond as expected at {arm.url} ({request})", None)
-            hits = metric_named("hit_ratio").of(ArmRound(open_loop=recording, open_loop_delta=after.since(before)))
-            is_full = hits is None or hits >= FULL_HIT_RATIO
-            is_steady = recording.throughput_per_s <= STILL_WARMING * fastest
-            fastest = max(fastest, recording.throughput_per_s)
-            if is_full and is_steady:
-                break
-            before = after
-        return fastest
 
     async def run_rounds(self, is_precise: IsPrecise) -> None:
         result, plan = self.result, self._plan
@@ -222,32 +203,63 @@ class _Measuring:
     async def _arm_round(self, arm: Target, stream: int) -> ArmRound:
         plan = self._plan
         model = OpenLoop(rate_per_s=self.result.rate_per_s)
+        lists = {stream: self.result.requests_per_round}
+        if plan.closed_loop_s:
+            capacity_per_s = min(self.result.capacity_per_s.values())
+            lists[CLOSED_STREAMS + stream] = max(plan.min_requests, round(capacity_per_s * plan.closed_loop_s))
+        cold = await self._first_pass(arm, lists) if arm.name in self._caching else None
         before = await arm.snapshot()
         open_loop = await self._drive(arm, model, Phase(duration_s=self._open_loop_s), stream=stream)
         between = await arm.snapshot()
         if not plan.closed_loop_s:
-            return ArmRound(open_loop=open_loop, open_loop_delta=between.since(before), final_metrics=between)
-        requests = max(plan.min_requests, round(min(self.result.capacity_per_s.values()) * plan.closed_loop_s))
+            return ArmRound(
+                open_loop=open_loop, cold=cold, open_loop_delta=between.since(before), final_metrics=between
+            )
+        closed_stream = CLOSED_STREAMS + stream
         closed_loop = await self._drive(
             arm,
-            ClosedLoop(clients=plan.clients, requests=requests),
-            Phase(duration_s=LIST_LIMIT * max(plan.closed_loop_s, plan.open_loop_s)),
-            stream=CLOSED_STREAMS + stream,
+            ClosedLoop(clients=plan.clients, requests=lists[closed_stream]),
+            self._list_phase,
+            stream=closed_stream,
         )
         after = await arm.snapshot()
         return ArmRound(
             open_loop=open_loop,
             closed_loop=closed_loop,
+            cold=cold,
             open_loop_delta=between.since(before),
             closed_loop_delta=after.since(between),
             final_metrics=after,
         )
 
-    async def _drive(self, arm: Target, model: LoadModel, phase: Phase, *, stream: int) -> Recording:
+    @property
+    def _list_phase(self) -> Phase:
+        return Phase(duration_s=LIST_LIMIT * max(self._plan.closed_loop_s, self._plan.open_loop_s))
+
+    async def _first_pass(self, arm: Target, lists: Mapping[int, int]) -> Recording:
+        """Send the reads of the round one after the other, so that its loops find warm caches.
+
+        The clients are others than those of the round, whose private caches stay as they are.
+        """
+        cold = Recording(duration_s=0.0)
+        for stream, requests in lists.items():
+            if reads := self._reads(stream, requests):
+                model = ClosedLoop(clients=1, requests=reads)
+                cold.add(await self._drive(arm, model, self._list_phase, stream=stream, is_first_pass=True))
+        return cold
+
+    def _reads(self, stream: int, requests: int) -> int:
+        """Return how many requests of a list only read."""
+        listed = islice(Traffic(self._plan.mix, seed=self._plan.seed).requests(stream), requests)
+        return sum(request.kind not in WRITES for request in listed)
+
+    async def _drive(
+        self, arm: Target, model: LoadModel, phase: Phase, *, stream: int, is_first_pass: bool = False
+    ) -> Recording:
         plan = self._plan
         recording = await self._generator.drive(
             LoadCommand(
-                arm=arm.name,
+                arm=f"{arm.name}, first pass" if is_first_pass else arm.name,
                 url=arm.url,
                 model=model,
                 phase=phase,
@@ -256,12 +268,9 @@ class _Measuring:
                 workload=plan.workload,
                 ca=plan.ca,
                 seed=plan.seed,
+                writes=not is_first_pass,
                 token=arm.token,
             )
         )
         arm.check()
         return recording
-
-
-def _most_common(recording: Recording) -> str:
-    return recording.failures.most_common(1)[0][0] if recording.failures else "no request was sent"

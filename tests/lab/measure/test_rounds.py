@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import pytest
 
@@ -12,7 +13,9 @@ from lab.load.load_model import ClosedLoop, OpenLoop
 from lab.load.recording import Recording
 from lab.measure.metric import ArmRound
 from lab.measure.plan import Plan
-from lab.measure.rounds import CLOSED_STREAMS, FIRST_REQUESTS, Measurement, Round, measure
+from lab.measure.rounds import CLOSED_STREAMS, Measurement, Round, measure
+from lab.measure.warm_up import FIRST_REQUESTS
+from lab.traffic.traffic import Traffic
 
 PLAN = Plan(mix="boards", open_loop_s=1.0, closed_loop_s=0.5, min_rounds=4, max_rounds=4, rate_per_s=10.0)
 
@@ -119,7 +122,7 @@ def test_the_rate_follows_from_the_slowest_arm() -> None:
     generator = Scripted(lambda command: recorded(responses=20 if command.arm == "A" else 200))
     result = measured(generator, replace(PLAN, rate_per_s=0.0))
     assert result.capacity_per_s == {"A": 20.0, "B": 200.0}
-    assert result.rate_per_s == pytest.approx(12.0)
+    assert result.rate_per_s == pytest.approx(10.0)
 
 
 def test_an_arm_is_warmed_until_it_gets_no_faster() -> None:
@@ -159,6 +162,48 @@ def test_a_round_with_a_late_generator_is_measured_again() -> None:
 def test_rounds_of_a_generator_that_stays_late_are_kept_and_marked() -> None:
     result = measured(Scripted(lambda _: recorded(lateness_s=0.2)))
     assert (len(result.rounds), result.discarded, result.late_rounds) == (4, 3, 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counting(Service):
+    """Counts what the generator sends it, and one cache lookup for each request."""
+
+    generator: "Scripted"
+
+    async def snapshot(self) -> Snapshot:
+        sent = len(self.generator.commands)
+        return Snapshot.parse(
+            f'cache_requests_total{{cache="report",level="shared",result="hit"}} {sent}\ncommands_total {sent}\n'
+        )
+
+
+def test_the_reads_of_a_round_are_sent_to_an_arm_with_caches_before_it_and_count_as_cold() -> None:
+    generator = Scripted(lambda command: recorded(latency_s=0.3 if not command.writes else 0.01))
+    plan = replace(PLAN, mix="read after write", min_requests=10)
+    arms = [Service("A"), Counting(name="B", generator=generator)]
+    result = asyncio.run(measure(arms, plan, generator, progress=NullProgress(), is_precise=lambda _: False))
+    first_passes = [command for command in generator.commands if not command.writes]
+    listed = [islice(Traffic(plan.mix, seed=plan.seed).requests(command.stream), 10) for command in first_passes]
+    assert [(command.arm, command.model) for command in first_passes] == [
+        ("B, first pass", ClosedLoop(clients=1, requests=sum(request.kind != "update" for request in each)))
+        for each in listed
+    ]
+    assert [command.stream for command in first_passes] == [
+        stream for round_ in (1, 2, 3, 4) for stream in (round_, CLOSED_STREAMS + round_)
+    ]
+    for round_ in result.rounds:
+        assert round_.arms["A"].cold is None
+        assert round_.arms["B"].cold is not None
+        assert round_.arms["B"].cold.responses.total() == 20
+        assert round_.arms["B"].open_loop_delta.total("commands_total") == 1
+
+
+def test_a_mix_of_writes_only_has_no_first_pass() -> None:
+    generator = Scripted()
+    plan = replace(PLAN, mix="updates")
+    arms = [Counting(name="A", generator=generator)]
+    asyncio.run(measure(arms, plan, generator, progress=NullProgress(), is_precise=lambda _: False))
+    assert all(command.writes for command in generator.commands)
 
 
 def test_an_arm_is_warmed_until_its_caches_are_full() -> None:

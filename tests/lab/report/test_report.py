@@ -287,6 +287,7 @@ def test_the_report_leads_with_what_changed_and_at_what_cost() -> None:
     lead = "Compression: 90 % fewer bytes (200 kB → 20.0 kB per request)"
     page = html(result())
     assert page.index(lead) < page.index("Summary")
+    assert page.count(lead) == 1
     console = Console(record=True, width=120)
     print_result(result(), console)
     text = console.export_text()
@@ -300,27 +301,31 @@ def test_a_run_without_a_difference_says_which_one_it_could_have_seen() -> None:
     assert "would have been seen" not in " ".join(result().techniques["compression"].notes)
 
 
-def test_hits_and_misses_are_stated_apart() -> None:
-    caching = recording(0.1, 300)
+def test_warm_and_cold_caches_are_stated_apart() -> None:
+    caching, first_pass = recording(0.1, 300), recording(0.3, 300)
     for _ in range(30):
         caching.hits.record(0.001)
     for _ in range(10):
         caching.misses.record(0.04)
+        first_pass.misses.record(0.25)
     rounds = [
         Round(
             at_s=0.0,
-            arms={"baseline": ArmRound(open_loop=recording(0.2, 9_000)), "compression": ArmRound(open_loop=caching)},
+            arms={
+                "baseline": ArmRound(open_loop=recording(0.2, 9_000)),
+                "compression": ArmRound(open_loop=caching, cold=first_pass),
+            },
         )
         for _ in range(4)
     ]
     sides = {"baseline": frozenset[str](), "compression": frozenset({"compression"})}
     seen = compared(BY_NAME["compression"], Measurement(rounds=rounds), sides=sides)
-    assert "75 % of the cacheable responses of compression were hits, with a mean latency of 1 ms" in " ".join(
-        seen.notes
-    )
-    assert "that of misses was 40 ms" in " ".join(seen.notes)
-    assert seen.off.hits is None
-    assert (seen.on.hits and seen.on.hits.responses, seen.on.misses and seen.on.misses.responses) == (120, 40)
+    notes = " ".join(seen.notes)
+    assert "75 % of the cacheable responses of compression were hits, with a mean latency of 1 ms" in notes
+    assert "that of misses was 40 ms" in notes
+    assert "the first request for each of 40 targets took compression 250 ms on average" in notes
+    assert (seen.off.hits, seen.off.cold) == (None, None)
+    assert [each and each.responses for each in (seen.on.hits, seen.on.misses, seen.on.cold)] == [120, 40, 40]
 
 
 def between_two_services() -> LabResult:
