@@ -9,6 +9,8 @@ from lab.advice.window import Sample
 WAIT_S: Final = 0.01
 """A p99 of the wait for a connection that is acceptable."""
 MAX_POOL: Final = 200
+BURST: Final = 3
+"""A burst opens this many times the connections that random arrivals need, at worst."""
 
 
 def eager_loading(sample: Sample) -> Estimate | None:
@@ -50,6 +52,7 @@ def pooling(sample: Sample) -> Estimate | None:
     return Estimate(
         off=connects / number,
         on=min(connects, size) / number,
+        pessimistic=min(connects, BURST * size) / number,
         basis=uses,
         notes=(
             f"connects take {spent_s / number * 1e3:.2f} ms per request",

@@ -120,7 +120,7 @@ def test_a_browser_sends_nothing_while_its_copy_is_fresh_and_revalidates_it_afte
     other = Request("board", "GET", request.target, FORGETFUL)
     memory.update(other, other.target, status=200, headers=fresh, body=b"")
     assert not memory.has_response(other, other.target)
-    assert dict(memory.headers(other, other.target)) == {}
+    assert dict(memory.headers(other, other.target)).keys() == {"user-agent"}
 
 
 @pytest.mark.parametrize(
