@@ -4,9 +4,21 @@ from typing import Final
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.boards import background, caching, compression, database, lab, monitoring, pooling, runtime, service, start
+from grafana.boards import (
+    advice,
+    background,
+    caching,
+    compression,
+    database,
+    lab,
+    monitoring,
+    pooling,
+    runtime,
+    service,
+    start,
+)
 
-BOARDS: Final = (start, caching, pooling, compression, database, background, service, runtime, monitoring, lab)
+BOARDS: Final = (start, caching, pooling, compression, database, background, service, advice, runtime, monitoring, lab)
 
 
 def every_board() -> list[Dashboard]:

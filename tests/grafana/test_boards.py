@@ -5,7 +5,7 @@ from pathlib import Path
 import promql_parser
 import pytest
 
-from docsgen.metrics_page import package_metrics, service_metrics
+from docsgen.metrics_page import package_metrics, service_metrics, whatif_metrics
 from grafana.build import FILES
 from grafana.query import MAX_SERIES
 from prometheus.build import rule_files
@@ -27,7 +27,7 @@ RECORDED = {
 }
 MEASURED = {
     one.name.removesuffix(suffix if one.kind == "counter" else "") + suffix
-    for one in (*package_metrics(), *service_metrics())
+    for one in (*package_metrics(), *service_metrics(), *whatif_metrics())
     for suffix in SUFFIXES.get(one.kind, ("",))
 }
 OF_PROMETHEUS = {"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
