@@ -61,7 +61,7 @@ def wait_until(
         if is_so(export):
             return export
         assert monotonic() < deadline, export
-        sleep(0.05)
+        sleep(0.1)
 
 
 def is_done(export: dict[str, Any]) -> bool:
