@@ -1,7 +1,7 @@
 """How a command ends early: one sentence on standard error, and an exit code.
 
 1: the work failed, or its result is not valid. 2: an argument, a setting or the data it needs is wrong or missing.
-3: a condition of `--fail-if` holds. 130: interrupted.
+3: a condition of `--fail-if` holds, or a canary failed. 4: a canary is undecided. 130: interrupted.
 """
 
 from collections.abc import Iterator

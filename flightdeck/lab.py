@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flightdeck import compare, results
+from flightdeck import compare, judge, results
 from flightdeck.exits import exit_unless_measured, failing_on
 from flightdeck.options import AsJson, BudgetS, DataDir, Quick, ReportPath, Seed, command_line, finite, require_data
 
@@ -197,6 +197,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
 
 
 commands.command()(compare.compare)
+commands.command()(judge.judge)
 commands.command("report")(results.write_reports)
 commands.command()(results.schema)
 commands.command()(results.serve)

@@ -1,0 +1,1 @@
+"""The judge of a canary: two running versions, read from Prometheus, with a sequential test."""
