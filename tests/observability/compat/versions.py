@@ -48,7 +48,9 @@ LOST: Final = {
 
 
 def newest_python() -> str:
-    """Return the newest interpreter of this machine that the package is for; nothing is downloaded."""
+    """Return this interpreter from 3.12 on, else the newest of this machine; nothing is downloaded."""
+    if sys.version_info >= (3, 12):
+        return sys.executable
     command = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--system", NEWER_PYTHON]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     return found.stdout.strip() or sys.executable
