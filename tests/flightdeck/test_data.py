@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import URL
+from typer.testing import CliRunner
 
+from flightdeck.cli import app
 from tests.servers.embedded import FLIGHTDECK, embedded
 
 pytestmark = pytest.mark.timeout(400)  # the first test loads the whole year
@@ -17,10 +19,17 @@ pytestmark = pytest.mark.timeout(400)  # the first test loads the whole year
 WITHOUT_SETTINGS = {"PATH": os.environ["PATH"]}
 
 
+def process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    return subprocess.run([FLIGHTDECK, *arguments], capture_output=True, text=True, check=False, env=WITHOUT_SETTINGS)
+
+
 def flightdeck(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [FLIGHTDECK, *arguments], capture_output=True, text=True, check=False, env=WITHOUT_SETTINGS | environment
-    )
+    """Run the command in this process, which has imported everything."""
+    result = CliRunner().invoke(app, arguments, env=environment)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +44,7 @@ class YearLoad:
 def year_load(tmp_path_factory: pytest.TempPathFactory) -> YearLoad:
     """The whole year, loaded once by the command."""
     directory = tmp_path_factory.mktemp("year") / "data"
-    return YearLoad(directory=directory, result=flightdeck("data", "load", "--data-dir", str(directory)))
+    return YearLoad(directory=directory, result=process("data", "load", "--data-dir", str(directory)))
 
 
 def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -98,7 +107,7 @@ def test_an_explicit_directory_wins_over_the_environment(year_load: YearLoad, tm
 
 
 def test_status_describes_both_databases(year_load: YearLoad) -> None:
-    status = flightdeck("data", "status", "--json", "--data-dir", str(year_load.directory))
+    status = process("data", "status", "--json", "--data-dir", str(year_load.directory))
     databases = json.loads(status.stdout)
     assert [Path(database["name"]).name for database in databases] == ["flightdeck.db", "flightdeck-unindexed.db"]
     assert all(database["is_current"] and database["status_changes"] == 0 for database in databases)
@@ -119,7 +128,7 @@ def test_status_of_another_version_fails(few_flights: Path) -> None:
 
 def test_a_directory_that_cannot_be_written_fails_with_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    load = flightdeck("data", "load", "--data-dir", str(tmp_path / "file"))
+    load = process("data", "load", "--data-dir", str(tmp_path / "file"))
     assert (load.returncode, load.stdout) == (1, "")
     assert load.stderr.startswith(f"cannot write {tmp_path / 'file'}: ")
     assert "Traceback" not in load.stderr
