@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from opentelemetry.sdk.trace import SpanProcessor
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -16,9 +16,11 @@ from observability.compat.prometheus_client import registered_collectors
 from observability.core.extras import requires
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.settings import TelemetrySettings
+from observability.http.custom_metrics import InstrumentationFunction
 from observability.request.custom_labels import LabelDeclarations
 from observability.request.route_table import build_route_contexts
 from observability.telemetry import NO_ENGINES, NO_LABELS, Engines, Telemetry
+from observability.tracing.http_options import HttpOptions
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -47,6 +49,8 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
     span_processors: Sequence[SpanProcessor] = (),
     build_routes: bool = True,
     whatif: bool | None = None,
+    metrics: Sequence[InstrumentationFunction | None] = (),
+    **http_options: Unpack[HttpOptions],
 ) -> Telemetry:
     """Instrument a FastAPI or Starlette application; call it once, where the application is created.
 
@@ -59,6 +63,9 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
     from the environment. `span_processors` receive every span in addition to the exporter. FastAPI builds the routes of
     included routers at the first request, 2 ms each on the event loop; with `build_routes` that is part of the start.
     `whatif` adds the metrics that `flightdeck advise` reads; None leaves that to the setting.
+    `metrics` are functions of prometheus-fastapi-instrumentator; with them the `registry` is by default `REGISTRY`, in
+    which they register, and their metrics replace those of the same names. `http_options` are the arguments of
+    `FastAPIInstrumentor.instrument_app()`: hooks, excluded URLs, captured headers.
     Raise `InstrumentationError` for an application that is already instrumented or already runs, and for a registry
     with metrics of the same names.
     """
@@ -73,7 +80,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
         raise InstrumentationError(
             "the application already runs; call instrument() where it is created, not in its lifespan"
         )
-    registry = registry or CollectorRegistry(auto_describe=True)
+    registry = registry or (REGISTRY if metrics else CollectorRegistry(auto_describe=True))
     settings = settings or TelemetrySettings.from_environ()
     if whatif is not None:
         settings = settings.model_copy(update={"whatif": whatif})
@@ -84,6 +91,8 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
             title=getattr(app, "title", ""),
             labels=labels,
             span_processors=span_processors,
+            functions=metrics,
+            http_options=http_options,
         )
         if engines:
             telemetry.watch_engines(engines)
@@ -97,6 +106,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
         telemetry.logs.install()
     if telemetry.settings.enabled:
         disable_native_telemetry(app)
+        telemetry.instrument_officially(app)
         _wrap_stack(app, telemetry)
     _wrap_lifespan(app, telemetry, build_routes=build_routes)
     return telemetry

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO
 
@@ -20,8 +21,12 @@ from observability.core.semconv import prefer_stable_conventions
 from observability.core.settings import TelemetrySettings
 from observability.errors.reporter import ErrorReporter
 from observability.export.counts import ExportCounts
+from observability.http.custom_metrics import CustomMetrics, InstrumentationFunction
 from observability.http.metrics import HttpMetrics
 from observability.http.middleware import InstrumentationMiddleware, Observer, Signals
+from observability.http.official import RequestsInProgress, instrument_officially
+from observability.http.optional_cycle import CycleWithOptions
+from observability.http.request_cycle import RequestCycle
 from observability.http.websocket import ObservedWebSockets, WebSocketMetrics
 from observability.logs.logs import LoggingSetup
 from observability.metrics.server import MetricsServer
@@ -29,6 +34,8 @@ from observability.request.custom_labels import CustomLabels, LabelDeclarations
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import RouteTable
 from observability.saturation.saturation import Saturation
+from observability.tracing.http_options import NO_OPTIONS, HttpOptions, SpanOptions, with_environment
+from observability.tracing.optional_tracing import OfficialTracing, TracingWithOptions
 from observability.tracing.tracing import Tracing
 from observability.whatif.whatif import WhatIf
 
@@ -77,13 +84,16 @@ class ProcessTelemetry:
         self._is_running = False
         register_internal_errors(registry)
         counts = ExportCounts(registry)
-        self.tracing = Tracing(settings=settings, counts=counts, processors=span_processors)
+        self.tracing = self._make_tracing(settings=settings, counts=counts, processors=span_processors)
         self.errors = ErrorReporter(settings=settings, counts=counts)
         self.logs = LoggingSetup(settings=settings, counts=counts, stream=log_stream)
         self._server = MetricsServer(registry, settings=settings)
         self._engines: EngineMetrics | None = None
         self._queries: QueryMetrics | None = None
         self._watches_all_engines = False
+
+    def _make_tracing(self, **arguments: Any) -> Tracing:
+        return Tracing(**arguments)
 
     @property
     def metrics_port(self) -> int | None:
@@ -194,7 +204,7 @@ class Telemetry(ProcessTelemetry):
     `stop()` yourself.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 the parts of an application that `instrument()` was given
         self,
         *,
         registry: CollectorRegistry,
@@ -202,8 +212,14 @@ class Telemetry(ProcessTelemetry):
         title: str = "",
         span_processors: Sequence[SpanProcessor] = (),
         labels: LabelDeclarations = NO_LABELS,
+        functions: Sequence[InstrumentationFunction | None] = (),
+        http_options: HttpOptions = NO_OPTIONS,
     ) -> None:
         self.saturation = Saturation(registry)
+        self._functions = functions
+        self._http_options = with_environment(http_options, settings)
+        self._is_official = settings.http == "official"
+        self._span_options = None if self._is_official else SpanOptions.of(self._http_options)
         super().__init__(
             registry=registry,
             settings=settings,
@@ -211,15 +227,26 @@ class Telemetry(ProcessTelemetry):
             saturation=self.saturation,
             span_processors=span_processors,
         )
-        self.http = HttpMetrics(
-            registry,
-            bounds_s=settings.bounds_s,
-            labels=CustomLabels(labels) if labels else None,
-            with_semconv_names=settings.semconv_metrics,
+        self.http: HttpMetrics | RequestsInProgress = (
+            RequestsInProgress(registry)
+            if self._is_official
+            else HttpMetrics(
+                registry,
+                bounds_s=settings.bounds_s,
+                labels=CustomLabels(labels) if labels else None,
+                with_semconv_names=settings.semconv_metrics,
+                yields=bool(functions),
+            )
         )
         self.websockets = WebSocketMetrics(registry)
         self.whatif = WhatIf(registry) if settings.whatif else None
         self._observers: list[tuple[str, Observer]] = []
+
+    def _make_tracing(self, **arguments: Any) -> Tracing:
+        if self._is_official:
+            return OfficialTracing(**arguments)
+        options = self._span_options
+        return Tracing(**arguments) if options is None else TracingWithOptions(options, **arguments)
 
     def engine_metrics(self) -> "EngineMetrics":
         """Return the metrics of this process's engines; the first time, also observe them for what-if metrics."""
@@ -271,6 +298,18 @@ class Telemetry(ProcessTelemetry):
                 self.whatif.stop()
         super().stop()
 
+    def instrument_officially(self, app: Starlette) -> None:
+        """Let the official libraries instrument the application if they are to do the work for HTTP."""
+        if isinstance(self.tracing, OfficialTracing):
+            instrument_officially(
+                app,
+                registry=self.registry,
+                tracing=self.tracing,
+                options=self._http_options,
+                functions=self._functions,
+                bounds_s=self.settings.bounds_s,
+            )
+
     def middleware(self, app: Starlette, inner: ASGIApp) -> ASGIApp:
         routes = RouteTable(app)
         with suppress_internal_errors("routes"):
@@ -284,6 +323,9 @@ class Telemetry(ProcessTelemetry):
         if self.whatif is not None:
             observers.append(("whatif", self.whatif.observe))
             served = self.whatif.middleware(inner)
+        has_functions = bool(self._functions) and not self._is_official
+        if has_functions:
+            observers.append(("custom_metrics", CustomMetrics(self._functions).observe))
         sampled_observers: list[tuple[str, Observer]] = [
             ("background", self.http.observe_error),
             ("traces", self.tracing.finish),
@@ -305,6 +347,9 @@ class Telemetry(ProcessTelemetry):
                 response_headers=frozenset(name.encode() for name in self.settings.response_headers),
             ),
             on_first_request=self._serve_metrics_without_lifespan,
+            cycle=partial(CycleWithOptions, options=self._span_options)
+            if has_functions or self._span_options is not None
+            else RequestCycle,
         )
 
     def _serve_metrics_without_lifespan(self) -> None:

@@ -11,6 +11,11 @@ def registered_collectors(registry: CollectorRegistry) -> frozenset[Collector]:
     return frozenset(getattr(registry, "_collector_to_names", ()))
 
 
+def metric_names(registry: CollectorRegistry) -> frozenset[str]:
+    """Return the names of the registry's metrics; none without `_names_to_collectors`."""
+    return frozenset(getattr(registry, "_names_to_collectors", ()))
+
+
 def families_with_labels(registry: CollectorRegistry) -> Iterator[tuple[Metric, tuple[str, ...]]]:
     """Yield the registry's metric families with their label names.
 

@@ -1,6 +1,7 @@
 """The telemetry settings: standard environment variables first, read once into a frozen object."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote
@@ -51,6 +52,7 @@ ResponseHeaders = Annotated[
     tuple[Literal["x-process-time", "server-timing", "x-trace-id", "x-request-id"], ...],
     BeforeValidator(_header_names),
 ]
+Names = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
 Seconds = Annotated[tuple[float, ...], BeforeValidator(_comma_list)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 
@@ -116,6 +118,32 @@ class TelemetrySettings(BaseModel):
         "OBSERVABILITY_RESPONSE_HEADERS",
         "Headers added to responses, comma separated; `none` for none.",
         default=("x-process-time", "server-timing", "x-trace-id", "x-request-id"),
+    )
+
+    http: Literal["builtin", "official"] = _setting(
+        "OBSERVABILITY_HTTP",
+        "`official`: HTTP is left to prometheus-fastapi-instrumentator and opentelemetry-instrumentation-fastapi.",
+        default="builtin",
+    )
+    excluded_urls: str = _setting(
+        "OTEL_PYTHON_FASTAPI_EXCLUDED_URLS",
+        "Regular expressions of URLs that are not traced, comma separated; by default `OTEL_PYTHON_EXCLUDED_URLS`.",
+        default="",
+    )
+    captured_request_headers: Names = _setting(
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+        "Regular expressions of request headers that become attributes of spans, comma separated.",
+        default=(),
+    )
+    captured_response_headers: Names = _setting(
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",
+        "Regular expressions of response headers that become attributes of spans, comma separated.",
+        default=(),
+    )
+    sanitized_headers: Names = _setting(
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS",
+        "Regular expressions of captured headers without their values; those with names of secrets never have them.",
+        default=(),
     )
 
     traces_exporter: Literal["otlp", "none"] = _setting(
@@ -220,6 +248,18 @@ class TelemetrySettings(BaseModel):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator(
+        "excluded_urls", "captured_request_headers", "captured_response_headers", "sanitized_headers", mode="after"
+    )
+    @classmethod
+    def _regular_expressions(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for pattern in value.split(",") if isinstance(value, str) else value:
+            try:
+                re.compile(pattern.strip())
+            except re.error as error:
+                raise ValueError(f"expected regular expressions separated by commas; {pattern!r}: {error}") from error
+        return value
+
     @field_validator("trace_url")
     @classmethod
     def _names_the_trace(cls, value: str) -> str:
@@ -239,6 +279,7 @@ class TelemetrySettings(BaseModel):
         """Return the settings of this process; raise `TelemetryConfigurationError` naming every bad variable."""
         aliases = [field.alias for field in cls.model_fields.values() if field.alias]
         given = {alias: environ[alias] for alias in aliases if environ.get(alias, "").strip()}
+        given.setdefault("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", environ.get("OTEL_PYTHON_EXCLUDED_URLS", "").strip())
         given["enabled"] = "false" if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" else "true"
         try:
             return cls.model_validate(given)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_fastapi_instrumentator import metrics as instrumentator
 
+from observability.compat.prometheus_client import metric_names, registered_collectors
 from observability.core.collector import DescribedCollector
 from observability.core.labels import OTHER
 from observability.http.series import Series
@@ -46,7 +47,10 @@ class HttpMetrics(DescribedCollector):
         bounds_s: Sequence[float],
         labels: CustomLabels | None = None,
         with_semconv_names: bool = False,
+        yields: bool = False,
     ) -> None:
+        """With `yields`, leave out what other collectors of the registry have under the same names."""
+        self._left_out = metric_names(registry) if yields and not _has_http_metrics(registry) else frozenset()
         fine = tuple(sorted({*bounds_s, *HIGH_RESOLUTION_S}))
         self._bounds = fine
         self._by_handler = HistogramFamily(counted_s=fine, bounds_s=sorted(bounds_s))
@@ -112,6 +116,9 @@ class HttpMetrics(DescribedCollector):
             self._background_errors[labels] = self._background_errors.get(labels, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
+        return (family for family in self._families() if family.name not in self._left_out)
+
+    def _families(self) -> Iterator[Metric]:
         every = sorted(self._series.copy().values(), key=_sort_key)
         with self._lock:
             for series in every:
@@ -174,6 +181,10 @@ class HttpMetrics(DescribedCollector):
         for handler, (count, size) in sums.items():
             family.add_metric((handler,), count_value=count, sum_value=size)
         return family
+
+
+def _has_http_metrics(registry: CollectorRegistry) -> bool:
+    return any(isinstance(collector, HttpMetrics) for collector in registered_collectors(registry))
 
 
 _PHASES: Final = (

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from observability.compat.fastapi import disabling_native_telemetry
 from observability.core.internal_errors import record_internal_error, suppress_internal_errors
 from observability.http.metrics import HttpMetrics
+from observability.http.official import RequestsInProgress
 from observability.http.request_cycle import RequestCycle
 from observability.request.record import RECORD, RequestRecord, current_request
 from observability.request.route import final_route_template
@@ -43,7 +44,7 @@ class Signals:
     """What observes a request, in this order; metrics are last."""
 
     tracing: Tracing
-    metrics: HttpMetrics
+    metrics: HttpMetrics | RequestsInProgress
     observers: Sequence[tuple[str, Observer]]
     """Observe every request."""
     sampled_observers: Sequence[tuple[str, Observer]]
@@ -62,7 +63,9 @@ class InstrumentationMiddleware:
         routes: RouteTable,
         signals: Signals,
         on_first_request: Callable[[], None],
+        cycle: Callable[..., RequestCycle] = RequestCycle,
     ) -> None:
+        self._cycle = cycle
         self.app = disabling_native_telemetry(app)
         self._http = app
         self._websockets = websockets
@@ -83,7 +86,7 @@ class InstrumentationMiddleware:
             with suppress_internal_errors("first_request"):
                 on_first_request()
         signals = self._signals
-        cycle = RequestCycle(scope, receive, send, routes=self._routes, adds=signals.response_headers)
+        cycle = self._cycle(scope, receive, send, routes=self._routes, adds=signals.response_headers)
         self._active.add(cycle)
         current = current_request.set(cycle)
         context = None

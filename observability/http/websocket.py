@@ -10,8 +10,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import HTTP_ROUTE
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.trace import Span, Status, StatusCode
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
@@ -24,7 +23,7 @@ from observability.metrics.histogram import exemplar_of
 from observability.request.record import RECORD, RequestRecord, current_request
 from observability.request.route import final_route_template, route_template
 from observability.request.route_table import UNMATCHED, RouteTable
-from observability.tracing.http_span import add_exception, request_attributes, scope_fields
+from observability.tracing.http_span import add_exception
 from observability.tracing.tracing import Tracing
 
 DURATION_BUCKETS_S: Final = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
@@ -176,7 +175,6 @@ class ObservedWebSockets:
         self._routes = routes
         self._metrics = metrics
         self._tracing = tracing
-        self._tracer = tracing.provider.get_tracer("observability")
         self._errors = errors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -187,7 +185,7 @@ class ObservedWebSockets:
         context = Context()
         with suppress_internal_errors("websocket"):
             context = self._tracing.caller_context(scope["headers"])
-            span = self._tracer.start_span("WEBSOCKET", context, SpanKind.SERVER, _attributes(scope))
+            span = self._tracing.websocket_span(scope, context)
         connection = _Connection(scope, receive, send, routes=self._routes, metrics=self._metrics, span=span)
         attached = otel_context.attach(trace.set_span_in_context(span, context))
         token = current_request.set(connection)
@@ -227,10 +225,6 @@ class ObservedWebSockets:
         for name, attributes, at_ns in connection.events or ():
             span.add_event(name, attributes, at_ns)
         span.end()
-
-
-def _attributes(scope: Scope) -> dict[str, AttributeValue]:
-    return request_attributes(scope_fields(scope))[1]
 
 
 def close_code_label(code: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -93,6 +93,8 @@ class RequestRecord:
     """The first `MAX_EVENTS` events of the server span, kept for a retroactive one too."""
     whatif: Observation | None = None
     """What is observed for the what-if metrics, if they are on."""
+    response_headers: Iterable[tuple[bytes, bytes]] = ()
+    """Of the response, where something needs them."""
     disconnected: bool = False
     """Whether the client disconnected before the response was complete."""
 

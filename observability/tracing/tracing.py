@@ -143,7 +143,7 @@ class Tracing:
         """Return the caller's trace context and baggage."""
         return self._extractor.context(header_values(headers))
 
-    def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
+    def begin(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context] | None:
         """Set the request's ids and make its span current; the caller resets `token.var` with the token.
 
         The span records only if the request is sampled. `headers` may be empty if none of `trigger_headers` is present.
@@ -163,15 +163,15 @@ class Tracing:
     def _begin_with_parent(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Begin a request that has a parent span or other trigger headers, or whose provider is the application's."""
         base = self._extractor.context(headers)
-        record.parent_span_context = parent = _span_context(base)
         if self._uses_global_provider:
+            record.parent_span_context = _span_context(base)
             span = self._global_provider_span(record, base)
             context = span.get_span_context()
             record.trace_id, record.span_id = context.trace_id, context.span_id
             record.sampled = context.trace_flags.sampled
         else:
-            record.trace_id = parent.trace_id if parent else self._ids.trace_id()
-            record.span_id = self._ids.span_id()
+            self._set_ids(record, base)
+            parent = record.parent_span_context
             if self.recording and (self._is_sampled(record.trace_id, parent) or self._is_force_sampled(headers)):
                 span = self._sampled_span(record)
             else:
@@ -183,6 +183,23 @@ class Tracing:
                     record.is_logged = self._logs_trace_ids and self._is_sampled(record.trace_id, parent)
                 span = UnsampledSpan(record)
         return _CURRENT_CONTEXT.set(trace.set_span_in_context(span, base))
+
+    def websocket_span(self, scope: Scope, context: Context) -> Span:
+        """Start the span of a connection."""
+        return self._tracer.start_span(
+            "WEBSOCKET", context, SpanKind.SERVER, request_attributes(scope_fields(scope))[1]
+        )
+
+    def _begin_excluded(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
+        """Begin a request without spans; it has ids for logs, and propagates them as not sampled."""
+        base = self._extractor.context(headers)
+        self._set_ids(record, base)
+        return _CURRENT_CONTEXT.set(trace.set_span_in_context(UnsampledSpan(record), base))
+
+    def _set_ids(self, record: RequestRecord, base: Context) -> None:
+        record.parent_span_context = parent = _span_context(base)
+        record.trace_id = parent.trace_id if parent else self._ids.trace_id()
+        record.span_id = self._ids.span_id()
 
     def keep(self, record: RequestRecord, *, status: int | str, error: BaseException | None, ended: float) -> None:
         """Make the span of an unsampled request that was slow or failed, with what was added to it meanwhile.
