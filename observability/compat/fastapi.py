@@ -3,9 +3,10 @@
 Until 0.136 `include_router` copies routes; a route is the whole context of itself then.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.trace import Tracer
 from starlette.applications import Starlette
 from starlette.routing import Host, Mount
 from starlette.types import ASGIApp
@@ -30,7 +31,44 @@ else:
             return map(RouteContext, routes)
 
 
-__all__ = ["RouteContext", "disable_native_telemetry", "disabling_native_telemetry", "iter_route_contexts"]
+try:
+    from fastapi.telemetry._api import _REQUEST_TELEMETRY_KEY, _RequestTelemetry
+except ImportError:
+    HAS_OPERATIONS = False
+else:
+    HAS_OPERATIONS = True
+
+AddEvent = Callable[[str, dict[str, Any]], None]
+
+__all__ = [
+    "RouteContext",
+    "disable_native_telemetry",
+    "disabling_native_telemetry",
+    "iter_route_contexts",
+    "operations",
+]
+
+
+class _EventLogger:
+    """The logger that FastAPI passes validation failures to; they become events."""
+
+    def __init__(self, add_event: AddEvent) -> None:
+        self._add_event = add_event
+
+    def emit(self, *, event_name: str, attributes: dict[str, Any], **_: object) -> None:
+        self._add_event(event_name, attributes)
+
+
+def operations(tracer: Tracer | None, add_event: AddEvent) -> Mapping[str, Any]:
+    """Return the values of a context in which FastAPI traces operations and passes on validation failures.
+
+    Without a tracer it traces no operations; before 0.142 it does neither.
+    """
+    if not HAS_OPERATIONS:
+        return {}
+    logger: Any = _EventLogger(add_event)
+    telemetry = _RequestTelemetry(span=None, span_method="", tracer=tracer, logger=logger, data=None)
+    return {_REQUEST_TELEMETRY_KEY: telemetry}
 
 
 def disable_native_telemetry(app: Starlette) -> None:

@@ -164,6 +164,11 @@ class TelemetrySettings(BaseModel):
     traces_sampler_arg: float = _setting(
         "OTEL_TRACES_SAMPLER_ARG", "The share of sampled requests, for the ratio samplers.", default=1.0, ge=0, le=1
     )
+    operation_spans: bool = _setting(
+        "OBSERVABILITY_OPERATION_SPANS",
+        "Whether sampled requests have FastAPI's spans of dependencies, endpoint, serialization and background tasks.",
+        default=False,
+    )
     sample_token: SecretStr = _setting(
         "OBSERVABILITY_SAMPLE_TOKEN",
         "Requests with this value in the header `X-Sample-Token` are always sampled; disabled by default.",

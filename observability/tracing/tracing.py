@@ -22,12 +22,13 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, T
 from opentelemetry.util.types import AttributeValue
 from starlette.types import Scope
 
+from observability.compat.fastapi import operations
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.limits import RateLimiter, run_with_timeout
 from observability.core.semconv import RETROACTIVE
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
-from observability.request.record import METHODS, RequestRecord
+from observability.request.record import METHODS, RequestRecord, current_request
 from observability.tracing.fast_path.request_span import LazyServerSpan, UnsampledSpan, allows_snapshots
 from observability.tracing.http_span import (
     add_exception,
@@ -91,6 +92,9 @@ class Tracing:
         self._span_limits = SpanLimits()
         self.provider = ProxyTracerProvider()
         self._tracer = self.provider.get_tracer("observability")
+        self._operations = operations(
+            self.provider.get_tracer("fastapi") if settings.operation_spans else None, _add_event
+        )
 
     @property
     def slow_s(self) -> float:
@@ -154,7 +158,8 @@ class Tracing:
         record.span_id = self._random_bits(64) or 1
         if self.recording:
             if self._is_sampled(trace_id, None):
-                return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: self._sampled_span(record)}))
+                span = self._sampled_span(record)
+                return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: span, **self._operations}))
             record.children = []
         elif self._logs_trace_ids and self._is_sampled(trace_id, None):
             record.is_logged = True
@@ -174,6 +179,7 @@ class Tracing:
             parent = record.parent_span_context
             if self.recording and (self._is_sampled(record.trace_id, parent) or self._is_force_sampled(headers)):
                 span = self._sampled_span(record)
+                base = Context({**base, **self._operations})
             else:
                 if self.recording:
                     record.children = []
@@ -293,6 +299,12 @@ class Tracing:
         span = self._tracer.start_span(name, base, SpanKind.SERVER, attributes, start_time=_epoch_ns(record.started))
         record.span = span if span.is_recording() else None
         return span
+
+
+def _add_event(name: str, attributes: dict[str, AttributeValue]) -> None:
+    request = current_request.get()
+    if request is not None:
+        request.add_event(name, attributes)
 
 
 def _name(scope: Scope) -> str:

@@ -37,6 +37,8 @@ NEWER_PYTHON: Final = ">=3.12,<3.15"
 LOST: Final = {
     "built_before_the_first_request": "FastAPI builds routes at the first request from 0.137 on",
     "own_telemetry_is_switched_off": "FastAPI has telemetry of its own from 0.142 on",
+    "fastapis_operations": "FastAPI traces operations from 0.142 on",
+    "validation_failure_is_an_event": "FastAPI logs validation failures from 0.142 on",
     "(mount and included)": "FastAPI includes no mounts until 0.136",
     "teardown": "FastAPI sends a response after the teardown of its dependencies until 0.117",
     "test_records_are_exported_once_and_under_their_trace": "logs of older OpenTelemetry SDKs are not exported",

@@ -262,3 +262,35 @@ async def test_random_methods_are_one_name() -> None:
 )
 def test_query_values_are_left_out(query: bytes, shown: str) -> None:
     assert redacted_query(query) == shown
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("sampled", [True, False])
+async def test_fastapis_operations_are_spans_of_sampled_requests(sampled: bool) -> None:
+    sampler = "always_on" if sampled else "always_off"
+    with capture_telemetry(traces_sampler=sampler, operation_spans=True) as captured:
+        app = shop()
+        captured.instrument(app)
+        await get(app, "/items/7")
+        spans = {span.name: span for span in captured.spans()}
+        await get(app, "/items/7", traceparent=f"00-{TRACE}-{SPAN}-01")
+        continued = {span.name for span in captured.spans() if f"{span.context.trace_id:032x}" == TRACE}
+    operations = {"fastapi.dependencies", "fastapi.endpoint", "fastapi.serialization"}
+    names = {"GET /items/{item_id}", "look it up", *operations}
+    assert spans.keys() == (names if sampled else set())
+    assert continued == (names if sampled else set())
+    if sampled:
+        assert all(spans[name].parent == spans["GET /items/{item_id}"].context for name in operations)
+        assert spans["look it up"].parent == spans["fastapi.endpoint"].context
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("sampled", [True, False])
+async def test_a_validation_failure_is_an_event_of_a_sampled_request(sampled: bool) -> None:
+    with capture_telemetry(traces_sampler="always_on" if sampled else "always_off") as captured:
+        app = shop()
+        captured.instrument(app)
+        assert (await get(app, "/items/seven")).status_code == 422
+        events = [(event.name, dict(event.attributes or {})) for span in captured.spans() for event in span.events]
+    expected = [("fastapi.validation.failed", {"fastapi.validation.error_count": 1})]
+    assert events == (expected if sampled else [])
