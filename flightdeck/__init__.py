@@ -11,7 +11,7 @@ from typing import Final
 _IN_THE_WHEEL: Final = Path(__file__).parent / "_packages"
 
 ROOT: Final = _IN_THE_WHEEL if _IN_THE_WHEEL.is_dir() else Path(__file__).parents[1]
-"""The directory of the other packages and of `docs/runbooks`."""
+"""The directory of the other packages, of `slo.toml` and of `docs/runbooks`."""
 
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))

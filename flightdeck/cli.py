@@ -2,11 +2,12 @@
 
 import typer
 
-from flightdeck import advise, data, demo, doctor, drill, lab, load, receiver, serve, stack, upstream, worker
+from flightdeck import advise, data, demo, doctor, drill, kit, lab, load, receiver, serve, stack, upstream, worker
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_show_locals=False, help=__doc__)
 app.add_typer(data.commands, name="data")
 app.add_typer(drill.commands, name="drill")
+app.add_typer(kit.commands, name="kit")
 app.add_typer(lab.commands, name="lab")
 app.add_typer(stack.commands, name="stack")
 app.command()(advise.advise)

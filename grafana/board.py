@@ -13,6 +13,7 @@ from grafana.colours import BAD, QUIET
 from grafana.links import START, board_link, board_menu
 from grafana.query import SOURCE
 from grafana.variables import VARIABLES
+from prometheus.slo import Objectives
 
 TAG: Final = "flightdeck"
 """The menu of boards lists the boards with this tag."""
@@ -38,7 +39,7 @@ class Board:
     """A section without a title is at the top, without a heading."""
     variables: Sequence[str] = EVERY_BOARD
 
-    def build(self) -> Dashboard:
+    def build(self, objectives: Objectives) -> Dashboard:
         builder = (
             Builder(self.title)
             .uid(self.uid)
@@ -50,7 +51,7 @@ class Board:
             .readonly()
             .tooltip(DashboardCursorSync.CROSSHAIR)
             .links([board_link(START, "Start here"), board_menu(TAG)])
-            .variables([VARIABLES[name]() for name in self.variables])
+            .variables([VARIABLES[name](objectives) for name in self.variables])
             .annotations([_experiments(), _firing_alerts(has_arms="arm" in self.variables)])
         )
         for section in self.sections:

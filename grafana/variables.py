@@ -1,7 +1,6 @@
 """The variables of boards: the same names everywhere, so that links keep the choice."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import CustomVariable, DatasourceVariable, QueryVariable
@@ -9,7 +8,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import VariableModel, VariableOption, VariableRefresh, VariableSort
 
 from grafana.query import SOURCE
-from prometheus.slo import load
+from prometheus.slo import Objectives
 
 ALL: Final = VariableOption(selected=True, text="All", value="$__all")
 WINDOWS: Final = ("1m", "5m", "15m", "1h", "6h")
@@ -24,9 +23,8 @@ def datasource() -> Builder[VariableModel]:
     )
 
 
-def job() -> Builder[VariableModel]:
-    """Return the choice of one service by its Prometheus job; the default is the first job with objectives."""
-    (first, *_) = load().jobs
+def job(first: str) -> Builder[VariableModel]:
+    """Return the choice of one service by its Prometheus job; the default is `first`."""
     return (
         QueryVariable("job")
         .label("Service")
@@ -83,14 +81,14 @@ def _values(name: str, label: str, series: str, *, all_value: str | None = ".*")
     return variable if all_value is None else variable.all_value(all_value)
 
 
-VARIABLES: Final[Mapping[str, Callable[[], Builder[VariableModel]]]] = {
-    "datasource": datasource,
-    "job": job,
-    "jobs": jobs,
-    "arm": arm,
-    "arm of job": partial(arm, '{job="$job"}'),
-    "handler": handler,
-    "handler of job": partial(handler, 'job="$job", arm=~"$arm"'),
-    "window": window,
+VARIABLES: Final[Mapping[str, Callable[[Objectives], Builder[VariableModel]]]] = {
+    "datasource": lambda _: datasource(),
+    "job": lambda objectives: job(objectives.jobs[0]),
+    "jobs": lambda _: jobs(),
+    "arm": lambda _: arm(),
+    "arm of job": lambda _: arm('{job="$job"}'),
+    "handler": lambda _: handler(),
+    "handler of job": lambda _: handler('job="$job", arm=~"$arm"'),
+    "window": lambda _: window(),
 }
 """By the names in `Board.variables`; queries use `datasource`, `job`, `arm`, `handler` and `window`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from prometheus.duration import Clock
-from prometheus.slo import Objectives
+from prometheus.scope import Scope
 
 Severity = Literal["critical", "warning", "none"]
 """Critical pages, warning is a ticket, none is the heartbeat."""
@@ -22,8 +22,9 @@ class Recording:
     meaning: str = ""
     """For the docs; rules that differ only in labels share it."""
 
-    def mapping(self, clock: Clock) -> dict[str, Any]:
-        rule: dict[str, Any] = {"record": self.record, "expr": clock.expression(self.expr)}
+    def mapping(self, clock: Clock, scope: Scope) -> dict[str, Any]:
+        expression = clock.expression(scope.expression(self.expr))
+        rule: dict[str, Any] = {"record": scope.series(self.record), "expr": expression}
         return rule | ({"labels": dict(self.labels)} if self.labels else {})
 
 
@@ -50,17 +51,17 @@ class Alert:
         """Name of the runbook page: `PoolExhausted` is `pool-exhausted`."""
         return "".join(f"-{one.lower()}" if one.isupper() else one for one in self.name).lstrip("-")
 
-    def mapping(self, clock: Clock, objectives: Objectives) -> dict[str, Any]:
-        links = objectives.links
+    def mapping(self, clock: Clock, scope: Scope) -> dict[str, Any]:
+        links = scope.objectives.links
         return {
-            "alert": objectives.alert_prefix + self.name,
-            "expr": clock.expression(self.expr),
+            "alert": scope.objectives.alert_prefix + self.name,
+            "expr": clock.expression(scope.expression(self.expr)),
             "for": clock.duration(self.for_),
             "labels": {"severity": self.severity, "owner": self.owner, **self.labels},
             "annotations": {
-                "summary": self.summary,
-                "description": clock.expression(self.description).replace("[", "").replace("]", ""),
-                "dashboard_url": f"{links.dashboards}/{self.dashboard}",
+                "summary": scope.text(self.summary),
+                "description": clock.expression(scope.text(self.description)).replace("[", "").replace("]", ""),
+                "dashboard_url": f"{links.dashboards}/{scope.text(self.dashboard)}",
                 "runbook_url": f"{links.runbooks}/{self.runbook}",
             },
         }
@@ -74,9 +75,6 @@ class Group:
     rules: Sequence[Recording | Alert]
     interval: str = "15s"
 
-    def mapping(self, clock: Clock, objectives: Objectives) -> dict[str, Any]:
-        rules = [
-            rule.mapping(clock) if isinstance(rule, Recording) else rule.mapping(clock, objectives)
-            for rule in self.rules
-        ]
+    def mapping(self, clock: Clock, scope: Scope) -> dict[str, Any]:
+        rules = [rule.mapping(clock, scope) for rule in self.rules]
         return {"name": self.name, "interval": clock.duration(self.interval), "rules": rules}

@@ -9,10 +9,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from prometheus import duration
+from prometheus.parts import EVERY, Part
 
 PATH: Final = Path(__file__).parents[1] / "slo.toml"
 
 Sli = Literal["availability", "latency"]
+Job = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_./-]*$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -44,7 +46,7 @@ class RouteGroup(_Table):
     """Routes with one objective of each kind; `rest` is every route that no other group lists."""
 
     title: str = Field(min_length=1)
-    handlers: tuple[str, ...] | Literal["rest"]
+    handlers: Annotated[tuple[str, ...], Field(min_length=1)] | Literal["rest"]
     availability: Availability
     latency: Latency
 
@@ -54,6 +56,8 @@ class Links(_Table):
 
     dashboards: str = Field(pattern=r"^https?://.*[^/]$")
     runbooks: str = Field(pattern=r"^https?://.*[^/]$")
+    receiver: str = Field(default="http://receiver:9095", pattern=r"^https?://.*[^/]$")
+    """Where Alertmanager posts its notifications, below `/notifications/`."""
 
 
 class Limits(_Table):
@@ -96,7 +100,17 @@ class Slo(_Table):
 
 
 class Objectives(_Table):
-    jobs: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")], ...] = Field(min_length=1)
+    jobs: tuple[Job, ...] = Field(min_length=1)
+    worker_jobs: tuple[Job, ...] = ("worker",)
+    """The jobs of Celery's workers."""
+    targets: dict[Job, tuple[str, ...]] = Field(default_factory=dict)
+    """The addresses with metrics of each job, `host:port`."""
+    name: str = Field(default="", pattern=r"^([a-z][a-z0-9-]*)?$")
+    """Begins the names of objectives and the uids of boards, for services that share a Prometheus and a Grafana."""
+    arms: bool = False
+    """Whether targets have the label `arm`, which distinguishes variants of the service that run side by side."""
+    parts: tuple[Part, ...] = EVERY
+    """What the service has: rules, alerts, panels and runbooks about other parts are left out."""
     alert_prefix: str = Field(default="", pattern=r"^([A-Z][A-Za-z0-9]*)?$")
     """Begins the name of every alert, so that it differs from the alerts of other rule files."""
     window: Annotated[str, BeforeValidator(_checked_duration)]
@@ -123,16 +137,32 @@ class Objectives(_Table):
     @property
     def slo_jobs(self) -> str:
         """PromQL matcher of the jobs that the objectives cover."""
-        return f'job="{self.jobs[0]}"' if len(self.jobs) == 1 else f'job=~"{"|".join(self.jobs)}"'
+        return self.job_matcher(*self.jobs)
+
+    @staticmethod
+    def job_matcher(*jobs: str) -> str:
+        """Return the PromQL matcher of these jobs."""
+        return f'job="{jobs[0]}"' if len(jobs) == 1 else f'job=~"{_any_of(jobs)}"'
+
+    @property
+    def board_prefix(self) -> str:
+        """What the uid of every board begins with."""
+        return self.name or "flightdeck"
+
+    @property
+    def strictest(self) -> float:
+        """The highest availability objective."""
+        return max(group.availability.objective for group in self.groups.values())
 
     def slos(self) -> Iterator[Slo]:
         """Yield the objectives, availability before latency, group by group."""
         for name, group in self.groups.items():
+            prefix = f"{self.name}-{name}" if self.name else name
             yield Slo(
-                name=f"{name}-availability", sli="availability", group=name, objective=group.availability.objective
+                name=f"{prefix}-availability", sli="availability", group=name, objective=group.availability.objective
             )
             yield Slo(
-                name=f"{name}-latency",
+                name=f"{prefix}-latency",
                 sli="latency",
                 group=name,
                 objective=group.latency.objective,
@@ -155,11 +185,21 @@ class Objectives(_Table):
 def load(path: Path = PATH) -> Objectives:
     """Read the objectives; raise `InvalidObjectives` naming each invalid entry."""
     try:
-        return Objectives.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return parse(path.read_text(encoding="utf-8"), name=path.name)
+    except FileNotFoundError as error:
+        raise InvalidObjectives(f"there is no {path}; write one first: flightdeck kit init") from error
+    except UnicodeDecodeError as error:
+        raise InvalidObjectives(f"{path.name}: not UTF-8: {error}") from error
+
+
+def parse(text: str, *, name: str) -> Objectives:
+    """Return the objectives of a text in TOML; errors name the file and each invalid entry."""
+    try:
+        return Objectives.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise InvalidObjectives(f"{path.name}: {error}") from error
+        raise InvalidObjectives(f"{name}: {error}") from error
     except ValidationError as error:
-        lines = [f"{path.name}: {'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors()]
+        lines = [f"{name}: {'.'.join(map(str, one['loc'])) or 'file'}: {one['msg']}" for one in error.errors()]
         raise InvalidObjectives("\n".join(lines)) from error
 
 

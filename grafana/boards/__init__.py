@@ -17,9 +17,10 @@ from grafana.boards import (
     service,
     start,
 )
+from prometheus.slo import Objectives
 
 BOARDS: Final = (start, caching, pooling, compression, database, background, service, advice, runtime, monitoring, lab)
 
 
-def every_board() -> list[Dashboard]:
-    return [module.dashboard() for module in BOARDS]
+def every_board(objectives: Objectives) -> list[Dashboard]:
+    return [module.dashboard(objectives) for module in BOARDS]

@@ -11,6 +11,7 @@ from grafana.board import Board, Section
 from grafana.panels.table import Column, table
 from grafana.panels.timeseries import time_series
 from grafana.query import JOB_AND_HANDLER, query, rows, top_expr
+from prometheus.slo import Objectives
 
 ABSENT: Final = "no what-if metrics: instrument(app, whatif=True)"
 RESPONSE: Final = ', cache="response"'
@@ -18,7 +19,7 @@ SHORT: Final = f'{RESPONSE}, ttl="60"'
 TTLS: Final = {"10": "10 s", "60": "1 min", "300": "5 min", "3600": "1 h"}
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-advice",
         title="Advice",
@@ -30,7 +31,7 @@ def dashboard() -> Dashboard:
             Section(title="Event loop", panels=[_waits(), _blocking()]),
         ],
         variables=("datasource", "job", "arm of job", "handler of job", "window"),
-    ).build()
+    ).build(objectives)
 
 
 def _rate(name: str, *, by: str = "handler", matching: str = "") -> str:

@@ -1,7 +1,5 @@
 """Async and background: blocking routes, threads, work after the response, tasks."""
 
-from typing import Final
-
 from grafana_foundation_sdk.builders.bargauge import Panel as Bars
 from grafana_foundation_sdk.builders.timeseries import Panel
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -13,34 +11,32 @@ from grafana.panels.bars import bars
 from grafana.panels.timeseries import time_series, with_threshold_line
 from grafana.query import ARM, arm_or_job, instant, quantile, query, top_expr
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
-
-LIMITS: Final = load().limits
+from prometheus.slo import Limits, Objectives
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-async",
         title="Async and background",
         question="What blocks the event loop or exhausts the thread pool, and is deferrable work really deferred?",
         sections=[
-            Section(title="Event loop", panels=[_blocking_routes(), _lag(), _stall()]),
-            Section(title="Threads", panels=[_occupied(), _thread_wait(), _thread_queue()]),
+            Section(title="Event loop", panels=[_blocking_routes(objectives.limits), _lag(), _stall()]),
+            Section(title="Threads", panels=[_occupied(objectives.limits), _thread_wait(), _thread_queue()]),
             Section(title="After the response", panels=[_background(), _first_byte()]),
-            Section(title="Task queue", panels=tasks.tasks()),
+            Section(title="Task queue", panels=tasks.tasks(objectives.limits)),
             Section(title="Broker (RabbitMQ)", panels=tasks.broker(), collapsed=True),
         ],
         variables=("datasource", "arm", "window"),
-    ).build()
+    ).build(objectives)
 
 
-def _blocking_routes() -> Bars:
+def _blocking_routes(limits: Limits) -> Bars:
     blocked = f"sum by (job, arm, handler) (rate(event_loop_blocked_seconds_total{{{ARM}}}[$window]))"
     return (
         bars(
             "Blocking routes",
             "Share of the time in which a route blocked the event loop, the twelve highest at this moment. Every "
-            f"other request of the process waits meanwhile. Good is near zero; from {LIMITS.loop_blocked_ratio:.0%} "
+            f"other request of the process waits meanwhile. Good is near zero; from {limits.loop_blocked_ratio:.0%} "
             "on the alert EventLoopBlocked names the route.",
             instant(f"sort_desc({arm_or_job(f'topk(12, {blocked})')})", "{{arm}} {{handler}}"),
             unit=units.SHARE,
@@ -80,8 +76,8 @@ def _stall() -> Panel:
     )
 
 
-def _occupied() -> Panel:
-    limit = LIMITS.thread_occupancy_ratio
+def _occupied(limits: Limits) -> Panel:
+    limit = limits.thread_occupancy_ratio
     share = f"thread_limiter_borrowed_threads{{{ARM}}} / thread_limiter_limit_threads{{{ARM}}}"
     return with_threshold_line(
         time_series(

@@ -7,12 +7,10 @@ from grafana import units
 from grafana.panels.timeseries import stacked, time_series, with_threshold_line
 from grafana.query import ARM, arm_or_job, query
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
+from prometheus.slo import Limits
 
 
-def costs() -> list[Builder[Panel]]:
-    limits = load().limits
-
+def costs(limits: Limits) -> list[Builder[Panel]]:
     def lookups(result: str) -> str:
         every = f"sum by (job, arm) (rate(cache_requests_total{{{ARM}}}[$window]))"
         return f'(sum by (job, arm) (rate(cache_requests_total{{{ARM}, result="{result}"}}[$window])) or {every} * 0)'

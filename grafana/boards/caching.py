@@ -14,6 +14,7 @@ from grafana.panels.heatmap import heatmap
 from grafana.panels.stat import stat
 from grafana.panels.timeseries import logarithmic, stacked, time_series
 from grafana.query import ARM, arm_or_job, heatmap_query, instant, query
+from prometheus.slo import Objectives
 
 CACHED: Final = 'handler=~"/reports/.*|/airports/[{]faa[}]/departures"'
 """What the shared cache applies to: reports and boards."""
@@ -21,7 +22,7 @@ HITS: Final = f'cache_requests_total{{{ARM}, result=~"hit|stale"}}'
 LOOKUPS: Final = f"cache_requests_total{{{ARM}}}"
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-caching",
         title="Caching",
@@ -30,11 +31,11 @@ def dashboard() -> Dashboard:
             Section(title="", panels=_overview()),
             Section(title="Hit ratio", panels=_hit_ratio()),
             Section(title="Savings", panels=_saved()),
-            Section(title="Costs", panels=costs()),
+            Section(title="Costs", panels=costs(objectives.limits)),
             Section(title="HTTP caching: edge and clients", panels=_http_caching()),
         ],
         variables=("datasource", "arm", "window"),
-    ).build()
+    ).build(objectives)
 
 
 def _overview() -> list[Builder[Panel]]:

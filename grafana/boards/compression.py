@@ -15,13 +15,13 @@ from grafana.panels.table import Column, table
 from grafana.panels.timeseries import logarithmic, stacked, time_series, with_threshold_line
 from grafana.query import ARM, instant, query, rows
 from grafana.thresholds import below_is_bad
-from prometheus.slo import load
+from prometheus.slo import Limits, Objectives
 
 LINKS_MBIT_S: Final = {"2 Mbit/s": 2, "10 Mbit/s": 10, "50 Mbit/s": 50, "100 Mbit/s": 100, "1 Gbit/s": 1000}
 BOARD: Final = 'handler="/airports/{faa}/departures"'
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-compression",
         title="Compression",
@@ -29,10 +29,10 @@ def dashboard() -> Dashboard:
         sections=[
             Section(title="", panels=_overview()),
             Section(title="By encoding", panels=_by_encoding()),
-            Section(title="Does it pay?", panels=_worth()),
+            Section(title="Does it pay?", panels=_worth(objectives.limits)),
         ],
         variables=("datasource", "arm", "window"),
-    ).build()
+    ).build(objectives)
 
 
 def _rate(metric: str, by: str = "encoding", matching: str = "") -> str:
@@ -86,7 +86,7 @@ def _overview() -> list[Builder[Panel]]:
         coloured(
             stat(
                 "Compression ratio",
-                "Bytes of bodies divided by bytes on the wire, over all responses of the arm. JSON reaches 4 to 12; "
+                "Bytes of bodies divided by bytes on the wire, over all responses. JSON reaches 4 to 12; "
                 "near 1 the bodies do not compress and the CPU is wasted.",
                 instant(f"max by (arm) (arm:compression:ratio_rate5m{{{ARM}}} > 1)", "{{arm}}"),
                 unit=units.FACTOR,
@@ -163,8 +163,8 @@ def _by_encoding() -> list[Builder[Panel]]:
     ]
 
 
-def _worth() -> list[Builder[Panel]]:
-    limit = load().limits.compression_link_mbit_s * 1e6
+def _worth(limits: Limits) -> list[Builder[Panel]]:
+    limit = limits.compression_link_mbit_s * 1e6
     saved = f"({_rate('before_bytes_total')} - {_rate('after_bytes_total')})"
 
     def on_link(mbit_s: int) -> str:

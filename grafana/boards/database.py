@@ -17,42 +17,41 @@ from grafana.panels.table import Column, table
 from grafana.panels.timeseries import stacked, time_series, with_threshold_line
 from grafana.query import ARM, ARM_AND_HANDLER, arm_or_job, heatmap_query, query, rows, top_expr
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
+from prometheus.slo import Limits, Objectives
 
 STATEMENT: Final = "db_client_operation_duration_seconds"
-LIMIT: Final = load().limits.queries_per_request
 SLOW_S: Final = 0.1
 """A bucket of the histogram ends there."""
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-database",
         title="Database",
         question="How many statements does a request run, which routes repeat them, and which statements are slow?",
         sections=[
-            Section(title="", panels=[_per_request(), _busy()]),
-            Section(title="N+1 suspects", panels=[_routes(), _repeats()]),
+            Section(title="", panels=[_per_request(objectives.limits), _busy()]),
+            Section(title="N+1 suspects", panels=[_routes(objectives.limits), _repeats()]),
             Section(
                 title="Slow statements", panels=[_durations(), _time_per_request(), _slow(), _operations(), _failures()]
             ),
             Section(title="Effect of indexes", panels=[_lists(), _boards()]),
             Section(title="Index use (PostgreSQL)", panels=indexes(), collapsed=True),
-            Section(title="Replica (PostgreSQL)", panels=replica(), collapsed=True),
+            Section(title="Replica (PostgreSQL)", panels=replica(objectives.limits), collapsed=True),
         ],
-    ).build()
+    ).build(objectives)
 
 
-def _per_request() -> TimeSeries:
+def _per_request(limits: Limits) -> TimeSeries:
     return with_threshold_line(
         time_series(
             "Queries per request",
             "Statements of the average request, by arm. Caching and eager loading lower it; above the dashed line "
-            f"({LIMIT:g}) an N+1 is likely.",
+            f"({limits.queries_per_request:g}) an N+1 is likely.",
             query(arm_or_job(f"arm:queries_per_request:ratio_rate5m{{{ARM}}}"), "{{arm}}"),
             unit=units.PER_REQUEST,
         ),
-        above_is_bad(LIMIT),
+        above_is_bad(limits.queries_per_request),
     )
 
 
@@ -66,7 +65,7 @@ def _busy() -> TimeSeries:
     )
 
 
-def _routes() -> Table:
+def _routes(limits: Limits) -> Table:
     by = "by (arm, handler)"
     suspected = f"sum {by} (rate(db_n_plus_one_suspected_total{{{ARM_AND_HANDLER}}}[$window]))"
     requests = f"sum {by} (handler:requests:rate5m{{{ARM_AND_HANDLER}}})"
@@ -80,7 +79,7 @@ def _routes() -> Table:
                 query=rows(f"topk(20, max {by} (handler:queries_per_request:ratio_rate5m{{{ARM_AND_HANDLER}}}))"),
                 unit=units.COUNT,
                 decimals=1,
-                thresholds=above_is_bad(LIMIT),
+                thresholds=above_is_bad(limits.queries_per_request),
             ),
             Column(title="Requests", query=rows(requests), unit=units.REQUESTS_PER_SECOND),
             Column(

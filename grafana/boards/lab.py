@@ -16,6 +16,7 @@ from grafana.panels.table import Column, table
 from grafana.panels.text import text
 from grafana.query import instant, rows
 from grafana.thresholds import neutral
+from prometheus.slo import Objectives
 
 VERDICTS: Final = {"1": ("helps", GOOD), "0": ("no difference seen", QUIET), "-1": ("hurts", BAD)}
 YES_NO: Final = {"1": ("yes", GOOD), "0": ("no", BAD)}
@@ -26,7 +27,7 @@ BY_METRIC: Final = {"experiment": "Experiment", "metric": "Metric"}
 ABSENT: Final = "no result is scraped"
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-lab",
         title="Lab results",
@@ -38,7 +39,7 @@ def dashboard() -> Dashboard:
             Section(title="Leave-one-out", panels=[_left_out(), _how_to(), _running()]),
         ],
         variables=("datasource",),
-    ).build()
+    ).build(objectives)
 
 
 def _interval(where: str, *, matching: str = DECIDES, by: str = "experiment, metric") -> list[Column]:

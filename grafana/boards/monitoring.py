@@ -15,12 +15,13 @@ from grafana.panels.table import Column, table
 from grafana.panels.timeseries import stacked, time_series, with_legend_table
 from grafana.query import instant, query, rows, top, top_expr
 from grafana.thresholds import above_is_bad, below_is_bad
+from prometheus.slo import Objectives
 
 BY_TARGET: Final = "{{job}} {{instance}}"
 LOST: Final = 'observability_export_total{outcome!="exported"}'
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-monitoring",
         title="Self-monitoring",
@@ -34,7 +35,7 @@ def dashboard() -> Dashboard:
             Section(title="Collector", panels=self_monitoring.collector(), collapsed=True),
         ],
         variables=("datasource", "window"),
-    ).build()
+    ).build(objectives)
 
 
 def _number(title: str, description: str, expr: str) -> Stat:
@@ -104,7 +105,7 @@ def _targets() -> Table:
 def _firing() -> Table:
     return table(
         "Firing alerts",
-        "One row for each alert and arm, with the number of alerts. Watchdog always fires; the receiver's page has the "
+        "One row for each alert, with the number of its instances. Watchdog always fires; the receiver's page has the "
         "links to the runbooks.",
         Column(
             title="Firing",

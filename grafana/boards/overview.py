@@ -6,13 +6,13 @@ from grafana import units
 from grafana.panels.stat import stat
 from grafana.query import JOB, JOB_AND_HANDLER, instant
 from grafana.thresholds import above_is_bad, below_is_bad
-from prometheus.slo import load
+from prometheus.slo import Objectives
 
 
-def overview() -> list[Panel]:
+def overview(objectives: Objectives) -> list[Panel]:
     """Return six numbers: rate, errors, duration, requests in flight, error budget, alerts."""
-    objectives = load()
-    strictest = max(group.availability.objective for group in objectives.groups.values())
+    strictest = objectives.strictest
+    slowest, *others = reversed(objectives.thresholds_s())
     requests = f"sum(rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     failed = f'sum(rate(http_requests_total{{{JOB_AND_HANDLER}, status="5xx"}}[$window]))'
     buckets = f"sum by (le) (rate(http_response_last_byte_seconds_bucket{{{JOB_AND_HANDLER}}}[$window]))"
@@ -40,7 +40,7 @@ def overview() -> list[Panel]:
             instant(f"histogram_quantile(0.95, {buckets})", "p95"),
             unit=units.SECONDS,
         )
-        .thresholds(above_is_bad(objectives.thresholds_s()[-1], warning=objectives.thresholds_s()[-2]))
+        .thresholds(above_is_bad(slowest, warning=next(iter(others), None)))
         .span(4),
         stat(
             "In flight",

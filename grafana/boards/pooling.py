@@ -13,25 +13,25 @@ from grafana.panels.stat import stat
 from grafana.panels.timeseries import logarithmic, stacked, time_series, with_legend_table, with_threshold_line
 from grafana.query import ARM, arm_or_job, instant, query, top_expr
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
+from prometheus.slo import DisplayThresholds, Limits, Objectives
 
 SINGLE_ROWS: Final = 'handler=~"/flights/[{]flight_id[}]|/airports/[{]faa[}]"'
 """Routes that do little else than one query."""
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-pooling",
         title="Connection pooling",
         question="How many connects does pooling save, and does any request wait for a connection?",
         sections=[
-            Section(title="", panels=_overview()),
-            Section(title="Waiting for a connection", panels=_waiting()),
+            Section(title="", panels=_overview(objectives.limits)),
+            Section(title="Waiting for a connection", panels=_waiting(objectives.limits)),
             Section(title="Connections in the pool", panels=_holding()),
-            Section(title="Connections in PostgreSQL", panels=_of_the_database()),
+            Section(title="Connections in PostgreSQL", panels=_of_the_database(objectives.display_thresholds)),
         ],
         variables=("datasource", "arm", "window"),
-    ).build()
+    ).build(objectives)
 
 
 def _by_arm(series: str) -> str:
@@ -45,8 +45,8 @@ def _quantile(q: float, metric: str) -> str:
     return f"histogram_quantile({q:g}, sum by (arm, le) ({by_job}))"
 
 
-def _overview() -> list[Builder[Panel]]:
-    limit_s = load().limits.pool_wait_s
+def _overview(limits: Limits) -> list[Builder[Panel]]:
+    limit_s = limits.pool_wait_s
     timeouts = f"sum by (arm) (increase(db_client_connection_timeouts_total{{{ARM}}}[$__range]))"
     return [
         time_series(
@@ -93,8 +93,8 @@ def _overview() -> list[Builder[Panel]]:
     ]
 
 
-def _waiting() -> list[Builder[Panel]]:
-    limit_s = load().limits.pool_wait_s
+def _waiting(limits: Limits) -> list[Builder[Panel]]:
+    limit_s = limits.pool_wait_s
     return [
         with_threshold_line(
             time_series(
@@ -191,7 +191,7 @@ def _holding() -> list[Builder[Panel]]:
     ]
 
 
-def _of_the_database() -> list[Builder[Panel]]:
+def _of_the_database(display: DisplayThresholds) -> list[Builder[Panel]]:
     absent = "no PostgreSQL: the embedded database has no server"
     activity = 'pg_stat_activity_count{datname!~"template.*"}'
     return [
@@ -212,7 +212,7 @@ def _of_the_database() -> list[Builder[Panel]]:
                 query("sum(pg_stat_activity_count) / max(pg_settings_max_connections)", "in use"),
                 unit=units.SHARE,
             ),
-            above_is_bad(load().display_thresholds.server_connections_ratio),
+            above_is_bad(display.server_connections_ratio),
         )
         .max(1)
         .no_value(absent),

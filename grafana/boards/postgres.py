@@ -8,7 +8,7 @@ from grafana import units
 from grafana.panels.timeseries import stacked, time_series, with_threshold_line
 from grafana.query import ARM, query, top_expr
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
+from prometheus.slo import Limits
 
 BY_TABLE: Final = "sum by (relname)"
 TABLES: Final = 8
@@ -41,8 +41,8 @@ def indexes() -> list[Panel]:
     ]
 
 
-def replica() -> list[Panel]:
-    limit_s = load().limits.replica_lag_s
+def replica(limits: Limits) -> list[Panel]:
+    limit_s = limits.replica_lag_s
     return [
         with_threshold_line(
             time_series(

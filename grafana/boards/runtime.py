@@ -15,32 +15,31 @@ from grafana.panels.table import Column, table
 from grafana.panels.timeseries import time_series, with_legend_table
 from grafana.query import ARM, arm_or_job, query, rows, top, top_expr
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
+from prometheus.slo import Limits, Objectives
 
 PROCESS: Final = f'job=~"$job", {ARM}'
 EACH: Final = "{{arm}} {{instance}}"
-LIMITS: Final = load().limits
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-runtime",
         title="Runtime and dependencies",
         question="Are the processes healthy, and if not, is a dependency the cause?",
         sections=[
-            Section(title="", panels=[_processes()]),
-            Section(title="Process", panels=_process_series()),
-            Section(title="Upstream calls", panels=calls()),
+            Section(title="", panels=[_processes(objectives.limits)]),
+            Section(title="Process", panels=_process_series(objectives.limits)),
+            Section(title="Upstream calls", panels=calls(objectives.limits)),
             Section(title="PostgreSQL", panels=postgres.server(), collapsed=True),
             Section(title="Redis", panels=redis(), collapsed=True),
             Section(title="Edge (Varnish)", panels=edge(), collapsed=True),
             Section(title="Host", panels=host(), collapsed=True),
         ],
         variables=("datasource", "jobs", "arm", "window"),
-    ).build()
+    ).build(objectives)
 
 
-def _processes() -> Table:
+def _processes(limits: Limits) -> Table:
     by = "by (job, arm, instance)"
 
     def of_each(expr: str) -> str:
@@ -74,7 +73,7 @@ def _processes() -> Table:
             query=rows(of_each(descriptors)),
             unit=units.SHARE,
             decimals=2,
-            thresholds=above_is_bad(LIMITS.descriptor_ratio),
+            thresholds=above_is_bad(limits.descriptor_ratio),
         ),
         Column(title="In flight", query=rows(of_each(f"http_requests_inprogress{{{PROCESS}}}")), unit="short"),
         Column(
@@ -92,7 +91,7 @@ def _of_each_process(title: str, description: str, expression: str, *, unit: str
     return with_legend_table(time_series(title, description, query(arm_or_job(expression), EACH), unit=unit))
 
 
-def _process_series() -> list[TimeSeries]:
+def _process_series(limits: Limits) -> list[TimeSeries]:
     return [
         _of_each_process(
             "CPU",
@@ -104,7 +103,7 @@ def _process_series() -> list[TimeSeries]:
         _of_each_process(
             "Memory",
             "Resident memory, the twelve largest processes. It rises while caches fill and then levels out; growth "
-            f"over hours is a leak, and the alert MemoryGrowth fires at {LIMITS.memory_growth_ratio:g} times the "
+            f"over hours is a leak, and the alert MemoryGrowth fires at {limits.memory_growth_ratio:g} times the "
             "memory of six hours ago.",
             top(f"process_resident_memory_bytes{{{PROCESS}}}"),
             unit=units.BYTES,
@@ -132,8 +131,8 @@ def _process_series() -> list[TimeSeries]:
         ),
         _of_each_process(
             "Restarts in half an hour",
-            f"Restarts of each process. A release is one; from {LIMITS.restarts} on the alert RestartLoop fires.",
+            f"Restarts of each process. A release is one; from {limits.restarts} on the alert RestartLoop fires.",
             top_expr(f"changes(process_start_time_seconds{{{PROCESS}}}[30m])"),
             unit=units.COUNT,
-        ).axis_soft_max(LIMITS.restarts),
+        ).axis_soft_max(limits.restarts),
     ]

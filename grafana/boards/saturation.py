@@ -1,7 +1,5 @@
 """Saturation: the use of each resource that requests wait for, as a share of its limit."""
 
-from typing import Final
-
 from grafana_foundation_sdk.builders.bargauge import Panel as Bars
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
@@ -10,13 +8,11 @@ from grafana.panels.bars import bars
 from grafana.panels.timeseries import time_series
 from grafana.query import JOB, instant, query
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
-
-DISPLAY: Final = load().display_thresholds
+from prometheus.slo import DisplayThresholds
 
 
-def saturation() -> list[Bars | TimeSeries]:
-    return [_now(), _over_time(), _waits()]
+def saturation(display: DisplayThresholds) -> list[Bars | TimeSeries]:
+    return [_now(display), _over_time(), _waits()]
 
 
 def shares() -> dict[str, str]:
@@ -34,7 +30,7 @@ def shares() -> dict[str, str]:
     }
 
 
-def _now() -> Bars:
+def _now(display: DisplayThresholds) -> Bars:
     return (
         bars(
             "Saturation",
@@ -45,7 +41,7 @@ def _now() -> Bars:
             unit=units.SHARE,
         )
         .max(1)
-        .thresholds(above_is_bad(DISPLAY.nearly_full_ratio, warning=DISPLAY.filling_ratio))
+        .thresholds(above_is_bad(display.nearly_full_ratio, warning=display.filling_ratio))
         .span(6)
     )
 

@@ -22,30 +22,28 @@ from grafana.panels.table import Column, table
 from grafana.panels.timeseries import stacked, time_series, with_legend_table, with_threshold_line
 from grafana.query import JOB_AND_HANDLER, heatmap_query, query, rows, top_expr
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
+from prometheus.slo import Objectives
 
 LATENCY: Final = "http_response_last_byte_seconds"
-OBJECTIVES: Final = load()
-STRICTEST: Final = max(group.availability.objective for group in OBJECTIVES.groups.values())
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid="flightdeck-service",
         title="Service (RED and SLO)",
         question="Does the service meet its SLOs, and if not, which route is the cause?",
         sections=[
-            Section(title="", panels=overview()),
+            Section(title="", panels=overview(objectives)),
             Section(
                 title="Rate, errors, duration",
-                panels=[_rate(), _responses(), _durations(), _quantiles(), _slowest(), _errors()],
+                panels=[_rate(), _responses(), _durations(), _quantiles(), _slowest(), _errors(objectives)],
             ),
-            Section(title="Routes", panels=[_routes()]),
-            Section(title="SLOs", panels=slos()),
-            Section(title="Saturation", panels=saturation()),
+            Section(title="Routes", panels=[_routes(objectives)]),
+            Section(title="SLOs", panels=slos(objectives)),
+            Section(title="Saturation", panels=saturation(objectives.display_thresholds)),
         ],
         variables=("datasource", "job", "arm of job", "handler of job", "window"),
-    ).build()
+    ).build(objectives)
 
 
 def _rate() -> TimeSeries:
@@ -116,7 +114,7 @@ def _slowest() -> TimeSeries:
     return with_legend_table(panel)
 
 
-def _errors() -> TimeSeries:
+def _errors(objectives: Objectives) -> TimeSeries:
     per_route = f"sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}}}[$window]))"
     failed = f'sum by (handler) (rate(http_requests_total{{{JOB_AND_HANDLER}, status="5xx"}}[$window]))'
     share = f"({failed} or {per_route} * 0) / ({per_route} > 0)"
@@ -124,16 +122,16 @@ def _errors() -> TimeSeries:
         time_series(
             "Share of failed requests by route",
             "5xx responses of each route, the eight worst. Good is zero; the dashed line is what the strictest "
-            f"objective of slo.toml allows ({1 - STRICTEST:.2%}).",
+            f"objective of slo.toml allows ({1 - objectives.strictest:.2%}).",
             query(top_expr(share, number=8), "{{handler}}"),
             unit=units.SHARE,
         ),
-        above_is_bad(1 - STRICTEST),
+        above_is_bad(1 - objectives.strictest),
     )
-    return with_legend_table(panel).axis_soft_max(5 * (1 - STRICTEST))
+    return with_legend_table(panel).axis_soft_max(5 * (1 - objectives.strictest))
 
 
-def _routes() -> Table:
+def _routes(objectives: Objectives) -> Table:
     by = "by (handler)"
     requests = f"sum {by} (handler:requests:rate5m{{{JOB_AND_HANDLER}}})"
     failed = f'sum {by} (rate(http_requests_total{{{JOB_AND_HANDLER}, status="5xx"}}[$window]))'
@@ -148,7 +146,7 @@ def _routes() -> Table:
                 query=rows(f"({failed} or {requests} * 0) / ({requests} > 0)"),
                 unit=units.SHARE,
                 decimals=2,
-                thresholds=above_is_bad(1 - STRICTEST),
+                thresholds=above_is_bad(1 - objectives.strictest),
             ),
             Column(
                 title="p50", query=rows(f"max {by} (handler:latency_seconds:p50_rate5m{{{JOB_AND_HANDLER}}})"), unit="s"
@@ -161,7 +159,7 @@ def _routes() -> Table:
                 query=rows(f"max {by} (handler:queries_per_request:ratio_rate5m{{{JOB_AND_HANDLER}}})"),
                 unit=units.COUNT,
                 decimals=1,
-                thresholds=above_is_bad(OBJECTIVES.limits.queries_per_request),
+                thresholds=above_is_bad(objectives.limits.queries_per_request),
             ),
             Column(
                 title="Bytes per response",

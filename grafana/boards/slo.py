@@ -13,18 +13,18 @@ from grafana.panels.timeseries import time_series, with_legend_table, with_thres
 from grafana.query import JOB, arm_or_job, query, rows, top
 from grafana.thresholds import above_is_bad, below_is_bad
 from prometheus.burn_rate import BURNS
-from prometheus.slo import load
+from prometheus.slo import Objectives
 
 PAGE: Final = max(burn.rate for burn in BURNS)
 PAGE_SLOWLY: Final = min(burn.rate for burn in BURNS if burn.severity == "critical")
 TICKET: Final = min(burn.rate for burn in BURNS)
 
 
-def slos() -> list[Table | TimeSeries]:
-    return [_objectives(), _burn("1h", PAGE), _burn("6h", PAGE_SLOWLY)]
+def slos(objectives: Objectives) -> list[Table | TimeSeries]:
+    return [_objectives(objectives), _burn("1h", PAGE), _burn("6h", PAGE_SLOWLY)]
 
 
-def _objectives() -> Table:
+def _objectives(objectives: Objectives) -> Table:
     def of_each(series: str) -> Dataquery:
         return rows(f"max by (group, sli) ({series}{{{JOB}}})")
 
@@ -33,8 +33,8 @@ def _objectives() -> Table:
     within = 'max by (group, sli) (slo:threshold_seconds:vector) and on (group, sli) slo:requests:rate5m{sli="latency"'
     panel = table(
         "SLOs",
-        f"One row for each objective of slo.toml. Budget left is the share that remains over {load().window}; a burn "
-        f"rate of 1 spends exactly the budget over that window, {PAGE:g} over an hour pages. Routes that no group "
+        f"One row for each objective of slo.toml. Budget left is the share that remains over {objectives.window}; a "
+        f"burn rate of 1 spends exactly the budget over that window, {PAGE:g} over an hour pages. Routes that no group "
         "lists are in the group rest.",
         Column(title="Objective", query=rows(f"{objective}{{{JOB}}}"), unit=units.SHARE, decimals=1),
         Column(title="Threshold", query=rows(f"{within}, {JOB}}}"), unit=units.SECONDS),
@@ -43,7 +43,7 @@ def _objectives() -> Table:
             query=of_each("slo:error_budget_remaining:ratio"),
             unit=units.SHARE,
             decimals=1,
-            thresholds=below_is_bad(0, good=load().display_thresholds.budget_left_ratio),
+            thresholds=below_is_bad(0, good=objectives.display_thresholds.budget_left_ratio),
         ),
         Column(
             title="Burn 5 m",

@@ -16,6 +16,7 @@ from grafana.panels.text import text
 from grafana.panels.timeseries import logarithmic, time_series
 from grafana.query import heatmap_query, instant, query, rows
 from grafana.thresholds import above_is_bad, above_is_warning
+from prometheus.slo import Objectives
 from service.techniques import ARMS, CATALOGUE
 
 GUIDE: Final = {
@@ -32,7 +33,7 @@ GUIDE: Final = {
 """Every other board, and what it shows."""
 
 
-def dashboard() -> Dashboard:
+def dashboard(objectives: Objectives) -> Dashboard:
     return Board(
         uid=START,
         title="Start here",
@@ -46,7 +47,7 @@ def dashboard() -> Dashboard:
             Section(title="Arms", panels=[_arms()]),
         ],
         variables=("datasource",),
-    ).build()
+    ).build(objectives)
 
 
 def _effects() -> Builder[Panel]:

@@ -11,23 +11,22 @@ from grafana.panels.stat import stat
 from grafana.panels.timeseries import stacked, time_series, with_threshold_line
 from grafana.query import instant, query, top_expr
 from grafana.thresholds import above_is_bad, below_is_bad
-from prometheus.slo import load
+from prometheus.slo import Limits
 
-LIMITS: Final = load().limits
 MAX_TASKS: Final = 4
 """Of a panel with two lines for each."""
 
 
-def tasks() -> list[Stat | TimeSeries]:
-    return [*_numbers(), _published_and_finished(), _waits(), _runs(), _states()]
+def tasks(limits: Limits) -> list[Stat | TimeSeries]:
+    return [*_numbers(limits), _published_and_finished(), _waits(limits), _runs(), _states()]
 
 
-def _numbers() -> list[Stat]:
+def _numbers(limits: Limits) -> list[Stat]:
     finished = "sum(rate(tasks_total[$window]))"
     failed, retried = (
         f'sum(rate(tasks_total{{state="{state}"}}[$window])) or {finished} * 0' for state in ("failure", "retry")
     )
-    limit = LIMITS.task_failure_ratio
+    limit = limits.task_failure_ratio
     panels = [
         stat(
             "Workers",
@@ -65,17 +64,17 @@ def _published_and_finished() -> TimeSeries:
     )
 
 
-def _waits() -> TimeSeries:
+def _waits(limits: Limits) -> TimeSeries:
     return with_threshold_line(
         time_series(
             "Queue wait",
             "Time from publishing a task until a worker starts it. Good is below a second; from the dashed line on "
-            f"({LIMITS.task_wait_s:g} s) the alert TaskQueueWaitHigh fires: add workers, or find the task that "
+            f"({limits.task_wait_s:g} s) the alert TaskQueueWaitHigh fires: add workers, or find the task that "
             "occupies them.",
             *_quantiles("task_queue_wait_seconds"),
             unit=units.SECONDS,
         ).no_value("no task yet"),
-        above_is_bad(LIMITS.task_wait_s),
+        above_is_bad(limits.task_wait_s),
     ).span(8)
 
 

@@ -6,11 +6,11 @@ from grafana import units
 from grafana.panels.timeseries import time_series, with_threshold_line
 from grafana.query import ARM, arm_or_job, quantile, query, top_expr
 from grafana.thresholds import above_is_bad
-from prometheus.slo import load
+from prometheus.slo import Limits
 
 
-def calls() -> list[Panel]:
-    return [_durations(), _failures(), _connects(), _circuit(), _stale()]
+def calls(limits: Limits) -> list[Panel]:
+    return [_durations(), _failures(limits), _connects(), _circuit(), _stale()]
 
 
 def _durations() -> Panel:
@@ -24,8 +24,8 @@ def _durations() -> Panel:
     ).span(8)
 
 
-def _failures() -> Panel:
-    limit = load().limits.upstream_failure_ratio
+def _failures(limits: Limits) -> Panel:
+    limit = limits.upstream_failure_ratio
     by = "sum by (job, arm, client)"
     own = f"http_client_request_duration_seconds_count{{{ARM}"
     clients = _share(f"{by} (rate({own}}}[$window]))", f'{by} (rate({own}, code=~"5..|timeout|error"}}[$window]))')

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from grafana.build import outputs
+from prometheus.slo import load
 
 PLACEHOLDER = re.compile(r"\$\{?\w+(?::\w+)?\}?")
 DURATIONS = re.compile(r"\$\{?(window|__range|__interval|__rate_interval)\}?")
@@ -34,7 +35,7 @@ class Place:
 @cache
 def boards() -> dict[str, dict[str, Any]]:
     """Return every board as JSON, by uid."""
-    return {board["uid"]: board for board in (json.loads(text) for text in outputs().values())}
+    return {board["uid"]: board for board in (json.loads(text) for text in outputs(load()).values())}
 
 
 @cache

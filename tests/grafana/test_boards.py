@@ -10,12 +10,13 @@ from grafana.build import FILES
 from grafana.query import MAX_SERIES
 from prometheus.build import rule_files
 from prometheus.catalogue import every_alert
+from prometheus.expression import series_in
 from prometheus.rule import Recording
 from prometheus.slo import load
 from service.techniques import ARMS
 from tests.grafana.exporters import OF_EXPORTERS, OF_MONITORING
 from tests.grafana.panel import Place, boards, expressions, panels
-from tests.prometheus.exposition import SUFFIXES, names_in
+from tests.prometheus.exposition import SUFFIXES
 
 OBJECTIVES = load()
 RECORDED = {
@@ -98,7 +99,7 @@ class TestQuery:
         promql_parser.parse(expression)
 
     def test_reads_only_what_exists(self, expression: str) -> None:
-        unknown = names_in(expression) - RECORDED - MEASURED - OF_PROMETHEUS - OF_EXPORTERS
+        unknown = series_in(expression) - RECORDED - MEASURED - OF_PROMETHEUS - OF_EXPORTERS
         assert {name for name in unknown if not name.startswith(OF_MONITORING)} == set()
 
 

@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 from grafana.query import MAX_SERIES
+from prometheus.expression import series_in
 from prometheus.generated import ROOT
 from prometheus.slo import load
 from tests.grafana.committed import SHOWN_AS_CELLS, committed, opened
 from tests.grafana.prometheus_api import PrometheusApi
 from tests.grafana.silent import SILENT_FOR_OTHERS, SILENT_METRICS, SILENT_QUERIES
 from tests.grafana.template import Range
-from tests.prometheus.exposition import exposed_in, names_in
+from tests.prometheus.exposition import exposed_in
 from tests.prometheus.test_alerts import RUNBOOKS, queries
 from tests.servers.stack import BOOKSHOP_JOB, Stack, running_stack
 
@@ -75,7 +76,7 @@ def runbook_queries() -> list[tuple[str, str]]:
 
 def unexcused(where: str, expression: str) -> bool:
     """Whether no reason is listed why this has no data."""
-    return where not in SILENT_QUERIES and not names_in(expression) & SILENT_METRICS.keys()
+    return where not in SILENT_QUERIES and not series_in(expression) & SILENT_METRICS.keys()
 
 
 def silent_panels(api: PrometheusApi, uid: str, **chosen: str) -> list[str]:
@@ -150,7 +151,7 @@ def test_every_metric_that_is_read_is_exposed(stack: Stack, api: PrometheusApi) 
         expressions += [query.expression for _, found in board.panels() for query in found]
         expressions += [query.expression for query in board.annotations()]
     exposed = api.names().union(*map(exposed_in, stack.expositions))
-    read = {name for expression in expressions for name in names_in(expression)}
+    read = {name for expression in expressions for name in series_in(expression)}
     assert read - exposed - SILENT_METRICS.keys() == set()
 
 

@@ -6,16 +6,16 @@ import httpx
 import promql_parser
 import pytest
 
+from prometheus.expression import series_in
 from tests.grafana.prometheus_api import PrometheusApi
 from tests.grafana.template import Range
-from tests.prometheus.exposition import names_in
 
 
 def respond(request: httpx.Request) -> httpx.Response:
     """Return a number if the query reads only `there` or no series, NaN if it reads `empty`, otherwise no result."""
     (expression,) = parse_qs(request.content.decode())["query"]
     promql_parser.parse(expression)
-    names = names_in(expression)
+    names = series_in(expression)
     value = "1" if names <= {"there"} else "NaN" if names == {"empty"} else None
     found = [] if value is None else [{"metric": {}, "values": [[0, value]], "value": [0, value]}]
     return httpx.Response(200, json={"status": "success", "data": {"resultType": "matrix", "result": found}})

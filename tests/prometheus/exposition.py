@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-import promql_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 SUFFIXES = {
@@ -11,18 +10,6 @@ SUFFIXES = {
     "histogram": ("_bucket", "_count", "_sum"),
     "summary": ("", "_count", "_sum"),
 }
-
-
-def names_in(expression: str) -> set[str]:
-    """Return the metric names that a PromQL expression selects."""
-    names: set[str] = set()
-
-    def visit(node: promql_parser.Expr) -> None:
-        if isinstance(node, promql_parser.VectorSelector):
-            names.add(node.name or "")
-
-    promql_parser.walk(promql_parser.parse(expression), visit)
-    return names - {""}
 
 
 def labels_in(expression: str) -> Iterator[tuple[str, str]]:

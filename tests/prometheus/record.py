@@ -22,10 +22,10 @@ import httpx
 from lab.drills.environments.monitoring import Monitoring
 from prometheus.build import rule_files, yaml_text
 from prometheus.duration import Clock
+from prometheus.expression import series_in
 from prometheus.rule import Alert, Recording
 from prometheus.slo import load
 from tests.prometheus.everyday import KEPT, KEPT_STEP_S
-from tests.prometheus.exposition import names_in
 from tests.servers.arms import JOBS
 from tests.servers.mixed_load import arms_on_own_databases, send_traffic
 
@@ -39,7 +39,7 @@ def names_read() -> set[str]:
     """Return the metrics that rules read and processes expose."""
     rules = [rule for groups in rule_files(load()).values() for group in groups for rule in group.rules]
     recorded = {rule.record for rule in rules if isinstance(rule, Recording)}
-    read = {name for rule in rules if isinstance(rule, Alert | Recording) for name in names_in(rule.expr)}
+    read = {name for rule in rules if isinstance(rule, Alert | Recording) for name in series_in(rule.expr)}
     return {name for name in read - recorded if not name.startswith(("prometheus_", "alertmanager_"))}
 
 

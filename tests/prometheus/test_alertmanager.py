@@ -12,7 +12,7 @@ import yaml
 
 from lab.receiver.app import create_receiver
 from lab.receiver.inbox import Inbox
-from prometheus.build import ROUTE_TIMINGS
+from prometheus.configuration import ROUTE_TIMINGS
 from prometheus.duration import seconds
 from prometheus.generated import ROOT
 from tests.servers.asgi import serving

@@ -2,17 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from lab.drills.catalogue import DRILLS
+from prometheus import runbooks
 from prometheus.catalogue import alert_files, every_alert
 from prometheus.duration import REAL, seconds
 from prometheus.generated import ROOT
 from prometheus.rule import Alert
+from prometheus.scope import Scope
 from prometheus.slo import load
 
 ALERTS = list(every_alert(load()))
@@ -34,14 +36,13 @@ def runbook(name: str) -> Path:
     return RUNBOOKS / f"{next(alert for alert in ALERTS if alert.name == name).runbook}.md"
 
 
-def queries(page: Path) -> Iterator[str]:
-    for block in re.findall(r"```promql\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
-        yield "\n".join(line.strip() for line in block.strip().splitlines())
+def queries(page: Path) -> list[str]:
+    return runbooks.queries(page.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=described)
 def test_an_alert_has_labels_and_annotations(alert: Alert) -> None:
-    rule = alert.mapping(REAL, load())
+    rule = alert.mapping(REAL, Scope(load()))
     assert rule["labels"]["severity"] in {"critical", "warning", "none"}
     assert rule["labels"]["owner"] in {"service", "platform", "monitoring"}
     assert seconds(rule["for"]) > 0 or alert.severity == "none"

@@ -6,6 +6,7 @@ from prometheus.catalogue import alert_files
 from prometheus.duration import REAL
 from prometheus.generated import ROOT
 from prometheus.rule import Alert
+from prometheus.scope import Scope
 
 
 def test_the_generated_files_are_current() -> None:
@@ -28,7 +29,7 @@ def test_a_prefix_begins_the_name_of_every_alert_and_not_of_its_runbook() -> Non
     prefixed = slo.load().model_copy(update={"alert_prefix": "Shop"})
     for groups in alert_files(prefixed).values():
         for group in groups:
-            for rule, alert in zip(group.mapping(REAL, prefixed)["rules"], group.rules, strict=True):
+            for rule, alert in zip(group.mapping(REAL, Scope(prefixed))["rules"], group.rules, strict=True):
                 assert isinstance(alert, Alert)
                 assert rule["alert"] == f"Shop{alert.name}"
                 assert rule["annotations"]["runbook_url"].endswith(f"/{alert.runbook}")

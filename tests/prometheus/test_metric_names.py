@@ -7,11 +7,12 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from prometheus.build import rule_files
+from prometheus.expression import series_in
 from prometheus.generated import ROOT
 from prometheus.rule import Recording
 from prometheus.slo import load
 from service.database.replica import ReplicaMetrics
-from tests.prometheus.exposition import exposed_in, labels_in, labels_of, names_in
+from tests.prometheus.exposition import exposed_in, labels_in, labels_of
 from tests.prometheus.test_alerts import queries
 from tests.servers.arm import BEARER, arm_settings, running_arm
 
@@ -49,7 +50,7 @@ def test_every_metric_that_is_read_exists(
     exposed = RECORDED | OF_PROMETHEUS
     for text in (service_exposition, replica_exposition, prometheus_exposition, alertmanager_exposition):
         exposed |= exposed_in(text)
-    unknown = {name for expression in EXPRESSIONS for name in names_in(expression)} - exposed
+    unknown = {name for expression in EXPRESSIONS for name in series_in(expression)} - exposed
     assert unknown == set()
 
 
@@ -66,5 +67,5 @@ def test_every_label_that_is_matched_exists(service_exposition: str, prometheus_
 
 def test_names_and_labels_are_found_inside_an_expression() -> None:
     expression = 'sum by (arm) (rate(a_total{status=~"5..", handler=~"/x/[{]y[}]"}[5m])) / on (arm) b{c="d"} unless e'
-    assert names_in(expression) == {"a_total", "b", "e"}
+    assert series_in(expression) == {"a_total", "b", "e"}
     assert set(labels_in(expression)) == {("a_total", "status"), ("a_total", "handler"), ("b", "c")}

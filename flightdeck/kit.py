@@ -1,0 +1,95 @@
+"""`flightdeck kit`: rules, alerts, runbooks and dashboards for your own instrumented service."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from flightdeck.exits import fail, failing_on
+from flightdeck.options import AsJson
+
+commands = typer.Typer(no_args_is_help=True, help=__doc__)
+
+SloPath = Annotated[Path, typer.Option("--slo", help="The description of the service.")]
+
+
+@commands.command()
+def init(
+    source: Annotated[
+        str, typer.Option("--from", help="URL of the metrics of the running service.")
+    ] = "http://localhost:9464/metrics",
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("slo.toml"),
+    job: Annotated[str, typer.Option(help="The job under which Prometheus scrapes the service.")] = "service",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a commented slo.toml from the routes, the traffic and the parts of a running service."""
+    from lab.kit.discovery import NotInstrumented, discover
+    from lab.kit.slo_file import slo_text
+    from prometheus.slo import InvalidObjectives, parse
+
+    if out.exists() and not force:
+        fail(f"{out} exists; --force replaces it, --out names another file")
+    with failing_on(NotInstrumented, InvalidObjectives):
+        found = discover(source)
+        text = slo_text(found, job=job, targets=[urlsplit(source).netloc])
+        objectives = parse(text, name=out.name)
+    with failing_on(OSError):
+        out.write_text(text, encoding="utf-8")
+    groups = ", ".join(objectives.groups)
+    typer.echo(f"{out}: {len(found.routes)} routes in the groups {groups}; parts: {', '.join(objectives.parts)}")
+    typer.echo("Read it, change what does not fit, then: flightdeck kit build")
+
+
+@commands.command()
+def build(
+    slo: SloPath = Path("slo.toml"),
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("monitoring"),
+    accelerated: Annotated[
+        bool, typer.Option("--accelerated", help="Rules for a demonstration, in which an hour lasts a minute.")
+    ] = False,
+) -> None:
+    """Write rules, alerts with tests, runbooks, dashboards and configuration for the service."""
+    from lab.kit.build import kit_files, write
+    from prometheus.duration import ACCELERATED, REAL
+    from prometheus.slo import InvalidObjectives, load
+
+    with failing_on(InvalidObjectives, OSError):
+        files = kit_files(load(slo), ACCELERATED if accelerated else REAL)
+        changed = write(files, out)
+    typer.echo(f"{out}: {len(files)} files, {len(changed)} changed")
+
+
+@commands.command()
+def check(
+    slo: SloPath = Path("slo.toml"),
+    out: Annotated[Path, typer.Option("--out", help="The folder that `kit build` wrote.")] = Path("monitoring"),
+    prometheus: Annotated[str, typer.Option(help="URL of Prometheus.")] = "http://localhost:9090",
+    grafana: Annotated[str | None, typer.Option(help="URL of Grafana; without it boards are not looked up.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the kit with a running Prometheus: every query has data, or a reason for having none.
+
+    Exits with 0 if there is no problem, with 1 if there is one, with 2 if a server does not respond.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from lab.kit.check import NotReachable
+    from lab.kit.check import check as check_kit
+    from prometheus.slo import InvalidObjectives, load
+
+    with failing_on(InvalidObjectives, NotReachable):
+        report = check_kit(load(slo), out, prometheus=prometheus, grafana=grafana)
+    if as_json:
+        typer.echo(json.dumps(asdict(report), indent=2))
+        raise typer.Exit(bool(report.problems))
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in report.findings:
+        mark = "[bold red]✗[/]" if finding.kind == "problem" else "[yellow]?[/]"
+        console.print(f"{mark} {escape(finding.where)}: {escape(finding.text)}")
+    reasons = len(report.findings) - len(report.problems)
+    console.print(f"{report.checked} queries checked: {len(report.problems)} problems, {reasons} without data yet")
+    raise typer.Exit(bool(report.problems))

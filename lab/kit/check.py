@@ -1,0 +1,157 @@
+"""Compares a built kit with a running Prometheus and Grafana: every query has data, or a reason for having none."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import httpx
+
+from lab.core.errors import LabError
+from lab.kit.build import kit_files
+from lab.kit.queries import Query, base_name, queries
+from prometheus.duration import ACCELERATED, REAL
+from prometheus.expression import series_in
+from prometheus.parts import part_of
+from prometheus.slo import Objectives
+
+TIMEOUT_S: Final = 30.0
+OF_PROMETHEUS: Final = frozenset(
+    {"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
+)
+
+
+class NotReachable(LabError):
+    """Prometheus or Grafana does not respond as it should."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    kind: Literal["problem", "no data"]
+    where: str
+    text: str
+    """The reason; of a problem with what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    findings: list[Finding]
+    checked: int
+    """Queries."""
+
+    @property
+    def problems(self) -> list[Finding]:
+        return [one for one in self.findings if one.kind == "problem"]
+
+
+@dataclass
+class Server:
+    """The HTTP API of Prometheus, or of what speaks it: Mimir, Thanos, VictoriaMetrics."""
+
+    client: httpx.Client
+    _declared: set[str] = field(default_factory=set)
+
+    def declared(self) -> set[str]:
+        """Return the base names of every metric that a target declares, with or without series."""
+        if not self._declared:
+            self._declared = {base_name(name) for name in self.get("metadata")} | set(map(base_name, self._names()))
+        return self._declared
+
+    def _names(self) -> list[str]:
+        names: list[str] = self.get("label/__name__/values")
+        return names
+
+    def has_data(self, expression: str) -> bool:
+        return bool(self.get("query", query=expression)["result"])
+
+    def rules(self) -> dict[str, str]:
+        """Return the health of every loaded rule by its name."""
+        groups = self.get("rules")["groups"]
+        return {rule["name"]: rule.get("health", "ok") for group in groups for rule in group["rules"]}
+
+    def get(self, path: str, **parameters: str) -> Any:
+        try:
+            response = self.client.get(f"/api/v1/{path}", params=parameters)
+            body = response.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise NotReachable(f"{self.client.base_url} does not respond like Prometheus: {error}") from error
+        if body.get("status") != "success":
+            raise NotReachable(f"{self.client.base_url} rejects {parameters or path}: {body.get('error')}")
+        return body["data"]
+
+
+def check(objectives: Objectives, folder: Path, *, prometheus: str, grafana: str | None = None) -> Report:
+    """Compare the kit in the folder with the servers; raise `NotReachable` if one does not respond."""
+    files = {str(path.relative_to(folder)): path.read_text("utf-8") for path in _generated(folder)}
+    every = list(queries(files))
+    with httpx.Client(base_url=prometheus, timeout=TIMEOUT_S) as client:
+        server = Server(client)
+        findings = [*_outdated(objectives, files), *_not_loaded(every, server), *_unlisted_parts(objectives, server)]
+        findings += [finding for query in every if (finding := _without_data(query, server))]
+    if grafana:
+        findings += _missing_boards(objectives, files, grafana)
+    return Report(findings=findings, checked=len(every))
+
+
+def _generated(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise NotReachable(f"there is no folder {folder}; write it first: flightdeck kit build")
+    return [path for path in sorted(folder.rglob("*")) if path.suffix in {".yml", ".yaml", ".json", ".md"}]
+
+
+def _outdated(objectives: Objectives, files: Mapping[str, str]) -> Iterator[Finding]:
+    candidates = [kit_files(objectives, clock) for clock in (REAL, ACCELERATED)]
+    wanted = min(candidates, key=lambda one: sum(files.get(path) != text for path, text in one.items()))
+    for path, text in wanted.items():
+        if not path.endswith(".tmpl") and files.get(path) != text:
+            yield Finding(kind="problem", where=path, text="differs from slo.toml; run flightdeck kit build")
+
+
+def _not_loaded(every: list[Query], server: Server) -> Iterator[Finding]:
+    loaded = server.rules()
+    for name in dict.fromkeys(one.where.removeprefix("rule ") for one in every if one.where.startswith("rule ")):
+        if name not in loaded:
+            yield Finding(kind="problem", where=name, text="Prometheus has not loaded this rule; add it to rule_files")
+        elif loaded[name] == "err":
+            yield Finding(kind="problem", where=name, text="Prometheus cannot evaluate this rule; see its page Rules")
+
+
+def _unlisted_parts(objectives: Objectives, server: Server) -> Iterator[Finding]:
+    """Yield the parts of which the service has series while slo.toml does not list them."""
+    names = server.get("label/__name__/values", **{"match[]": f"{{{objectives.slo_jobs}}}"})
+    for part in sorted({part for name in names if (part := part_of(name))} - set(objectives.parts)):
+        yield Finding(
+            kind="problem", where="slo.toml", text=f"the service has metrics of {part}: add it to parts, then build"
+        )
+
+
+def _without_data(query: Query, server: Server) -> Finding | None:
+    if server.has_data(query.expression):
+        return None
+    names = sorted(series_in(query.expression) - OF_PROMETHEUS)
+    missing = [name for name in names if ":" not in name and base_name(name) not in server.declared()]
+    if missing:
+        parts = sorted({part for name in missing if (part := part_of(name))})
+        remove = f"; remove {', '.join(parts)} from parts if the service has none" if parts else ""
+        return Finding(kind="problem", where=query.where, text=f"no target exposes {', '.join(missing)}{remove}")
+    if query.is_alert:
+        return None
+    silent = [name for name in names if not server.has_data(name)]
+    reason = (
+        f"nothing has been counted in {', '.join(silent)} yet" if silent else "its condition holds for no series now"
+    )
+    return Finding(kind="no data", where=query.where, text=reason)
+
+
+def _missing_boards(objectives: Objectives, files: Mapping[str, str], grafana: str) -> Iterator[Finding]:
+    try:
+        response = httpx.get(f"{grafana}/api/search", params={"tag": objectives.board_prefix}, timeout=TIMEOUT_S)
+        response.raise_for_status()
+        found = {one["uid"] for one in response.json()}
+    except (httpx.HTTPError, ValueError) as error:
+        raise NotReachable(f"{grafana} does not respond like Grafana: {error}") from error
+    for path in files:
+        if path.startswith("grafana/dashboards/"):
+            uid = f"{objectives.board_prefix}-{Path(path).stem}"
+            if uid not in found:
+                yield Finding(kind="problem", where=uid, text="Grafana does not have this board; provision the folder")

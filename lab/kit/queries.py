@@ -1,0 +1,57 @@
+"""Every query of a built kit: of its boards, rules, alerts and runbooks."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from prometheus.expression import VARIABLE
+from prometheus.runbooks import queries as runbook_queries
+
+HANDLERS: Final = ".*"
+VALUES: Final = {"handler": HANDLERS, "__range": "1h", "__interval": "15s", "__rate_interval": "1m", "window": "5m"}
+"""What a board has chosen when it is opened."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    where: str
+    """The board and panel, the rule, or the runbook."""
+    expression: str
+    is_alert: bool = False
+    """Without data as long as nothing is wrong."""
+
+
+def queries(files: Mapping[str, str]) -> Iterator[Query]:
+    """Yield the queries of the files by their paths, ready to be sent."""
+    for path, text in files.items():
+        if path.startswith("grafana/dashboards/"):
+            yield from _of_board(json.loads(text))
+        elif path.startswith(("prometheus/rules/", "prometheus/alerts/")):
+            yield from _of_rules(yaml.safe_load(text))
+        elif path.startswith("runbooks/"):
+            for number, expression in enumerate(runbook_queries(text), start=1):
+                yield Query(where=f"{path}, query {number}", expression=expression)
+
+
+def _of_board(board: Mapping[str, Any]) -> Iterator[Query]:
+    for row in board["panels"]:
+        for panel in (row, *row.get("panels", [])):
+            for target in panel.get("targets", []):
+                expression = VARIABLE.sub(lambda found: VALUES.get(found[0].strip("${}"), found[0]), target["expr"])
+                yield Query(where=f"board {board['title']}, panel {panel['title']}", expression=expression)
+
+
+def _of_rules(document: Mapping[str, Any]) -> Iterator[Query]:
+    for group in document["groups"]:
+        for rule in group["rules"]:
+            name = rule.get("alert") or rule["record"]
+            yield Query(where=f"rule {name}", expression=rule["expr"], is_alert="alert" in rule)
+
+
+def base_name(series: str) -> str:
+    """Return the name under which a metric is declared: of a histogram without `_bucket`, of a counter `_total`."""
+    return re.sub(r"_(?:bucket|count|sum|total)$", "", series)
