@@ -1,7 +1,10 @@
 """The manifests are valid, and agree with the service, its metrics and the rules."""
 
 import re
+import subprocess
+from functools import cache
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # has no types
@@ -15,19 +18,88 @@ from service.settings import Settings
 from tests.deploy.stack_files import ROOT, content, environment
 from tests.servers.arm import QUIET, arm_settings
 
-FOLDER = ROOT / "deploy/kubernetes"
-KUSTOMIZATION = content("deploy/kubernetes/kustomization.yaml")
+KUBERNETES = ROOT / "deploy/kubernetes"
+FOLDER = KUBERNETES / "base"
+KUSTOMIZATION = content("deploy/kubernetes/base/kustomization.yaml")
 MANIFESTS: dict[str, Any] = {
     name: yaml.safe_load((FOLDER / name).read_text("utf-8")) for name in KUSTOMIZATION["resources"]
 }
+POD_MONITOR = content("deploy/kubernetes/components/podmonitor/podmonitor.yaml")
+OVERLAYS: dict[str, set[str]] = {"base": set(), "overlays/monitored": {"PodMonitor"}, "overlays/demo": {"StatefulSet"}}
+"""The folders that can be applied, and the kinds of objects that each adds."""
 DEPLOYMENT: dict[str, Any] = MANIFESTS["deployment.yaml"]["spec"]["template"]
 JOB: dict[str, Any] = MANIFESTS["data.yaml"]["spec"]["template"]
 SERVICE: dict[str, Any] = DEPLOYMENT["spec"]["containers"][0]
-CUSTOM_RESOURCES = {"podmonitor.yaml"}
-"""Custom resources of the Prometheus Operator, without a schema in Kubernetes."""
+CUSTOM_RESOURCES = {"PodMonitor"}
+"""Of the Prometheus Operator, without a schema in Kubernetes."""
 
 
-@pytest.mark.parametrize("name", sorted(set(MANIFESTS) - CUSTOM_RESOURCES))
+@cache
+def rendered(overlay: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the objects that an overlay applies, by kind and name."""
+    kubectl = which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl renders the overlays: install it")
+    command = [kubectl, "kustomize", str(KUBERNETES / overlay)]
+    done = subprocess.run(command, check=False, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_renders_valid_objects_of_the_namespace(overlay: str) -> None:
+    objects = rendered(overlay)
+    assert {kind for kind, _ in objects} - {kind for kind, _ in rendered("base")} == OVERLAYS[overlay]
+    for (kind, name), one in objects.items():
+        assert kind == "Namespace" or one["metadata"]["namespace"] == "flightdeck", name
+        if kind not in CUSTOM_RESOURCES:
+            kubernetes_validate.validate(one, "1.30", strict=True)
+
+
+def test_every_folder_is_described_and_can_be_applied_or_combined() -> None:
+    folders = {str(path.parent.relative_to(KUBERNETES)) for path in KUBERNETES.rglob("kustomization.yaml")}
+    assert {folder for folder in folders if not folder.startswith("components/")} == set(OVERLAYS)
+    page = (ROOT / "docs/kubernetes.md").read_text("utf-8")
+    assert [folder for folder in folders if f"`{folder}`" not in page and folder != "base"] == []
+
+
+def test_the_base_needs_nothing_but_kubernetes() -> None:
+    objects = rendered("base")
+    assert {one["apiVersion"].partition("/")[0] for one in objects.values()} <= {
+        "v1",
+        "apps",
+        "batch",
+        "autoscaling",
+        "policy",
+    }
+    [metric] = objects["HorizontalPodAutoscaler", "flightdeck"]["spec"]["metrics"]
+    assert metric["type"] == "Resource"
+    [service] = objects["Deployment", "flightdeck"]["spec"]["template"]["spec"]["containers"]
+    assert not [variable["name"] for variable in service["env"] if variable["name"].endswith("_ENDPOINT")]
+
+
+def test_the_collector_is_a_setting_of_the_service() -> None:
+    [service] = rendered("overlays/monitored")["Deployment", "flightdeck"]["spec"]["template"]["spec"]["containers"]
+    given = {variable["name"]: variable["value"] for variable in service["env"] if "value" in variable}
+    settings = TelemetrySettings.from_environ(given)
+    assert settings.logs_exporter == "otlp"
+    assert settings.otlp_url("traces") == "http://collector.monitoring:4318/v1/traces"
+
+
+def test_the_demo_has_the_versions_and_the_privileges_of_the_rest() -> None:
+    objects = rendered("overlays/demo")
+    pods = [objects[one]["spec"]["template"]["spec"] for one in (("StatefulSet", "postgres"), ("Deployment", "redis"))]
+    images = [container["image"] for pod in pods for container in pod["containers"]]
+    assert images == [environment()["POSTGRES_IMAGE"], environment()["REDIS_IMAGE"]]
+    for pod in pods:
+        check_privileges(pod)
+    for name in ("postgres", "redis"):
+        selector = objects["Service", name]["spec"]["selector"]
+        kind = "StatefulSet" if name == "postgres" else "Deployment"
+        assert selector.items() <= objects[kind, name]["spec"]["template"]["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("name", sorted(MANIFESTS))
 def test_a_manifest_is_valid(name: str) -> None:
     kubernetes_validate.validate(MANIFESTS[name], "1.30", strict=True)
 
@@ -57,7 +129,7 @@ def test_every_setting_exists_and_every_secret_is_explained() -> None:
     assert {one["name"] for one in variables} <= known
     keys = {one["valueFrom"]["secretKeyRef"]["key"] for one in variables if "valueFrom" in one}
     page = (ROOT / "docs/kubernetes.md").read_text("utf-8")
-    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == keys
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == keys | {"postgres-password"}
     given = {one["name"]: one["value"] for one in variables if "value" in one}
     assert TelemetrySettings.from_environ(given).metrics_host == "0.0.0.0"  # noqa: S104 Prometheus is in another pod
 
@@ -73,7 +145,7 @@ def test_probes_use_routes_that_exist_and_liveness_does_not_use_the_database(few
 def test_metrics_are_scraped_and_not_published() -> None:
     ports = {one["name"]: one["containerPort"] for one in SERVICE["ports"]}
     assert ports["metrics"] == TelemetrySettings().metrics_port
-    [endpoint] = MANIFESTS["podmonitor.yaml"]["spec"]["podMetricsEndpoints"]
+    [endpoint] = POD_MONITOR["spec"]["podMetricsEndpoints"]
     assert endpoint["port"] == "metrics"
     assert [one["targetPort"] for one in MANIFESTS["service.yaml"]["spec"]["ports"]] == ["http"]
     job = next(one for one in content("prometheus/prometheus.yml")["scrape_configs"] if one["job_name"] == "service")
@@ -85,15 +157,16 @@ def test_everything_selects_the_pods_of_the_deployment() -> None:
     labels = {"app.kubernetes.io/component": "service"}
     assert DEPLOYMENT["metadata"]["labels"] == labels
     assert MANIFESTS["service.yaml"]["spec"]["selector"] == labels
-    for name in ("deployment.yaml", "disruption.yaml", "podmonitor.yaml"):
-        assert MANIFESTS[name]["spec"]["selector"]["matchLabels"] == labels
+    for one in (MANIFESTS["deployment.yaml"], MANIFESTS["disruption.yaml"], POD_MONITOR):
+        assert one["spec"]["selector"]["matchLabels"] == labels
     assert JOB["metadata"]["labels"] != labels
 
 
 def test_the_autoscaler_scales_out_before_requests_queue(few_flights: Path) -> None:
     registry = CollectorRegistry()
     create_app(arm_settings("all", few_flights), registry=registry, telemetry=QUIET)
-    [pods] = [one["pods"] for one in MANIFESTS["autoscaler.yaml"]["spec"]["metrics"] if one["type"] == "Pods"]
+    scaler = rendered("overlays/monitored")["HorizontalPodAutoscaler", "flightdeck"]
+    [pods] = [one["pods"] for one in scaler["spec"]["metrics"] if one["type"] == "Pods"]
     assert registry.get_sample_value(pods["metric"]["name"]) is not None
     limit = Settings.model_fields["max_concurrent_requests"].default
     assert int(pods["target"]["averageValue"]) == limit * 3 // 4
@@ -105,11 +178,16 @@ def test_the_autoscaler_scales_out_before_requests_queue(few_flights: Path) -> N
 @pytest.mark.parametrize("pod", [DEPLOYMENT, JOB], ids=["service", "data"])
 def test_a_pod_is_unprivileged(pod: dict[str, Any]) -> None:
     spec = pod["spec"]
-    assert spec["automountServiceAccountToken"] is False
-    assert spec["securityContext"]["runAsNonRoot"] is True
     user = re.search(r"--uid (\d+)", (ROOT / "deploy/Dockerfile").read_text("utf-8"))
     assert user
     assert spec["securityContext"]["runAsUser"] == int(user[1])
+    check_privileges(spec)
+
+
+def check_privileges(spec: dict[str, Any]) -> None:
+    """Check that no container of the pod has more than the strictest profile allows."""
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
     for container in [*spec.get("initContainers", ()), *spec["containers"]]:
         context = container["securityContext"]
         assert context["readOnlyRootFilesystem"] is True
