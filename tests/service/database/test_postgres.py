@@ -140,6 +140,7 @@ async def test_a_primary_that_restarts_under_load_costs_no_request_afterwards(
         async def traffic(results: list[BaseException | None], running: asyncio.Event) -> None:
             while running.is_set():
                 results += await asyncio.gather(*(request() for _ in range(4)), return_exceptions=True)
+                await asyncio.sleep(0.02)  # refused connections fail at once
 
         running = asyncio.Event()
         running.set()
