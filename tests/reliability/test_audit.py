@@ -60,10 +60,14 @@ def test_no_change_of_a_killed_process_lacks_its_record_and_the_next_process_del
     confirmed: list[tuple[int, int]] = []
     kills = round(effort.choose(2, 20))
     undelivered = 0
-    for _ in range(kills):
+    for killed in range(kills):
         with service_process(data_dir, log=tmp_path / "log", **environment) as service:
             clients = start_writers(service, confirmed)
-            sleep(0.5 + random.random())
+            deadline = monotonic() + 60
+            while len(confirmed) <= 10 * (killed + 1):
+                assert monotonic() < deadline, confirmed
+                sleep(0.01)
+            sleep(random.random())
             service.process.send_signal(signal.SIGKILL)
             service.process.wait(10)
             for client in clients:
