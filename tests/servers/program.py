@@ -17,6 +17,7 @@ PACKAGES: Final[Mapping[str, Sequence[str]]] = {
     "curl": ("curl",),
     "docker.io": ("docker",),
     "git": ("git",),
+    "golang-go": ("go",),
     "openssl": ("openssl",),
     "postgresql": ("initdb", "pg_basebackup", "pg_isready", "postgres", "psql"),
     "prometheus": ("prometheus", "promtool"),
