@@ -9,15 +9,30 @@ GIL_S: Final = 0.005
 """After which a thread hands the interpreter lock over."""
 LONG_S: Final = 0.25
 """A write that takes longer is work for a queue."""
+MEAN_BLOCKING_S: Final = 0.002
+"""Time per request for which a blocking route keeps the loop in long steps."""
 ACCEPTED_S: Final = 0.01
 """Time to accept a task."""
 
 
-def waiting_routes(sample: Sample) -> set[str]:
-    """Return the routes whose blocking steps mostly wait, instead of computing."""
+def blocking_routes(sample: Sample, *, computing: bool) -> set[str]:
+    """Return the routes whose blocking steps mostly compute, or mostly wait.
+
+    On a busy machine a step of any route is sometimes long; a blocking route has many, and they weigh something.
+    """
+    number = sample.by("whatif_requests_total", "handler")
+    blocking = sample.by("whatif_blocking_seconds_total", "handler")
+    squares = sample.by("whatif_blocking_square_seconds_total", "handler")
     measured = sample.by("whatif_blocking_measured_seconds_total", "handler")
     computed = sample.by("whatif_blocking_cpu_seconds_total", "handler")
-    return {route for route, seconds in measured.items() if computed.get(route, 0.0) < seconds / 2}
+    heaviest = max(squares.values(), default=0.0)
+    return {
+        route
+        for route, seconds in measured.items()
+        if (computed.get(route, 0.0) >= seconds / 2) == computing
+        and blocking[route] >= MEAN_BLOCKING_S * number.get(route, 0.0)
+        and squares[route] >= heaviest / 5
+    }
 
 
 def mean_wait_s(sample: Sample, routes: set[str]) -> float:
@@ -34,7 +49,7 @@ def mean_wait_s(sample: Sample, routes: set[str]) -> float:
 
 def async_io(sample: Sample) -> Estimate | None:
     """Return the mean latency of other requests if these routes await instead of block."""
-    routes = waiting_routes(sample)
+    routes = blocking_routes(sample, computing=False)
     others = {
         route: number for route, number in sample.by("whatif_requests_total", "handler").items() if route not in routes
     }
@@ -59,7 +74,7 @@ def async_io(sample: Sample) -> Estimate | None:
 def offload(sample: Sample) -> Estimate | None:
     """Return the mean lag of the event loop if these routes compute in threads."""
     blocking = sample.by("whatif_blocking_seconds_total", "handler")
-    routes = set(blocking) - waiting_routes(sample)
+    routes = blocking_routes(sample, computing=True)
     timers, lag_s = (sample.total(f"event_loop_lag_seconds_{part}") for part in ("count", "sum"))
     if not timers:
         return None

@@ -186,3 +186,12 @@ def test_a_long_write_is_work_for_a_queue() -> None:
     result = found(event_loop.task_queue, counters)
     assert result.off == 2.0
     assert list(result.routes) == ["/exports"]
+
+
+def test_a_route_whose_steps_are_long_now_and_then_is_not_blocking() -> None:
+    noise = {"": 1.0, "_square": 0.01, "_measured": 1.0, "_cpu": 0.1}
+    counters = blocking(cpu_share=0.1) | {
+        of_route(f"whatif_blocking{name}_seconds_total"): value for name, value in noise.items()
+    }
+    assert found(event_loop.async_io, counters).routes == {"/b": 1.0}
+    assert not found(event_loop.offload, counters).routes
