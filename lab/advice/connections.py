@@ -9,6 +9,8 @@ from lab.advice.window import Sample
 WAIT_S: Final = 0.01
 """A p99 of the wait for a connection that is acceptable."""
 MAX_POOL: Final = 200
+IN_PLACE: Final = 0.05
+"""Connects per use below which connections are reused already."""
 BURST: Final = 3
 """A burst opens this many times the connections that random arrivals need, at worst."""
 
@@ -46,12 +48,15 @@ def pooling(sample: Sample) -> Estimate | None:
     uses = sample.total("db_client_connection_use_time_seconds_count")
     if not number or not uses:
         return None
+    if connects < IN_PLACE * uses:
+        return Estimate(off=connects / number, on=connects / number, basis=uses)
     held_s = sample.total("db_client_connection_use_time_seconds_sum") / uses
     size = pool_size(uses / sample.seconds, held_s)
     spent_s = sample.total("db_client_connection_create_time_seconds_sum")
     return Estimate(
         off=connects / number,
         on=min(connects, size) / number,
+        optimistic=0.0,  # they are open already, and stay so
         pessimistic=min(connects, BURST * size) / number,
         basis=uses,
         notes=(
@@ -87,11 +92,14 @@ def connection_reuse(sample: Sample) -> Estimate | None:
     calls = sample.total("http_client_request_duration_seconds_count")
     if not number or not calls:
         return None
+    if connects < IN_PLACE * calls:
+        return Estimate(off=connects / number, on=connects / number, basis=calls)
     at_once = sample.total("http_client_request_duration_seconds_sum") / sample.seconds
     spent_s = sample.total("http_client_connect_duration_seconds_sum")
     return Estimate(
         off=connects / number,
         on=min(connects, max(1, ceil(2 * at_once))) / number,
+        optimistic=0.0,  # as above
         basis=calls,
         notes=(f"connects take {spent_s / number * 1e3:.2f} ms per request",),
     )

@@ -183,3 +183,17 @@ async def test_processes_of_a_prometheus_job_are_added_up_and_their_restarts_are
 async def test_a_prometheus_without_them_gets_a_clear_error(document: object, message: str) -> None:
     with pytest.raises(LabError, match=message):
         await read(document)
+
+
+@pytest.mark.parametrize(("connects", "verdict"), [(1000.0, "helps"), (5.0, "no difference"), (0.0, "no difference")])
+def test_a_pool_that_is_in_place_has_nothing_to_gain(connects: float, verdict: str) -> None:
+    counters = traffic() | {
+        "db_client_connection_create_time_seconds_count": connects,
+        "db_client_connection_use_time_seconds_count": 1000.0,
+        "db_client_connection_use_time_seconds_sum": 5.0,
+    }
+    found = predicted(advice_of(counters), "pooling")
+    assert found.verdict == verdict
+    if verdict == "helps":
+        assert found.interval is not None
+        assert found.interval[1] is None, "connections that are open stay open"
