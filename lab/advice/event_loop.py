@@ -11,6 +11,8 @@ LONG_S: Final = 0.25
 """A write that takes longer is work for a queue."""
 MEAN_BLOCKING_S: Final = 0.002
 """Time per request for which a blocking route keeps the loop in long steps."""
+MIN_CPU_SHARE: Final = 0.25
+"""Of its blocking steps, in a route that computes."""
 ACCEPTED_S: Final = 0.01
 """Time to accept a task."""
 
@@ -18,7 +20,8 @@ ACCEPTED_S: Final = 0.01
 def blocking_routes(sample: Sample, *, computing: bool) -> set[str]:
     """Return the routes whose blocking steps mostly compute, or mostly wait.
 
-    On a busy machine a step of any route is sometimes long; a blocking route has many, and they weigh something.
+    On a busy machine a step of any route is sometimes long; a blocking route has many, and they weigh something. A
+    thread that computes there has the processor for a part of the time only: about as large as that of other routes.
     """
     number = sample.by("whatif_requests_total", "handler")
     blocking = sample.by("whatif_blocking_seconds_total", "handler")
@@ -26,10 +29,12 @@ def blocking_routes(sample: Sample, *, computing: bool) -> set[str]:
     measured = sample.by("whatif_blocking_measured_seconds_total", "handler")
     computed = sample.by("whatif_blocking_cpu_seconds_total", "handler")
     heaviest = max(squares.values(), default=0.0)
+    cpu_shares = {route: computed.get(route, 0.0) / seconds for route, seconds in measured.items()}
+    least = max(MIN_CPU_SHARE, max(cpu_shares.values(), default=0.0) / 2)
     return {
         route
-        for route, seconds in measured.items()
-        if (computed.get(route, 0.0) >= seconds / 2) == computing
+        for route, share in cpu_shares.items()
+        if (share >= least) == computing
         and blocking[route] >= MEAN_BLOCKING_S * number.get(route, 0.0)
         and squares[route] >= heaviest / 5
     }
