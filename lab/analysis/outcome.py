@@ -6,16 +6,16 @@ from typing import Final
 
 from lab.analysis.effects import effect_of, expected_detectable
 from lab.analysis.result import ArmResult, ExperimentResult, MetricResult, summarised
-from lab.analysis.statistics import MIN_ROUNDS
+from lab.analysis.statistics import MIN_ROUNDS, Effect
 from lab.experiments import Experiment
 from lab.load.recording import Recording
 from lab.measure.metric import metric_named
 from lab.measure.rounds import Measurement, Round
 
-TIGHT_FACTOR: Final = 1.1
-"""A ratio is precise enough if its interval is within 10 % of it."""
 TIGHT_POWER: Final = 0.25
-"""So is a large ratio within this share of itself on the log scale: 40 within a factor of 2.5."""
+"""A ratio is precise enough if its interval is within this share of it on the log scale: 40 within a factor of 2.5."""
+TIGHT_FACTOR: Final = 1.02
+"""So is one within 2 % of itself. A wider limit would end equal runs whose intervals are narrow by chance, and miss."""
 TIGHT_SHARE: Final = 0.2
 """So is a difference whose interval is this share of the larger arm wide."""
 
@@ -25,7 +25,10 @@ MOST_NOT_FOUND: Final = 0.05
 
 def is_precise(headline: str, rounds: Sequence[Round], *, off: str, on: str) -> bool:
     """Return whether the headline's interval is narrow enough to stop."""
-    effect = effect_of(metric_named(headline), rounds, off=off, on=on)
+    return is_narrow(effect_of(metric_named(headline), rounds, off=off, on=on))
+
+
+def is_narrow(effect: Effect) -> bool:
     difference = effect.difference
     if difference is not None and difference.high is not None:
         off_mean, on_mean = effect.off or 0.0, effect.on or 0.0

@@ -41,7 +41,7 @@ class PlainLines:
         """Print nothing: the status lines are enough for a log."""
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class LiveTable:

@@ -7,6 +7,7 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from lab.analysis.outcome import is_narrow
 from lab.analysis.statistics import Interval, counted_effect, mean_interval, paired_effect, verdict_of
 from lab.measure.plan import QUICK
 from lab.traffic.traffic import GOLDEN_RATIO
@@ -107,7 +108,7 @@ def test_equal_arms_with_almost_no_events_seem_to_differ_in_at_most_one_of_twent
 ) -> None:
     random = np.random.default_rng(20130102)
     wrong = 0
-    for _ in range(500):
+    for _ in range(1000):
         off, on = (random.poisson(0.01 * requests, 6) / requests for _ in range(2))
         effect = paired_effect(list(off), list(on), better="lower", trials_on=6 * requests)
         wrong += effect.verdict != "no difference seen"
@@ -192,16 +193,19 @@ def lists_of_both_arms(
 
 
 def verdicts(true_ratio: float, *, mean: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> tuple[float, float]:
-    """Return how often 1000 runs of a quick plan's requests covered the truth, and excluded 1."""
+    """Return how often 1000 quick runs, which end when the interval is narrow, covered the truth, and excluded 1."""
     random = np.random.default_rng(20130101)
     covered = excluded = 0
     for _ in range(1000):
-        arms = lists_of_both_arms(random, true_ratio=true_ratio, rounds=QUICK.min_rounds, requests=QUICK.min_requests)
+        arms = lists_of_both_arms(random, true_ratio=true_ratio, rounds=QUICK.max_rounds, requests=QUICK.min_requests)
         off, on = (list(mean(each)) for each in arms)
-        interval = paired_effect(off, on, better="lower").interval
-        assert interval is not None
-        covered += interval.contains(true_ratio)
-        excluded += not interval.contains(1.0)
+        for rounds in range(QUICK.min_rounds, QUICK.max_rounds + 1):
+            effect = paired_effect(off[:rounds], on[:rounds], better="lower")
+            if is_narrow(effect):
+                break
+        assert effect.interval is not None
+        covered += effect.interval.contains(true_ratio)
+        excluded += not effect.interval.contains(1.0)
     return covered / 1000, excluded / 1000
 
 

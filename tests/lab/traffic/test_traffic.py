@@ -38,8 +38,8 @@ def test_a_mix_has_its_kinds_in_their_shares(mix: str) -> None:
 def test_even_eight_requests_have_every_frequent_kind() -> None:
     for number in range(50):
         seen = Counter(request.kind for request in stream("reading", number=number, size=8))
-        assert {"board", "report"} <= set(seen)
-        assert 2 <= seen["report"] <= 3
+        assert {"flight", "airport"} <= set(seen)
+        assert 2 <= seen["flight"] <= 4
 
 
 def test_a_few_targets_get_most_requests() -> None:
