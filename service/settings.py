@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -198,6 +199,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "a rate limit is a number of requests per time unit, such as 60/minute, or none"
             ) from error
+        return value
+
+    @field_validator("redis_url", "edge_url", "weather_url", "celery_broker_url")
+    @classmethod
+    def _possible_address(cls, value: str) -> str:
+        try:
+            _ = urlsplit(value).port
+        except ValueError as error:
+            raise ValueError("brackets enclose an IPv6 address, and a port is a number from 0 to 65535") from error
         return value
 
     @field_validator("database_url", "database_unindexed_url", "database_replica_url")

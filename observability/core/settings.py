@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -270,6 +270,18 @@ class TelemetrySettings(BaseModel):
     def _names_the_trace(cls, value: str) -> str:
         if value and not (value.startswith(("http://", "https://")) and "{trace_id}" in value):
             raise ValueError("expected a URL with {trace_id} in it")
+        return value
+
+    @field_validator("otlp_endpoint", "otlp_traces_endpoint", "otlp_logs_endpoint")
+    @classmethod
+    def _possible_url(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            is_possible = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets without an IPv6 address, or a port that is no number up to 65535
+            is_possible = False
+        if value and not is_possible:
+            raise ValueError("expected an http:// or https:// URL, such as http://localhost:4318")
         return value
 
     @field_validator("latency_buckets_s", "slo_thresholds_s")

@@ -55,6 +55,11 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("OBSERVABILITY_TRACE_URL", "http://grafana.test/explore"),
         ("OBSERVABILITY_TRACE_URL", "{trace_id}"),
         ("LOG_FORMAT", "xml"),
+        *(
+            (f"OTEL_EXPORTER_OTLP{signal}_ENDPOINT", address)
+            for signal in ("", "_TRACES", "_LOGS")
+            for address in ("http://[::1", "http://collector:65536", "http://collector:0", "collector:4318", "http://")
+        ),
     ],
 )
 def test_a_bad_variable_is_refused_by_name(name: str, value: str) -> None:
