@@ -22,8 +22,16 @@ from lab.measure.metric import Metric
 from lab.measure.rounds import Round
 
 RESAMPLES: Final = 400
-NOISE_OF_TIME: Final = 0.9
-"""Standard deviation of a request's log-ratio between two equal arms, as experiments had it on two cores."""
+NOISE: Final = {
+    "typical_s": 1.4,
+    "mean_s": 1.6,
+    "p50_s": 2.0,
+    "throughput_per_s": 1.0,
+    "cpu_per_request_s": 0.6,
+    "loop_lag_mean_s": 2.1,
+}
+"""Standard deviation of a round's log-ratio, times the root of its requests: the median over the 18 experiments of
+`flightdeck lab run all --quick` on two cores. The same metric of one kind of request has the same."""
 NOISE_OF_COUNT: Final = 0.4
 """The same for bytes, queries and connects, which differ by what the clients have stored."""
 MIN_BEYOND: Final = 3
@@ -59,7 +67,7 @@ def quantile_effect(
 
 def expected_detectable(metric: Metric, *, requests: int, rounds: int) -> float:
     """Return the smallest effect that rounds of this many requests are expected to show with a probability of 80 %."""
-    noise = NOISE_OF_TIME if metric.unit in {"s", "1/s"} else NOISE_OF_COUNT
+    noise = NOISE.get(metric.name.rpartition(".")[2], NOISE["p50_s"] if metric.unit == "s" else NOISE_OF_COUNT)
     reach = stdtrit(rounds - 1, 0.975) + stdtrit(rounds - 1, 0.8)
     return float(np.exp(reach * noise / np.sqrt(rounds * requests)))
 

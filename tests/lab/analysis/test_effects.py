@@ -5,9 +5,10 @@ import pytest
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from lab.analysis.effects import min_requests, quantile_effect
+from lab.analysis.effects import expected_detectable, min_requests, quantile_effect
 from lab.analysis.statistics import Effect
 from lab.load.latencies import Latencies
+from lab.measure.metric import metric_named
 
 SIMULATIONS = 1000
 
@@ -119,3 +120,12 @@ def test_the_detectable_difference_shrinks_with_more_rounds() -> None:
     assert few is not None
     assert many is not None
     assert 1 < many < few
+
+
+@pytest.mark.parametrize(
+    ("metric", "noise"),
+    [("typical_s", 1.4), ("flight.mean_s", 1.6), ("p95_s", 2.0), ("throughput_per_s", 1.0), ("bytes_per_request", 0.4)],
+)
+def test_what_a_run_is_expected_to_show_follows_from_the_noise_that_runs_had(metric: str, noise: float) -> None:
+    expected = expected_detectable(metric_named(metric), requests=25, rounds=16)
+    assert expected == pytest.approx(np.exp((2.131 + 0.866) * noise / 20), rel=0.001)
