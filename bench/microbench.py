@@ -125,8 +125,9 @@ def _noted(access: AccessLog, record: RequestCycle) -> None:
     access.observe(record, handler=HANDLER, status=200, ended=record.last_byte)
 
 
-def _left(context: Token[Context]) -> None:
-    context.var.reset(context)
+def _left(context: Token[Context] | None) -> None:
+    if context is not None:
+        context.var.reset(context)
 
 
 def _tracing(sampler: str) -> Tracing:

@@ -127,7 +127,7 @@ class SpanOptions:
     def is_excluded(self, scope: Scope) -> bool:
         from opentelemetry.instrumentation.asgi import get_host_port_url_tuple  # noqa: PLC0415 the same
 
-        _, _, url = get_host_port_url_tuple(scope)
+        _, _, url = get_host_port_url_tuple(scope)  # type: ignore[no-untyped-call]  # it has no types
         return self.excluded.url_disabled(url)
 
 
