@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Thread
 from time import perf_counter, process_time
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.types import ASGIApp
-
-from observability import TelemetrySettings, instrument
 
 
 class Item(BaseModel):
@@ -53,6 +51,8 @@ class Arm:
     build: Callable[[], ASGIApp]
     access_log: bool = False
     """Whether uvicorn writes its access log."""
+    requirements: tuple[str, ...] = ()
+    """Packages of an environment of its own."""
     exports: bool = False
     """Whether it exports spans; if the collector receives none, the measurement is not valid."""
 
@@ -81,15 +81,9 @@ def _add_instrumentator(app: FastAPI) -> None:
 
 def _add_opentelemetry(app: FastAPI, *, share: float = 1.0, exclude: bool = False) -> None:
     from opentelemetry import trace  # noqa: PLC0415 the same
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-    from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
 
-    provider = TracerProvider(sampler=ParentBasedTraceIdRatio(share))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{_collector()}/v1/traces")))
-    trace.set_tracer_provider(provider)
+    trace.set_tracer_provider(_exported_provider(share))
     FastAPIInstrumentor.instrument_app(app, exclude_spans=["send", "receive"] if exclude else None)
 
 
@@ -110,6 +104,8 @@ def _add_timer(app: FastAPI) -> None:
 
 def _ours(*, routes: int = 1, **settings: object) -> Callable[[], ASGIApp]:
     def build() -> ASGIApp:
+        from observability import TelemetrySettings, instrument  # noqa: PLC0415 not in the environments of other arms
+
         app = small_app(routes=routes)
         given = {"metrics_port": 0, "access_log": False, "response_headers": "server-timing", **settings}
         if "traces_sampler_arg" in given:
@@ -121,6 +117,66 @@ def _ours(*, routes: int = 1, **settings: object) -> Callable[[], ASGIApp]:
 
     return build
 
+
+def _exported_provider(share: float) -> Any:
+    """Return a tracer provider that exports to the collector, with its SDK's defaults."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 the same
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
+
+    provider = TracerProvider(sampler=ParentBasedTraceIdRatio(share))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{_collector()}/v1/traces")))
+    return provider
+
+
+def _set_provider(_: FastAPI, *, share: float = 1.0) -> None:
+    """Let FastAPI's own telemetry trace: it does so once there are providers."""
+    from opentelemetry import metrics, trace  # noqa: PLC0415 the same
+    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
+
+    trace.set_tracer_provider(_exported_provider(share))
+    metrics.set_meter_provider(MeterProvider())
+
+
+def _add_starlette_exporter(app: FastAPI) -> None:
+    from starlette_exporter import PrometheusMiddleware  # type: ignore[import-not-found]  # noqa: PLC0415 the same
+
+    app.add_middleware(PrometheusMiddleware)
+
+
+def _add_logfire(app: FastAPI, *, share: float = 1.0) -> None:
+    import logfire  # type: ignore[import-not-found]  # noqa: PLC0415 the same
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    exporter = OTLPSpanExporter(endpoint=f"{_collector()}/v1/traces")
+    logfire.configure(
+        send_to_logfire=False,
+        console=False,
+        additional_span_processors=[BatchSpanProcessor(exporter)],
+        sampling=logfire.SamplingOptions(head=share),
+    )
+    logfire.instrument_fastapi(app)
+
+
+def _add_lite_bootstrap(app: FastAPI, *, share: float = 1.0) -> None:
+    from lite_bootstrap import FastAPIBootstrapper, FastAPIConfig  # type: ignore[import-not-found]  # noqa: PLC0415
+    from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415 the same
+
+    config = FastAPIConfig(
+        application=app,
+        service_name="bench",
+        opentelemetry_endpoint=f"{_collector()}/v1/traces",
+        opentelemetry_exporter_protocol="http",
+        opentelemetry_sampler=ParentBasedTraceIdRatio(share),
+    )
+    FastAPIBootstrapper(config).bootstrap()
+
+
+_STARLETTE_EXPORTER: Final = ("starlette-exporter==0.24.0",)
+_LOGFIRE: Final = ("logfire[fastapi]==5.4.0",)
+_LITE_BOOTSTRAP: Final = ("lite-bootstrap[fastapi-all]==1.15.3", "opentelemetry-exporter-otlp-proto-http==1.45.2")
 
 _ALL: dict[str, Any] = {"errors": True, "traces_sampler_arg": 0.1}
 
@@ -147,6 +203,47 @@ ARMS: tuple[Arm, ...] = (
         title="all of these with their defaults",
         build=_app(_add_timer, _add_instrumentator, _add_opentelemetry, sentry=True),
         access_log=True,
+        exports=True,
+    ),
+    Arm(name="fastapi", title="FastAPI's own telemetry, its defaults", build=_app(_set_provider), exports=True),
+    Arm(
+        name="fastapi-10",
+        title="FastAPI's own telemetry, 10 % sampled",
+        build=_app(partial(_set_provider, share=0.1)),
+        exports=True,
+    ),
+    Arm(
+        name="starlette-exporter",
+        title="starlette_exporter, its defaults: metrics alone",
+        build=_app(_add_starlette_exporter),
+        requirements=_STARLETTE_EXPORTER,
+    ),
+    Arm(
+        name="logfire",
+        title="logfire, its defaults",
+        build=_app(_add_logfire),
+        requirements=_LOGFIRE,
+        exports=True,
+    ),
+    Arm(
+        name="logfire-10",
+        title="logfire, 10 % sampled",
+        build=_app(partial(_add_logfire, share=0.1)),
+        requirements=_LOGFIRE,
+        exports=True,
+    ),
+    Arm(
+        name="lite-bootstrap",
+        title="lite-bootstrap, its defaults",
+        build=_app(_add_lite_bootstrap),
+        requirements=_LITE_BOOTSTRAP,
+        exports=True,
+    ),
+    Arm(
+        name="lite-bootstrap-10",
+        title="lite-bootstrap, 10 % sampled",
+        build=_app(partial(_add_lite_bootstrap, share=0.1)),
+        requirements=_LITE_BOOTSTRAP,
         exports=True,
     ),
     Arm(name="ours-metrics", title="ours: metrics alone", build=_ours(response_headers="none")),

@@ -18,6 +18,7 @@ from rich.table import Table
 from bench.arms import ARMS, Arm
 from bench.collector_stub import CollectorStub, collector_stub
 from bench.competitor import CompetitorSpec, CompetitorStats, measured
+from bench.environment import python_with
 from bench.microbench import steps
 from bench.overhead_page import Row, page
 
@@ -77,7 +78,7 @@ def regressions(rows: Sequence[Row], baseline: Mapping[str, float]) -> list[str]
 def _entry(arm: Arm, stub: CollectorStub) -> CompetitorSpec:
     return CompetitorSpec(
         title=arm.title,
-        command=[sys.executable, "-m", "bench.arms", arm.name],
+        command=[python_with(arm.requirements), "-m", "bench.arms", arm.name],
         path="/items/7",
         requests=REQUESTS,
         environ={"BENCH_COLLECTOR": stub.url(arm.name)},

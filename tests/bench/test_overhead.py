@@ -1,11 +1,13 @@
 """The benchmark of the instrumentation fails when it should, and the page says what was measured."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from bench.arms import ARMS
+from bench.environment import python_with
 from bench.overhead import BASELINE, PAGE, regressions
 from bench.overhead_page import GOALS, Row
 
@@ -45,3 +47,11 @@ def test_the_page_was_made_from_the_same_run_as_the_baseline(name: str) -> None:
     (line,) = [line for line in Path(PAGE).read_text().splitlines() if line.startswith(f"| {title} |")]
     shown = float(line.split("|")[4].strip().strip("*"))
     assert shown == pytest.approx(kept, abs=0.006)
+
+
+def test_packages_of_other_environments_are_pinned_and_not_ours() -> None:
+    assert python_with(()) == sys.executable
+    requirements = {requirement for arm in ARMS for requirement in arm.requirements}
+    assert requirements
+    assert all("==" in requirement for requirement in requirements)
+    assert not any(arm.requirements for arm in OURS)
