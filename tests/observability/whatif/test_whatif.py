@@ -280,6 +280,17 @@ async def test_a_failure_in_the_observation_breaks_no_request(monkeypatch: pytes
 
 
 @pytest.mark.anyio
+async def test_the_official_libraries_may_do_the_rest() -> None:
+    with capture_telemetry(http="official") as captured:
+        app = shop()
+        captured.instrument(app, whatif=True)
+        async with lifespan_client(app) as client:
+            await client.get("/items/a")
+            await client.get("/items/a")
+        assert (lookups(captured, "/items/{item}"), misses(captured, "/items/{item}")) == (2, 1)
+
+
+@pytest.mark.anyio
 async def test_a_copied_scope_is_observed_too(captured: CapturedTelemetry) -> None:
     class Copying:
         def __init__(self, app: Any) -> None:
