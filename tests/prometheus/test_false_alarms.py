@@ -13,6 +13,7 @@ from service.techniques import ARMS
 from tests.prometheus.everyday import arms_of, everyday
 from tests.prometheus.normal_traffic import Series, Service, monitoring
 
+pytestmark = pytest.mark.timeout(400)  # promtool computes for ten seconds on an idle machine
 CLOCKS = {"prometheus": 15, "prometheus/accelerated": 1}
 FIRED = 'count by (alertname) (count_over_time(ALERTS{alertstate="firing", alertname!="Watchdog"}[30m]))'
 COLLAPSED = 'count_over_time(ALERTS{alertname="CacheHitRatioCollapsed"}[3h])'

@@ -20,7 +20,7 @@ def promtool() -> Callable[..., str]:
     program = installed("promtool")
 
     def run(*arguments: str | Path) -> str:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
         said = "\n".join(line for line in (done.stdout + done.stderr).splitlines() if line)
         if done.returncode:
             pytest.fail(said)

@@ -26,8 +26,11 @@ async def test_concurrent_updates_are_all_written_one_after_the_other(
 
         def update(delay: int) -> httpx.Response:
             body = {"status": "departed", "departure_delay_min": delay}
-            while (response := arm.client.patch("/flights/1/status", json=body, headers=BEARER)).status_code == 409:
-                assert "nothing was written" in response.json()["detail"]
+            rejected = {409, 503}  # a lock may take too long on a busy machine
+            while (
+                response := arm.client.patch("/flights/1/status", json=body, headers=BEARER)
+            ).status_code in rejected:
+                assert response.status_code == 503 or "nothing was written" in response.json()["detail"]
             return response
 
         responses = [clients.submit(update, delay) for delay in range(UPDATES)]
