@@ -76,6 +76,8 @@ class Holders:
             if is_logged:
                 self._logged = now
         most = sorted(held.items(), key=lambda item: -item[1])[:NAMED]
+        if not most:
+            return  # the pool has no connection yet, because connecting takes longer than its timeout
         text = "held most by " + ", ".join(f"{handler} ({seconds:.1f} s)" for handler, seconds in most)
         error.add_note(text)
         if is_logged:

@@ -55,6 +55,8 @@ def test_the_only_top_level_name_is_flightdeck(wheel: Path) -> None:
     assert "flightdeck/_packages/lab/report/templates/report.html.j2" in names
     assert "flightdeck/_packages/service/dataset/files/flights.csv.xz" in names
     assert "flightdeck/_packages/prometheus/accelerated/alerts/database.yml" in names
+    assert "flightdeck/_packages/prometheus/alertmanager/templates/flightdeck.tmpl" in names, "for the kit"
+    assert {f"flightdeck/_packages/{path}" for path in ("docs/runbooks/pool-exhausted.md", "slo.toml")} <= set(names)
 
 
 def run(*command: str | Path, cwd: Path, code: int = 0) -> str:

@@ -42,6 +42,7 @@ def test_a_request_without_a_connection_in_time_gets_a_503_with_retry_after(few_
     limits = {"pool_size": 1, "pool_max_overflow": 0, "pool_timeout_s": 0.05, **UNBOUNDED}
     settings = arm_settings("pooling,timeouts", few_flights, **limits)
     with running_arm(settings) as arm, ThreadPoolExecutor(CLIENTS) as clients:
+        arm.client.get("/flights?origin=JFK")  # connects
         responses = list(clients.map(lambda _: arm.client.get("/flights?origin=JFK"), range(CLIENTS)))
         assert_none_is_in_use(arm)
         afterwards = [arm.client.get("/flights/1").status_code for _ in range(5)]

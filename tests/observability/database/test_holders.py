@@ -60,6 +60,12 @@ def test_an_error_names_the_three_routes_that_held_most(
     assert note(holders) == expected
 
 
+def test_an_error_names_no_route_while_the_pool_is_still_connecting() -> None:
+    error = PoolTimeout()
+    Holders("primary", list).name_on(error)
+    assert not hasattr(error, "__notes__")
+
+
 @pytest.mark.parametrize(("periods", "is_named"), [(0.5, True), (1.5, True), (2.5, False)])
 def test_an_error_names_what_was_held_recently(periods: float, is_named: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
