@@ -46,7 +46,8 @@ class Latencies:
         HdrHistogram's own mean visits every possible duration.
         """
         lowest = self._histogram.get_lowest_equivalent_value
-        return sum(count * ((lowest(longest) + longest + 1) // 2) for longest, count in self.counts().items()) / 1e6
+        total_us = sum(count * ((lowest(longest) + longest + 1) // 2) for longest, count in self.counts().items())
+        return float(total_us) / 1e6
 
     def log_total(self) -> float:
         """Return the sum of the logarithms of the durations in seconds."""
