@@ -21,6 +21,10 @@ OF_PROMETHEUS: Final = frozenset(
 )
 
 
+ADDRESSES: Final = frozenset({"prometheus/prometheus.yml", "alertmanager/alertmanager.yml"})
+"""Files in which addresses are changed by hand."""
+
+
 class NotReachable(LabError):
     """Prometheus or Grafana does not respond as it should."""
 
@@ -87,7 +91,7 @@ def check(objectives: Objectives, folder: Path, *, prometheus: str, grafana: str
     with httpx.Client(base_url=prometheus, timeout=TIMEOUT_S) as client:
         server = Server(client)
         findings = [*_outdated(objectives, files), *_not_loaded(every, server), *_unlisted_parts(objectives, server)]
-        findings += [finding for query in every if (finding := _without_data(query, server))]
+        findings += [finding for query in every if (finding := _without_data(query, objectives, server))]
     if grafana:
         findings += _missing_boards(objectives, files, grafana)
     return Report(findings=findings, checked=len(every))
@@ -103,7 +107,7 @@ def _outdated(objectives: Objectives, files: Mapping[str, str]) -> Iterator[Find
     candidates = [kit_files(objectives, clock) for clock in (REAL, ACCELERATED)]
     wanted = min(candidates, key=lambda one: sum(files.get(path) != text for path, text in one.items()))
     for path, text in wanted.items():
-        if not path.endswith(".tmpl") and files.get(path) != text:
+        if path not in ADDRESSES and not path.endswith(".tmpl") and files.get(path) != text:
             yield Finding(kind="problem", where=path, text="differs from slo.toml; run flightdeck kit build")
 
 
@@ -125,13 +129,15 @@ def _unlisted_parts(objectives: Objectives, server: Server) -> Iterator[Finding]
         )
 
 
-def _without_data(query: Query, server: Server) -> Finding | None:
+def _without_data(query: Query, objectives: Objectives, server: Server) -> Finding | None:
     if server.has_data(query.expression):
         return None
     names = sorted(series_in(query.expression) - OF_PROMETHEUS)
     missing = [name for name in names if ":" not in name and base_name(name) not in server.declared()]
     if missing:
         parts = sorted({part for name in missing if (part := part_of(name))})
+        if parts and not set(parts) & set(objectives.parts):  # of a runbook: one of several possible causes
+            return Finding(kind="no data", where=query.where, text=f"the service has no {', '.join(parts)}")
         remove = f"; remove {', '.join(parts)} from parts if the service has none" if parts else ""
         return Finding(kind="problem", where=query.where, text=f"no target exposes {', '.join(missing)}{remove}")
     if query.is_alert:
