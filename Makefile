@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILED := hdrhistogram
 
 .DEFAULT_GOAL := help
-.PHONY: platforms versions reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead clean
+.PHONY: platforms versions reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead bench-compare clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -112,6 +112,9 @@ bench: $(DEV_STAMP)  ## benchmark the service beside what it replaces; RECORD=1 
 
 bench-overhead: $(DEV_STAMP)  ## measure the overhead of instrumentation; fails if it has grown
 	$(BIN)/python -m bench.overhead $(if $(RECORD),--record)
+
+bench-compare: $(DEV_STAMP)  ## compare services whose difference is known; fails if the interval misses it
+	$(BIN)/python -m bench.compare
 
 clean:  ## remove the virtual environment and all generated data
 	rm -rf $(VENV) .flightdeck .mypy_cache .ruff_cache .pytest_cache
