@@ -30,7 +30,7 @@ BOOKSHOP_COMMAND: Final = (
 DOWN_JOB: Final = "down"
 """Of a target on which nothing listens, so that an alert fires."""
 
-PAUSE_S: Final = 0.2
+PAUSE_S: Final = 0.05
 """Between two requests to the same process."""
 
 ROUNDS: Final = 5
