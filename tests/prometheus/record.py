@@ -24,6 +24,7 @@ from prometheus.build import rule_files, yaml_text
 from prometheus.duration import Clock
 from prometheus.expression import series_in
 from prometheus.rule import Alert, Recording
+from prometheus.scope import Scope
 from prometheus.slo import load
 from tests.prometheus.everyday import KEPT, KEPT_STEP_S
 from tests.servers.arms import JOBS
@@ -49,7 +50,7 @@ def write_rules(directory: Path) -> None:
     for name, groups in rule_files(objectives).items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml_text({"groups": [group.mapping(CLOCK, objectives) for group in groups]}), "utf-8")
+        path.write_text(yaml_text({"groups": [group.mapping(CLOCK, Scope(objectives)) for group in groups]}), "utf-8")
 
 
 async def record(data_dir: Path, seconds: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -86,7 +86,10 @@ def run(versions: str) -> int:
             "no:cacheprovider",
         ]
         without = ["-k", f"not ({skipped})"] if skipped else []
-        files = [*(TESTS / file for file in FILES), *(f"--ignore={TESTS / file}" for file in WITH_SERVERS)]
+        files: list[str | Path] = [
+            *(TESTS / file for file in FILES),
+            *(f"--ignore={TESTS / file}" for file in WITH_SERVERS),
+        ]
         environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         tests = subprocess.run(
             [*command, *without, *files],
