@@ -23,13 +23,13 @@ def datasource() -> Builder[VariableModel]:
     )
 
 
-def job(first: str) -> Builder[VariableModel]:
-    """Return the choice of one service by its Prometheus job; the default is `first`."""
+def job(first: str, series: str = "http_response_last_byte_seconds_count") -> Builder[VariableModel]:
+    """Return the choice of one service by its Prometheus job, of those with the series; the default is `first`."""
     return (
         QueryVariable("job")
         .label("Service")
         .datasource(SOURCE)
-        .query(_label_values("job", "http_response_last_byte_seconds_count", "job"))
+        .query(_label_values("job", series, "job"))
         .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(VariableSort.ALPHABETICAL_ASC)
         .current(VariableOption(selected=True, text=first, value=first))
@@ -84,6 +84,7 @@ def _values(name: str, label: str, series: str, *, all_value: str | None = ".*")
 VARIABLES: Final[Mapping[str, Callable[[Objectives], Builder[VariableModel]]]] = {
     "datasource": lambda _: datasource(),
     "job": lambda objectives: job(objectives.jobs[0]),
+    "job with what-if metrics": lambda objectives: job(objectives.jobs[0], "whatif_requests_total"),
     "jobs": lambda _: jobs(),
     "arm": lambda _: arm(),
     "arm of job": lambda _: arm('{job="$job"}'),

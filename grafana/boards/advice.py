@@ -30,7 +30,7 @@ def dashboard(objectives: Objectives) -> Dashboard:
             Section(title="Queries and bytes", panels=_work()),
             Section(title="Event loop", panels=[_waits(), _blocking()]),
         ],
-        variables=("datasource", "job", "arm of job", "handler of job", "window"),
+        variables=("datasource", "job with what-if metrics", "arm of job", "handler of job", "window"),
     ).build(objectives)
 
 
@@ -48,7 +48,10 @@ def _hits(amount: str, *, cache: str, ttl: str, by: str = "handler") -> str:
 
 def _routes() -> Table:
     requests = f"({_rate('requests')} > 0)"
-    queries = f"sum by (handler) (rate(db_queries_per_request_sum{{{JOB_AND_HANDLER}}}[$window]))"
+    queries = (
+        f"sum by (handler) (rate(db_queries_per_request_sum{{{JOB_AND_HANDLER}}}[$window])\n"
+        "and on (job, instance) whatif_requests_total)"
+    )
     compressed = _rate("trial_compressed_bytes", matching=', encoding="gzip"')
     return (
         table(

@@ -29,6 +29,7 @@ GUIDE: Final = {
     "runtime": ("Runtime and dependencies", "CPU, memory, garbage collection, upstream calls"),
     "monitoring": ("Self-monitoring", "scrapes, rules, notifications, cardinality"),
     "lab": ("Lab results", "effects with confidence intervals"),
+    "advice": ("Advice", "what each technique would buy in a service"),
 }
 """Every other board, and what it shows."""
 

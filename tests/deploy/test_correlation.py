@@ -35,6 +35,7 @@ class Signals:
     span_resource: dict[str, str]
     spans: dict[str, str]
     """Names by trace id."""
+    span_ids: set[str]
     log_resource: dict[str, str]
     logged: set[str]
     """Trace ids of log records."""
@@ -62,6 +63,9 @@ def signals(few_flights: Path) -> Signals:
             failed = arm.client.post("/error", headers=BEARER)
             exposition = generate_latest(arm.registry).decode()  # type: ignore[no-untyped-call]
     traces = [ExportTraceServiceRequest.FromString(body) for body in collector.bodies("/v1/traces")]
+    spans = [
+        span for one in traces for group in one.resource_spans for scope in group.scope_spans for span in scope.spans
+    ]
     logs = [ExportLogsServiceRequest.FromString(body) for body in collector.bodies("/v1/logs")]
     families = list(text_string_to_metric_families(exposition))  # type: ignore[no-untyped-call]
     samples = [sample for family in families for sample in family.samples]
@@ -71,13 +75,8 @@ def signals(few_flights: Path) -> Signals:
     return Signals(
         trace_ids=[read.headers["x-trace-id"], failed.headers["x-trace-id"]],
         span_resource=_texts(traces[0].resource_spans[0].resource),
-        spans={
-            span.trace_id.hex(): span.name
-            for one in traces
-            for group in one.resource_spans
-            for scope in group.scope_spans
-            for span in scope.spans
-        },
+        spans={span.trace_id.hex(): span.name for span in spans},
+        span_ids={span.span_id.hex() for span in spans},
         log_resource=_texts(logs[0].resource_logs[0].resource),
         logged={
             record.trace_id.hex()
@@ -123,8 +122,9 @@ def _destinations() -> list[dict[str, Any]]:
 def test_from_a_dot_to_its_trace(signals: Signals) -> None:
     names = {one["name"] for one in SOURCES["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]}
     assert signals.exemplars
-    assert {name for exemplar in signals.exemplars for name in exemplar} == names
-    assert {value for exemplar in signals.exemplars for value in exemplar.values()} <= set(signals.spans)
+    assert {name for exemplar in signals.exemplars for name in exemplar} == names | {"span_id"}
+    assert {exemplar[name] for exemplar in signals.exemplars for name in names} <= set(signals.spans)
+    assert {exemplar["span_id"] for exemplar in signals.exemplars} <= signals.span_ids
     tempo = content(FILES["tempo"])["overrides"]["defaults"]["metrics_generator"]["trace_id_label_name"]
     assert {tempo} == names
 

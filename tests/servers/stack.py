@@ -151,7 +151,7 @@ def running_stack(
             monitoring,
             data_dir,
             data_dir_of=lambda _: data_dir,
-            settings_of={"pooling": SMALL_POOL},
+            settings_of={"pooling": SMALL_POOL, "baseline": {"OBSERVABILITY_WHATIF": "true"}},
             collector=collector.endpoint,
         )
         shop_url, shop_metrics, shop = bookshop(data_dir, collector.endpoint)
