@@ -158,7 +158,7 @@ def test_from_a_trace_to_its_metrics(signals: Signals) -> None:
         assert names
         for name in names:
             assert name in signals.metrics, query["name"]
-        for label, value in re.findall(r'([a-z]+)="([^"]+)"', query["query"]):
+        for label, value in re.findall(r'([a-z_]+)="([^"]+)"', query["query"]):
             assert value in {labels.get(label) for labels in signals.metrics[names[0]]}, query["name"]
 
 
