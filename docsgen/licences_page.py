@@ -34,6 +34,10 @@ CONDITIONAL: Final = {
 """Licences of packages that only some platforms or versions of Python need: they may not be installed here."""
 
 
+UNSTATED: Final = {"promql-parser": "MIT"}
+"""Licences of packages whose metadata has only the file."""
+
+
 def pinned(*, conditional: bool) -> list[str]:
     """Return the pinned packages with a platform or version marker, or those without."""
     lines = re.findall(r"^([A-Za-z0-9._-]+)==\S+( ;)?", REQUIREMENTS.read_text("utf-8"), re.MULTILINE)
@@ -43,7 +47,7 @@ def pinned(*, conditional: bool) -> list[str]:
 def licences() -> dict[str, tuple[str, str]]:
     """Return version and licence by package, of those that every platform needs."""
     installed = {name: distribution(name) for name in pinned(conditional=False)}
-    return {name: (package.version, _licence(package)) for name, package in installed.items()}
+    return {name: (package.version, UNSTATED.get(name) or _licence(package)) for name, package in installed.items()}
 
 
 def _licence(installed: Distribution) -> str:

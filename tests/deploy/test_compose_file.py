@@ -72,7 +72,7 @@ def test_every_version_of_an_image_is_pinned_in_one_place() -> None:
 
 
 def test_our_images_carry_the_version_of_the_package() -> None:
-    assert variables()["FLIGHTDECK_VERSION"] == version("flightdeck")
+    assert variables()["FLIGHTDECK_VERSION"] == version("flightdeck-lab")
 
 
 @pytest.mark.parametrize("name", [name for name in variables() if name.endswith("_IMAGE")])

@@ -4,7 +4,6 @@ import re
 import subprocess
 from functools import cache
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # has no types
@@ -17,8 +16,10 @@ from service.app import create_app
 from service.settings import Settings
 from tests.deploy.stack_files import ROOT, content, environment
 from tests.servers.arm import QUIET, arm_settings
+from tests.servers.go_program import built
 
 KUBERNETES = ROOT / "deploy/kubernetes"
+KUSTOMIZE = ("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.1")
 FOLDER = KUBERNETES / "base"
 KUSTOMIZATION = content("deploy/kubernetes/base/kustomization.yaml")
 MANIFESTS: dict[str, Any] = {
@@ -37,10 +38,7 @@ CUSTOM_RESOURCES = {"PodMonitor"}
 @cache
 def rendered(overlay: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the objects that an overlay applies, by kind and name."""
-    kubectl = which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl renders the overlays: install it")
-    command = [kubectl, "kustomize", str(KUBERNETES / overlay)]
+    command = [built(*KUSTOMIZE), "build", str(KUBERNETES / overlay)]
     done = subprocess.run(command, check=False, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}

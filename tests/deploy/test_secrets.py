@@ -81,11 +81,13 @@ def run_in(volume: Path, path: str) -> int:
 def test_a_run_that_was_killed_at_any_step_does_not_make_the_next_one_fail(
     program: str, when: str, volume: Path
 ) -> None:
-    real = shutil.which(program)
     with TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         shim = Path(directory) / program
-        run, kill = f'{real} "$@"', '[ "$(wc -c < "$CALLS")" -lt "$AT" ] || { kill -KILL "$PPID"; exit; }'
+        run, kill = (
+            f'PATH={os.environ["PATH"]} {program} "$@"',
+            '[ "$(wc -c < "$CALLS")" -lt "$AT" ] || { kill -KILL "$PPID"; exit; }',
+        )
         steps = (run, kill) if when == "after" else (kill, run)
         for at in (1, 15):
             shim.write_text("\n".join(["#!/bin/sh", f"AT={at}", "umask 0022", 'printf . >> "$CALLS"', *steps]))

@@ -1,6 +1,5 @@
 """Workflows of GitHub Actions, checked with actionlint."""
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -8,32 +7,17 @@ from typing import Final
 import pytest
 import yaml
 
-from tests.servers.program import installed, missing
+from tests.servers.go_program import built
 
 ROOT: Final = Path(__file__).parents[2]
-MODULE: Final = "github.com/rhysd/actionlint/cmd/actionlint"
-VERSION: Final = "v1.7.12"
+ACTIONLINT: Final = ("github.com/rhysd/actionlint/cmd/actionlint", "v1.7.12")
 WORKFLOWS: Final = [*sorted((ROOT / ".github/workflows").glob("*.yml")), ROOT / "examples/compare-workflow.yml"]
-
-
-@pytest.fixture(scope="session")
-def actionlint() -> str:
-    """Return actionlint, built once per machine."""
-    go = installed("go")
-    directory = Path.home() / ".cache/flightdeck/actionlint" / VERSION
-    if not (directory / "actionlint").exists():
-        environment = os.environ | {"GOBIN": str(directory), "GOFLAGS": "-mod=mod"}
-        command = [go, "install", f"{MODULE}@{VERSION}"]
-        built = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
-        if built.returncode:
-            missing(f"actionlint cannot be built: {built.stderr.strip()[-200:]}")
-    return str(directory / "actionlint")
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_is_valid(actionlint: str, workflow: Path) -> None:
-    done = subprocess.run([actionlint, "-no-color", str(workflow)], capture_output=True, text=True, check=False)
+def test_a_workflow_is_valid(workflow: Path) -> None:
+    done = subprocess.run([built(*ACTIONLINT), "-no-color", str(workflow)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 

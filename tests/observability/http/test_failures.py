@@ -170,4 +170,5 @@ def test_a_client_that_disconnects_during_its_upload_is_no_error(
         assert span.status.status_code is StatusCode.UNSET
         assert (span.attributes or {}).get("http.response.status_code", 400) == 400  # FastAPI's, which was not sent
         assert span.events == ()
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    loop = "observability.saturation.event_loop"  # a busy machine blocks it
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING and one.name != loop] == []

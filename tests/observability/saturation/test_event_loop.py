@@ -227,7 +227,8 @@ async def test_a_block_that_ends_before_the_late_timer_runs_is_still_the_exempla
             sample = threading.Thread(target=detector._sample, args=(0.1,))
             sample.start()
             sample.join()
-    assert detector.take_exemplar() == {"trace_id": f"{span.get_span_context().trace_id:032x}"}
+    context = span.get_span_context()
+    assert detector.take_exemplar() == {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
     assert detector.take_exemplar() is None, "the next lag has another cause"
 
 
