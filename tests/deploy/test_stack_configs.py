@@ -101,7 +101,7 @@ def test_rabbitmq_is_limited_by_its_container_and_not_by_its_host() -> None:
     assert found
     # A health check starts another Erlang VM beside the server.
     assert int(found[1]) + 2 * 70 < mebibytes(rabbitmq["mem_limit"])
-    assert rabbitmq["ulimits"]["nofile"] <= 65536
+    assert rabbitmq["ulimits"]["nofile"] <= 20_000
     assert any(
         volume.startswith("./deploy/rabbitmq/memory.conf:/etc/rabbitmq/conf.d/") for volume in rabbitmq["volumes"]
     )
