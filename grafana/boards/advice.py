@@ -50,7 +50,7 @@ def _routes() -> Table:
     requests = f"({_rate('requests')} > 0)"
     queries = (
         f"sum by (handler) (rate(db_queries_per_request_sum{{{JOB_AND_HANDLER}}}[$window])\n"
-        "and on (job, instance) whatif_requests_total)"
+        "and on (job, instance) rate(whatif_requests_total[$window]))"
     )
     compressed = _rate("trial_compressed_bytes", matching=', encoding="gzip"')
     return (
