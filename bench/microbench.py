@@ -20,8 +20,10 @@ from observability.http.request_cycle import RequestCycle
 from observability.logs.access_log import AccessLog, AccessRecord, json_line
 from observability.request.record import RECORD, current_request
 from observability.request.route_table import RouteTable
+from observability.tracing.fast_path.child_snapshot import ChildSnapshot
 from observability.tracing.fast_path.otlp import SpanEncoder
 from observability.tracing.fast_path.request_span import LazyServerSpan, SpanSnapshot
+from observability.tracing.operations import OperationTracer
 from observability.tracing.tracing import Tracing
 
 TIMES: Final = 2_000
@@ -95,6 +97,19 @@ def steps() -> list[Step]:
     counted = _fastest(lambda: metrics.observe(plain, HANDLER, 200, perf_counter()))
     with_trace = _fastest(lambda: metrics.observe(finished, HANDLER, 200, perf_counter()))
     whole_span = _fastest(ended)
+    operating = cycle()
+    operating.started += 3600  # spans of old requests are queued one by one
+    context = always.begin(operating, {})
+    operations = OperationTracer(always.provider.get_tracer("fastapi"))
+
+    def operate() -> ChildSnapshot:
+        with operations.start_as_current_span("fastapi.endpoint", attributes={"code.function.name": "bench.arms.item"}):
+            pass
+        (ended,) = operating.taken_snapshots()
+        return cast("ChildSnapshot", ended)
+
+    operation, child = _fastest(operate), operate()
+    _left(context)
     never.stop(timeout_s=1)
     always.stop(timeout_s=1)
     return [
@@ -110,7 +125,13 @@ def steps() -> list[Step]:
         Step(
             "if sampled: OTLP serialisation, on the export thread",
             "tracing/fast_path/otlp",
-            _fastest(lambda: encoder.request([request.readable() for _ in range(BATCH)]), times=TIMES // BATCH) / BATCH,
+            _fastest(lambda: encoder.request([request] * BATCH), times=TIMES // BATCH) / BATCH,
+        ),
+        Step("with operation spans: each of them", "tracing/operations", operation),
+        Step(
+            "with operation spans: OTLP serialisation of each",
+            "tracing/fast_path/otlp",
+            _fastest(lambda: encoder.request([child] * BATCH), times=TIMES // BATCH) / BATCH,
         ),
         Step("the access record, enqueued", "logs/access_log", _fastest(lambda: _noted(access, finished))),
         Step(

@@ -7,6 +7,8 @@ from time import time
 from typing import Final
 
 from opentelemetry import trace
+from opentelemetry.trace import Span
+from opentelemetry.util.types import AttributeValue
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, Metric
 
@@ -39,6 +41,8 @@ class CacheMetrics(DescribedCollector):
         self._level = BoundedValues.closed(LEVELS)
         self._result = BoundedValues.closed(RESULTS)
         self._lookups: dict[LabelValues, BucketCounts] = {}
+        self._attributes: dict[LabelValues, dict[str, AttributeValue]] = {}
+        """Of the events; the caches, levels and results are bounded."""
         self._lock = Lock()
         self._view = HistogramFamily(counted_s=LOOKUP_BUCKETS_S, bounds_s=LOOKUP_BUCKETS_S)
         labels = ("cache", "level")
@@ -52,31 +56,36 @@ class CacheMetrics(DescribedCollector):
         registry.register(self)
 
     def observe(self, cache: str, *, level: str, result: str, seconds: float) -> None:
-        """Count a lookup by its result, one of `RESULTS`, and add an event to the current span."""
-        request = current_request.get()
-        is_traced = request is None or request.sampled or request.is_logged
-        trace_ref = self._add_span_event(cache, level, result) if is_traced else None
+        """Count a lookup by its result, one of `RESULTS`, and add an event to the current span.
+
+        An unsampled request keeps the event in case it turns out slow or failed.
+        """
+        request, trace_ref = current_request.get(), None
+        if request is None or request.sampled or request.is_logged:
+            self._add_span_event(cache, level, result)
+            trace_ref = _trace_ref(trace.get_current_span())
+        elif request.children is not None:
+            self._add_span_event(cache, level, result)
         counts = self._lookups.get((cache, level, result)) or self._counts(cache, level, result)
         with self._lock:
             counts.observe(max(seconds, 0.0), trace_ref)
 
     def _counts(self, cache: str, level: str, result: str) -> BucketCounts:
-        values = self._cache(cache), self._level(level), self._result(result)
-        return self._lookups.setdefault(values, BucketCounts(LOOKUP_BUCKETS_S))
+        return self._lookups.setdefault(self._bounded(cache, level, result), BucketCounts(LOOKUP_BUCKETS_S))
 
-    def _add_span_event(self, cache: str, level: str, result: str) -> TraceRef | None:
-        """Add the lookup to the current span; return its trace if it is sampled."""
+    def _event_attributes(self, cache: str, level: str, result: str) -> dict[str, AttributeValue]:
+        values = self._bounded(cache, level, result)
+        names = (CACHE_NAME, CACHE_LEVEL, CACHE_RESULT)
+        return self._attributes.setdefault(values, dict(zip(names, values, strict=True)))
+
+    def _bounded(self, cache: str, level: str, result: str) -> tuple[str, str, str]:
+        return self._cache(cache), self._level(level), self._result(result)
+
+    def _add_span_event(self, cache: str, level: str, result: str) -> None:
         span = trace.get_current_span()
         if span.is_recording():
-            values = {
-                CACHE_NAME: self._cache(cache),
-                CACHE_LEVEL: self._level(level),
-                CACHE_RESULT: self._result(result),
-            }
+            values = self._attributes.get((cache, level, result)) or self._event_attributes(cache, level, result)
             span.add_event(CACHE_LOOKUP, values)
-        context = span.get_span_context()
-        is_exemplar = context.trace_flags.sampled or getattr(span, "is_logged", False)
-        return (context.trace_id, context.span_id, time()) if is_exemplar else None
 
     def set_size(self, cache: str, *, level: str, entries: int, size_bytes: int) -> None:
         labels = self._cache(cache), self._level(level)
@@ -99,3 +108,10 @@ class CacheMetrics(DescribedCollector):
             labels,
             {values: [durations] for values, durations in lookups.items()},
         )
+
+
+def _trace_ref(span: Span) -> TraceRef | None:
+    """Return the span's trace, if it is sampled or its id is in the log."""
+    context = span.get_span_context()
+    is_exemplar = context.trace_flags.sampled or getattr(span, "is_logged", False)
+    return (context.trace_id, context.span_id, time()) if is_exemplar else None

@@ -81,6 +81,16 @@ class ExportQueue:
         self._counts.dropped(self._signal, number)
         return False
 
+    def enqueue(self, number: int) -> int:
+        """Count as many items as there is room for as queued, the others as dropped; return how many are queued."""
+        with self._lock:
+            room = 0 if self._closed else max(0, int(min(number, self._limit - self._queued)))
+            self._queued += room
+            if room:
+                self._counts.enqueued(self._signal, room)
+        self._counts.dropped(self._signal, number - room)
+        return room
+
     def dequeued(self, outcome: str, number: int) -> None:
         """Count items that left the queue, by outcome; after `close()` they are counted already."""
         with self._lock:

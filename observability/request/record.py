@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from time import perf_counter, time_ns
@@ -67,6 +68,8 @@ class RequestRecord:
     """Ended child spans of an unsampled request in progress, in case it turns out slow or failed."""
     export_child: Callable[[Any], None] | None = None
     """Exports a child span of a request that is traced."""
+    snapshots: deque[Any] | None = None
+    """Of the child spans that have ended since some were queued for export, if the request is traced."""
     further_children: int = 0
     """Their number beyond `MAX_CHILDREN`."""
     span: Span | None = None
@@ -124,6 +127,17 @@ class RequestRecord:
         else:
             self.further_children += 1
         return True
+
+    def taken_snapshots(self) -> list[Any]:
+        """Remove the snapshots and return them; threads that do so at the same time get different ones."""
+        taken: list[Any] = []
+        snapshots = self.snapshots
+        try:
+            while snapshots:
+                taken.append(snapshots.popleft())
+        except IndexError:
+            pass  # another thread took the last one
+        return taken
 
     def add_event(self, name: str, attributes: dict[str, AttributeValue]) -> None:
         """Add an event to the server span, from any thread; the attributes may change until the request ends."""

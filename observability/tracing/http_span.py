@@ -1,8 +1,8 @@
 """The attributes of a server span, in the stable semantic conventions for HTTP."""
 
 import traceback
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
@@ -31,6 +31,8 @@ from observability.privacy.scrub import MAX_TEXT, redacted_query
 from observability.request.record import METHODS, RequestRecord
 from observability.request.route_table import UNMATCHED
 
+OTHER_METHOD: Final = "_OTHER"
+
 
 def scope_fields(scope: Scope) -> dict[str, Any]:
     """Return what a span needs of the scope, without a reference to the application."""
@@ -49,29 +51,51 @@ def scope_fields(scope: Scope) -> dict[str, Any]:
 
 def request_attributes(scope_fields: Mapping[str, Any]) -> tuple[str, dict[str, AttributeValue]]:
     """Return a span's name and attributes before routing; without the values of the query, which may be secrets."""
-    method: str = scope_fields["method"]
-    is_known = method in METHODS
+    method = scope_fields["method"]
+    common = common_attributes(
+        method if method in METHODS else OTHER_METHOD,
+        scope_fields["scheme"],
+        scope_fields["http_version"],
+        scope_fields["server"],
+    )
+    return span_name(method), common | own_attributes(scope_fields)
+
+
+def span_name(method: str) -> str:
+    """Return the name of a span without a route."""
+    return method if method in METHODS else "HTTP"
+
+
+def common_attributes(
+    method: str, scheme: str, http_version: str, server: Sequence[Any] | None
+) -> dict[str, AttributeValue]:
+    """Return the attributes that many requests share; `method` is one of `METHODS` or `OTHER_METHOD`."""
     attributes: dict[str, AttributeValue] = {
-        HTTP_REQUEST_METHOD: method if is_known else "_OTHER",
-        URL_SCHEME: scope_fields["scheme"],
-        URL_PATH: scope_fields["path"][:MAX_TEXT],
-        NETWORK_PROTOCOL_VERSION: scope_fields["http_version"],
+        HTTP_REQUEST_METHOD: method,
+        URL_SCHEME: scheme,
+        NETWORK_PROTOCOL_VERSION: http_version,
     }
-    if not is_known:
-        attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:MAX_TEXT]
-    query, server, client = scope_fields["query_string"], scope_fields["server"], scope_fields["client"]
-    if query:
-        attributes[URL_QUERY] = redacted_query(query)
     if server:
         attributes[SERVER_ADDRESS] = server[0]
         if server[1] is not None:
             attributes[SERVER_PORT] = server[1]
+    return attributes
+
+
+def own_attributes(scope_fields: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Return the attributes that differ from request to request."""
+    method, query, client = scope_fields["method"], scope_fields["query_string"], scope_fields["client"]
+    attributes: dict[str, AttributeValue] = {URL_PATH: scope_fields["path"][:MAX_TEXT]}
+    if method not in METHODS:
+        attributes[HTTP_REQUEST_METHOD_ORIGINAL] = method[:MAX_TEXT]
+    if query:
+        attributes[URL_QUERY] = redacted_query(query)
     if client:
         attributes[CLIENT_ADDRESS] = client[0]
     agent = dict(scope_fields["headers"]).get(b"user-agent")
     if agent:
         attributes[USER_AGENT_ORIGINAL] = agent[:MAX_TEXT].decode("latin-1")
-    return method if is_known else "HTTP", attributes
+    return attributes
 
 
 class RequestOutcome(NamedTuple):

@@ -7,15 +7,14 @@ children of sampled requests are such spans too.
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from secrets import randbits
 from time import time_ns
-from typing import Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
+from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import (
     Link,
@@ -25,35 +24,24 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    TraceFlags,
     Tracer,
 )
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from observability.core.internal_errors import suppress_internal_errors
 from observability.request.record import RequestRecord
+from observability.tracing.context import new_span_id, span_context
+from observability.tracing.fast_path.child_snapshot import ChildSnapshot
 from observability.tracing.http_span import exception_event
 
-_RANDOM: Final = 0x02
-"""`TraceFlags.RANDOM_TRACE_ID`, which older versions lack."""
-_SAMPLED_BIT: Final = int(TraceFlags.SAMPLED)
-_SAMPLED: Final = TraceFlags(_RANDOM | _SAMPLED_BIT)
-_NOT_SAMPLED: Final = TraceFlags(_RANDOM)
 UNSET: Final = Status()
+_NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = MappingProxyType({})
 
 MAX_KEPT: Final = 128
 """Attributes, events and links of a kept span, each; as many as the SDK keeps by default."""
 
 _Event = tuple[str | BaseException, Attributes, int]
 """Name or exception, attributes, and time in nanoseconds since the epoch."""
-
-
-def span_context(trace_id: int, span_id: int, parent: SpanContext | None, *, is_sampled: bool) -> SpanContext:
-    """Return the context of a span of a request, whose caller's span is `parent`."""
-    if parent is None:
-        return SpanContext(trace_id, span_id, is_remote=False, trace_flags=_SAMPLED if is_sampled else _NOT_SAMPLED)
-    flags = TraceFlags(parent.trace_flags & _RANDOM | (_SAMPLED_BIT if is_sampled else 0))
-    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=parent.trace_state)
 
 
 class KeptTracer(Tracer):
@@ -72,6 +60,10 @@ class RequestSpan(Span):
     """A span of a request in progress, whose children are kept or exported by its record."""
 
     record: RequestRecord
+
+    @property
+    def span_id(self) -> int:
+        return self.record.span_id
 
     @property
     def is_logged(self) -> bool:
@@ -198,6 +190,7 @@ class KeptSpan(RequestSpan, NonRecordingSpan):
 class ChildSpan(KeptSpan):
     """A child span: a call, a statement, or a step of the application."""
 
+    _span_id: int = 0
     _end_ns: int = 0
 
     def __init__(  # noqa: PLR0913 what a span consists of
@@ -230,8 +223,14 @@ class ChildSpan(KeptSpan):
 
     def get_span_context(self) -> SpanContext:
         if self._span_context is None:
-            self._span_context = self.new_context(randbits(64) or 1)
+            self._span_context = self.new_context(self.span_id)
         return self._span_context
+
+    @property
+    def span_id(self) -> int:
+        if not self._span_id:
+            self.__dict__.setdefault("_span_id", new_span_id())  # atomic: threads agree on one
+        return self._span_id
 
     def is_recording(self) -> bool:
         return not self._end_ns
@@ -248,9 +247,7 @@ class ChildSpan(KeptSpan):
 
     def replay(self) -> None:
         """Make the same span by the SDK, for its span processors."""
-        base = trace.set_span_in_context(
-            NonRecordingSpan(self.new_context(self._parent.get_span_context().span_id)), Context()
-        )
+        base = trace.set_span_in_context(NonRecordingSpan(self.new_context(self._parent.span_id)), Context())
         span = self._tracer.start_again(
             self.get_span_context(), base, name=self._name, kind=self._kind, start_time=self._start_ns
         )
@@ -258,14 +255,18 @@ class ChildSpan(KeptSpan):
             self.replay_on(span)
             span.end(self._end_ns)
 
-    def snapshot(self, resource: Resource, limits: SpanLimits) -> "ChildSnapshot":
+    def snapshot(self, resource: Resource, limits: SpanLimits) -> ChildSnapshot:
+        record = self.record
         return ChildSnapshot(
             self._name,
-            self.new_context(self.get_span_context().span_id),
-            self.new_context(self._parent.get_span_context().span_id),
+            record.trace_id,
+            self.span_id,
+            self._parent.span_id,
+            record.parent_span_context,
+            record.sampled,
             resource,
-            self._attributes or {},
-            self._named_events(),
+            self._attributes or _NO_ATTRIBUTES,
+            self._named_events() if self._events else (),
             self._links or (),
             self._kind,
             self._status,
@@ -278,38 +279,3 @@ class ChildSpan(KeptSpan):
 
 def _ended(span: ChildSpan) -> ChildSpan:
     return span
-
-
-class ChildSnapshot(NamedTuple):
-    """The data of a finished child span, without a reference to the application."""
-
-    name: str
-    context: SpanContext
-    parent: SpanContext
-    resource: Resource
-    attributes: Mapping[str, AttributeValue]
-    events: Sequence[tuple[str, Attributes, int]]
-    links: Sequence[Link]
-    kind: SpanKind
-    status: Status
-    start_ns: int
-    end_ns: int | None
-    scope: InstrumentationScope
-    limits: SpanLimits
-
-    def readable(self) -> ReadableSpan:
-        limits = self.limits
-        return ReadableSpan(
-            self.name,
-            self.context,
-            self.parent,
-            self.resource,
-            BoundedAttributes(limits.max_span_attributes, self.attributes),
-            [Event(name, BoundedAttributes(limits.max_event_attributes, own), at) for name, own, at in self.events],
-            self.links,
-            kind=self.kind,
-            status=self.status,
-            start_time=self.start_ns,
-            end_time=self.end_ns,
-            instrumentation_scope=self.scope,
-        )

@@ -40,7 +40,7 @@ class ProxyTracerProvider(TracerProvider):
                 self._running.remove(provider)
             self.current = self._running[-1] if self._running else NoOpTracerProvider()
 
-    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+    def get_tracer(self, *args: Any, **kwargs: Any) -> KeptTracer:
         return _ProxyTracer(self, args, kwargs)
 
 
@@ -51,17 +51,20 @@ class _ProxyTracer(KeptTracer):
         self._kwargs = kwargs
         self._provider: TracerProvider | None = None
         self._tracer: Tracer | None = None
+        self._scope = InstrumentationScope("")
 
     def _current(self) -> Tracer:
         provider, tracer = self._provider, self._tracer
         if tracer is None or provider is not self._proxy.current:
             self._provider = provider = self._proxy.current
             self._tracer = tracer = provider.get_tracer(*self._args, **self._kwargs)
+            self._scope = instrumentation_scope(tracer, *self._args, *self._kwargs.values())
         return tracer
 
     @property
     def instrumentation_scope(self) -> InstrumentationScope:
-        return instrumentation_scope(self._current(), *self._args, *self._kwargs.values())
+        self._current()
+        return self._scope
 
     def start_span(  # noqa: PLR0913, PLR0917 the signature is OpenTelemetry's
         self,

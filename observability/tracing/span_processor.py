@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -12,8 +12,8 @@ from observability.compat.opentelemetry import enqueue
 from observability.core.extras import MissingExtra, requires
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts, ExportQueue
+from observability.tracing.fast_path.child_snapshot import ChildSnapshot
 from observability.tracing.fast_path.request_span import SpanSnapshot
-from observability.tracing.kept_span import ChildSnapshot
 
 logger: Final = logging.getLogger("observability")
 
@@ -23,15 +23,17 @@ Snapshot = SpanSnapshot | ChildSnapshot
 
 class _CountedExporter(SpanExporter):
     def __init__(self, exporter: SpanExporter, queue: ExportQueue) -> None:
-        self._exporter = exporter
+        self._exporter: Any = exporter
+        self._accepts_snapshots = getattr(exporter, "accepts_snapshots", False)
         self._queue = queue
 
     def export(self, spans: Sequence[ReadableSpan | Snapshot]) -> SpanExportResult:
-        """Export the batch and count the outcome; snapshots become spans here, on the exporting thread."""
+        """Export the batch and count the outcome; other exporters than ours get spans instead of snapshots."""
         outcome = "failed"
         try:
-            readable = [span.readable() if isinstance(span, Snapshot) else span for span in spans]
-            result = self._exporter.export(readable)
+            if not self._accepts_snapshots:
+                spans = [span.readable() if isinstance(span, Snapshot) else span for span in spans]
+            result: SpanExportResult = self._exporter.export(spans)
             if result is SpanExportResult.SUCCESS:
                 outcome = "exported"
             return result
@@ -59,8 +61,9 @@ class BoundedSpanProcessor(BatchSpanProcessor):
         if span.context and span.context.trace_flags.sampled and self._queue.try_enqueue():
             super().on_end(span)
 
-    def on_snapshot(self, span: Snapshot) -> None:
-        if self._queue.try_enqueue():
+    def on_snapshots(self, spans: Sequence[Snapshot]) -> None:
+        """Queue spans that have ended; those that the queue has no room for are dropped and counted."""
+        for span in spans[: self._queue.enqueue(len(spans))]:
             self._enqueue(span)
 
     def close(self) -> None:

@@ -6,13 +6,13 @@ these ids, and its child spans.
 """
 
 import hmac
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextvars import Token
 from threading import Thread
 from time import perf_counter, time_ns
 from typing import Final
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
@@ -28,7 +28,8 @@ from observability.core.limits import RateLimiter, run_with_timeout
 from observability.core.semconv import RETROACTIVE
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts
-from observability.request.record import METHODS, RequestRecord, current_request
+from observability.request.record import RequestRecord, current_request
+from observability.tracing.context import CURRENT_CONTEXT, CURRENT_SPAN
 from observability.tracing.fast_path.request_span import LazyServerSpan, UnsampledSpan, allows_snapshots
 from observability.tracing.http_span import (
     add_exception,
@@ -36,8 +37,10 @@ from observability.tracing.http_span import (
     request_attributes,
     request_outcome,
     scope_fields,
+    span_name,
 )
 from observability.tracing.kept_span import ChildSpan
+from observability.tracing.operations import OperationTracer
 from observability.tracing.propagation import Extractor, header_values
 from observability.tracing.provider import ProxyTracerProvider, activate, deactivate, global_tracer_provider
 from observability.tracing.sampling import FORCE_SAMPLE, HeadSampler, PresetIdGenerator
@@ -52,14 +55,12 @@ RETROACTIVE_REQUESTS_PER_S: Final = 500
 
 _NO_ATTRIBUTES: Final[dict[str, AttributeValue]] = {}
 _RETROACTIVE: Final[dict[str, AttributeValue]] = {RETROACTIVE: True}
-_CURRENT_SPAN: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
-"""The key of the span in a context; creating a context with it saves a copy for every request."""
 _OURS: Final = frozenset({b"x-request-id", b"x-sample-token"})
 _FORCED: Final = Context({FORCE_SAMPLE: True})
-_attached: Final = otel_context.attach(Context())
-_CURRENT_CONTEXT: Final = _attached.var
-"""The variable of the current context; setting it here saves two calls per request, and two when it is reset."""
-otel_context.detach(_attached)
+_BATCH: Final = 32
+"""Child spans of a sampled request that are queued together: queueing one takes longer than what follows in a batch."""
+_BATCH_S: Final = 1.0
+"""Age of a request from which its child spans are queued one by one: a stream may run for days."""
 
 
 class Tracing:
@@ -90,10 +91,11 @@ class Tracing:
         """Whether spans are recorded: there is a processor for them."""
         self._logs_trace_ids = settings.access_log and settings.log_format != "none"
         self._span_limits = SpanLimits()
+        self._resource = Resource.get_empty()
         self.provider = ProxyTracerProvider()
         self._tracer = self.provider.get_tracer("observability")
         self._operations = operations(
-            self.provider.get_tracer("fastapi") if settings.operation_spans else None, _add_event
+            OperationTracer(self.provider.get_tracer("fastapi")) if settings.operation_spans else None, _add_event
         )
 
     @property
@@ -115,6 +117,7 @@ class Tracing:
         exporting = otlp_span_processor(self._settings, self._counts)
         processors: list[SpanProcessor] = [*self._processors, *([exporting] if exporting else [])]
         own = SdkTracerProvider(self._sampler, resource, shutdown_on_exit=False, id_generator=self._ids)
+        self._resource = own.resource
         for processor in processors:
             own.add_span_processor(processor)
         self._own, self._exporting, self.recording = own, exporting, bool(processors)
@@ -159,11 +162,11 @@ class Tracing:
         if self.recording:
             if self._is_sampled(trace_id, None):
                 span = self._sampled_span(record)
-                return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: span, **self._operations}))
+                return CURRENT_CONTEXT.set(Context({CURRENT_SPAN: span, **self._operations}))
             record.children = []
         elif self._logs_trace_ids and self._is_sampled(trace_id, None):
             record.is_logged = True
-        return _CURRENT_CONTEXT.set(Context({_CURRENT_SPAN: UnsampledSpan(record)}))
+        return CURRENT_CONTEXT.set(Context({CURRENT_SPAN: UnsampledSpan(record)}))
 
     def _begin_with_parent(self, record: RequestRecord, headers: Mapping[bytes, bytes]) -> Token[Context]:
         """Begin a request that has a parent span or other trigger headers, or whose provider is the application's."""
@@ -174,6 +177,8 @@ class Tracing:
             context = span.get_span_context()
             record.trace_id, record.span_id = context.trace_id, context.span_id
             record.sampled = context.trace_flags.sampled
+            if record.span is not None:
+                base = Context({**base, **self._operations})
         else:
             self._set_ids(record, base)
             parent = record.parent_span_context
@@ -188,7 +193,7 @@ class Tracing:
                     record.sampled = parent is not None and parent.trace_flags.sampled
                     record.is_logged = self._logs_trace_ids and self._is_sampled(record.trace_id, parent)
                 span = UnsampledSpan(record)
-        return _CURRENT_CONTEXT.set(trace.set_span_in_context(span, base))
+        return CURRENT_CONTEXT.set(trace.set_span_in_context(span, base))
 
     def websocket_span(self, scope: Scope, context: Context) -> Span:
         """Start the span of a connection."""
@@ -200,7 +205,7 @@ class Tracing:
         """Begin a request without spans; it has ids for logs, and propagates them as not sampled."""
         base = self._extractor.context(headers)
         self._set_ids(record, base)
-        return _CURRENT_CONTEXT.set(trace.set_span_in_context(UnsampledSpan(record), base))
+        return CURRENT_CONTEXT.set(trace.set_span_in_context(UnsampledSpan(record), base))
 
     def _set_ids(self, record: RequestRecord, base: Context) -> None:
         record.parent_span_context = parent = _span_context(base)
@@ -239,20 +244,22 @@ class Tracing:
         end_ns = _epoch_ns(record.started + seconds)
         if isinstance(span, LazyServerSpan):
             if error is None and not record.events and span.seal():
-                if self._fast_exporter is not None and self._own is not None:
-                    resource = self._own.resource
-                    self._fast_exporter.on_snapshot(
-                        span.snapshot(handler=handler, status=status, seconds=seconds, end_ns=end_ns, resource=resource)
+                if self._fast_exporter is not None:
+                    server = span.snapshot(
+                        handler=handler, status=status, seconds=seconds, end_ns=end_ns, resource=self._resource
                     )
+                    self._fast_exporter.on_snapshots([server, *record.taken_snapshots()])
                 return
             span = span.materialize()
-        outcome = request_outcome(_name(record.scope), record.status, handler=handler, status=status, error=error)
+        self._export_snapshots(record)
+        name = span_name(record.scope["method"])
+        outcome = request_outcome(name, record.status, handler=handler, status=status, error=error)
         with suppress_internal_errors("span"):
             apply_outcome(span, outcome)
             if error is not None:
                 add_exception(span, error, record)
-            for name, attributes, at_ns in record.events or ():
-                span.add_event(name, attributes, at_ns)
+            for event, attributes, at_ns in record.events or ():
+                span.add_event(event, attributes, at_ns)
         span.end(end_ns)
 
     def _export_children(self, record: RequestRecord) -> None:
@@ -260,16 +267,30 @@ class Tracing:
         children, record.children = record.children or (), None
         for make, arguments in children:
             with suppress_internal_errors("span"):
-                self._export_child(make(*arguments))
+                self._end_child(make(*arguments))
         if record.further_children:
             self._counts.dropped("spans", record.further_children)
 
     def _export_child(self, span: ChildSpan) -> None:
-        exporter, own = self._fast_exporter, self._own
-        if exporter is None or own is None:
+        record = span.record
+        self._end_child(span)
+        snapshots = record.snapshots
+        if snapshots and (
+            record.span is None or len(snapshots) >= _BATCH or perf_counter() - record.started > _BATCH_S
+        ):
+            self._export_snapshots(record)
+
+    def _end_child(self, span: ChildSpan) -> None:
+        snapshots = span.record.snapshots
+        if self._fast_exporter is None:
             span.replay()
-        else:
-            exporter.on_snapshot(span.snapshot(own.resource, self._span_limits))
+        elif snapshots is not None:
+            snapshots.append(span.snapshot(self._resource, self._span_limits))
+
+    def _export_snapshots(self, record: RequestRecord) -> None:
+        exporter = self._fast_exporter
+        if exporter is not None and (snapshots := record.taken_snapshots()):
+            exporter.on_snapshots(snapshots)
 
     def _is_force_sampled(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether the request has the configured sample token."""
@@ -278,6 +299,7 @@ class Tracing:
 
     def _sampled_span(self, record: RequestRecord, extra: Mapping[str, AttributeValue] = _NO_ATTRIBUTES) -> Span:
         record.sampled = True
+        record.snapshots = deque()
         record.export_child = self._export_child
         span = LazyServerSpan(record, self._sdk_span, extra)
         record.span = started = span if self._fast_exporter is not None else span.materialize()
@@ -305,11 +327,6 @@ def _add_event(name: str, attributes: dict[str, AttributeValue]) -> None:
     request = current_request.get()
     if request is not None:
         request.add_event(name, attributes)
-
-
-def _name(scope: Scope) -> str:
-    method: str = scope["method"]
-    return method if method in METHODS else "HTTP"
 
 
 def _span_context(base: Context) -> SpanContext | None:

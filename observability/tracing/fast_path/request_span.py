@@ -13,8 +13,9 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, S
 from opentelemetry.util.types import Attributes, AttributeValue
 
 from observability.request.record import RequestRecord
+from observability.tracing.context import span_context
 from observability.tracing.http_span import request_attributes, request_outcome, scope_fields
-from observability.tracing.kept_span import UNSET, KeptSpan, RequestSpan, span_context
+from observability.tracing.kept_span import UNSET, KeptSpan, RequestSpan
 
 _SCOPE: Final = InstrumentationScope("observability")
 _FAILED: Final = Status(StatusCode.ERROR)
@@ -37,6 +38,10 @@ class SpanSnapshot(NamedTuple):
     """The status label of the metrics."""
     seconds: float
     end_ns: int
+
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope:
+        return _SCOPE
 
     def readable(self) -> ReadableSpan:
         name, attributes = request_attributes(self.scope_fields)

@@ -1,5 +1,8 @@
+from unittest.mock import AsyncMock
+
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -99,3 +102,46 @@ async def test_a_lookup_adds_an_event_and_an_exemplar_in_a_sampled_request_only(
         linked = [sample for sample in captured.samples("cache_request_duration_seconds_bucket") if sample.exemplar]
         assert (names, len(linked)) == (["flightdeck.cache.lookup"] * events, events)
         assert captured.value("cache_requests_total", cache="report", level="local", result="hit") == 1
+
+
+@pytest.mark.anyio
+async def test_an_unsampled_request_that_was_slow_is_exported_with_its_lookups() -> None:
+    with capture_telemetry(traces_sampler="always_off", slow_request_s=1e-9) as captured:
+        app = FastAPI()
+        metrics = CacheMetrics(captured.registry)
+
+        @app.get("/reports")
+        async def reports() -> None:
+            metrics.observe("report", level="local", result="miss", seconds=0.001)
+            with trace.get_tracer("shop").start_as_current_span("compute"):
+                metrics.observe("report", level="shared", result="hit", seconds=0.001)
+
+        captured.instrument(app)
+        async with lifespan_client(app) as client:
+            await client.get("/reports")
+        levels = {
+            span.name: [(event.attributes or {})["flightdeck.cache.level"] for event in span.events]
+            for span in captured.spans()
+        }
+    assert levels == {"GET /reports": ["local"], "compute": ["shared"]}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("sampler", "events"), [("always_on", ["flightdeck.cache.lookup"]), ("always_off", [])])
+async def test_lookups_of_a_websocket_are_events_of_its_span_if_it_is_sampled(sampler: str, events: list[str]) -> None:
+    with capture_telemetry(traces_sampler=sampler, slow_request_s=1e-9) as captured:
+        app = FastAPI()
+        metrics = CacheMetrics(captured.registry)
+
+        @app.websocket("/live")
+        async def live(websocket: WebSocket) -> None:
+            metrics.observe("report", level="local", result="hit", seconds=0.001)
+            await websocket.close()
+
+        captured.instrument(app)
+        async with app.router.lifespan_context(app):
+            await app(
+                {"type": "websocket", "path": "/live", "query_string": b"", "headers": []}, AsyncMock(), AsyncMock()
+            )
+        assert captured.value("websocket_connections_total", handler="/live") == 1
+        assert [event.name for span in captured.spans() for event in span.events] == events

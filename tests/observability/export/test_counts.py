@@ -136,3 +136,13 @@ def test_an_envelope_without_reports_changes_no_count() -> None:
     queue.close()
     assert not queue.try_enqueue(0)
     assert registry.outcomes("errors") == (0, 0, 0)
+
+
+def test_a_queue_takes_as_many_as_there_is_room_for() -> None:
+    registry = CollectorRegistry()
+    queue = ExportCounts(registry).queue("spans", limit=3)
+    assert [queue.enqueue(2), queue.enqueue(2), queue.enqueue(1)] == [2, 1, 0]
+    queue.close()
+    assert queue.enqueue(1) == 0
+    labels = {"signal": "spans", "outcome": "dropped"}
+    assert registry.get_sample_value("observability_export_total", labels) == 1 + 1 + 3 + 1

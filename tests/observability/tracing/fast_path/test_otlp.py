@@ -2,16 +2,19 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from observability.tracing.fast_path.otlp import SpanEncoder
+from observability.request.route_table import UNMATCHED
+from observability.tracing.fast_path.child_snapshot import ChildSnapshot
+from observability.tracing.fast_path.otlp import Exportable, SpanEncoder
+from observability.tracing.fast_path.request_span import SpanSnapshot
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 numbers = st.integers(-(2**63), 2**63 - 1)
@@ -56,6 +59,8 @@ def parsed(body: bytes) -> dict[tuple[bytes, bytes], list[bytes]]:
                 group.resource.SerializeToString(deterministic=True) + group.schema_url.encode(),
                 scope.scope.SerializeToString(deterministic=True) + scope.schema_url.encode(),
             )
+            for span in scope.spans:
+                span.attributes.sort(key=lambda attribute: attribute.key)  # a mapping has no order
             found.setdefault(key, []).extend(span.SerializeToString(deterministic=True) for span in scope.spans)
     return {key: sorted(bodies) for key, bodies in found.items()}
 
@@ -65,6 +70,59 @@ def test_any_spans_are_what_the_official_encoder_makes_of_them(some: list[Readab
     ours = SpanEncoder().request(some)
     theirs = encode_spans(some).SerializeToString()
     assert parsed(ours) == parsed(theirs)
+
+
+child_snapshots = st.builds(
+    ChildSnapshot,
+    name=texts,
+    trace_id=st.integers(1, 2**128 - 1),
+    span_id=st.integers(1, 2**64 - 1),
+    parent_id=st.integers(1, 2**64 - 1),
+    caller=st.one_of(st.none(), contexts),
+    is_sampled=st.booleans(),
+    resource=st.sampled_from(RESOURCES),
+    attributes=attributes,
+    events=st.lists(st.tuples(texts, attributes, times), max_size=1),
+    links=st.lists(st.builds(Link, context=contexts, attributes=attributes), max_size=1),
+    kind=st.sampled_from(SpanKind),
+    status=statuses,
+    start_ns=times,
+    end_ns=times,
+    instrumentation_scope=st.sampled_from(SCOPES),
+    limits=st.sampled_from([SpanLimits(), SpanLimits(max_span_attributes=2)]),
+)
+request_snapshots = st.builds(
+    SpanSnapshot,
+    trace_id=st.integers(1, 2**128 - 1),
+    span_id=st.integers(1, 2**64 - 1),
+    parent_span_context=st.one_of(st.none(), contexts),
+    scope_fields=st.fixed_dictionaries(
+        {
+            "method": st.sampled_from(["GET", "POST", "BREW"]),
+            "scheme": st.sampled_from(["http", "https"]),
+            "path": texts,
+            "http_version": st.sampled_from(["1.1", "2"]),
+            "query_string": st.sampled_from([b"", b"a=1"]),
+            "server": st.sampled_from([None, ("127.0.0.1", 80), ["::1", None]]),
+            "client": st.sampled_from([None, ("127.0.0.1", 5)]),
+            "headers": st.sampled_from([[], [(b"user-agent", b"bench")], [(b"user-agent", b"\xe9" * 600)]]),
+        }
+    ),
+    extra_attributes=st.sampled_from([{}, {"flightdeck.retroactive": True}]),
+    resource=st.sampled_from(RESOURCES),
+    handler=st.sampled_from(["/items/{item}", UNMATCHED]),
+    response_status=st.sampled_from([0, 200, 404, 503]),
+    status=st.sampled_from([200, 404, 500, "client_disconnected"]),
+    seconds=st.floats(0, 60),
+    end_ns=st.integers(10**18, 2 * 10**18),
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.one_of(child_snapshots, request_snapshots), min_size=1, max_size=5))
+def test_snapshots_are_what_the_official_encoder_makes_of_their_spans(some: list[Exportable]) -> None:
+    readable = [one if isinstance(one, ReadableSpan) else one.readable() for one in some]
+    assert parsed(SpanEncoder().request(some)) == parsed(encode_spans(readable).SerializeToString())
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.sampled_from([0, 0.0, False, "", 1, 1.0, True, "1"]), max_size=3))

@@ -150,6 +150,56 @@ async def test_a_collector_gets_what_the_sdk_would_send(request_: dict[str, Any]
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "request_",
+    [{"url": "/changed/nothing"}, {"url": "/child", "headers": {"traceparent": CALLER, "tracestate": "a=b"}}],
+    ids=["without a caller", "with a caller's state"],
+)
+async def test_fastapis_operations_are_what_the_sdk_would_send(request_: dict[str, Any]) -> None:
+    with collecting() as collector:
+        ours = await exported(collector, request_, listens=False, operation_spans=True)
+        theirs = await exported(collector, request_, listens=True, operation_spans=True)
+    assert len([one for one in ours if b"fastapi." in one]) == 3
+    assert ours == theirs
+
+
+@pytest.mark.anyio
+async def test_an_operation_that_raises_has_the_error_and_its_children_are_below_it() -> None:
+    with collecting() as collector:
+        await exported(collector, {"url": "/raises"}, listens=False, operation_spans=True)
+        (endpoint,) = collector.named("fastapi.endpoint")
+        await exported(collector, {"url": "/child"}, listens=False, operation_spans=True)
+        parents = {span.span_id: span.name for span in collector.spans}
+        (inside,) = collector.named("inside")
+    assert endpoint.attributes["error.type"] == "ValueError"
+    assert endpoint.attributes["code.function.name"].endswith("shop.<locals>.raises")
+    assert parents[inside.parent_id] == "fastapi.endpoint"
+
+
+@pytest.mark.anyio
+async def test_children_of_a_long_request_are_exported_while_it_runs() -> None:
+    app = FastAPI()
+    names: list[list[str]] = []
+
+    @app.get("/streams")
+    async def streams(request: Request) -> None:
+        record = request_record(request.scope)
+        assert record is not None
+        tracer = trace.get_tracer("shop")
+        tracer.start_span("early").end()
+        record.started -= 60  # instead of a minute
+        tracer.start_span("a minute later").end()
+        names.append([snapshot.name for snapshot in record.snapshots or ()])
+
+    with collecting() as collector:
+        instrument(app, registry=CollectorRegistry(), settings=_quiet(collector.endpoint))
+        async with lifespan_client(app) as client:
+            await client.get("/streams")
+    assert names == [[]]
+    assert collector.names() == ["early", "a minute later", "GET /streams"]
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("url", ["/raises", "/changed/nothing"], ids=["failed", "slow"])
 async def test_retroactive_spans_are_the_same_too(url: str) -> None:
     settings: dict[str, Any] = {"traces_sampler": "always_off", "slow_request_s": 1e-9}
