@@ -156,15 +156,15 @@ def shows(arm: Arm, path: str, delay_min: int) -> bool:
 
 
 def eventually(claim: Callable[[], bool], *, within_s: float = 0.8 * OVERDUE_S) -> float:
-    """Return after how many seconds the claim was first asked that proved true, by default well before a lost
-    notification is repeated; how long the answer itself takes, a second without techniques, does not count.
+    """Return after how many seconds the check began that succeeded, by default well before a lost notification is
+    repeated; how long the response itself takes, a second without techniques, does not count.
     """
-    began = asked = time.monotonic()
+    began = checked = time.monotonic()
     while not claim():
         assert time.monotonic() < began + within_s, f"not true within {within_s} s"
         time.sleep(0.01)
-        asked = time.monotonic()
-    return asked - began
+        checked = time.monotonic()
+    return checked - began
 
 
 @pytest.fixture
