@@ -88,18 +88,19 @@ def cardinality() -> list[TimeSeries | Bars]:
 
 def collector() -> list[TimeSeries]:
     absent = "no collector"
-    kinds = ("spans", "log_records")
+    kinds = ("spans", "log_records", "metric_points")
 
     def each(verb: str) -> list[tuple[str, str]]:
         return [(f"sum(rate(otelcol_{verb}_{kind}_total[$window]))", kind.replace("_", " ")) for kind in kinds]
 
     received, refused = each("receiver_accepted"), each("receiver_refused")
     sent, failed = each("exporter_sent"), each("exporter_send_failed")
+    dropped = each("exporter_enqueue_failed")
     return [
         time_series(
             "Collector: received",
-            "Spans and logs that the collector accepts, and those that it refuses because its memory is full. Good "
-            "is none refused.",
+            "Spans, log records and metric points that the collector accepts, and those that it refuses because its "
+            "memory is full. Good is none refused.",
             *(query(expr, kind) for expr, kind in received),
             *(query(expr, f"{kind} refused") for expr, kind in refused),
             unit=units.EVENTS_PER_SECOND,
@@ -108,10 +109,12 @@ def collector() -> list[TimeSeries]:
         .span(8),
         time_series(
             "Collector: exported",
-            "Spans and logs exported to Tempo and Loki, and those that failed. Fewer spans are exported than "
-            "received: tail sampling drops the others.",
+            "Spans, log records and metric points exported to Tempo, Loki and Prometheus, those that failed, and those "
+            "dropped because the queue was full. Fewer spans are exported than received: tail sampling drops the "
+            "others.",
             *(query(expr, kind) for expr, kind in sent),
             *(query(expr, f"{kind} failed") for expr, kind in failed),
+            *(query(expr, f"{kind} dropped") for expr, kind in dropped),
             unit=units.EVENTS_PER_SECOND,
         )
         .no_value(absent)

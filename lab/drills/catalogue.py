@@ -74,6 +74,12 @@ COMPOSE_DRILLS: Final[dict[str, ComposeDrill]] = {
             alerts=("TelemetryDropped",),
         ),
         ComposeDrill(
+            name="tempo-down",
+            description="Tempo is stopped; the collector retries for a minute, and then drops spans",
+            service="tempo",
+            alerts=("CollectorExportsFailing",),
+        ),
+        ComposeDrill(
             name="alertmanager-killed",
             description="Alertmanager is stopped: the alert fires and cannot be delivered",
             service="alertmanager",

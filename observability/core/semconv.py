@@ -25,6 +25,7 @@ BLOCKED_S: Final = "flightdeck.event_loop.blocked_seconds"
 REQUEST_ID: Final = "flightdeck.request.id"
 REQUEST_DURATION_S: Final = "flightdeck.request.duration_seconds"
 RETROACTIVE: Final = "flightdeck.retroactive"
+LOG_TRUNCATED: Final = "flightdeck.log.truncated"
 
 CACHE_LOOKUP: Final = "flightdeck.cache.lookup"
 N_PLUS_ONE_SUSPECTED: Final = "flightdeck.db.n_plus_one_suspected"

@@ -6,7 +6,7 @@ request id.
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Thread
 from typing import Any, Final
 
@@ -37,10 +37,11 @@ from observability.compat.opentelemetry_logs import (
 )
 from observability.core.internal_errors import record_internal_error
 from observability.core.limits import run_with_timeout
-from observability.core.semconv import CODE_STACKTRACE, REQUEST_DURATION_S, REQUEST_ID, exception_type
+from observability.core.semconv import CODE_STACKTRACE, LOG_TRUNCATED, REQUEST_DURATION_S, REQUEST_ID, exception_type
 from observability.core.settings import TelemetrySettings
 from observability.export.counts import ExportCounts, ExportQueue
 from observability.logs.access_log import AccessRecord
+from observability.logs.bounds import RecordBounds, record_bytes
 from observability.logs.correlation import exception_text, ids_of
 from observability.logs.fields import plain_fields, text
 from observability.logs.record import LogEvent, log_event
@@ -54,8 +55,13 @@ _SEVERITIES: Final = {
     "error": SeverityNumber.ERROR,
     "critical": SeverityNumber.FATAL,
 }
-_OWN: Final = frozenset({EXCEPTION_TYPE, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, CODE_STACKTRACE, REQUEST_ID})
+_OWN: Final = frozenset(
+    {EXCEPTION_TYPE, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, CODE_STACKTRACE, REQUEST_ID, LOG_TRUNCATED}
+)
 """The names of a record's own attributes; a caller's of that name gets an underscore at its end."""
+
+MAX_REQUEST_BYTES: Final = 3_000_000
+"""Records of one export request, about: Loki and many other back ends accept 4 MiB."""
 
 
 class LogExport(logging.Handler):
@@ -69,6 +75,7 @@ class LogExport(logging.Handler):
         exporter.queue = self._queue = counts.queue("logs", limit=settings.export_queue_size)
         self._provider = LoggerProvider(resource, shutdown_on_exit=False)
         self._provider.add_log_record_processor(_BoundedProcessor(exporter, queue=self._queue, settings=settings))
+        self._bounds = RecordBounds(resource.attributes)
         self._access = self._provider.get_logger("observability.access")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -76,27 +83,30 @@ class LogExport(logging.Handler):
             return  # errors of the exporter must not be exported
         try:
             event = log_event(record)
+            body, attributes = self._bounds.apply(event.message, _attributes(event))
             level = record.levelname.lower()
             self._provider.get_logger(record.name).emit(
                 timestamp=int(record.created * 1e9),
                 severity_number=_SEVERITIES.get(level, SeverityNumber.INFO),
                 severity_text=level,
-                body=event.message,
-                attributes=_attributes(event),
+                body=body,
+                attributes=attributes,
             )
         except Exception as error:  # noqa: BLE001 telemetry never breaks a request
             record_internal_error("logs_export", error)
 
     def access(self, access: AccessRecord) -> None:
         """Export the record of a request, with its trace context."""
+        line = f"{access.method} {text(access.path)} {access.status}"
+        body, attributes = self._bounds.apply(line, _access_attributes(access))
         context = SpanContext(access.trace_id, access.span_id, is_remote=False, trace_flags=TraceFlags(0))
         self._access.emit(
             timestamp=int(access.at_s * 1e9),
             context=trace.set_span_in_context(NonRecordingSpan(context), Context()),
             severity_number=_SEVERITIES[access.level],
             severity_text=access.level,
-            body=f"{access.method} {text(access.path)} {access.status}",
-            attributes=_access_attributes(access),
+            body=body,
+            attributes=attributes,
         )
 
     def stop(self, *, timeout_s: float) -> None:
@@ -117,15 +127,32 @@ class _CountedExporter(OTLPLogExporter):
     queue: ExportQueue
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Export the batch and count the outcome."""
-        outcome = "failed"
+        """Export the batch, in several requests if it is large, and count the outcome of each."""
+        result = LogRecordExportResult.SUCCESS
+        exported = 0
         try:
-            result = super().export(batch)
-            if result is LogRecordExportResult.SUCCESS:
-                outcome = "exported"
-            return result
+            for request in _requests(batch):
+                outcome = super().export(request)
+                if outcome is LogRecordExportResult.SUCCESS:
+                    exported += len(request)
+                else:
+                    result = outcome
         finally:
-            self.queue.dequeued(outcome, len(batch))
+            self.queue.dequeued("exported", exported)
+            self.queue.dequeued("failed", len(batch) - exported)
+        return result
+
+
+def _requests(batch: Sequence[ReadableLogRecord]) -> Iterator[Sequence[ReadableLogRecord]]:
+    """Yield the batch in parts of limited size; a record is always smaller."""
+    first = size = 0
+    for index, each in enumerate(batch):
+        own = record_bytes(each.log_record.body, each.log_record.attributes)
+        if size + own > MAX_REQUEST_BYTES:
+            yield batch[first:index]
+            first, size = index, 0
+        size += own
+    yield batch[first:]
 
 
 class _BoundedProcessor(BatchLogRecordProcessor):

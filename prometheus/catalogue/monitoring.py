@@ -5,12 +5,16 @@ from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
 
 BOARD = "flightdeck-monitoring"
+SIGNALS = {"spans": "spans", "log_records": "logs", "metric_points": "metrics"}
+"""Of the collector, as its counters name them and as people do."""
 LOST_RATIO = 0.01
 """Low, because Prometheus 2 counts a lost batch of up to 64 alerts as one error."""
 
 
 def monitoring_alerts(objectives: Objectives) -> Group:
-    return Group(name="monitoring", rules=[*_targets(objectives), *_prometheus(), *_alertmanager(), _watchdog()])
+    return Group(
+        name="monitoring", rules=[*_targets(objectives), *_collector(), *_prometheus(), *_alertmanager(), _watchdog()]
+    )
 
 
 def _targets(objectives: Objectives) -> list[Alert]:
@@ -65,6 +69,77 @@ def _targets(objectives: Objectives) -> list[Alert]:
             ),
             dashboard=BOARD,
             drill="telemetry-fails",
+        ),
+    ]
+
+
+def _of_collector(counter: str, by: str) -> str:
+    """Return what a counter of the collector counted, by signal: it has one for each."""
+    each = [
+        f"label_replace({increase_with_new_series(f'otelcol_{counter}_{kind}_total', '', '15m')}, "
+        f'"signal", "{signal}", "", "")'
+        for kind, signal in SIGNALS.items()
+    ]
+    return f"sum by ({by}, signal) ({' or '.join(each)}) > 0"
+
+
+def _collector() -> list[Alert]:
+    only_there = "the embedded stack has no collector; on the compose stack it is"
+    dropped = increase_with_new_series(
+        "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total", "", "15m"
+    )
+    return [
+        Alert(
+            name="CollectorRejectsData",
+            owner="monitoring",
+            expr=_of_collector("receiver_refused", "receiver"),
+            for_="1m",
+            summary="The collector rejects {{ $labels.signal }}",
+            description=(
+                '{{ $value | printf "%.0f" }} {{ $labels.signal }} were rejected over [15m]; senders retry for a while '
+                "and then drop them."
+            ),
+            dashboard=BOARD,
+            drill_exemption=f"{only_there} a load that exceeds its memory",
+        ),
+        Alert(
+            name="CollectorQueueFull",
+            owner="monitoring",
+            expr=_of_collector("exporter_enqueue_failed", "exporter"),
+            for_="1m",
+            summary="The collector drops {{ $labels.signal }} that it accepted",
+            description=(
+                'The queue of {{ $labels.exporter }} was full: {{ $value | printf "%.0f" }} {{ $labels.signal }} were '
+                "dropped over [15m], and no sender knows."
+            ),
+            dashboard=BOARD,
+            drill_exemption=f"{only_there} a load that exceeds its queue",
+        ),
+        Alert(
+            name="CollectorExportsFailing",
+            owner="monitoring",
+            expr=_of_collector("exporter_send_failed", "exporter"),
+            for_="1m",
+            summary="The collector cannot export {{ $labels.signal }}",
+            description=(
+                '{{ $labels.exporter }} gave up on {{ $value | printf "%.0f" }} {{ $labels.signal }} over [15m]: '
+                "the back end was down or rejected them."
+            ),
+            dashboard=BOARD,
+            drill_exemption=f"{only_there} `flightdeck drill run tempo-down --compose`",
+        ),
+        Alert(
+            name="TracesDroppedTooEarly",
+            owner="monitoring",
+            expr=f"sum by (instance) ({dropped}) > 0",
+            for_="1m",
+            summary="The collector drops traces before it decided about them",
+            description=(
+                '{{ $value | printf "%.0f" }} traces were dropped over [15m] because more were waiting for the '
+                "sampling decision than the collector keeps."
+            ),
+            dashboard=BOARD,
+            drill_exemption=f"{only_there} a load that exceeds `num_traces`",
         ),
     ]
 

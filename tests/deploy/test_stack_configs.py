@@ -10,6 +10,9 @@ import pytest
 
 from observability.core.resource import DISTRIBUTION
 from observability.core.settings import TelemetrySettings
+from observability.logs.bounds import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_BODY_BYTES
+from observability.logs.otlp import MAX_REQUEST_BYTES
+from observability.tracing.fast_path.otlp import MAX_STACKTRACE_BYTES
 from prometheus import slo
 from tests.deploy.stack_files import FILES, ROOT, content, environment, mebibytes, schema, seconds, services
 
@@ -161,6 +164,31 @@ def test_export_queues_are_bounded() -> None:
     for exporter in sending:
         assert exporter["sending_queue"]["queue_size"] <= 1000
         assert seconds(exporter["retry_on_failure"]["max_elapsed_time"]) <= 300
+
+
+def test_batches_are_smaller_than_what_back_ends_accept() -> None:
+    """In bytes, because a request may have any number of spans; with their defaults, because others have those."""
+    default = 4 * 1024 * 1024
+    for exporter in ("otlp_grpc/tempo", "otlp_http/loki"):
+        batch = COLLECTOR["exporters"][exporter]["sending_queue"]["batch"]
+        assert batch["sizer"] == "bytes"
+        assert batch["min_size"] < batch["max_size"] < default
+    assert default > MAX_REQUEST_BYTES
+    receivers = COLLECTOR["receivers"]["otlp"]["protocols"], TEMPO["distributor"]["receivers"]["otlp"]["protocols"]
+    assert all(receiver["grpc"]["max_recv_msg_size_mib"] * 1024 * 1024 > default for receiver in receivers)
+
+
+def test_the_back_ends_accept_every_record_and_attribute_that_observability_exports() -> None:
+    limits = LOKI["limits_config"]
+    assert kibibytes(limits["max_line_size"]) * 1024 > MAX_BODY_BYTES
+    assert kibibytes(limits["max_structured_metadata_size"]) * 1024 > MAX_ATTRIBUTES_BYTES
+    assert limits["max_structured_metadata_entries_count"] > MAX_ATTRIBUTES
+    assert limits["max_line_size_truncate"] is True
+    assert TEMPO["distributor"]["max_attribute_bytes"] > MAX_STACKTRACE_BYTES
+
+
+def kibibytes(text: str) -> int:
+    return int(text[:-2]) * {"KB": 1, "MB": 1024}[text[-2:]]
 
 
 def _scraped() -> Iterator[tuple[str, int]]:

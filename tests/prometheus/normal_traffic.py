@@ -164,5 +164,9 @@ def monitoring(scrape_s: int) -> Iterator[Series]:
     yield Series(f"alertmanager_config_last_reload_successful{{{at}}}", f"1x{samples}")
     yield Series(f'alertmanager_notifications_failed_total{{{at}, integration="webhook"}}', f"0x{samples}")
     yield Series(f'alertmanager_notifications_total{{{at}, integration="webhook"}}', f"0+1x{samples}")
+    at = 'job="collector", instance="collector:8888"'
+    for kind in ("spans", "log_records", "metric_points"):
+        for counter in ("receiver_refused", "exporter_enqueue_failed", "exporter_send_failed"):
+            yield Series(f"otelcol_{counter}_{kind}_total{{{at}}}", f"0+0x{samples}")
     yield Series('tasks_published_total{job="service", arm="optimized", task="export"}', f"0+1x{samples}")
     yield Series('tasks_total{job="worker", task="export", state="success"}', f"0+1x{samples}")

@@ -1,4 +1,7 @@
-"""Every metric that a rule, an alert or a runbook reads is exposed by a process that really runs."""
+"""Every metric that a rule, an alert or a runbook reads is exposed by a process that really runs.
+
+Those of the collector are in a list that the test of the collector checks.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ from prometheus.generated import ROOT
 from prometheus.rule import Recording
 from prometheus.slo import load
 from service.database.replica import ReplicaMetrics
+from tests.grafana.exporters import EXPORTERS
 from tests.prometheus.exposition import exposed_in, labels_in, labels_of
 from tests.prometheus.test_alerts import queries
 from tests.servers.arm import BEARER, arm_settings, running_arm
@@ -47,7 +51,8 @@ def replica_exposition() -> str:
 def test_every_metric_that_is_read_exists(
     service_exposition: str, replica_exposition: str, prometheus_exposition: str, alertmanager_exposition: str
 ) -> None:
-    exposed = RECORDED | OF_PROMETHEUS
+    collector = {name for names in EXPORTERS.values() for name in names if name.startswith("otelcol_")}
+    exposed = RECORDED | OF_PROMETHEUS | collector
     for text in (service_exposition, replica_exposition, prometheus_exposition, alertmanager_exposition):
         exposed |= exposed_in(text)
     unknown = {name for expression in EXPRESSIONS for name in series_in(expression)} - exposed

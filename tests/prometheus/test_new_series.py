@@ -26,6 +26,12 @@ BURSTS = {
     },
     "WorkersMissing": {'tasks_published_total{task="export"}': 1},
     "TelemetryDropped": {'observability_export_total{signal="spans", outcome="dropped"}': 100},
+    "CollectorRejectsData": {'otelcol_receiver_refused_log_records_total{receiver="otlp", transport="http"}': 100},
+    "CollectorQueueFull": {'otelcol_exporter_enqueue_failed_spans_total{exporter="otlp_grpc/tempo"}': 100},
+    "CollectorExportsFailing": {'otelcol_exporter_send_failed_metric_points_total{exporter="otlp_http/prometheus"}': 9},
+    "TracesDroppedTooEarly": {
+        'otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total{processor="tail_sampling"}': 100
+    },
     "TelemetryErrors": {'observability_errors_total{where="http"}': 1},
 }
 """By alert: counters, each of which counts everything between two scrapes, before there was a series."""

@@ -50,6 +50,7 @@ def failing_app() -> FastAPI:
     @app.get("/fail")
     async def fail() -> None:
         structlog.get_logger("shop").error("failing", stack_info=True)
+        logging.getLogger("shop").error("x" * 300_000)
         raise TimeoutError
 
     @app.get("/block")

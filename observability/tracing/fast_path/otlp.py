@@ -14,9 +14,12 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
+from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_STACKTRACE
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 
 from observability.compat.opentelemetry import send
+from observability.core.semconv import CODE_STACKTRACE
+from observability.core.truncation import innermost_frames
 from observability.request.record import METHODS
 from observability.tracing.fast_path import protobuf
 from observability.tracing.fast_path.child_snapshot import ChildSnapshot
@@ -42,6 +45,12 @@ _ROOT_OR_LOCAL_PARENT, _REMOTE_PARENT = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\
 
 Exportable = ReadableSpan | SpanSnapshot | ChildSnapshot
 
+_STACKTRACES: Final = frozenset({EXCEPTION_STACKTRACE, CODE_STACKTRACE})
+
+MAX_STACKTRACE_BYTES: Final = 2_048
+"""Of an event. Tempo cuts attributes there by default (`distributor.max_attribute_bytes`), and would keep the frames of
+the middleware instead of the line that raised."""
+
 
 class PlainSpanExporter(OTLPSpanExporter):
     accepts_snapshots: Final = True
@@ -64,7 +73,10 @@ class SpanEncoder:
         self._envelopes: dict[tuple[int, int], _Envelope] = {}
 
     def request(self, spans: Iterable[Exportable]) -> bytes:
-        """Return the body of an export request; parsed, it equals that of the official encoder."""
+        """Return the body of an export request; parsed, it equals that of the official encoder.
+
+        Except for long stack traces, which have their innermost frames only.
+        """
         groups: dict[tuple[int, int], tuple[_Envelope, list[bytes]]] = {}
         for span in spans:
             key = (id(span.resource), id(span.instrumentation_scope))
@@ -247,5 +259,11 @@ def _kind(kind: SpanKind) -> bytes:
 
 
 def _any_span(span: ReadableSpan) -> bytes:
-    message: bytes = encode_spans([span]).resource_spans[0].scope_spans[0].spans[0].SerializeToString()
+    encoded = encode_spans([span]).resource_spans[0].scope_spans[0].spans[0]
+    for event in encoded.events:
+        for attribute in event.attributes:
+            if attribute.key in _STACKTRACES and attribute.value.HasField("string_value"):
+                stacktrace = attribute.value.string_value
+                attribute.value.string_value = innermost_frames(stacktrace, max_bytes=MAX_STACKTRACE_BYTES)
+    message: bytes = encoded.SerializeToString()
     return message

@@ -9,12 +9,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_STACKTRACE
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from observability.core.semconv import CODE_STACKTRACE
 from observability.request.route_table import UNMATCHED
 from observability.tracing.fast_path.child_snapshot import ChildSnapshot
-from observability.tracing.fast_path.otlp import Exportable, SpanEncoder
+from observability.tracing.fast_path.otlp import MAX_STACKTRACE_BYTES, Exportable, SpanEncoder
 from observability.tracing.fast_path.request_span import SpanSnapshot
+from tests.observability.core.test_truncation import raised
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 numbers = st.integers(-(2**63), 2**63 - 1)
@@ -130,3 +133,20 @@ def test_equal_values_of_different_types_are_not_confused(given_attributes: dict
     context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
     span = ReadableSpan("x", context, resource=RESOURCES[0], attributes=given_attributes, start_time=1, end_time=2)
     assert parsed(SpanEncoder().request([span])) == parsed(encode_spans([span]).SerializeToString())
+
+
+def test_long_stack_traces_of_events_keep_the_line_that_raised() -> None:
+    context = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
+    stacktraces = {EXCEPTION_STACKTRACE: raised(60, "no seat"), "other": "o" * 5000}
+    events = [Event("exception", stacktraces, 1), Event("blocked", {CODE_STACKTRACE: raised(3, "short")}, 1)]
+    span = ReadableSpan("x", context, resource=RESOURCES[0], events=events, start_time=1, end_time=2)
+    body = ExportTraceServiceRequest.FromString(SpanEncoder().request([span]))
+    found = {
+        pair.key: pair.value.string_value
+        for event in body.resource_spans[0].scope_spans[0].spans[0].events
+        for pair in event.attributes
+    }
+    assert len(found[EXCEPTION_STACKTRACE].encode()) <= MAX_STACKTRACE_BYTES
+    assert found[EXCEPTION_STACKTRACE].endswith("raise ValueError(message)\nValueError: no seat\n")
+    assert found[CODE_STACKTRACE] == raised(3, "short")
+    assert found["other"] == "o" * 5000
