@@ -36,6 +36,7 @@ def list_experiments(as_json: AsJson = False) -> None:
             {
                 "name": each.name,
                 "techniques": sorted(each.techniques),
+                "base": sorted(each.base),
                 "question": each.question,
                 "mix": each.mix,
                 "case": each.case,
@@ -53,6 +54,8 @@ def list_experiments(as_json: AsJson = False) -> None:
             question.append(f"\nrequires {' and '.join(missing[each.name])}: {each.requirement}", style="yellow")
         if each.case:
             question.append(f"\n{each.case}", style="dim")
+        if each.base:
+            question.append(f"\nBoth arms use {', '.join(sorted(each.base))}.", style="dim")
         table.add_row(each.name, question, each.mix, metric_named(each.headline).title)
     swept = Table("sweep", "question", header_style="dim", box=SIMPLE)
     for name, each_sweep in KNOWN.items():

@@ -74,7 +74,7 @@ def compared(experiment: Experiment, measured: Measurement, *, sides: Mapping[st
             *_notes(measured, sides=() if experiment.expects_statuses else (off, on)),
             *_unexpected_notes(before, after),
             *_cache_notes(after),
-            *_sight_notes(headline),
+            *_sight_notes(headline, experiment.limits),
         ],
     )
 
@@ -111,10 +111,12 @@ def _cache_notes(arm: ArmResult) -> Iterator[str]:
         )
 
 
-def _sight_notes(headline: MetricResult | None) -> Iterator[str]:
-    """State which difference the run could have seen, if it saw none."""
+def _sight_notes(headline: MetricResult | None, limits: str) -> Iterator[str]:
+    """State which difference the run could have seen, if it saw none, and why there may be none."""
     if headline is None or headline.verdict != "no difference seen":
         return
+    if limits:
+        yield limits
     if headline.more_rounds:
         yield f"Too few requests for a verdict: {headline.more_rounds} more rounds needed."
     elif headline.detectable is not None:

@@ -33,7 +33,7 @@ class Plan:
 
 
 QUICK: Final = Plan(
-    open_loop_s=1.2, min_requests=12, closed_loop_s=0.8, warm_up_s=12.0, min_rounds=5, max_rounds=12, budget_s=50.0
+    open_loop_s=1.2, min_requests=12, closed_loop_s=0.8, warm_up_s=10.0, min_rounds=5, max_rounds=12, budget_s=42.0
 )
 THOROUGH: Final = Plan(
     open_loop_s=4.0, min_requests=40, closed_loop_s=2.0, warm_up_s=40.0, min_rounds=8, max_rounds=40, budget_s=90.0

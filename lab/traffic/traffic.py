@@ -75,14 +75,14 @@ MIXES: Final[dict[str, Mix]] = {
     "reports": {"report": 0.9, "routes": 0.1},
     "reports and boards": {"report": 0.6, "board": 0.4},
     "reference": {"airport": 0.4, "nearest": 0.4, "airlines": 0.2},
-    "returning readers": {"airport": 0.3, "airlines": 0.1, "nearest": 0.1, "report": 0.2, "board": 0.3},
+    "returning readers": {"airport": 0.3, "airlines": 0.15, "nearest": 0.15, "board": 0.4},
     "lists": {"list": 1.0},
     "single rows": {"flight": 0.7, "airport": 0.3},
     "updates": {"update": 1.0},
     "weather": {"weather": 1.0},
     "weather and flights": {"weather": 0.5, "flight": 0.5},
     "itineraries and flights": {"itinerary": 0.15, "flight": 0.85},
-    "exports and flights": {"export": 0.1, "flight": 0.9},
+    "exports and flights": {"export": 0.3, "flight": 0.7},
     "read after write": {"report": 0.5, "board": 0.4, "update": 0.1},
 }
 """Shares of the kinds of request, by the name of the mix; they add up to 1."""

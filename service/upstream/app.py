@@ -21,7 +21,7 @@ def create_upstream(
     @app.get("/weather/{origin}")
     async def weather(origin: str, at: Moment) -> Reading:
         behaviour = faults.current
-        await asyncio.sleep(behaviour.latency_s(random))
+        await asyncio.sleep(faults.next_hang_s() + behaviour.latency_s(random))
         if behaviour.fails(random):
             raise HTTPException(503, "an injected failure: failure_rate is above 0")
         reading = readings.at(origin, at)

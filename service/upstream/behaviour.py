@@ -30,12 +30,11 @@ class Behaviour(BaseModel):
         return self
 
     def latency_s(self, random: Random) -> float:
-        """Return the latency of the next response in seconds, the hang included."""
-        hang_s = self.hang_s if self.hang_s and random.random() < self.hang_share else 0.0
+        """Return the latency of the next response in seconds, without the hang."""
         if self.median_ms == 0:
-            return hang_s
+            return 0.0
         sigma = math.log(self.p99_ms / self.median_ms) / Z99
-        return hang_s + random.lognormvariate(math.log(self.median_ms), sigma) / 1000
+        return random.lognormvariate(math.log(self.median_ms), sigma) / 1000
 
     def fails(self, random: Random) -> bool:
         return random.random() < self.failure_rate
@@ -47,7 +46,20 @@ class FaultController:
     def __init__(self, behaviour: Behaviour) -> None:
         self.initial = behaviour
         self.current = behaviour
+        self._calls = 0
+        """Since the last change."""
 
     def set(self, behaviour: Behaviour) -> Behaviour:
         self.current = behaviour
+        self._calls = 0
         return behaviour
+
+    def next_hang_s(self) -> float:
+        """Return for how long the next response hangs: every eighth one with a share of 1/8.
+
+        By chance instead, a few calls would have none or many.
+        """
+        share = self.current.hang_share
+        self._calls += 1
+        hangs = math.floor(self._calls * share) > math.floor((self._calls - 1) * share)
+        return self.current.hang_s if hangs else 0.0

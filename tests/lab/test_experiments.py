@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from lab.analysis.outcome import compared
 from lab.core.errors import UnknownExperiment
 from lab.core.servers import Servers
 from lab.experiments import BY_NAME, TOGETHER, Experiment, select_experiments
 from lab.measure.metric import ArmRound, metric_named
 from lab.measure.plan import QUICK
+from lab.measure.rounds import Measurement, Round
 from lab.run import RunOptions, experiment_jobs, run
 from lab.traffic.traffic import MIXES
 from service.techniques import ARMS, NAMES
+from tests.lab.known_result import recording
 
 EVERY = pytest.mark.parametrize("experiment", BY_NAME.values(), ids=lambda experiment: experiment.name)
 
@@ -107,3 +110,14 @@ class NullProgress:
 
     def measured(self, arm: str, round_: int, arm_round: ArmRound) -> None:
         """Show nothing."""
+
+
+def test_an_unseen_difference_comes_with_its_reason() -> None:
+    sides = {"off": frozenset[str](), "on": frozenset({"deferred_columns"})}
+    equal = {side: ArmRound(open_loop=recording(0.2, 1000)) for side in sides}
+    measured = Measurement(rate_per_s=10, rounds=[Round(at_s=number, arms=equal) for number in range(6)])
+    explained = replace(BY_NAME["deferred_columns"], headline="mean_s")
+    for experiment in (explained, replace(explained, limits="")):
+        found = compared(experiment, measured, sides=sides)
+        assert found.verdict == "no difference seen"
+        assert (explained.limits in found.notes) is bool(experiment.limits)

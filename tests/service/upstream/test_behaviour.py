@@ -4,7 +4,7 @@ from statistics import quantiles
 import pytest
 from pydantic import ValidationError
 
-from service.upstream.behaviour import Behaviour
+from service.upstream.behaviour import Behaviour, FaultController
 
 
 def test_latencies_have_the_median_and_the_99th_percentile_of_the_behaviour() -> None:
@@ -29,15 +29,27 @@ def test_a_median_of_zero_is_no_latency_at_all() -> None:
     assert Behaviour(median_ms=0, p99_ms=0).latency_s(Random(1)) == 0
 
 
-def test_a_hang_comes_before_every_response() -> None:
-    assert Behaviour(hang_s=60).latency_s(Random(1)) > 60
+def hangs_s(share: float, *, calls: int) -> list[float]:
+    faults = FaultController(Behaviour(hang_s=4, hang_share=share))
+    return [faults.next_hang_s() for _ in range(calls)]
 
 
-def test_the_share_of_hangs_is_the_hang_share() -> None:
-    random = Random(3)
-    behaviour = Behaviour(median_ms=0, p99_ms=0, hang_s=4, hang_share=0.125)
+def test_by_default_every_response_hangs() -> None:
+    assert hangs_s(1, calls=3) == [4, 4, 4]
 
-    assert sum(behaviour.latency_s(random) == 4 for _ in range(20_000)) == pytest.approx(2500, rel=0.05)
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.125, 0.3, 0.5, 0.9])
+def test_any_few_calls_in_a_row_have_the_share_of_hangs(share: float) -> None:
+    hung = [hang_s == 4 for hang_s in hangs_s(share, calls=200)]
+    assert all(abs(sum(hung[since : since + 16]) - 16 * share) <= 1 for since in range(184))
+
+
+def test_a_change_begins_with_the_share_again() -> None:
+    faults = FaultController(Behaviour())
+    for _ in range(5):
+        assert faults.next_hang_s() == 0
+    faults.set(Behaviour(hang_s=4, hang_share=0.5))
+    assert [faults.next_hang_s() for _ in range(4)] == [0, 4, 0, 4]
 
 
 def test_the_share_of_failures_is_the_failure_rate() -> None:
