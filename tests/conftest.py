@@ -1,18 +1,20 @@
 import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import httpx
 import pytest
 
 from observability.logs.logs import restore_logging
+from observability.saturation.blocking import BlockDetector
 
 gc.disable()  # until everything is imported: nothing of it is garbage
 
 pytest_plugins = [
     "tests.servers.program",
+    "tests.servers.forked",
     "tests.servers.embedded",
     "tests.servers.postgres",
     "tests.servers.databases",
@@ -36,6 +38,30 @@ def one_tls_context() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_detection_of_blocks() -> Iterator[Callable[..., None]]:
+    """Record nothing when a busy machine stops an event loop: what a test compares would have an event more.
+
+    Tests of the detection use `detection_of_blocks`.
+    """
+    detecting = BlockDetector.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BlockDetector, "start", _not_started)
+        yield detecting
+
+
+@pytest.fixture(scope="module")
+def detection_of_blocks(no_detection_of_blocks: Callable[..., None]) -> Iterator[None]:
+    """Detect what blocks an event loop, as in production."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BlockDetector, "start", no_detection_of_blocks)
+        yield
+
+
+def _not_started(_: BlockDetector, *, blocked_after_s: float) -> None:
+    assert blocked_after_s > 0
 
 
 @pytest.fixture(autouse=True)

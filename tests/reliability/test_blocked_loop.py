@@ -13,6 +13,8 @@ from observability import TelemetrySettings, instrument
 from tests.reliability.effort import Effort
 from tests.servers.asgi import serving
 
+pytestmark = pytest.mark.usefixtures("detection_of_blocks")
+
 SETTINGS: Final = TelemetrySettings(metrics_port=0, traces_exporter="none", log_format="none", access_log=False)
 SCRAPE_EVERY_S: Final = 0.25
 HANDLER: Final = "/sums/{number}"

@@ -32,6 +32,8 @@ from tests.servers.arm import arm_settings
 from tests.servers.asgi import serving
 from tests.servers.http import Recorded, recording
 
+pytestmark = pytest.mark.usefixtures("detection_of_blocks")
+
 ACCESS_RECORDS = "observability.access"
 
 

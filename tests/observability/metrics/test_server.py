@@ -28,6 +28,8 @@ from observability.metrics.server import PORTS_TRIED, NoFreePort
 from observability.telemetry import Telemetry
 from tests.servers.asgi import serving
 
+pytestmark = pytest.mark.usefixtures("detection_of_blocks")
+
 BLOCKED_S = 2.0
 
 

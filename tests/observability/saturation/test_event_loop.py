@@ -19,6 +19,8 @@ from observability import TelemetrySettings, instrument
 from observability.saturation.blocking import BlockDetector
 from tests.servers.asgi import serving
 
+pytestmark = pytest.mark.usefixtures("detection_of_blocks")
+
 LOOPS = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 
 

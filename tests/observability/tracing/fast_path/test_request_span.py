@@ -13,7 +13,6 @@ from opentelemetry.trace import Span, SpanContext, Status, StatusCode, TraceFlag
 from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings, instrument
-from observability.core.semconv import EVENT_LOOP_BLOCKED
 from observability.request.record import request_record
 from observability.testing import lifespan_client
 from observability.tracing.fast_path.request_span import LazyServerSpan
@@ -101,9 +100,6 @@ async def exported(collector: Collector, request: dict[str, Any], *, listens: bo
 
 
 def _timeless(span: SpanMessage) -> bytes:
-    machine_free = [event for event in span.events if event.name != EVENT_LOOP_BLOCKED]
-    del span.events[:]
-    span.events.extend(machine_free)
     assert 0 < span.start_time_unix_nano <= span.end_time_unix_nano
     span.start_time_unix_nano = span.end_time_unix_nano = 0
     span.span_id = b""
