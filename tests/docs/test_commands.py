@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from typer.main import get_command
 
 from flightdeck.cli import app
-from tests.docs.test_links import PAGES, ROOT
+from tests.docs.test_links import PAGES
+from tests.each import each
 
 SHOWN: Final = r"(?:^|`|\$ |\.venv/bin/)flightdeck ([a-z][^`\n#|]*)"
 COMMANDS: Final = [
@@ -18,12 +18,14 @@ COMMANDS: Final = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("page", "command"), COMMANDS, ids=lambda value: str(value.relative_to(ROOT)) if isinstance(value, Path) else value
-)
-def test_a_command_and_its_options_exist(page: Path, command: str) -> None:
+COMMAND: Final[Any] = get_command(app)
+
+
+@each("shown", lambda: COMMANDS)
+def test_a_command_and_its_options_exist(shown: tuple[Path, str]) -> None:
+    page, command = shown
     words = command.split()
-    current: Any = get_command(app)
+    current = COMMAND
     while hasattr(current, "commands") and words:
         assert words[0] in current.commands, page
         current = current.commands[words.pop(0)]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests.each import each
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [
@@ -13,7 +13,7 @@ PAGES: Final = [
     *sorted((ROOT / "deploy").rglob("*.md")),
     ROOT / "service/dataset/files/README.md",
 ]
-of_every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+of_every_page = each("page", lambda: PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def anchors(page: Path) -> set[str]:

@@ -1,10 +1,11 @@
 """Messages that troubleshooting tables and runbooks quote are in the code that prints them."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests.each import each
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = ("CONTRIBUTING.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")))
@@ -25,6 +26,7 @@ OF_OTHERS: Final = {
 """Printed by the system, PostgreSQL, codespell, Kubernetes and Docker."""
 
 
+@cache
 def source_text() -> str:
     """Return all code, with string literals that continue on the next line joined."""
     files = [file for name in SOURCES for file in sorted((ROOT / name).rglob("*.py")) or [ROOT / name]]
@@ -46,7 +48,7 @@ def log_records() -> list[str]:
     return [text for page in pages for text in re.findall(r"log record `([^`]+)`", page.read_text("utf-8"))]
 
 
-@pytest.mark.parametrize("message", [*(message for page in PAGES for message in quoted(page)), *log_records()])
+@each("message", lambda: [*(message for page in PAGES for message in quoted(page)), *log_records()])
 def test_a_quoted_message_is_printed_by_the_code(message: str) -> None:
     source = source_text()
     fixed = [part.strip() for part in re.split(r"…|: |'[^']*'|/route|\.flightdeck|\d[\d.]*", message)]

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
+
 ROOT = Path(__file__).parents[2]
 WORD = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["codespell"]["regex"]
 RETIRED = [line.split("->")[0] for line in (ROOT / "docs/retired-words.txt").read_text("utf-8").splitlines()]
 
 
-@pytest.mark.parametrize("entry", RETIRED)
+@each("entry", lambda: RETIRED)
 def test_an_entry_of_the_dictionary_is_read_as_one_word(entry: str) -> None:
     assert re.findall(WORD, f"It {entry} here") == ["It", entry, "here"]
 

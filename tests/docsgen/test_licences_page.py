@@ -1,14 +1,13 @@
 import re
 
-import pytest
-
 from docsgen.licences_page import licences
+from tests.each import each
 
 ALLOWED = re.compile(r"MIT|BSD|Apache-2\.0|ISC|MPL-2\.0|PSF-2\.0|0BSD|Zlib|CC0-1\.0|HPND|ZPL-2\.1|Unlicense")
 FOUND = licences()
 
 
-@pytest.mark.parametrize("name", FOUND)
+@each("name", lambda: FOUND)
 def test_every_package_may_be_used_and_passed_on_with_this_project(name: str) -> None:
     licence = FOUND[name][1]
     assert ALLOWED.search(licence), licence

@@ -4,26 +4,25 @@ import pytest
 
 from docsgen.metrics_page import SERVICE_LABELS, package_metrics, service_metrics, whatif_metrics
 from observability.metrics.reference import LABELS, MetricDescription
+from tests.each import each
 
 EVERY = [*package_metrics(), *service_metrics(), *whatif_metrics()]
 OURS = [one for one in EVERY if not one.name.startswith(("python_gc_objects", "python_gc_collections", "python_info"))]
 UNITS = "seconds|bytes|total|entries|threads|tasks|fds|requests|count|max|size|inprogress|state|request|info|ratio|up"
 
-of_every_metric = pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
 
-
-@of_every_metric
+@each("metric", lambda: EVERY, ids=lambda metric: metric.name)
 def test_a_metric_s_name_ends_with_its_unit(metric: MetricDescription) -> None:
     assert re.fullmatch(rf"[a-z][a-z0-9_]*_({UNITS})", metric.name)
     assert metric.name.endswith("_total") == (metric.kind == "counter")
 
 
-@of_every_metric
+@each("metric", lambda: EVERY, ids=lambda metric: metric.name)
 def test_a_metric_s_labels_come_from_a_known_set(metric: MetricDescription) -> None:
     assert set(metric.labels) <= LABELS.keys() | SERVICE_LABELS.keys()
 
 
-@pytest.mark.parametrize("metric", OURS, ids=lambda metric: metric.name)
+@each("metric", lambda: OURS, ids=lambda metric: metric.name)
 def test_a_metric_s_help_is_a_sentence(metric: MetricDescription) -> None:
     assert re.fullmatch(r"[A-Z0-9][^\n]{10,}\.", metric.help)
 

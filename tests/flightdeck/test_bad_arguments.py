@@ -9,6 +9,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from flightdeck.cli import app
+from tests.each import each
 
 LONG_LABEL = f"{'a' * 70}.example"
 """A label of a host name has at most 63 characters."""
@@ -47,13 +48,13 @@ def test_the_walk_finds_options() -> None:
     assert {(("serve",), "--port"), (("worker",), "--metrics-port")} <= set(PORTS)
 
 
-@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e999", "-1", "one", ""])
+@each("number", lambda: ["inf", "-inf", "nan", "1e999", "-1", "one", ""])
 @pytest.mark.parametrize(("path", "option"), NUMBERS)
 def test_a_number_that_cannot_be(path: tuple[str, ...], option: str, number: str) -> None:
     _failed([*path, f"{option}={number}"])
 
 
-@pytest.mark.parametrize("port", ["-1", "65536", "99999", "abc", "80.5", "[::1]"])
+@each("port", lambda: ["-1", "65536", "99999", "abc", "80.5", "[::1]"])
 @pytest.mark.parametrize(("path", "option"), PORTS)
 def test_a_port_that_cannot_be(path: tuple[str, ...], option: str, port: str) -> None:
     _failed([*path, f"{option}={port}"])

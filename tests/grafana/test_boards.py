@@ -3,7 +3,6 @@ import re
 from pathlib import Path
 
 import promql_parser
-import pytest
 
 from docsgen.metrics_page import package_metrics, service_metrics, whatif_metrics
 from grafana.build import FILES
@@ -14,6 +13,7 @@ from prometheus.expression import series_in
 from prometheus.rule import Recording
 from prometheus.slo import load
 from service.techniques import ARMS
+from tests.each import each
 from tests.grafana.exporters import OF_EXPORTERS, OF_MONITORING
 from tests.grafana.panel import Place, boards, expressions, panels
 from tests.prometheus.exposition import SUFFIXES
@@ -67,7 +67,7 @@ def series(place: Place) -> float:
     return total
 
 
-@pytest.mark.parametrize("place", panels(), ids=lambda place: place.name)
+@each("place", panels, ids=lambda place: place.name)
 class TestPanel:
     def test_says_how_to_read_it(self, place: Place) -> None:
         assert len(place.panel["description"]) > 40
@@ -93,17 +93,17 @@ class TestPanel:
         assert grid["x"] + grid["w"] <= 24
 
 
-@pytest.mark.parametrize("expression", [pytest.param(one, id=where) for where, one in expressions()])
+@each("query", lambda: list(expressions()), ids=lambda query: query[0])
 class TestQuery:
-    def test_is_promql(self, expression: str) -> None:
-        promql_parser.parse(expression)
+    def test_is_promql(self, query: tuple[str, str]) -> None:
+        promql_parser.parse(query[1])
 
-    def test_reads_only_what_exists(self, expression: str) -> None:
-        unknown = series_in(expression) - RECORDED - MEASURED - OF_PROMETHEUS - OF_EXPORTERS
+    def test_reads_only_what_exists(self, query: tuple[str, str]) -> None:
+        unknown = series_in(query[1]) - RECORDED - MEASURED - OF_PROMETHEUS - OF_EXPORTERS
         assert {name for name in unknown if not name.startswith(OF_MONITORING)} == set()
 
 
-@pytest.mark.parametrize("uid", boards())
+@each("uid", boards)
 class TestBoard:
     def test_describes_itself_by_a_question(self, uid: str) -> None:
         assert boards()[uid]["description"].endswith("?")

@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from grafana.build import FOLDER
 from prometheus.generated import ROOT
+from tests.each import each
 from tests.grafana.committed import committed, panels_of
 
 SCHEMA = 41
@@ -45,7 +44,7 @@ def datasources(node: object) -> Iterator[dict[str, Any]]:
             yield from datasources(value)
 
 
-@pytest.mark.parametrize("board", committed().values(), ids=lambda board: board["uid"])
+@each("board", lambda: committed().values(), ids=lambda board: board["uid"])
 class TestBoard:
     def test_belongs_to_no_installation(self, board: dict[str, Any]) -> None:
         assert board.get("id") is None

@@ -9,8 +9,7 @@ everywhere, ours let their reader choose the window; the logql rules, because no
 import re
 from typing import Any
 
-import pytest
-
+from tests.each import each
 from tests.grafana.panel import Place, boards, expressions, panels
 
 REFRESHED_WITH_THE_TIME_RANGE = 2
@@ -24,7 +23,7 @@ def variables(uid: str, kind: str) -> list[dict[str, Any]]:
     return [one for one in boards()[uid]["templating"]["list"] if one["type"] == kind]
 
 
-@pytest.mark.parametrize("uid", boards())
+@each("uid", boards)
 class TestBoard:
     def test_template_datasource(self, uid: str) -> None:
         (datasource,) = variables(uid, "datasource")
@@ -41,7 +40,7 @@ class TestBoard:
         assert boards()[uid]["editable"] is False, "what is changed by hand is lost when Grafana starts again"
 
 
-@pytest.mark.parametrize("place", panels(), ids=lambda place: place.name)
+@each("place", panels, ids=lambda place: place.name)
 class TestPanel:
     def test_panel_no_targets(self, place: Place) -> None:
         assert place.targets or place.panel["type"] == "text"
@@ -50,8 +49,9 @@ class TestPanel:
         assert place.panel["title"].strip() or place.panel["type"] == "text"
 
 
-@pytest.mark.parametrize("expression", [pytest.param(one, id=where) for where, one in expressions()])
-def test_target_counter_agg(expression: str) -> None:
+@each("query", lambda: list(expressions()), ids=lambda query: query[0])
+def test_target_counter_agg(query: tuple[str, str]) -> None:
+    _, expression = query
     found = SELECTOR.findall(LABEL_LISTS.sub("", expression))
     bare = {name for name, is_range in found if not is_range} - GAUGES_IN_DISGUISE
     if "label_values" in expression or re.fullmatch(r"\w+(\{.*\})?", expression):

@@ -16,6 +16,7 @@ from prometheus.generated import ROOT
 from prometheus.rule import Alert
 from prometheus.scope import Scope
 from prometheus.slo import load
+from tests.each import each
 
 ALERTS = list(every_alert(load()))
 NAMES = sorted({alert.name for alert in ALERTS})
@@ -40,7 +41,7 @@ def queries(page: Path) -> list[str]:
     return runbooks.queries(page.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=described)
+@each("alert", lambda: ALERTS, ids=described)
 def test_an_alert_has_labels_and_annotations(alert: Alert) -> None:
     rule = alert.mapping(REAL, Scope(load()))
     assert rule["labels"]["severity"] in {"critical", "warning", "none"}
@@ -52,7 +53,7 @@ def test_an_alert_has_labels_and_annotations(alert: Alert) -> None:
     assert "\n" not in rule["annotations"]["summary"] + rule["annotations"]["description"]
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=described)
+@each("alert", lambda: ALERTS, ids=described)
 def test_an_alert_links_to_an_existing_board_and_its_variables(alert: Alert) -> None:
     uid, _, query = alert.dashboard.partition("?")
     variables = {one.partition("=")[0].removeprefix("var-") for one in query.split("&") if one}
@@ -60,14 +61,14 @@ def test_an_alert_links_to_an_existing_board_and_its_variables(alert: Alert) -> 
     assert variables <= BOARDS[uid]
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=described)
+@each("alert", lambda: ALERTS, ids=described)
 def test_an_alert_has_a_drill_or_an_exemption(alert: Alert) -> None:
     assert bool(alert.drill) != bool(alert.drill_exemption)
     if alert.drill:
         assert alert.name in {seen.split()[0] for seen in DRILLS[alert.drill].alerts}
 
 
-@pytest.mark.parametrize("drill", DRILLS.values(), ids=lambda drill: drill.name)
+@each("drill", DRILLS.values, ids=lambda drill: drill.name)
 def test_a_drill_waits_for_alerts_that_exist(drill: object) -> None:
     expected = DRILLS[drill.name].alerts  # type: ignore[attr-defined]  # the parameter is a drill
     known = {f"{alert.name} {alert.labels.get('window', '')}".strip() for alert in ALERTS}

@@ -11,6 +11,7 @@ from prometheus.catalogue import every_alert
 from prometheus.generated import ROOT
 from prometheus.rule import Alert
 from prometheus.slo import load
+from tests.each import each
 
 BURSTS = {
     "PoolExhausted": {'db_client_connection_timeouts_total{db_client_connection_pool_name="primary"}': 3},
@@ -83,7 +84,7 @@ def test_old_events_are_not_new_after_scrapes_that_failed(
     check(name, "Nx60 stale _x3 Nx60", firing, promtool=promtool, directory=tmp_path)
 
 
-@pytest.mark.parametrize("alert", list(every_alert(load())), ids=lambda alert: alert.name)
+@each("alert", lambda: every_alert(load()), ids=lambda alert: alert.name)
 def test_counters_of_faults_are_read_with_their_first_event(alert: Alert) -> None:
     alone = re.findall(r"(?<!> 0 or )increase\((\w+)", alert.expr)
     assert alert.name in CONTINUOUS or all(metric.startswith(STARTED_AT_ZERO) for metric in alone)
