@@ -1,4 +1,4 @@
-"""A forked process cannot be told from a new interpreter: by the program in it, nor by the one that started it."""
+"""A forked process is like a new interpreter: for the program in it, and for the process that started it."""
 
 import json
 import os
