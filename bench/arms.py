@@ -260,6 +260,12 @@ ARMS: tuple[Arm, ...] = (
         exports=True,
     ),
     Arm(
+        name="whatif-10",
+        title="ours with 10 % traces and what-if metrics",
+        build=_ours(**_ALL, whatif=True),
+        exports=True,
+    ),
+    Arm(
         name="ours-10-log",
         title="the same with 10 % traces and one JSON access record",
         build=_ours(**_ALL, access_log=True),

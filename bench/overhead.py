@@ -1,7 +1,8 @@
 """The overhead of instrumentation on a small route: each signal alone, common packages together, and ours.
 
 `python -m bench.overhead` prints the table and exits with 1 if one of ours keeps 5 points less of the bare throughput
-than when the baseline was recorded; `--record` writes the baseline and the page that publishes it.
+than when the baseline was recorded, or if the what-if metrics take more than 3; `--record` writes the baseline and the
+page that publishes it.
 """
 
 import json
@@ -20,7 +21,7 @@ from bench.collector_stub import CollectorStub, collector_stub
 from bench.competitor import CompetitorSpec, CompetitorStats, measured
 from bench.environment import python_with
 from bench.microbench import steps
-from bench.overhead_page import Row, page
+from bench.overhead_page import WHATIF_POINTS, Row, page, whatif_points
 
 STARTS: Final = 7
 ROUNDS: Final = 5
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
     if not BASELINE.exists():
         console.print("there is no baseline to compare with; record one by `make bench-overhead RECORD=1`")
         return 2
-    worse = regressions(rows, json.loads(BASELINE.read_text()))
+    worse = [*regressions(rows, json.loads(BASELINE.read_text())), *costly_whatif(rows)]
     for line in worse:
         console.print(line)
     return 1 if worse else 0
@@ -73,6 +74,14 @@ def regressions(rows: Sequence[Row], baseline: Mapping[str, float]) -> list[str]
         for row in rows
         if row.name.startswith("ours") and row.kept < baseline.get(row.name, 0.0) - WORSE_BY
     ]
+
+
+def costly_whatif(rows: Sequence[Row]) -> list[str]:
+    """Return a line if the what-if metrics take more of the bare throughput than they may."""
+    points = whatif_points(rows)
+    if points <= WHATIF_POINTS:
+        return []
+    return [f"what-if metrics take {points:.1f} points of the bare throughput; at most {WHATIF_POINTS:.0f} are allowed"]
 
 
 def _entry(arm: Arm, stub: CollectorStub) -> CompetitorSpec:

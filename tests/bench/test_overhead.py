@@ -8,8 +8,8 @@ import pytest
 
 from bench.arms import ARMS
 from bench.environment import python_with
-from bench.overhead import BASELINE, PAGE, regressions
-from bench.overhead_page import GOALS, Row
+from bench.overhead import BASELINE, PAGE, costly_whatif, regressions
+from bench.overhead_page import GOALS, Row, page
 
 OURS = [arm for arm in ARMS if arm.name.startswith("ours")]
 
@@ -32,6 +32,20 @@ def row(name: str, kept: float) -> Row:
 def test_five_points_less_of_ours_is_a_regression(name: str, kept: float, is_loud: bool) -> None:
     lines = regressions([row("bare", 1.0), row(name, kept)], {"ours-10": 0.85, "naive": 0.10})
     assert lines == ([f"{name} keeps {kept:.2f} of the bare throughput; it was 0.85"] if is_loud else [])
+
+
+@pytest.mark.parametrize(("kept", "verdict"), [(0.84, "met"), (0.79, "missed")])
+def test_what_if_metrics_that_take_more_than_three_points_fail_and_are_published_as_missed(
+    kept: float, verdict: str
+) -> None:
+    rows = [row("bare", 1.0), row("ours-10", 0.86), row("whatif-10", kept)]
+    assert bool(costly_whatif(rows)) == (verdict == "missed")
+    (line,) = [
+        line
+        for line in page(rows, [], starts=1, rounds=1, requests=1).splitlines()
+        if line.startswith("- What-if metrics take")
+    ]
+    assert line.endswith(f"at most 3: **{verdict}**.")
 
 
 def test_the_baseline_has_every_arm_of_ours() -> None:
