@@ -23,18 +23,27 @@ def init(
     ] = "http://localhost:9464/metrics",
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("slo.toml"),
     job: Annotated[str, typer.Option(help="The job under which Prometheus scrapes the service.")] = "service",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Address with metrics as Prometheus reaches it, `host:port`; by default that of --from."),
+    ] = None,
+    from_openslo: Annotated[
+        Path | None, typer.Option(help="OpenSLO file with the objectives; by default they are proposed.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Write a commented slo.toml from the routes, the traffic and the parts of a running service."""
     from lab.kit.discovery import NotInstrumented, discover
+    from lab.kit.openslo import OpenSloError, imported
     from lab.kit.slo_file import slo_text
     from prometheus.slo import InvalidObjectives, parse
 
     if out.exists() and not force:
         fail(f"{out} exists; --force replaces it, --out names another file")
-    with failing_on(NotInstrumented, InvalidObjectives):
+    with failing_on(NotInstrumented, OpenSloError, InvalidObjectives, OSError, UnicodeDecodeError):
+        agreed = imported(from_openslo.read_text("utf-8")) if from_openslo else None
         found = discover(source)
-        text = slo_text(found, job=job, targets=[urlsplit(source).netloc])
+        text = slo_text(found, job=job, targets=target or [urlsplit(source).netloc], agreed=agreed)
         objectives = parse(text, name=out.name)
     with failing_on(OSError):
         out.write_text(text, encoding="utf-8")
@@ -50,14 +59,23 @@ def build(
     accelerated: Annotated[
         bool, typer.Option("--accelerated", help="Rules for a demonstration, in which an hour lasts a minute.")
     ] = False,
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="Add objects of the Prometheus Operator, and boards as ConfigMaps.")
+    ] = False,
+    compose: Annotated[
+        bool, typer.Option("--compose", help="Add an overlay for your compose file, with traces and logs.")
+    ] = False,
+    openslo: Annotated[bool, typer.Option("--openslo", help="Add the objectives as OpenSLO.")] = False,
 ) -> None:
     """Write rules, alerts with tests, runbooks, dashboards and configuration for the service."""
-    from lab.kit.build import kit_files, write
+    from lab.kit.build import Extras, kit_files, write
+    from lab.kit.openslo import OpenSloError
     from prometheus.duration import ACCELERATED, REAL
     from prometheus.slo import InvalidObjectives, load
 
-    with failing_on(InvalidObjectives, OSError):
-        files = kit_files(load(slo), ACCELERATED if accelerated else REAL)
+    with failing_on(InvalidObjectives, OpenSloError, OSError):
+        extras = Extras(kubernetes=kubernetes, compose=compose, openslo=openslo)
+        files = kit_files(load(slo), ACCELERATED if accelerated else REAL, extras)
         changed = write(files, out)
     typer.echo(f"{out}: {len(files)} files, {len(changed)} changed")
 

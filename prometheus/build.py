@@ -24,7 +24,10 @@ FOLDERS: Final[dict[str, Clock]] = {"prometheus": REAL, "prometheus/accelerated"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, so that expressions stay readable."""
+    """Writes text of several lines as a block, so that expressions stay readable, and values without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 the signature of PyYAML
+        return True
 
 
 def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

@@ -1,7 +1,8 @@
 """PromQL expressions of the generator: which series they read, whether they can have data, and their labels."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -67,6 +68,35 @@ def _is_exact(matcher: promql_parser.Matcher) -> bool:
 def series_in(expression: str) -> set[str]:
     """Return the names of the series that the expression selects."""
     return {one.name for one in _selectors(_parsed(expression)) if one.name}
+
+
+@dataclass(frozen=True)
+class Selector:
+    """One selector of an expression."""
+
+    name: str
+    matchers: Mapping[str, tuple[str, str]]
+    """Operator and value by label."""
+
+
+def selectors(expression: str) -> list[Selector]:
+    """Return the selectors of the expression; raise `ValueError` if it is not PromQL."""
+    operators = (
+        (promql_parser.MatchOp.Equal, "="),
+        (promql_parser.MatchOp.NotEqual, "!="),
+        (promql_parser.MatchOp.Re, "=~"),
+        (promql_parser.MatchOp.NotRe, "!~"),
+    )
+    return [
+        Selector(
+            name=node.name or "",
+            matchers={
+                one.name: (next(text for operator, text in operators if one.op == operator), one.value)
+                for one in node.matchers.matchers
+            },
+        )
+        for node in _selectors(_parsed(expression))
+    ]
 
 
 def _selectors(node: promql_parser.Expr) -> list[promql_parser.VectorSelector]:

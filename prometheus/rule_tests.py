@@ -134,6 +134,7 @@ def _of_objectives(objectives: Objectives) -> Json:
 def _input(objectives: Objectives, slo: Slo) -> Iterator[Json]:
     handlers = objectives.groups[slo.group].handlers
     handler = "/a-route-that-no-group-lists" if handlers == "rest" else handlers[0]
+    handler = handler.replace("\\", r"\\").replace('"', r"\"")
     labels = f'job="{objectives.jobs[0]}", instance="{INSTANCE}", handler="{handler}", method="GET"'
     every, missed, met = f"0+100x{MINUTES}", f"0+100x12 1200x{MINUTES - 12}", f"0x12 0+100x{MINUTES - 12}"
     if slo.threshold_s is None:

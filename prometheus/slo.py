@@ -60,6 +60,21 @@ class Links(_Table):
     """Where Alertmanager posts its notifications, below `/notifications/`."""
 
 
+class Kubernetes(_Table):
+    """Where the objects of the kit are, what they select, and what selects them."""
+
+    namespace: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    """The namespace of the service's pods."""
+    port: str = Field(default="metrics", min_length=1)
+    """The name of the pods' port with metrics."""
+    pods: dict[str, str] = Field(default_factory=dict)
+    """Labels of the service's pods; by default `app.kubernetes.io/name` with `name`."""
+    worker_pods: dict[str, str] = Field(default_factory=dict)
+    """Labels of the workers' pods; by default those of the service with the component `worker`."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels by which the cluster's Prometheus and Alertmanager select objects."""
+
+
 class Limits(_Table):
     """Thresholds of alerts on causes; the unit is in the name."""
 
@@ -117,6 +132,7 @@ class Objectives(_Table):
     min_failures: int = Field(ge=1)
     excluded: tuple[str, ...]
     links: Links
+    kubernetes: Kubernetes = Kubernetes()
     groups: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], RouteGroup] = Field(min_length=1)
     limits: Limits
     display_thresholds: DisplayThresholds
@@ -203,6 +219,16 @@ def parse(text: str, *, name: str) -> Objectives:
         raise InvalidObjectives("\n".join(lines)) from error
 
 
+_ESCAPED: Final = {"\\": r"\\\\", "^": r"\\^", '"': r"\""}
+"""In a pattern in a string of PromQL, which needs every backslash twice."""
+
+
 def _any_of(handlers: tuple[str, ...] | list[str]) -> str:
-    """Return a pattern of exactly these, escaped by brackets: PromQL needs every backslash twice."""
-    return "|".join(re.sub(r"\\(.)", r"[\1]", re.escape(handler)) for handler in handlers)
+    """Return a pattern of exactly these, escaped by brackets where that is possible: they read better."""
+    return "|".join("".join(map(_literal, handler)) for handler in handlers)
+
+
+def _literal(character: str) -> str:
+    if character in _ESCAPED:
+        return _ESCAPED[character]
+    return character if re.escape(character) == character else f"[{character}]"

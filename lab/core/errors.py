@@ -4,6 +4,7 @@ LabError
 ├── UnknownExperiment   a name that the lab has no experiment or sweep for
 ├── ArmFailed           an arm did not start, or its process ended during a measurement
 ├── NotInstrumented     an address without the metrics of an instrumented service
+├── OpenSloError        objectives in OpenSLO that slo.toml has no place for, or the other way round
 ├── NotReachable        a Prometheus or Grafana that does not respond as it should
 ├── BadTarget           a URL, request or result file that cannot be used
 └── BadSetting          a variable or option with an invalid value

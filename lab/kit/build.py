@@ -1,11 +1,18 @@
 """Writes what monitors a service: rules, alerts, their tests, runbooks, boards, configuration."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from grafana.build import outputs as board_outputs
 from grafana.provisioning_files import provisioning
+from lab.kit.compose import FILE as COMPOSE
+from lab.kit.compose import compose_texts
+from lab.kit.kubernetes import FOLDER as KUBERNETES
+from lab.kit.kubernetes import kubernetes_texts
+from lab.kit.openslo import FILE as OPENSLO
+from lab.kit.openslo import openslo_text
 from prometheus.build import rule_texts, yaml_text
 from prometheus.configuration import alertmanager_config, prometheus_config
 from prometheus.duration import REAL, Clock
@@ -20,22 +27,53 @@ STAMP: Final = "kit.lock"
 TEMPLATE: Final = ROOT / "prometheus/alertmanager/templates/flightdeck.tmpl"
 
 
-def kit_files(objectives: Objectives, clock: Clock) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What is written beside the files of Prometheus, Alertmanager and Grafana."""
+
+    kubernetes: bool = False
+    compose: bool = False
+    openslo: bool = False
+
+    @classmethod
+    def of(cls, paths: Collection[str]) -> Self:
+        """Return what a kit with these files has."""
+        kubernetes = any(one.startswith(f"{KUBERNETES}/") for one in paths)
+        return cls(kubernetes=kubernetes, compose=COMPOSE in paths, openslo=OPENSLO in paths)
+
+
+def kit_files(objectives: Objectives, clock: Clock, extras: Extras = Extras()) -> dict[str, str]:
     """Return the text of every file by its path within the folder of the kit."""
+    more = _header(kubernetes_texts(objectives, clock)) if extras.kubernetes else {}
+    if extras.openslo:
+        more |= _header({OPENSLO: openslo_text(objectives)})
+    if extras.compose:
+        objectives = objectives.model_copy(
+            update={"parts": tuple(sorted({*objectives.parts, "collector", "monitoring"}))}
+        )
+        more |= _header(compose_texts(objectives))
     documents = {
         "prometheus/prometheus.yml": prometheus_config(objectives, clock),
         "alertmanager/alertmanager.yml": alertmanager_config(objectives, clock),
-        **{f"grafana/provisioning/{path}": document for path, document in provisioning(objectives).items()},
+        **{
+            f"grafana/provisioning/{path}": document
+            for path, document in provisioning(objectives, with_traces=extras.compose).items()
+        },
     }
     if clock == REAL:
         documents |= {f"prometheus/tests/{name}.yml": document for name, document in rule_tests(objectives).items()}
     return {
         **{f"prometheus/{path}": HEADER + _body(text) for path, text in rule_texts(objectives, clock).items()},
-        **{path: HEADER + yaml_text(document) for path, document in documents.items()},
+        **_header({path: yaml_text(document) for path, document in documents.items()}),
         "alertmanager/templates/flightdeck.tmpl": TEMPLATE.read_text("utf-8"),
         **runbook_texts(objectives),
         **board_outputs(objectives),
+        **more,
     }
+
+
+def _header(texts: Mapping[str, str]) -> dict[str, str]:
+    return {path: text if path.endswith(".json") else HEADER + text for path, text in texts.items()}
 
 
 def _body(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import httpx
 
 from lab.core.errors import LabError
-from lab.kit.build import kit_files
+from lab.kit.build import Extras, kit_files
 from lab.kit.queries import Query, base_name, queries
 from prometheus.duration import ACCELERATED, REAL
 from prometheus.expression import series_in
@@ -104,9 +104,8 @@ def _generated(folder: Path) -> list[Path]:
 
 
 def _outdated(objectives: Objectives, files: Mapping[str, str]) -> Iterator[Finding]:
-    candidates = [kit_files(objectives, clock) for clock in (REAL, ACCELERATED)]
-    wanted = min(candidates, key=lambda one: sum(files.get(path) != text for path, text in one.items()))
-    for path, text in wanted.items():
+    is_real = any(path.startswith("prometheus/tests/") for path in files)  # accelerated rules have no tests
+    for path, text in kit_files(objectives, REAL if is_real else ACCELERATED, Extras.of(files)).items():
         if path not in ADDRESSES and not path.endswith(".tmpl") and files.get(path) != text:
             yield Finding(kind="problem", where=path, text="differs from slo.toml; run flightdeck kit build")
 

@@ -1,5 +1,6 @@
-"""Programs that are built from their Go modules, once per machine."""
+"""Programs that are built from their Go modules, once per machine, and the files of modules."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -22,3 +23,12 @@ def built(package: str, version: str) -> str:
         if done.returncode:
             missing(f"{name} cannot be built: {done.stderr.strip()[-200:]}")
     return str(directory / name)
+
+
+def module(path: str, version: str) -> Path:
+    """Return the directory of a Go module's files; skip the test if it cannot be downloaded, and fail it in CI."""
+    command = [installed("go"), "mod", "download", "-json", f"{path}@{version}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    if done.returncode:
+        missing(f"{path} cannot be downloaded: {(done.stdout + done.stderr).strip()[-200:]}")
+    return Path(json.loads(done.stdout)["Dir"])
