@@ -1,0 +1,298 @@
+"""Two third-party applications with the kit's files: a real Prometheus and Alertmanager, everyday traffic, errors.
+
+The commands are those of docs/kit.md, with an hour of the rules that lasts a minute. Both applications share the
+servers, as the services of one team do.
+"""
+
+import asyncio
+import json
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, chdir, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final
+
+import httpx
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from flightdeck.cli import app
+from lab.arms.process import free_ports
+from lab.drills.run.executable import executable_path
+from lab.drills.run.process import Process
+from lab.receiver.app import create_receiver
+from lab.receiver.inbox import Inbox, ReceivedNotification
+from tests.servers.asgi import serving
+
+ROOT: Final = Path(__file__).parents[3]
+COMMANDS: Final = re.findall(r"^flightdeck (kit .*)$", (ROOT / "docs/kit.md").read_text("utf-8"), re.MULTILINE)
+EVERYDAY_S: Final = 12
+"""Twelve minutes of the rules: more than two of their shortest window and of what most alerts wait for."""
+WINDOW_S: Final = 60.0
+"""The long window of the alert with the fastest burn, an hour of the rules."""
+PAUSE_S: Final = 0.03
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    job: str
+    alert_prefix: str
+    factory: str
+    everyday: tuple[tuple[str, str, Any], ...]
+    """Method, path and body of each kind of request."""
+    failing: str
+    """The path on which it has a bug."""
+
+
+LEDGER: Final = Application(
+    job="finance/ledger",
+    alert_prefix="FinanceLedger",
+    factory="tests.examples.ledger:create_app",
+    everyday=(
+        ("GET", "/v2/accounts", None),
+        ("GET", "/v2/accounts/7", None),
+        ("GET", "/v2/accounts/7/interest?days=30", None),
+        ("POST", "/v2/accounts/7/bookings?cents=5", None),
+        ("GET", "/v2/accounts/99", None),
+    ),
+    failing="/v2/accounts/7/interest?days=0",
+)
+GEOCODER: Final = Application(
+    job="geocoder",
+    alert_prefix="Geocoder",
+    factory="tests.examples.geocoder:create_app",
+    everyday=(
+        ("GET", "/search?name=JFK", None),
+        ("GET", "/nearest/40.6/-73.8", None),
+        ("POST", "/batches", ["JFK", "LGA"]),
+        ("GET", "/no/such/route", None),
+    ),
+    failing="/search?name=",
+)
+APPLICATIONS: Final = (LEDGER, GEOCODER)
+of_each = pytest.mark.parametrize("application", APPLICATIONS, ids=lambda one: one.job)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Monitored:
+    """The applications under everyday traffic, with what monitors them."""
+
+    prometheus: str
+    inbox: Inbox
+    urls: dict[str, str]
+    folders: dict[str, Path]
+    """Of each job, with its `slo.toml` and its kit in `monitoring`."""
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        response = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}).raise_for_status()
+        result: list[dict[str, Any]] = response.json()["data"]["result"]
+        return result
+
+    def notifications(self, job: str, receiver: str = "page") -> list[ReceivedNotification]:
+        received = list(self.inbox.notifications)
+        return [one for one in received if one.receiver == receiver and _job(one) == job]
+
+
+def _job(received: ReceivedNotification) -> str:
+    return received.notification.alerts[0].labels["job"]
+
+
+def eventually(condition: Callable[[], object], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(0.1)
+
+
+@contextmanager
+def requesting(url: str, requests: Sequence[tuple[str, str, Any]]) -> Iterator[None]:
+    """Send the requests in a cycle during the block."""
+    stopped = Event()
+
+    def send() -> None:
+        with httpx.Client(base_url=url, timeout=10.0) as client:
+            while not stopped.is_set():
+                for method, path, body in requests:
+                    client.request(method, path, json=body)
+                    time.sleep(PAUSE_S)
+
+    thread = Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def flightdeck(folder: Path, start: str, changes: Mapping[str, str]) -> str:
+    """Run the first command of the page that begins so, in the folder and with other values; return what it prints."""
+    command = next(one for one in COMMANDS if one.startswith(start))
+    for shown, used in changes.items():
+        assert shown in command
+        command = command.replace(shown, used)
+    with chdir(folder):
+        done = CliRunner().invoke(app, shlex.split(command))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@contextmanager
+def running(runner: asyncio.Runner, process: Process) -> Iterator[None]:
+    runner.run(process.start())
+    try:
+        yield
+    finally:
+        runner.run(process.stop())
+
+
+def application_process(application: Application, port: int, metrics_port: int, directory: Path) -> Process:
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--log-level", "warning", "--factory"]
+    return Process(
+        application.job,
+        [*command, application.factory, "--port", str(port)],
+        ready_url=f"http://127.0.0.1:{port}{application.everyday[0][1]}",
+        environment={"OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port), "OBSERVABILITY_ACCESS_LOG": "false"},
+        directory=directory,
+    )
+
+
+def write_kit(application: Application, folder: Path, *, metrics: str, receiver: str) -> None:
+    """Run the commands of the page, and set the links."""
+    slo = folder / "slo.toml"
+    flightdeck(folder, "kit init", {"http://localhost:9464/metrics": metrics, "--job shop": f"--job {application.job}"})
+    slo.write_text(slo.read_text("utf-8").replace("http://localhost:9095", receiver), "utf-8")
+    flightdeck(folder, "kit build", {"kit build": "kit build --accelerated"})
+
+
+def prometheus_config(kits: Sequence[Path], *, own: str, alertmanager: str) -> dict[str, Any]:
+    """Return the first kit's configuration with the rules and targets of all, and the addresses of the servers."""
+    texts = [(kit / "prometheus/prometheus.yml").read_text("utf-8") for kit in kits]
+    texts = [one.replace("localhost:9090", own).replace("alertmanager:9093", alertmanager) for one in texts]
+    documents = [yaml.safe_load(text) for text in texts]
+    rules = zip(kits, documents, strict=True)
+    merged: dict[str, Any] = documents[0]
+    merged["rule_files"] = [str(kit / "prometheus" / one) for kit, document in rules for one in document["rule_files"]]
+    jobs = {one["job_name"]: one for document in documents for one in document["scrape_configs"]}
+    return merged | {"scrape_configs": list(jobs.values())}
+
+
+def alertmanager_config(kits: Sequence[Path]) -> dict[str, Any]:
+    """Return the first kit's configuration with the inhibitions of all."""
+    merged, *others = (yaml.safe_load((kit / "alertmanager/alertmanager.yml").read_text("utf-8")) for kit in kits)
+    merged["templates"] = [str(kits[0] / "alertmanager/templates/*.tmpl")]
+    merged["inhibit_rules"] += [rule for one in others for rule in one["inhibit_rules"]]
+    return dict(merged)
+
+
+@pytest.fixture(scope="module")
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
+    directory = tmp_path_factory.mktemp("third-party")
+    folders = {one.job: directory / one.alert_prefix for one in APPLICATIONS}
+    kits = [folder / "monitoring" for folder in folders.values()]
+    own, alertmanager, *ports = free_ports(2 + 2 * len(APPLICATIONS))
+    addresses = {"own": f"127.0.0.1:{own}", "alertmanager": f"127.0.0.1:{alertmanager}"}
+    inbox, urls = Inbox(), {}
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner())
+        receiver = stack.enter_context(serving(create_receiver(inbox, runbooks=kits[0] / "runbooks")))
+        for application, port, metrics_port in zip(APPLICATIONS, ports[::2], ports[1::2], strict=True):
+            folder = folders[application.job]
+            folder.mkdir()
+            process = application_process(application, port, metrics_port, folder)
+            stack.enter_context(running(runner, process))
+            urls[application.job] = f"http://127.0.0.1:{port}"
+            with httpx.Client(base_url=urls[application.job]) as client:
+                for method, path, body in application.everyday * 60:
+                    client.request(method, path, json=body)
+            write_kit(application, folder, metrics=f"http://127.0.0.1:{metrics_port}/metrics", receiver=receiver)
+        config = prometheus_config(kits, **addresses)
+        # Prometheus scrapes its targets within five seconds of its start, which are five minutes of the rules.
+        (directory / "prometheus.yml").write_text(yaml.safe_dump(config | {"rule_files": []}), "utf-8")
+        (directory / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager_config(kits)), "utf-8")
+        for process in (_alertmanager(directory, alertmanager), _prometheus(directory, own)):
+            stack.enter_context(running(runner, process))
+        for application in APPLICATIONS:
+            stack.enter_context(requesting(urls[application.job], application.everyday))
+        monitored = Monitored(prometheus=f"http://{addresses['own']}", inbox=inbox, urls=urls, folders=folders)
+        eventually(lambda: len(monitored.query("up == 1")) == len(config["scrape_configs"]), within_s=30)
+        (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
+        httpx.post(f"{monitored.prometheus}/-/reload").raise_for_status()
+        yield monitored
+
+
+def _prometheus(directory: Path, port: int) -> Process:
+    return Process(
+        "Prometheus",
+        [
+            executable_path("prometheus", package="prometheus"),
+            f"--config.file={directory / 'prometheus.yml'}",
+            f"--storage.tsdb.path={directory / 'prometheus-data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--rules.alert.resend-delay=1s",
+            "--web.enable-lifecycle",
+            "--log.level=warn",
+        ],
+        ready_url=f"http://127.0.0.1:{port}/-/ready",
+    )
+
+
+def _alertmanager(directory: Path, port: int) -> Process:
+    return Process(
+        "Alertmanager",
+        [
+            executable_path("prometheus-alertmanager", package="prometheus-alertmanager"),
+            f"--config.file={directory / 'alertmanager.yml'}",
+            f"--storage.path={directory / 'alertmanager-data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+            "--log.level=warn",
+        ],
+        ready_url=f"http://127.0.0.1:{port}/-/ready",
+    )
+
+
+def test_no_alert_fires_on_everyday_traffic(monitored: Monitored) -> None:
+    evaluated = f'count_over_time(ALERTS{{alertstate="firing", severity="none"}}[10m]) >= {EVERYDAY_S}'
+    eventually(lambda: len(monitored.query(evaluated)) == len(APPLICATIONS), within_s=4 * EVERYDAY_S)
+    fired = monitored.query('count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[10m]))')
+    heartbeats = {f"{one.alert_prefix}Watchdog" for one in APPLICATIONS}
+    assert {one["metric"]["alertname"] for one in fired} == heartbeats
+    assert list(monitored.inbox.notifications) == []
+    assert monitored.inbox.heartbeat_at is not None
+
+
+@of_each
+def test_every_query_has_data_or_a_reason(monitored: Monitored, application: Application) -> None:
+    changes = {"http://localhost:9090": monitored.prometheus, "--grafana http://localhost:3000": "--json"}
+    report = json.loads(flightdeck(monitored.folders[application.job], "kit check", changes))
+    assert report["checked"] > 100
+    silent = {one["text"] for one in report["findings"] if one["where"].startswith("board ")}
+    reasons = ("nothing has been counted in", "its condition holds for no series now", "the service has no")
+    assert {text for text in silent if not text.startswith(reasons)} == set()
+
+
+@of_each
+def test_a_burst_of_errors_pages_within_its_window(monitored: Monitored, application: Application) -> None:
+    quiet = {one.job for one in APPLICATIONS if not monitored.notifications(one.job)}
+    with requesting(monitored.urls[application.job], [("GET", application.failing, None)]):
+        eventually(lambda: monitored.notifications(application.job), within_s=WINDOW_S)
+    [alert] = monitored.notifications(application.job)[0].notification.alerts
+    assert alert.name == f"{application.alert_prefix}AvailabilityBudgetBurn"
+    assert (alert.labels["severity"], alert.labels["window"], alert.labels["group"]) == ("critical", "1h", "reads")
+    assert httpx.get(alert.annotations.runbook_url).status_code == 200
+    assert {job for job in quiet if monitored.notifications(job)} == {application.job}, "pages of another service"
+
+
+def test_the_pages_resolve_when_the_errors_have_ended(monitored: Monitored) -> None:
+    def resolved(job: str) -> bool:
+        alerts = (alert for one in monitored.notifications(job) for alert in one.notification.alerts)
+        return any(alert.status == "resolved" and alert.labels["window"] == "1h" for alert in alerts)
+
+    eventually(lambda: all(resolved(one.job) for one in APPLICATIONS), within_s=WINDOW_S)
