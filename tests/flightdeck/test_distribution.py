@@ -10,8 +10,13 @@ from zipfile import ZipFile
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from tests.flightdeck.test_serve import served
+from tests.lab.kit.services import ORDERS
+from tests.servers.asgi import serving
 
 REPOSITORY = Path(__file__).parents[2]
 OF_THE_APPLICATION = ("service", "lab", "observability", "prometheus", "grafana")
@@ -84,6 +89,13 @@ def test_flightdeck_runs_and_leaves_the_packages_of_the_application_alone(
     with served(few_flights, program=str(flightdeck)) as (_, url):
         page = httpx.get(url, headers={"Accept": "text/html"})
         assert (page.status_code, "Flightdeck" in page.text) == (200, True)
+
+    kit = {"--kubernetes": "kubernetes/prometheusrule.yaml", "--compose": "compose.yaml", "--openslo": "openslo.yaml"}
+    with serving(Starlette(routes=[Route("/metrics", lambda _: PlainTextResponse(ORDERS))])) as url:
+        assert "7 routes" in run(flightdeck, "kit", "init", "--from", f"{url}/metrics", "--job", "a", cwd=directory)
+    run(flightdeck, "kit", "build", *kit, cwd=directory)
+    for path in ("runbooks/pool-exhausted.md", "loki/loki.yaml", "grafana/dashboards/pooling.json", *kit.values()):
+        assert (directory / "monitoring" / path).stat().st_size > 500, path
 
     names = ", ".join(OF_THE_APPLICATION)
     assert run(python, "-c", f"import {names}; print(service.ours, lab.ours)", cwd=tmp_path) == "service lab\n"
