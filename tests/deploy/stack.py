@@ -33,6 +33,7 @@ PORTS: Final = {
     "alertmanager": "ALERTMANAGER_PORT",
     "receiver": "RECEIVER_PORT",
     "collector": "OTLP_PORT",
+    "collector over gRPC": "OTLP_GRPC_PORT",
 }
 
 

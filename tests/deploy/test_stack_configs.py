@@ -160,7 +160,7 @@ def test_the_sampling_decision_waits_for_the_server_span_but_not_for_long() -> N
 
 def test_export_queues_are_bounded() -> None:
     sending = [one for name, one in COLLECTOR["exporters"].items() if name.startswith("otlp")]
-    assert len(sending) == 2
+    assert len(sending) == 3
     for exporter in sending:
         assert exporter["sending_queue"]["queue_size"] <= 1000
         assert seconds(exporter["retry_on_failure"]["max_elapsed_time"]) <= 300
@@ -169,7 +169,7 @@ def test_export_queues_are_bounded() -> None:
 def test_batches_are_smaller_than_what_back_ends_accept() -> None:
     """In bytes, because a request may have any number of spans; with their defaults, because others have those."""
     default = 4 * 1024 * 1024
-    for exporter in ("otlp_grpc/tempo", "otlp_http/loki"):
+    for exporter in ("otlp_grpc/tempo", "otlp_http/loki", "otlp_http/prometheus"):
         batch = COLLECTOR["exporters"][exporter]["sending_queue"]["batch"]
         assert batch["sizer"] == "bytes"
         assert batch["min_size"] < batch["max_size"] < default
@@ -223,6 +223,7 @@ def test_every_address_names_a_port_that_is_open() -> None:
         services()["optimized"]["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"],
         COLLECTOR["exporters"]["otlp_grpc/tempo"]["endpoint"],
         COLLECTOR["exporters"]["otlp_http/loki"]["endpoint"],
+        COLLECTOR["exporters"]["otlp_http/prometheus"]["endpoint"],
         *(one["url"] for one in TEMPO["metrics_generator"]["storage"]["remote_write"]),
         *(one["url"] for one in content(FILES["datasources"])["datasources"]),
     ]
@@ -261,6 +262,19 @@ def test_prometheus_accepts_the_remote_writes_of_tempo_with_exemplars() -> None:
     assert "--web.enable-remote-write-receiver" in flags
     assert "--enable-feature=exemplar-storage" in flags
     assert TEMPO["metrics_generator"]["storage"]["remote_write"][0]["send_exemplars"] is True
+
+
+def test_metrics_of_other_services_reach_prometheus_over_otlp() -> None:
+    collector, prometheus = services()["collector"], services()["prometheus"]
+    protocols = COLLECTOR["receivers"]["otlp"]["protocols"]
+    published = {int(port.rsplit(":", 1)[1]) for port in collector["ports"]}
+    assert published == {_port(protocols[protocol]["endpoint"]) for protocol in ("grpc", "http")}
+    [received] = [one for name, one in PIPELINES.items() if name.startswith("metrics") and "otlp" in one["receivers"]]
+    assert received["exporters"] == ["otlp_http/prometheus"]
+    exporter = COLLECTOR["exporters"]["otlp_http/prometheus"]
+    assert exporter["endpoint"] == "http://prometheus:9090/api/v1/otlp"
+    assert exporter["sending_queue"]["num_consumers"] == 1  # samples stay in order
+    assert "--web.enable-otlp-receiver" in prometheus["command"]
 
 
 def test_the_versions_in_the_files_are_the_versions_that_run() -> None:
