@@ -7,6 +7,9 @@ OTHER = "other"
 POOL_LABEL = "db_client_connection_pool_name"
 """The role of an engine, in every metric of it."""
 
+ROUTE_LABEL = "http_route"
+"""The route template, in metrics with labels of the semantic conventions; `handler` in those of the instrumentator."""
+
 
 class BoundedValues:
     """Pass label values through until there are `limit` different ones; further ones are `other`.

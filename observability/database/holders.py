@@ -50,8 +50,8 @@ class Holders:
         self._logged = -LOG_EVERY_S
         self._lock = Lock()
 
-    def returned(self, use: Use) -> float:
-        """Count a connection that was returned, and return for how many seconds it was held."""
+    def returned(self, use: Use) -> tuple[str, float]:
+        """Count a connection that was returned, and return which route held it and for how many seconds."""
         handler = handler_of(use.request)
         now = perf_counter()
         seconds = now - use.started
@@ -59,7 +59,7 @@ class Holders:
             self._drop_old(now)
             for counted in (self._returned, self._recent):
                 counted[handler] = counted.get(handler, 0.0) + seconds
-        return seconds
+        return handler, seconds
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds of every route, with those of connections that are still checked out."""

@@ -14,10 +14,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from observability.compat.sqlalchemy import Checkout, connection_limit, wrap_checkout, wrap_creator
 from observability.core.internal_errors import suppress_internal_errors
-from observability.core.labels import POOL_LABEL
+from observability.core.labels import POOL_LABEL, ROUTE_LABEL, BoundedValues
 from observability.database.holders import HeldSeconds, Holders, Use, use_of_current_request
 from observability.database.instrument_engine import Listeners, replace_listeners, sync_engine
 from observability.metrics.histogram import exemplar
+from observability.request.route import NO_HANDLER
 from observability.request.server_timing import add_timing
 
 WAIT_BUCKETS_S: Final = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -68,9 +69,11 @@ class PoolMetrics:
         self.use_time = histogram(
             "db_client_connection_use_time_seconds",
             "Time from the checkout of a connection to its checkin.",
-            (POOL_LABEL,),
+            (POOL_LABEL, ROUTE_LABEL),
             buckets=USE_BUCKETS_S,
         )
+        self._use_times: dict[tuple[str, str], Histogram] = {}
+        self._route = BoundedValues()
         self._held = HeldSeconds(registry)
         self._holders: dict[str, Holders] = {}
 
@@ -80,11 +83,21 @@ class PoolMetrics:
         if pools is None:
             pools = self._by_role[pool] = WeakSet()
             self._holders[pool] = self._held.holders(pool, lambda: [use for one in list(pools) for use in one.uses])
+            self.use_time_of(pool, NO_HANDLER)
             self.count.labels(pool, "used").set_function(lambda: sum(one.used for one in list(pools)))
             self.count.labels(pool, "idle").set_function(lambda: sum(one.idle for one in list(pools)))
             self.max.labels(pool).set_function(lambda: sum(one.limit for one in list(pools)))
             self.pending.labels(pool).set_function(lambda: sum(one.pending for one in list(pools)))
         pools.add(_InstrumentedPool(pool, sync_engine(engine), self, self._holders[pool]))
+
+    def use_time_of(self, pool: str, handler: str) -> Histogram:
+        """Return the histogram of the pool and the route; resolving labels takes longer than observing."""
+        key = (pool, handler)
+        found = self._use_times.get(key)
+        if found is None:
+            bounded = (pool, self._route(handler))
+            found = self._use_times.setdefault(bounded, self.use_time.labels(*bounded))
+        return found
 
 
 class _Wait:
@@ -116,7 +129,7 @@ class _InstrumentedPool:
         self._timeouts = metrics.timeouts.labels(name)
         self._create_time = metrics.create_time.labels(name)
         self._wait_time = metrics.wait_time.labels(name)
-        self._use_time = metrics.use_time.labels(name)
+        self._use_time_of = partial(metrics.use_time_of, name)
         listeners: Listeners = {
             "connect": self._connected,
             "checkout": self._checked_out,
@@ -218,7 +231,8 @@ class _InstrumentedPool:
             self._used.discard(entry)
             use: Use | None = _info(entry).pop(_IN_USE, None)
             if use is not None:
-                self._use_time.observe(self._holders.returned(use), exemplar())
+                handler, seconds = self._holders.returned(use)
+                self._use_time_of(handler).observe(seconds, exemplar())
 
     def _detached(self, dbapi_connection: Any, entry: ConnectionPoolEntry) -> None:
         self._checked_in(dbapi_connection, entry)

@@ -2,20 +2,22 @@
 
 import asyncio
 import gc
+from random import Random
 from time import perf_counter
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from observability.database import holders as module
 from observability.database.holders import HeldSeconds, Holders, Use
-from observability.request.record import RequestRecord
+from observability.database.pool import PoolMetrics
+from observability.request.record import RequestRecord, current_request
 from observability.request.route_table import RouteTable
 from observability.testing import capture_telemetry, lifespan_client
 
@@ -64,6 +66,63 @@ def test_an_error_names_no_route_while_the_pool_is_still_connecting() -> None:
     error = PoolTimeout()
     Holders("primary", list).name_on(error)
     assert not hasattr(error, "__notes__")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_an_exhausted_pool_names_the_route_that_holds_it_whatever_the_schedule(seed: int) -> None:
+    """Random requests to five routes on ten connections, one of which holds its own ten times longer."""
+    random, registry = Random(seed), CollectorRegistry()
+    engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=10, max_overflow=0, pool_timeout=0)
+    PoolMetrics(registry).attach("primary", engine)
+    culprit, now = "/reports", 1000.0
+    routes = ["/board", "/flights", "/airports", "/search", culprit]
+    returned = dict.fromkeys(routes, 0.0)
+    held: list[tuple[float, float, str, Connection]] = []
+    named, most = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "perf_counter", lambda: now)
+        for _ in range(600):
+            now += random.expovariate(20)
+            for one in [one for one in held if one[0] <= now]:
+                held.remove(one)
+                _, began, route, connection = one
+                connection.close()
+                returned[route] += now - began
+            route = random.choice(routes)
+            token = current_request.set(use(route, held_s=0).request)
+            try:
+                connection = engine.connect()
+            except PoolTimeout as error:
+                named.append(error.__notes__[0].split()[3])
+                in_use = {one: sum(now - began for _, began, other, _ in held if other == one) for one in routes}
+                most.append(max(routes, key=lambda one: returned[one] + in_use[one]))
+            else:
+                held.append((now + random.expovariate(0.2 if route == culprit else 2), now, route, connection))
+            finally:
+                current_request.reset(token)
+        for _, began, route, connection in held:
+            connection.close()
+            returned[route] += now - began
+    engine.dispose()
+    assert len(named) > 20
+    assert named == most
+    assert set(named[-10:]) == {culprit}
+    name, pool = "db_client_connection_use_time_seconds_sum", {"db_client_connection_pool_name": "primary"}
+    used = {route: registry.get_sample_value(name, pool | {"http_route": route}) for route in routes}
+    assert used == pytest.approx(returned)
+
+
+def test_routes_beyond_a_hundred_are_one_value_of_the_use_time() -> None:
+    registry = CollectorRegistry()
+    engine = create_engine("sqlite://", poolclass=QueuePool)
+    PoolMetrics(registry).attach("primary", engine)
+    for number in range(102):
+        token = current_request.set(use(f"/{number}", held_s=0).request)
+        engine.connect().close()
+        current_request.reset(token)
+    engine.dispose()
+    labels = {"db_client_connection_pool_name": "primary", "http_route": "other"}
+    assert registry.get_sample_value("db_client_connection_use_time_seconds_count", labels) == 3
 
 
 @pytest.mark.parametrize(("periods", "is_named"), [(0.5, True), (1.5, True), (2.5, False)])

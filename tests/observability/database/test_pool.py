@@ -56,7 +56,8 @@ class Watched:
         return self._sample(f"{NAMES[kind]}_sum")
 
     def _sample(self, name: str) -> float:
-        value = self.registry.get_sample_value(name, {"db_client_connection_pool_name": self.pool})
+        route = {"http_route": "none"} if NAMES["use"] in name else {}
+        value = self.registry.get_sample_value(name, {"db_client_connection_pool_name": self.pool} | route)
         assert value is not None
         return value
 
