@@ -52,10 +52,13 @@ def log_evidence(baseline: Samples, candidate: Samples, *, looks: int, begins_at
     begin = np.full(len(ratios), 0.0 if begins_at_once else (1 - AT_ONCE) / max(looks - 1, 1))
     begin[:1] = 1.0 if begins_at_once else AT_ONCE
     begin[max(looks, 1) :] = 0.0
-    begun = np.zeros(ratios.shape[1:])
-    for look, ratio in enumerate(ratios):
-        begun = np.exp(np.minimum(ratio, LARGEST)) * np.minimum(begun + begin[look], np.exp(LARGEST))
-    return float(np.log(begun.mean() + 1 - begin.sum())) / dispersion(baseline, candidate)
+    since = ratios[::-1].cumsum(axis=0)[
+        ::-1
+    ]  # the evidence of a difference that begins at the look, until the last one
+    never = max(1 - begin.sum(), 0.0)
+    largest = max(float(since.max(initial=0.0)), 0.0)
+    begun = (begin[:, None, None] * np.exp(since - largest)).sum(axis=0).mean() + never * np.exp(-largest)
+    return min(float(np.log(begun)) + largest, LARGEST) / dispersion(baseline, candidate)
 
 
 def _log_ratios(baseline: Samples, candidate: Samples) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from lab.judge.evidence import Samples, log_evidence
-from lab.judge.quantile import bucket_quantile, slower_than
+from lab.judge.quantile import ROUNDING, bucket, bucket_quantile, slower_than
 from lab.judge.series import Counts
 
 Verdict = Literal["pass", "fail", "undecided"]
@@ -18,10 +18,6 @@ PRACTICAL: Final = 1.05
 """A ratio nearer to 1 than this is of no practical importance, as in experiments."""
 MOST_SLOWER: Final = 0.9
 """Boundaries that more than this share of the first requests exceed say little about slow ones."""
-
-
-AROUND_P95: Final = (0.015, 0.25)
-"""Shares beyond a boundary that says something about the p95."""
 
 
 class Judgement(BaseModel):
@@ -77,11 +73,11 @@ class Judge:
         arms = [self._samples([look[side] for look in self._looks], bounds) for side in (0, 1)]
         slower = self._slower(arms[0], arms[1])
         failing = self._failing()
-        within = self._within_margin(arms[1], bounds)
         totals = [self._total(side) for side in (0, 1)]
         quantiles = {
             name: [bucket_quantile(total.slower_than, share) for total in totals] for name, share in QUANTILES.items()
         }
+        within, too_wide = self._within_margin(arms[1], bounds, p95_s=quantiles["p95_s"][0])
         times = {name: after / before if before and after else None for name, (before, after) in quantiles.items()}
         is_slower_by = max((each for each in times.values() if each is not None), default=0.0)
         has_ended = elapsed_s >= self.for_s - self.every_s / 2
@@ -96,6 +92,8 @@ class Judge:
             verdict, reason = "pass", f"the candidate's p95 is less than {self.margin:g} times the baseline's"
         elif not (totals[0].requests or totals[0].slower_than.get(0.0)) or not totals[1].slower_than.get(0.0):
             reason = "no requests to one of the versions"
+        elif has_ended and too_wide:
+            reason = too_wide
         names = ("baseline", "candidate")
         return Judgement(
             verdict=verdict,
@@ -156,27 +154,42 @@ class Judge:
         ]
         return log_evidence(arms[0], arms[1], looks=self.planned)
 
-    def _within_margin(self, candidate: Samples, bounds: Sequence[float]) -> float:
+    def _within_margin(self, candidate: Samples, bounds: Sequence[float], *, p95_s: float | None) -> tuple[float, str]:
         """Return the logarithm of the evidence against the candidate being slower by the margin around the p95.
 
         A baseline slower by the margin exceeds a boundary as often as the baseline exceeds the boundary divided by it.
+        Within a bucket wider than the margin that is unknown: the least possible number counts, so that the candidate
+        has to be faster. Both boundaries around the p95 have to show it. The second value says which bucket is too
+        wide; it is empty if none is.
         """
-        if not candidate.beyond.size:
-            return 0.0
-        looks = [look[0] for look in self._looks]
-        shifted = Samples(
-            requests=np.array([counts.slower_than.get(0.0, 0.0) for counts in looks]),
-            beyond=np.array(
-                [[slower_than(counts.slower_than, bound / self.margin) for bound in bounds] for counts in looks]
-            ),
+        if p95_s is None or not bounds:
+            return 0.0, ""
+        own, shifted = bucket(bounds, p95_s), bucket(bounds, p95_s * self.margin)
+        wide = [each for each in (own, shifted) if not each[0] or each[1] > each[0] * self.margin * ROUNDING]
+        too_wide = (
+            f"the bucket from {wide[0][0]:g} to {wide[0][1]:g} s, around the p95, is wider than the margin of "
+            f"{self.margin:g}: give the histogram boundaries less than {self.margin:g} times apart there"
+            if wide
+            else ""
         )
-        first = int(np.argmax((shifted.requests > 0) & (candidate.requests > 0)))
-        share = shifted.beyond[first] / max(shifted.requests[first], 1.0)
-        kept = (share >= AROUND_P95[0]) & (share <= AROUND_P95[1])
-        if not kept.any():
-            kept = np.abs(share - 0.05) == np.abs(share - 0.05).min()
-        arms = [Samples(requests=arm.requests[first:], beyond=arm.beyond[first:, kept]) for arm in (candidate, shifted)]
-        return log_evidence(arms[0], arms[1], looks=self.planned, begins_at_once=True)
+        edges = own if own in wide else shifted
+        if edges[0] not in bounds or edges[1] not in bounds:
+            return 0.0, too_wide
+        looks = [look[0].slower_than for look in self._looks]
+        requests = np.array([counts.get(0.0, 0.0) for counts in looks])
+        evidence = []
+        for edge in edges:
+            slower = [slower_than(counts, edge / self.margin, widest=self.margin) for counts in looks]
+            at_edge = candidate.beyond[:, [bounds.index(edge)]]
+            evidence.append(
+                log_evidence(
+                    Samples(requests=candidate.requests, beyond=at_edge),
+                    Samples(requests=requests, beyond=np.array(slower)[:, None]),
+                    looks=self.planned,
+                    begins_at_once=True,
+                )
+            )
+        return min(evidence), too_wide
 
     def _failing(self) -> float:
         arms = [

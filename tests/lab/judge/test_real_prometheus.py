@@ -20,12 +20,15 @@ from flightdeck.cli import app
 from tests.servers.port import free_port
 from tests.servers.program import installed
 
+BUCKETS_S = [0.01 * 1.15**number for number in range(40)]
+"""Nearer to each other than the margin."""
+
 
 @contextmanager
 def version(port: int, *, seed: int, slow_after_s: float | None = None) -> Iterator[None]:
     """Serve the metrics of a service with 200 requests per second, half again as slow after a while."""
     registry = CollectorRegistry()
-    seconds = Histogram("http_request_duration_seconds", "Duration of requests.", registry=registry)
+    seconds = Histogram("http_request_duration_seconds", "Duration of requests.", buckets=BUCKETS_S, registry=registry)
     requests = Counter("http_requests_total", "Requests.", ["status"], registry=registry)
     server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
     random, ended, started = np.random.default_rng(seed), Event(), time.monotonic()
