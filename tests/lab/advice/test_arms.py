@@ -1,4 +1,4 @@
-"""The service's own arms, told apart by the advice; in the process, without a port."""
+"""The service's own arms, distinguished by the advice; in the process, without a port."""
 
 from pathlib import Path
 
@@ -37,6 +37,6 @@ async def predictions(techniques: str, data_dir: Path) -> dict[str, str]:
 @pytest.mark.anyio
 async def test_the_arm_without_techniques_is_advised_what_the_optimized_one_has(few_flights: Path) -> None:
     baseline, optimized = [await predictions(techniques, few_flights) for techniques in ("none", "all")]
-    told_apart = {name for name in baseline if baseline[name] == "helps" and optimized[name] == "no difference"}
-    assert told_apart >= {"eager_loading", "pooling"}
+    differing = {name for name in baseline if baseline[name] == "helps" and optimized[name] == "no difference"}
+    assert differing >= {"eager_loading", "pooling"}
     assert baseline["response_cache"] == "helps"
