@@ -22,6 +22,7 @@ LABELS: Final = {
     "error": "classes of database errors; `other` after 100",
     "generation": "`0`, `1`, `2`",
     "handler": "route templates, `unmatched`; `none` outside of requests",
+    "http_route": "of uses of connections, as `handler`; `other` after 100",
     "level": "`local`, `shared`, `edge`, `other`",
     "limiter": "`default`, names of limiters in the code; `other` after 100",
     "method": "HTTP methods, `other`",

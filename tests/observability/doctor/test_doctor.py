@@ -34,11 +34,12 @@ FAULTY = {
 
 
 @cache
-def examined(*target: str) -> tuple[int, dict[str, list[str]]]:
+def examined(*target: str, http: str = "builtin") -> tuple[int, dict[str, list[str]]]:
     """Return the exit code of `flightdeck doctor` and what it found, by check."""
     command = [sys.executable, "-m", "flightdeck", "doctor", *target, "--json"]
     # Other tests of this process may have chosen the stable conventions.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    environment["OBSERVABILITY_HTTP"] = http
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False)
     results = json.loads(done.stdout)
     assert [result["check"] for result in results] == NAMES
@@ -63,8 +64,9 @@ def test_a_check_finds_its_fault(app: str, check: str) -> None:
     assert check in found, f"found only {found}"
 
 
-def test_a_correctly_instrumented_application_has_no_findings() -> None:
-    assert examined(module("good_app")) == (0, {})
+@pytest.mark.parametrize("http", ["builtin", "official"])
+def test_a_correctly_instrumented_application_has_no_findings(http: str) -> None:
+    assert examined(module("good_app"), http=http) == (0, {})
 
 
 def test_metrics_on_a_port_that_the_application_opened_are_found_and_are_not_public() -> None:
