@@ -13,7 +13,7 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from flightdeck.cli import app
-from lab.kit.build import kit_files, write
+from lab.kit.build import Extras, kit_files, write
 from lab.kit.check import Server, _without_data
 from lab.kit.discovery import discovered
 from lab.kit.queries import Query, queries
@@ -61,9 +61,10 @@ def test_a_query_without_data_has_a_reason(expression: str, is_alert: bool, expe
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Path:
-    """The folder of a kit of which one rule is edited."""
+    """A folder with a `slo.toml`, and its kit with everything that can be added, in `monitoring`."""
     (tmp_path / "slo.toml").write_text(slo_text(discovered(ORDERS), job="orders", targets=["127.0.0.1:9464"]), "utf-8")
-    write(kit_files(ORDERS_SERVICE, ACCELERATED), tmp_path / "monitoring")
+    extras = Extras(kubernetes=True, compose=True, openslo=True)
+    write(kit_files(ORDERS_SERVICE, ACCELERATED, extras), tmp_path / "monitoring")
     return tmp_path
 
 

@@ -30,7 +30,7 @@ class _Definitions(yaml.CSafeLoader):
     """YAML in which `=` is a text."""
 
 
-_Definitions.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
+_Definitions.add_constructor("tag:yaml.org,2002:value", lambda _, node: str(node.value))
 
 
 @cache
