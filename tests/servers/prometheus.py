@@ -2,8 +2,8 @@
 
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -62,3 +62,38 @@ def own_metrics(command: Sequence[str | Path], until: str) -> str:
             pytest.fail(f"{command[0]} did not expose {until} within 20 s")
         finally:
             server.terminate()
+
+
+@contextmanager
+def scraping(target: str, directory: Path) -> Iterator[str]:
+    """Yield the URL of a Prometheus that stores exemplars and scrapes the address twice a second."""
+    config = {
+        "global": {"scrape_interval": "500ms"},
+        "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": [target]}]}],
+    }
+    (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [
+        installed("prometheus"),
+        f"--config.file={directory / 'prometheus.yml'}",
+        f"--storage.tsdb.path={directory / 'data'}",
+        f"--web.listen-address={url.removeprefix('http://')}",
+        "--enable-feature=exemplar-storage",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield url
+        finally:
+            server.terminate()
+
+
+def exemplars(url: str, query: str, *, until: Callable[[set[str]], bool], within_s: float = 15) -> set[str]:
+    """Return the trace ids of the series' exemplars once the condition holds, or at the deadline."""
+    deadline, found = time.monotonic() + within_s, set[str]()
+    while not until(found) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        with suppress(httpx.TransportError):
+            parameters = {"query": query, "start": str(time.time() - 600), "end": str(time.time() + 60)}
+            series = httpx.get(f"{url}/api/v1/query_exemplars", params=parameters).json()["data"]
+            found = {exemplar["labels"]["trace_id"] for one in series for exemplar in one["exemplars"]}
+    return found

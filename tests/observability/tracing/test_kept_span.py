@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import httpx
@@ -26,6 +27,7 @@ from observability.testing import capture_telemetry, lifespan_client
 from observability.tracing.kept_span import MAX_KEPT
 from tests.servers.asgi import serving
 from tests.servers.otlp import Collector, collecting
+from tests.servers.prometheus import exemplars, scraping
 
 ELSEWHERE = SpanContext(7, 8, is_remote=True, trace_flags=TraceFlags(1))
 UNSAMPLED: dict[str, Any] = {"traces_sampler": "always_off", "slow_request_s": 1e-9}
@@ -453,6 +455,57 @@ def test_at_one_percent_every_slow_and_failed_request_has_its_statements_and_an_
                 and f'span_id="{request.span_id}"' in line
                 for line in metrics.splitlines()
             ), (metric, path)
+
+
+@pytest.mark.server("prometheus")
+def test_prometheus_has_an_exemplar_of_every_slow_and_failed_request_at_one_percent(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Each route is requested once, so that no exemplar replaces another; their traces have the statement."""
+    app, slow, failing = FastAPI(), [f"/slow/{n}" for n in range(20)], [f"/fails/{n}" for n in range(20)]
+
+    def query() -> None:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def is_slow() -> None:
+        query()
+        sleep(0.03)
+
+    def fails() -> None:
+        query()
+        raise HTTPException(503)
+
+    app.get("/fine")(query)
+    for path in slow:
+        app.get(path)(is_slow)
+    for path in failing:
+        app.get(path)(fails)
+    with collecting() as collector:
+        settings: dict[str, Any] = _QUIET | {
+            "metrics_exporter": "prometheus",
+            "metrics_port": 0,
+            "otlp_endpoint": collector.endpoint,
+            "traces_sampler": "parentbased_traceidratio",
+            "traces_sampler_arg": 0.01,
+            "slow_request_s": 0.03,
+        }
+        telemetry = instrument(
+            app,
+            engines={"primary": engine},
+            registry=CollectorRegistry(),
+            settings=TelemetrySettings.model_validate(settings),
+        )
+        with serving(app) as url, httpx.Client(base_url=url) as client:
+            expected = set()
+            for path in (*slow, *failing):
+                assert client.get("/fine").status_code == 200
+                expected.add(client.get(path).headers["x-trace-id"])
+            with scraping(f"127.0.0.1:{telemetry.metrics_port}", tmp_path) as prometheus:
+                metric = 'http_request_duration_seconds_bucket{handler=~"/(slow|fails)/.+"}'
+                linked = exemplars(prometheus, metric, until=expected.issubset)
+    assert linked == expected
+    assert {span.trace_id for span in collector.named("SELECT")} >= expected
 
 
 @pytest.mark.anyio
