@@ -178,9 +178,5 @@ async def _unused() -> Message:
     raise AssertionError
 
 
-async def _nothing() -> None:
-    """Send nothing."""
-
-
 def _sent(_: Message) -> Any:
     return None

@@ -45,33 +45,15 @@ def _objectives(objectives: Objectives) -> Table:
             decimals=1,
             thresholds=below_is_bad(0, good=objectives.display_thresholds.budget_left_ratio),
         ),
-        Column(
-            title="Burn 5 m",
-            query=of_each("slo:burn_rate:ratio_rate5m"),
-            unit=units.FACTOR,
-            decimals=1,
-            thresholds=burning,
-        ),
-        Column(
-            title="Burn 1 h",
-            query=of_each("slo:burn_rate:ratio_rate1h"),
-            unit=units.FACTOR,
-            decimals=1,
-            thresholds=burning,
-        ),
-        Column(
-            title="Burn 6 h",
-            query=of_each("slo:burn_rate:ratio_rate6h"),
-            unit=units.FACTOR,
-            decimals=1,
-            thresholds=burning,
-        ),
-        Column(
-            title="Burn 3 d",
-            query=of_each("slo:burn_rate:ratio_rate3d"),
-            unit=units.FACTOR,
-            decimals=1,
-            thresholds=burning,
+        *(
+            Column(
+                title=f"Burn {window[:-1]} {window[-1]}",
+                query=of_each(f"slo:burn_rate:ratio_rate{window}"),
+                unit=units.FACTOR,
+                decimals=1,
+                thresholds=burning,
+            )
+            for window in ("5m", "1h", "6h", "3d")
         ),
         Column(title="Requests", query=of_each("slo:requests:rate5m"), unit=units.REQUESTS_PER_SECOND),
         key={"group": "Routes", "sli": "SLI"},

@@ -51,50 +51,51 @@ def dashboard(objectives: Objectives) -> Dashboard:
     ).build(objectives)
 
 
-def _effects() -> Builder[Panel]:
-    def recorded(name: str) -> str:
-        return f'max by (arm) ({name}{{arm!=""}})'
+def _by_arm(series: str) -> str:
+    return f'max by (arm) ({series}{{arm!=""}})'
 
+
+def _effects() -> Builder[Panel]:
     return (
         table(
             "Cost of a request, by arm",
             "All arms get the same requests at the same rate; they differ only in their techniques (listed at the "
             "bottom). Compare each row with baseline: lower p50, p95, CPU, queries and bytes are better. Capacity "
             "per core is 1 / CPU per request: the rate of requests that fully uses one core.",
-            Column(title="p50", query=rows(recorded("arm:latency_seconds:p50_rate5m")), unit=units.SECONDS, bar=True),
-            Column(title="p95", query=rows(recorded("arm:latency_seconds:p95_rate5m")), unit=units.SECONDS, bar=True),
+            Column(title="p50", query=rows(_by_arm("arm:latency_seconds:p50_rate5m")), unit=units.SECONDS, bar=True),
+            Column(title="p95", query=rows(_by_arm("arm:latency_seconds:p95_rate5m")), unit=units.SECONDS, bar=True),
             Column(
                 title="Requests",
-                query=rows(recorded("arm:requests:rate5m")),
+                query=rows(_by_arm("arm:requests:rate5m")),
                 unit=units.REQUESTS_PER_SECOND,
                 decimals=1,
             ),
             Column(
                 title="Capacity per core",
-                query=rows(f"1 / {recorded('arm:cpu_seconds_per_request:ratio_rate5m')}"),
+                query=rows(f"1 / {_by_arm('arm:cpu_seconds_per_request:ratio_rate5m')}"),
                 unit=units.REQUESTS_PER_SECOND,
                 decimals=1,
             ),
             Column(
                 title="CPU / request",
-                query=rows(recorded("arm:cpu_seconds_per_request:ratio_rate5m")),
+                query=rows(_by_arm("arm:cpu_seconds_per_request:ratio_rate5m")),
                 unit=units.SECONDS,
                 bar=True,
             ),
             Column(
                 title="Queries / request",
-                query=rows(recorded("arm:queries_per_request:ratio_rate5m")),
+                query=rows(_by_arm("arm:queries_per_request:ratio_rate5m")),
                 unit=units.COUNT,
                 decimals=1,
                 bar=True,
             ),
             Column(
                 title="Bytes / response",
-                query=rows(recorded("arm:response_bytes_per_request:ratio_rate5m")),
+                query=rows(_by_arm("arm:response_bytes_per_request:ratio_rate5m")),
                 unit=units.BYTES,
                 bar=True,
             ),
-            Column(title="Memory", query=rows(recorded("arm:resident_memory_bytes:max")), unit=units.BYTES, bar=True),
+            Column(title="Memory", query=rows(_by_arm("arm:resident_memory_bytes:max")), unit=units.BYTES, bar=True),
             key={"arm": "Arm"},
         )
         .span(24)
@@ -134,52 +135,49 @@ def _guide() -> Builder[Panel]:
 
 
 def _over_time() -> list[Builder[Panel]]:
-    def by_arm(series: str) -> str:
-        return f'max by (arm) ({series}{{arm!=""}})'
-
     return [
         logarithmic(
             "Response time, p50",
             "Half of the requests are faster. The axis is logarithmic: equal distances are equal factors. Gaps "
             "between baseline and the other arms are the effects of their techniques.",
-            query(by_arm("arm:latency_seconds:p50_rate5m"), "{{arm}}"),
+            query(_by_arm("arm:latency_seconds:p50_rate5m"), "{{arm}}"),
             unit=units.SECONDS,
         ),
         logarithmic(
             "Response time, p95",
             "95% of the requests are faster. Caches show here less than in the median, because misses remain.",
-            query(by_arm("arm:latency_seconds:p95_rate5m"), "{{arm}}"),
+            query(_by_arm("arm:latency_seconds:p95_rate5m"), "{{arm}}"),
             unit=units.SECONDS,
         ),
         time_series(
             "CPU per request",
             "Seconds of CPU for one request, everything included. Compression spends here what it saves in bytes.",
-            query(by_arm("arm:cpu_seconds_per_request:ratio_rate5m"), "{{arm}}"),
+            query(_by_arm("arm:cpu_seconds_per_request:ratio_rate5m"), "{{arm}}"),
             unit=units.SECONDS,
         ).span(8),
         time_series(
             "Queries per request",
             "Database statements per request. Caching and eager loading lower it.",
-            query(by_arm("arm:queries_per_request:ratio_rate5m"), "{{arm}}"),
+            query(_by_arm("arm:queries_per_request:ratio_rate5m"), "{{arm}}"),
             unit=units.COUNT,
         ).span(8),
         time_series(
             "Bytes per response",
             "Body bytes on the wire. Compression, pagination and 304 responses lower it.",
-            query(by_arm("arm:response_bytes_per_request:ratio_rate5m"), "{{arm}}"),
+            query(_by_arm("arm:response_bytes_per_request:ratio_rate5m"), "{{arm}}"),
             unit=units.BYTES,
         ).span(8),
         time_series(
             "Requests",
             "Completed requests per second. Equal lines mean that the comparison is fair; a lower line is an arm "
             "that cannot keep up.",
-            query(by_arm("arm:requests:rate5m"), "{{arm}}"),
+            query(_by_arm("arm:requests:rate5m"), "{{arm}}"),
             unit=units.REQUESTS_PER_SECOND,
         ).span(8),
         time_series(
             "Errors",
             "Responses per second with a status of 500 or more. Good is zero; anything else is worth a look.",
-            query(by_arm("arm:errors:rate5m"), "{{arm}}"),
+            query(_by_arm("arm:errors:rate5m"), "{{arm}}"),
             unit=units.REQUESTS_PER_SECOND,
         )
         .axis_soft_max(1)
@@ -187,7 +185,7 @@ def _over_time() -> list[Builder[Panel]]:
         time_series(
             "Memory",
             "Resident memory of the arm's largest process: the cost of caches and pools. It should level out.",
-            query(by_arm("arm:resident_memory_bytes:max"), "{{arm}}"),
+            query(_by_arm("arm:resident_memory_bytes:max"), "{{arm}}"),
             unit=units.BYTES,
         ).span(8),
     ]

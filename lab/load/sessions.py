@@ -20,7 +20,6 @@ from lab.workload.workload import Login
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 SEE_OTHER: Final = frozenset({301, 302, 303})
 """As in browsers, anything but GET and HEAD becomes a GET."""
-NOT_MODIFIED: Final = 304
 LOGINS_AT_ONCE: Final = 4
 LOGIN_TIMEOUT_S: Final = 30.0
 

@@ -11,7 +11,7 @@ from typing import Any
 from asyncpg import PostgresError
 from sqlalchemy import URL, NullPool, Table, func, insert, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.core.models import Base, DatasetLoad, StatusChange
 from service.dataset.errors import DamagedDatabase, DatabaseInUse, KeptChanges, ServerFailed, WrongContent
@@ -104,41 +104,45 @@ class ServerDatabase:
 
 
 @asynccontextmanager
+async def engine(url: URL, **options: Any) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine without a pool, which is disposed of at the end of the block."""
+    created = create_async_engine(url, poolclass=NullPool, **options)
+    try:
+        yield created
+    finally:
+        await created.dispose()
+
+
+@asynccontextmanager
 async def opened(url: URL, branches: tuple[str, ...]) -> AsyncIterator[ServerDatabase]:
     """Yield the database in a transaction that is committed at the end of the block."""
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        async with engine.begin() as connection:
-            yield ServerDatabase(url, connection, branches)
-    finally:
-        await engine.dispose()
+    async with engine(url) as opened_engine, opened_engine.begin() as connection:
+        yield ServerDatabase(url, connection, branches)
+
+
+async def ensure_exists(url: URL) -> None:
+    """Create an empty database, through the database `postgres` of the server, unless it exists."""
+    if await exists(url):
+        return
+    async with engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT") as server:
+        try:
+            async with server.connect() as connection:
+                name = connection.dialect.identifier_preparer.quote(url.database or "")
+                await connection.execute(text(f"CREATE DATABASE {name}"))
+        except DBAPIError as error:
+            if _sqlstate(error) not in _ALREADY_EXISTS:
+                raise
 
 
 async def exists(url: URL) -> bool:
-    engine = create_async_engine(url, poolclass=NullPool)
-    try:
-        async with engine.connect():
-            return True
-    except DBAPIError as error:
-        if _sqlstate(error) == _NO_SUCH_DATABASE:
-            return False
-        raise
-    finally:
-        await engine.dispose()
-
-
-async def create(url: URL) -> None:
-    """Create an empty database, through the database `postgres` of the server."""
-    engine = create_async_engine(url.set(database="postgres"), poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            name = connection.dialect.identifier_preparer.quote(url.database or "")
-            await connection.execute(text(f"CREATE DATABASE {name}"))
-    except DBAPIError as error:
-        if _sqlstate(error) not in _ALREADY_EXISTS:
+    async with engine(url) as database:
+        try:
+            async with database.connect():
+                return True
+        except DBAPIError as error:
+            if _sqlstate(error) == _NO_SUCH_DATABASE:
+                return False
             raise
-    finally:
-        await engine.dispose()
 
 
 @contextmanager
@@ -188,15 +192,13 @@ class PostgresTarget:
 
     async def _migrate(self) -> None:
         for url, branches in self._databases:
-            if not await exists(url):
-                await create(url)
+            await ensure_exists(url)
             async with opened(url, branches) as database:
                 await database.migrate()
 
     async def _load(self, source: Source, progress: Progress, *, force: bool) -> bool:
         for url, _branches in self._databases:
-            if not await exists(url):
-                await create(url)
+            await ensure_exists(url)
         # The transaction opened last is committed first, so the database never exists without its twin.
         async with opened(self.indexed, (TABLES, INDEXES)) as indexed, opened(self.unindexed, (TABLES,)) as unindexed:
             databases = (unindexed, indexed)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from sqlalchemy import func, select
@@ -68,7 +68,7 @@ class Exporter:
             rows_total = await count(session, claim.request)
             rows_done = 0
             await self._leases.renew(claim, rows_done=rows_done, rows_total=rows_total)
-            with WRITERS[claim.request.format](self._files.partial(claim)) as writer:
+            with closing(WRITERS[claim.request.format](self._files.partial(claim))) as writer:
                 async for batch in batches(session, claim.request):
                     writer.write(batch)
                     rows_done += len(batch)

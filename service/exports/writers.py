@@ -4,8 +4,7 @@ import csv
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,14 +22,9 @@ class CsvWriter:
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8", newline="")
         self._csv = csv.writer(self._file)
-
-    def __enter__(self) -> Self:
         self._csv.writerow(FIELDS)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def write(self, rows: Sequence[Row]) -> None:
@@ -70,12 +64,7 @@ class ParquetWriter:
     def __init__(self, path: Path) -> None:
         self._parquet = pq.ParquetWriter(path, SCHEMA, compression="zstd")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._parquet.close()
 
     def write(self, rows: Sequence[Row]) -> None:
