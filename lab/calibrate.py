@@ -51,6 +51,11 @@ class Calibration(BaseModel):
         return self.predicted.verdict == self.measured.verdict.removesuffix(" seen")
 
     @property
+    def is_miss(self) -> bool:
+        """Whether the prediction, if there is one, has to be explained."""
+        return self.is_predicted and not (self.verdict_is_right and self.effect_is_right)
+
+    @property
     def effect_is_right(self) -> bool:
         """Whether the measured effect is in the prediction's interval, or within 25 % of the prediction."""
         measured, predicted = self.measured.ratio, self.predicted
@@ -141,7 +146,18 @@ def print_calibrations(calibrations: Sequence[Calibration], console: Console) ->
 
 def markdown(calibrations: Sequence[Calibration]) -> str:
     rows = [f"| {' | '.join(cells)} |" for cells, _ in _rows(calibrations)]
-    return "\n".join([f"| {' | '.join(HEADS)} |", f"|{' --- |' * len(HEADS)}", *rows, "", summary(calibrations)]) + "\n"
+    lines = [f"| {' | '.join(HEADS)} |", f"|{' --- |' * len(HEADS)}", *rows, "", summary(calibrations)]
+    if misses := [one for one in calibrations if one.is_miss]:
+        lines += ["", "Misses:", "", *(f"- {one.technique}: {_difference(one)}. Reason: …" for one in misses)]
+    return "\n".join(lines) + "\n"
+
+
+def _difference(one: Calibration) -> str:
+    predicted, measured = one.predicted, one.measured
+    return (
+        f"{predicted.verdict} was predicted, {advice_table.effect(predicted)}; "
+        f"{measured.verdict} was measured, {formatting.effect(measured)}"
+    )
 
 
 HEADS: Final = ("technique", "metric", "predicted", "interval", "measured", "interval", "verdicts", "effect")

@@ -19,6 +19,8 @@ LEAST_REQUESTS: Final = 100
 """Requests below which nothing is predicted."""
 LARGEST: Final = 1e6
 """An effect above this is shown as open."""
+NONE_SEEN: Final = 3.0
+"""The 95 % upper limit of a count that was 0, the rule of three (Hanley and Lippman-Hand, JAMA 1983)."""
 
 _TITLES: Final = {technique.name: technique for technique in CATALOGUE}
 _NEEDS: Final = "instrument(app, whatif=True)"
@@ -115,6 +117,8 @@ def _interval(method: Method, found: Estimate, samples: list[Sample]) -> tuple[f
     low = float(np.quantile([LARGEST if effect == inf else effect for effect in lows], TAIL))
     high = float(np.quantile(finite, 1 - TAIL))
     effect = _effect(found)
+    if low == LARGEST:  # in no sample anything is left
+        low = max(found.basis / NONE_SEEN, 1.0)
     return min(low, effect), None if max(high, effect) >= LARGEST else max(high, effect)
 
 

@@ -72,6 +72,12 @@ def test_noise_between_the_slices_widens_the_interval() -> None:
     assert noisy.interval[0] < noisy.effect < noisy.interval[1]
 
 
+def test_a_technique_that_leaves_nothing_is_at_least_a_third_of_what_was_seen() -> None:
+    queries = {"whatif_transaction_queries_total{access=read}": 300.0}
+    found = predicted(advice_of(traffic() | queries), "read_replicas")
+    assert (found.verdict, found.effect, found.interval) == ("helps", None, (1000.0, None))
+
+
 def test_one_slice_has_no_interval_and_so_no_verdict() -> None:
     advice = advise(window(cached(), repeat=1), source="test")
     assert predicted(advice, "response_cache").verdict == "too little traffic"
