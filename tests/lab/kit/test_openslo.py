@@ -2,17 +2,24 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from typer.testing import CliRunner
 
+from flightdeck.cli import app
 from lab.kit.discovery import discovered
 from lab.kit.openslo import OpenSloError, imported, openslo_text
 from lab.kit.slo_file import slo_text
 from prometheus.promql import LATENCY
 from prometheus.slo import Objectives, load, parse
 from tests.lab.kit.services import GATEWAY, ORDERS, described, exposition
+from tests.servers.asgi import serving
 
 FLIGHTS = load()
 ODD = described(exposition({("GET", '/a.b/{c}|d"e'): (200, 0.01), ("GET", "/a b\\c"): (200, 0.01)}, frozenset()), "odd")
@@ -141,3 +148,18 @@ def test_what_has_no_place_in_slo_toml_is_an_error_that_names_it(text: str, mess
 def test_a_window_that_openslo_has_no_unit_for_is_an_error() -> None:
     with pytest.raises(OpenSloError, match="the window 90s is no whole number of minutes"):
         openslo_text(FLIGHTS.model_copy(update={"window": "90s"}))
+
+
+@pytest.mark.parametrize("version", ["openslo/v1", "openslo/v2alpha"])
+def test_init_takes_the_objectives_of_a_file_and_the_parts_of_the_service(version: str, tmp_path: Path) -> None:
+    agreed, slo = tmp_path / "openslo.yaml", tmp_path / "slo.toml"
+    agreed.write_text(openslo_text(SERVICES["gateway"]).replace("openslo/v1", version), "utf-8")
+    with serving(Starlette(routes=[Route("/metrics", lambda _: PlainTextResponse(ORDERS))])) as url:
+        options = ["--from", f"{url}/metrics", "--from-openslo", agreed, "--target", "shop:9464", "--out", slo]
+        done = CliRunner().invoke(app, ["kit", "init", *map(str, options)])
+    if version != "openslo/v1":
+        assert (done.exit_code, "openslo/v1 is read" in done.stderr, slo.exists()) == (2, True, False)
+        return
+    written = load(slo)
+    assert written.groups == SERVICES["gateway"].groups
+    assert (written.targets, "pool" in written.parts) == ({"g": ("shop:9464",)}, True)
