@@ -1,4 +1,4 @@
-"""The licences of the pinned packages, from the metadata of the installed ones."""
+"""The licences of the pinned packages, from the metadata of the installed ones, and of the images of the stack."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,8 @@ from typing import Final
 
 from docsgen.markdown import table
 
-REQUIREMENTS: Final = Path(__file__).parents[1] / "requirements.txt"
+ROOT: Final = Path(__file__).parents[1]
+REQUIREMENTS: Final = ROOT / "requirements.txt"
 NAMES: Final = {
     "Apache": "Apache-2.0",
     "Apache License 2.0": "Apache-2.0",
@@ -38,6 +39,26 @@ UNSTATED: Final = {"promql-parser": "MIT"}
 """Licences of packages whose metadata has only the file."""
 
 
+IMAGES: Final = {
+    "python": "PSF-2.0",
+    "postgres": "PostgreSQL",
+    "redis": "AGPL-3.0-only OR SSPL-1.0 OR LicenseRef-RSALv2",
+    "rabbitmq": "MPL-2.0",
+    "varnish": "BSD-2-Clause",
+    "otel/opentelemetry-collector-contrib": "Apache-2.0",
+    "grafana/tempo": "AGPL-3.0-only",
+    "grafana/loki": "AGPL-3.0-only",
+    "grafana/grafana": "AGPL-3.0-only",
+    "prom/prometheus": "Apache-2.0",
+    "prom/alertmanager": "Apache-2.0",
+    "bugsink/bugsink": "PolyForm-Shield-1.0.0",
+    "prometheuscommunity/postgres-exporter": "Apache-2.0",
+    "oliver006/redis_exporter": "MIT",
+    "prom/node-exporter": "Apache-2.0",
+}
+"""Licences of the program in each image that `.env` names; an image also has an operating system."""
+
+
 def pinned(*, conditional: bool) -> list[str]:
     """Return the pinned packages with a platform or version marker, or those without."""
     lines = re.findall(r"^([A-Za-z0-9._-]+)==\S+( ;)?", REQUIREMENTS.read_text("utf-8"), re.MULTILINE)
@@ -64,10 +85,18 @@ def _licence(installed: Distribution) -> str:
     return " OR ".join(NAMES.get(one, one) for one in stated)
 
 
+def images() -> dict[str, str]:
+    """Return the tags of the images that `.env` names, by their repository."""
+    return dict(re.findall(r"^\w+_IMAGE=(\S+):(\S+)$", (ROOT / ".env").read_text("utf-8"), re.MULTILINE))
+
+
 def licences_page() -> Mapping[str, str]:
     required = ([f"`{name}`", version, licence] for name, (version, licence) in licences().items())
     conditional = ([f"`{name}`", CONDITIONAL[name]] for name in pinned(conditional=True))
     return {
         "packages": table(["package", "version", "licence"], required),
+        "images": table(
+            ["image", "tag", "licence"], ([f"`{name}`", tag, IMAGES[name]] for name, tag in images().items())
+        ),
         "conditional": table(["package", "licence"], conditional),
     }
