@@ -1,5 +1,7 @@
 """Alerts for monitoring itself: no firing alert must mean that the service is well."""
 
+from functools import partial
+
 from prometheus.promql import increase_with_new_series
 from prometheus.rule import Alert, Group
 from prometheus.slo import Objectives
@@ -9,6 +11,9 @@ SIGNALS = {"spans": "spans", "log_records": "logs", "metric_points": "metrics"}
 """Of the collector, as its counters name them and as people do."""
 LOST_RATIO = 0.01
 """Low, because Prometheus 2 counts a lost batch of up to 64 alerts as one error."""
+
+_alert = partial(Alert, owner="monitoring", dashboard=BOARD)
+"""For those who run the monitoring, not the service."""
 
 
 def monitoring_alerts(objectives: Objectives) -> Group:
@@ -44,9 +49,8 @@ def _targets(objectives: Objectives) -> list[Alert]:
             dashboard=BOARD,
             drill="not-instrumented",
         ),
-        Alert(
+        _alert(
             name="TelemetryDropped",
-            owner="monitoring",
             expr=f"sum by (job, arm, signal, outcome) ({lost}) > 0",
             for_="1m",
             summary="{{ $labels.arm }} is dropping {{ $labels.signal }}",
@@ -54,12 +58,10 @@ def _targets(objectives: Objectives) -> list[Alert]:
                 '{{ $value | printf "%.0f" }} {{ $labels.signal }} were not delivered over [15m] (outcome '
                 "{{ $labels.outcome }}); requests are not affected."
             ),
-            dashboard=BOARD,
             drill="collector-down",
         ),
-        Alert(
+        _alert(
             name="TelemetryErrors",
-            owner="monitoring",
             expr=f"sum by (job, arm, where) ({failed}) > 0",
             for_="1m",
             summary="Instrumentation of {{ $labels.arm }} fails in {{ $labels.where }}",
@@ -67,7 +69,6 @@ def _targets(objectives: Objectives) -> list[Alert]:
                 'The instrumentation of {{ $labels.where }} failed {{ $value | printf "%.0f" }} times over [15m]; '
                 "requests are not affected, but its telemetry is incomplete."
             ),
-            dashboard=BOARD,
             drill="telemetry-fails",
         ),
     ]
@@ -89,9 +90,8 @@ def _collector() -> list[Alert]:
         "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total", "", "15m"
     )
     return [
-        Alert(
+        _alert(
             name="CollectorRejectsData",
-            owner="monitoring",
             expr=_of_collector("receiver_refused", "receiver"),
             for_="1m",
             summary="The collector rejects {{ $labels.signal }}",
@@ -99,12 +99,10 @@ def _collector() -> list[Alert]:
                 '{{ $value | printf "%.0f" }} {{ $labels.signal }} were rejected over [15m]; senders retry for a while '
                 "and then drop them."
             ),
-            dashboard=BOARD,
             drill_exemption=f"{only_there} a load that exceeds its memory",
         ),
-        Alert(
+        _alert(
             name="CollectorQueueFull",
-            owner="monitoring",
             expr=_of_collector("exporter_enqueue_failed", "exporter"),
             for_="1m",
             summary="The collector drops {{ $labels.signal }} that it accepted",
@@ -112,12 +110,10 @@ def _collector() -> list[Alert]:
                 'The queue of {{ $labels.exporter }} was full: {{ $value | printf "%.0f" }} {{ $labels.signal }} were '
                 "dropped over [15m], and no sender knows."
             ),
-            dashboard=BOARD,
             drill_exemption=f"{only_there} a load that exceeds its queue",
         ),
-        Alert(
+        _alert(
             name="CollectorExportsFailing",
-            owner="monitoring",
             expr=_of_collector("exporter_send_failed", "exporter"),
             for_="1m",
             summary="The collector cannot export {{ $labels.signal }}",
@@ -125,12 +121,10 @@ def _collector() -> list[Alert]:
                 '{{ $labels.exporter }} gave up on {{ $value | printf "%.0f" }} {{ $labels.signal }} over [15m]: '
                 "the back end was down or rejected them."
             ),
-            dashboard=BOARD,
             drill_exemption=f"{only_there} `flightdeck drill run tempo-down --compose`",
         ),
-        Alert(
+        _alert(
             name="TracesDroppedTooEarly",
-            owner="monitoring",
             expr=f"sum by (instance) ({dropped}) > 0",
             for_="1m",
             summary="The collector drops traces before it decided about them",
@@ -138,7 +132,6 @@ def _collector() -> list[Alert]:
                 '{{ $value | printf "%.0f" }} traces were dropped over [15m] because more were waiting for the '
                 "sampling decision than the collector keeps."
             ),
-            dashboard=BOARD,
             drill_exemption=f"{only_there} a load that exceeds `num_traces`",
         ),
     ]
@@ -146,10 +139,9 @@ def _collector() -> list[Alert]:
 
 def _prometheus() -> list[Alert]:
     return [
-        Alert(
+        _alert(
             name="PrometheusRuleFailures",
             severity="critical",
-            owner="monitoring",
             expr="sum by (instance, rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0",
             for_="5m",
             summary="Prometheus rule evaluation is failing",
@@ -157,12 +149,10 @@ def _prometheus() -> list[Alert]:
                 '{{ $value | printf "%.0f" }} evaluations of {{ $labels.rule_group }} failed over [5m]; its alerts '
                 "cannot fire."
             ),
-            dashboard=BOARD,
             drill="rule-fails",
         ),
-        Alert(
+        _alert(
             name="PrometheusConfigReloadFailed",
-            owner="monitoring",
             expr="prometheus_config_last_reload_successful == 0",
             for_="5m",
             summary="Prometheus runs with an outdated configuration",
@@ -170,13 +160,11 @@ def _prometheus() -> list[Alert]:
                 "The last reload of {{ $labels.instance }} failed (prometheus_config_last_reload_successful is "
                 "{{ $value }})."
             ),
-            dashboard=BOARD,
             drill="prometheus-config",
         ),
-        Alert(
+        _alert(
             name="AlertsNotSent",
             severity="critical",
-            owner="monitoring",
             expr=(
                 "sum by (instance, alertmanager) (increase(prometheus_notifications_errors_total[5m]))"
                 " / (sum by (instance, alertmanager) (increase(prometheus_notifications_sent_total[5m])) > 0)"
@@ -188,7 +176,6 @@ def _prometheus() -> list[Alert]:
                 "{{ $value | humanizePercentage }} of the alerts for {{ $labels.alertmanager }} could not be sent "
                 "over [5m]."
             ),
-            dashboard=BOARD,
             drill="alertmanager-killed",
         ),
     ]
@@ -198,20 +185,17 @@ def _alertmanager() -> list[Alert]:
     failed = "sum by (instance, integration) (increase(alertmanager_notifications_failed_total[5m]))"
     sent = "sum by (instance, integration) (increase(alertmanager_notifications_total[5m]))"
     return [
-        Alert(
+        _alert(
             name="AlertmanagerMissing",
             severity="critical",
-            owner="monitoring",
             expr='absent(up{job="alertmanager"} == 1)',
             for_="5m",
             summary="Prometheus has no Alertmanager to send to",
             description="No Alertmanager is up (absent is {{ $value }}): firing alerts are not delivered.",
-            dashboard=BOARD,
             drill="alertmanager-killed",
         ),
-        Alert(
+        _alert(
             name="AlertmanagerConfigReloadFailed",
-            owner="monitoring",
             expr="alertmanager_config_last_reload_successful == 0",
             for_="5m",
             summary="Alertmanager runs with an outdated configuration",
@@ -219,32 +203,27 @@ def _alertmanager() -> list[Alert]:
                 "The last reload of {{ $labels.instance }} failed (alertmanager_config_last_reload_successful is "
                 "{{ $value }})."
             ),
-            dashboard=BOARD,
             drill="alertmanager-config",
         ),
-        Alert(
+        _alert(
             name="NotificationsFailing",
             severity="critical",
-            owner="monitoring",
             expr=f"{failed} / ({sent} > 0) > 0.1",
             for_="5m",
             summary="Alertmanager cannot deliver to {{ $labels.integration }}",
             description="{{ $value | humanizePercentage }} of the notifications failed over [5m].",
-            dashboard=BOARD,
             drill="receiver-killed",
         ),
     ]
 
 
 def _watchdog() -> Alert:
-    return Alert(
+    return _alert(
         name="Watchdog",
         severity="none",
-        owner="monitoring",
         expr="vector(1)",
         for_="0s",
         summary="The alerting pipeline works end to end",
         description="Always firing (value {{ $value }}). When it stops arriving, alerts are not delivered either.",
-        dashboard=BOARD,
         drill_exemption="always firing; every drill waits for its notification",
     )

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from service.core.task_set import run_in_background
 from service.errors import SubscribersUnreachable
 from service.flights.subscribers import LocalSubscribers, StatusChanged
 from service.network.redis_pool import redis_pool
@@ -49,15 +50,8 @@ class RedisSubscribers:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Deliver the changes that any process publishes, for as long as the block lasts."""
-        task = asyncio.create_task(self._listen())
-        try:
+        async with aclosing(self._publisher), aclosing(self._subscriber), run_in_background(self._listen):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-            await self._publisher.aclose()
-            await self._subscriber.aclose()
 
     async def _listen(self) -> None:
         while True:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import httpx
@@ -86,41 +87,31 @@ async def worker_suspended(context: DrillContext) -> AsyncIterator[None]:
     yield
 
 
+_task_drill: Final = partial(Drill, prepare=exports, writes=True, exclusive=frozenset({"tasks"}))
+
 TASK_DRILLS: Final = (
-    Drill(
+    _task_drill(
         name="worker-frozen",
         description=f"the only worker is suspended for {SUSPENDED_S:.0f} s while exports are requested",
-        prepare=exports,
         fault=worker_suspended,
         alerts=("TaskQueueWaitHigh",),
-        writes=True,
-        exclusive=frozenset({"tasks"}),
     ),
-    Drill(
+    _task_drill(
         name="worker-killed",
         description="the only worker is killed while exports are requested",
-        prepare=exports,
         fault=worker_killed,
         alerts=("WorkersMissing",),
-        writes=True,
-        exclusive=frozenset({"tasks"}),
     ),
-    Drill(
+    _task_drill(
         name="worker-wrong-broker",
         description="a release of the worker consumes from the wrong broker",
-        prepare=exports,
         fault=wrong_broker,
         alerts=("TasksStuck",),
-        writes=True,
-        exclusive=frozenset({"tasks"}),
     ),
-    Drill(
+    _task_drill(
         name="tasks-failing",
         description="a release of the worker reads its jobs from an empty database",
-        prepare=exports,
         fault=wrong_database,
         alerts=("TasksFailing",),
-        writes=True,
-        exclusive=frozenset({"tasks"}),
     ),
 )
