@@ -98,6 +98,14 @@ def until_it_gets_traffic(service: ServiceProcess) -> None:
         sleep(0.1)
 
 
+def until_it_has_a_backend(edge: str) -> None:
+    """Wait for the probes of an edge that has started: until two of them succeed it responds with 503."""
+    deadline = monotonic() + 60
+    while not httpx.get(f"{edge}/readyz", timeout=60).is_success:
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
 @pytest.fixture
 def data(few_flights: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(few_flights, tmp_path / "data"))
