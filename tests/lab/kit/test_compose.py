@@ -81,7 +81,8 @@ def test_ports_are_on_loopback_and_can_be_changed(resolved: dict[str, Any]) -> N
     ports = [port for name in ADDED for port in resolved["services"][name].get("ports", [])]
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
     assert {port["published"] for port in ports} == {
-        environment()[name] for name in ("GRAFANA_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "OTLP_PORT")
+        environment()[name]
+        for name in ("GRAFANA_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "OTLP_PORT", "OTLP_GRPC_PORT")
     }
 
 
