@@ -95,8 +95,6 @@ def licences_page() -> Mapping[str, str]:
     conditional = ([f"`{name}`", CONDITIONAL[name]] for name in pinned(conditional=True))
     return {
         "packages": table(["package", "version", "licence"], required),
-        "images": table(
-            ["image", "tag", "licence"], ([f"`{name}`", tag, IMAGES[name]] for name, tag in images().items())
-        ),
+        "images": table(["image", "tag", "licence"], ([name, tag, IMAGES[name]] for name, tag in images().items())),
         "conditional": table(["package", "licence"], conditional),
     }
