@@ -14,14 +14,35 @@ ENGINE = Path(os.environ.get("FLIGHTDECK_ENGINE", "~/.cache/flightdeck/engine"))
 """Where `engine.sh install` unpacked an engine, and where that one keeps its images."""
 
 
-def is_available(docker: str, environment: dict[str, str]) -> bool:
-    """Return whether an engine and Compose v2 respond in this environment."""
-    for command in ([docker, "info"], [docker, "compose", "version"]):
-        try:
-            subprocess.run(command, env=environment, check=True, capture_output=True, timeout=30)
-        except (OSError, subprocess.SubprocessError):
-            return False
+def _responds(environment: dict[str, str], *command: str) -> bool:
+    """Return whether `docker` runs the command in this environment."""
+    docker = installed("docker", directories=[f"{ENGINE}/bin"])
+    try:
+        subprocess.run([docker, *command], env=environment, check=True, capture_output=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return False
     return True
+
+
+def _has_compose(environment: dict[str, str]) -> bool:
+    return _responds(environment, "compose", "version")
+
+
+def _unpacked_client() -> dict[str, str]:
+    return os.environ | {
+        "DOCKER_HOST": f"unix://{ENGINE}/docker.sock",
+        "DOCKER_CONFIG": str(ENGINE / "config"),
+        "PATH": f"{ENGINE}/bin:{os.environ['PATH']}",
+    }
+
+
+@pytest.fixture(scope="session")
+def compose_environment() -> dict[str, str]:
+    """The environment in which `docker compose` reads files, for which it needs no engine."""
+    found = next(filter(_has_compose, (dict(os.environ), _unpacked_client())), None)
+    if found is None:
+        missing("docker has no Compose; on Debian: the package docker-compose of trixie")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -32,18 +53,14 @@ def docker_environment() -> Iterator[dict[str, str]]:
     are built from Debian packages.
     """
     environment = dict(os.environ)
-    if is_available(installed("docker", directories=[f"{ENGINE}/bin"]), environment):
+    if _responds(environment, "info") and _has_compose(environment):
         yield environment
         return
     if not (ENGINE / "unpacked").exists():
         missing(f"no Docker engine responds; on Debian, as root: deploy/standins/engine.sh install {ENGINE}")
     subprocess.run([STANDINS / "engine.sh", "start", ENGINE], check=True, capture_output=True, timeout=60)
     try:
-        environment |= {
-            "DOCKER_HOST": f"unix://{ENGINE}/docker.sock",
-            "DOCKER_CONFIG": str(ENGINE / "config"),
-            "PATH": f"{ENGINE}/bin:{environment['PATH']}",
-        }
+        environment = _unpacked_client()
         subprocess.run(
             [STANDINS / "standins.sh", "--compose", "docker-compose.yml"],
             env=environment,

@@ -18,7 +18,6 @@ from prometheus.expression import VARIABLE
 from prometheus.slo import Objectives
 from tests.deploy.stack_files import environment, schema, services
 from tests.lab.kit.services import GATEWAY, ORDERS, described
-from tests.servers.program import installed, missing
 
 THEIRS = """
 services:
@@ -32,6 +31,8 @@ services:
 volumes:
   data:
 """
+pytest_plugins = ["tests.servers.docker"]
+
 FILES = kit_files(described(ORDERS, "orders"), REAL, Extras(compose=True))
 DOCUMENTS: dict[str, Any] = {
     path: yaml.load(text, yaml.CSafeLoader) for path, text in FILES.items() if path.endswith(".yaml")
@@ -49,13 +50,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def resolved(project: Path) -> dict[str, Any]:
+def resolved(project: Path, compose_environment: dict[str, str]) -> dict[str, Any]:
     """What Compose makes of both files."""
-    docker = installed("docker")
-    command = [docker, "compose", "-f", "compose.yaml", "-f", "monitoring/compose.yaml", "config", "--format=json"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60, check=False)
-    if "unknown shorthand flag" in done.stderr:  # of `docker` itself, which has no such plugin
-        missing("docker has no Compose; on Debian: the package docker-compose of trixie")
+    files = ["-f", "compose.yaml", "-f", "monitoring/compose.yaml"]
+    command = ["docker", "compose", *files, "config", "--format=json"]
+    done = subprocess.run(
+        command, cwd=project, env=compose_environment, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 
