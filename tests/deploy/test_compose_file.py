@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -118,6 +119,17 @@ def test_our_images_run_as_a_user_of_their_own() -> None:
     final_stages = [stage for stage in re.split(r"^FROM ", dockerfile, flags=re.MULTILINE) if " AS base" in stage]
     assert len(final_stages) == 1
     assert re.findall(r"^USER (.+)$", dockerfile, flags=re.MULTILINE) == ["flightdeck"]
+
+
+def test_the_images_build_has_every_file_that_the_distribution_must_include() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    copied = re.findall(
+        r"^COPY (?!--from)(.+) \S+$", (ROOT / "deploy/Dockerfile").read_text("utf-8"), flags=re.MULTILINE
+    )
+    allowed = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+    assert set(included) <= set(" ".join(copied).split())
+    assert {f"!{path}" for path in included} <= set(allowed)
 
 
 def secrets_in(text: str) -> Iterator[str]:
