@@ -274,7 +274,7 @@ def test_metrics_of_other_services_reach_prometheus_over_otlp() -> None:
     exporter = COLLECTOR["exporters"]["otlp_http/prometheus"]
     assert exporter["endpoint"] == "http://prometheus:9090/api/v1/otlp"
     assert exporter["sending_queue"]["num_consumers"] == 1  # samples stay in order
-    assert "--web.enable-otlp-receiver" in prometheus["command"]
+    assert "--web.enable-otlp-receiver" in prometheus["entrypoint"][-2]
 
 
 def test_the_versions_in_the_files_are_the_versions_that_run() -> None:
