@@ -139,13 +139,20 @@ def too_few(metric: MetricResult) -> str:
 def cost(experiment: ExperimentResult) -> str:
     """Return the measured costs of the technique, as a phrase."""
     seen = [experiment.metrics[name] for name in experiment.costs if name in experiment.metrics]
-    # Metrics of the process, such as memory, have no interval; the reader judges them.
-    paid = [metric for metric in seen if metric.verdict == "hurts" or (metric.interval is None and metric.off)]
+    # Memory has no interval, and errors that only one arm had have no ratio: they are stated where they became worse.
+    unjudged = [metric for metric in seen if metric.interval is None or metric.ratio is None]
+    paid = [metric for metric in seen if metric.verdict == "hurts" or (metric in unjudged and _is_worse(metric))]
     if not paid:
         return "none seen" if seen else NONE
     return ", ".join(
         f"{metric.title} {quantity(metric.off, metric.unit)} → {quantity(metric.on, metric.unit)}" for metric in paid
     )
+
+
+def _is_worse(metric: MetricResult) -> bool:
+    if metric.off is None or metric.on is None:
+        return False
+    return metric.on > metric.off if metric.better == "lower" else metric.on < metric.off
 
 
 def sentence(experiment: ExperimentResult) -> str:

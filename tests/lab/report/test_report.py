@@ -15,7 +15,7 @@ from lab.analysis.outcome import compared
 from lab.analysis.result import LabResult, MetricResult
 from lab.core.errors import BadTarget
 from lab.experiments import AA, BY_NAME
-from lab.measure.metric import ArmRound
+from lab.measure.metric import ArmRound, metric_named
 from lab.measure.rounds import Measurement, Round
 from lab.report import formatting as figures
 from lab.report.formatting import TIMES
@@ -293,6 +293,27 @@ def test_the_report_leads_with_what_changed_and_at_what_cost() -> None:
     text = console.export_text()
     assert text.index(lead) < text.index("verdict")
     assert f"- {lead}." in markdown(result())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("memory_bytes", {"off": 176e6, "on": 182e6, "interval": None}, "memory 176 MB → 182 MB"),
+        ("memory_bytes", {"off": 182e6, "on": 177e6, "interval": None}, "none seen"),
+        ("error_share", {"off": 0.0, "on": 0.125, "ratio": None, "interval": (0.0, 0.0)}, "error rate 0 % → 12.5 %"),
+        ("error_share", {"off": 0.125, "on": 0.0, "ratio": None, "interval": (0.0, 0.0)}, "none seen"),
+        ("mean_s", {"off": 0.1, "on": 0.2, "verdict": "hurts"}, "mean latency 100 ms → 200 ms"),
+        ("mean_s", {"off": 0.1, "on": 0.11}, "none seen"),
+    ],
+)
+def test_a_cost_is_what_became_worse(name: str, change: dict[str, object], expected: str) -> None:
+    compression = result().techniques["compression"]
+    like = compression.metrics["mean_s"].model_copy(
+        update={"ratio": 1.0, "interval": (0.9, 1.1), "verdict": "no difference seen"}
+    )
+    named = metric_named(name)
+    metric = like.model_copy(update={"title": named.title, "unit": named.unit, "better": named.better} | change)
+    assert figures.cost(compression.model_copy(update={"metrics": {name: metric}, "costs": [name]})) == expected
 
 
 def test_a_run_without_a_difference_says_which_one_it_could_have_seen() -> None:
