@@ -6,7 +6,7 @@ import typer
 from flightdeck import ROOT
 from flightdeck.exits import fail
 from flightdeck.options import Host
-from flightdeck.server.listener import base_url, bound_socket
+from flightdeck.server.listener import base_url, listening_socket
 
 RUNBOOKS: Final = ROOT / "docs" / "runbooks"
 
@@ -24,7 +24,7 @@ def receiver(
 
     if runbooks != RUNBOOKS and not runbooks.is_dir():
         fail(f"--runbooks: {runbooks} is not a directory")
-    listener = bound_socket(host, port)
+    listener = listening_socket(host, port)
     typer.echo(f"alerts are shown on {base_url(listener)}", err=True)
     config = uvicorn.Config(create_receiver(Inbox(), runbooks=runbooks), log_level="warning")
     try:

@@ -5,7 +5,7 @@ import typer
 
 from flightdeck.exits import fail, failing_on
 from flightdeck.options import Host, MetricsPort, OptionalDataDir
-from flightdeck.server.listener import base_url, bound_socket
+from flightdeck.server.listener import base_url, listening_socket
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -39,7 +39,7 @@ def serve(
     if metrics_port is not None:
         telemetry = telemetry.model_copy(update={"metrics_port": metrics_port})
     is_ready = _is_ready(settings)
-    listener = bound_socket(host, port)
+    listener = listening_socket(host, port)
     app = create_app(settings, telemetry=telemetry)
     typer.echo(f"{settings.arm} serves on {base_url(listener)}", err=True)
     config = uvicorn.Config(

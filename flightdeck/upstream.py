@@ -4,7 +4,7 @@ import typer
 
 from flightdeck.exits import failing_on
 from flightdeck.options import Host, OptionalDataDir, finite
-from flightdeck.server.listener import bound_socket
+from flightdeck.server.listener import listening_socket
 
 
 def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
@@ -61,4 +61,4 @@ def upstream(  # noqa: PLR0913, PLR0917 each is an option of the command
     random = Random(seed)  # noqa: S311 latencies, not secrets
     with failing_on(ServiceError, ConfigurationError):
         database = Database(Settings.from_environ(**({"data_dir": data_dir} if data_dir else {})))
-        asyncio.run(serve(database, behaviour, listener=bound_socket(host, port), random=random))
+        asyncio.run(serve(database, behaviour, listener=listening_socket(host, port), random=random))

@@ -14,6 +14,7 @@ from observability.saturation.blocking import BlockDetector
 gc.disable()  # until everything is imported: nothing of it is garbage
 
 pytest_plugins = [
+    "tests.servers.port",
     "tests.servers.program",
     "tests.servers.forked",
     "tests.servers.embedded",

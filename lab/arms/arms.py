@@ -13,7 +13,8 @@ from typing import Final
 import httpx
 
 from lab.arms.databases import DATABASES, clone_databases
-from lab.arms.process import SupervisedProcess, free_ports
+from lab.arms.ports import free_ports
+from lab.arms.process import SupervisedProcess
 from lab.core.command import FLIGHTDECK
 from lab.core.errors import ArmFailed
 from lab.core.snapshot import Snapshot

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from lab.arms.process import SupervisedProcess, free_ports
+from lab.arms.ports import free_ports
+from lab.arms.process import SupervisedProcess
 from lab.core.command import FLIGHTDECK
 
 START_S: Final = 30.0

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from flightdeck.server.listener import listening_socket
 from service.techniques import NAMES
 from tests.servers.embedded import FLIGHTDECK
 from tests.servers.port import free_port
@@ -173,6 +174,15 @@ def test_a_port_in_use_is_named(few_flights: Path) -> None:
         printed = startup_error("--data-dir", str(few_flights), "--port", str(port))
 
     assert f"cannot listen on 127.0.0.1 port {port}" in printed
+
+
+def test_a_port_is_taken_before_the_application_starts() -> None:
+    """A socket of another process that is bound, but does not listen yet, must not be able to take it then."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", free_port()))
+        with listening_socket(*other.getsockname()), pytest.raises(OSError, match="in use"):
+            other.listen()
 
 
 @pytest.mark.parametrize("host", ["no such host", "192.0.2.1"])

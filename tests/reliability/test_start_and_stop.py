@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -98,6 +99,19 @@ def until_it_gets_traffic(service: ServiceProcess) -> None:
         sleep(0.1)
 
 
+def until_it_is_sick(edge: Path, backend: str) -> None:
+    """Return when the edge sends no more requests to a backend; the directory is the edge's."""
+    list_backends = ["varnishadm", "-n", str(edge / "run"), "backend.list"]
+    deadline = monotonic() + 60
+    while True:
+        states = subprocess.run(list_backends, capture_output=True, text=True, check=True).stdout
+        (state,) = [line for line in states.splitlines() if f".{backend} " in line]
+        if "sick" in state:
+            return
+        assert monotonic() < deadline, states
+        sleep(0.05)
+
+
 def until_it_has_a_backend(edge: str) -> None:
     """Wait for the probes of an edge that has started: until two of them succeed it responds with 503."""
     deadline = monotonic() + 60
@@ -159,22 +173,26 @@ def test_two_processes_behind_an_edge_are_replaced_without_a_failed_request(
     ports = (free_port(), free_port())
 
     def started(stack: ExitStack, port: int) -> ServiceProcess:
-        return stack.enter_context(
-            service_process(data, log=tmp_path / "log", port=port, SHUTDOWN_DELAY_S=str(DELAY_S))
-        )
+        return stack.enter_context(service_process(data, log=tmp_path / "log", port=port, SHUTDOWN_DELAY_S="600"))
 
     with ExitStack() as stack:
         running = [started(stack, port) for port in ports]
         (tmp_path / "edge").mkdir()
         configuration = PAIR.format(one=ports[0], two=ports[1])
         edge = stack.enter_context(varnish(varnish_program, tmp_path / "edge", backend=configuration))
+        until_it_has_a_backend(edge)
         with traffic_to(edge, keeps_connections=True) as traffic:
-            traffic.wait_for("200", 50)
+            for service in running:
+                until_it_gets_traffic(service)
             for number, port in enumerate(ports):
                 running[number].process.send_signal(signal.SIGTERM)
+                until_it_is_sick(tmp_path / "edge", ("one", "two")[number])
+                running[number].process.send_signal(signal.SIGTERM)  # the drain need not last longer
                 running[number].process.wait(60)
                 running[number] = started(stack, port)
                 until_it_gets_traffic(running[number])
+        for service in running:
+            service.process.kill()
 
     effort.record(
         "stop",

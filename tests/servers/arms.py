@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.core.command import FLIGHTDECK
 from lab.drills.environments.monitoring import Monitoring
 from lab.drills.run.process import Process

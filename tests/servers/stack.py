@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.environments.monitoring import RULES, Monitoring
 from lab.drills.run.process import Process
 from tests.servers.arms import JOBS, Arms

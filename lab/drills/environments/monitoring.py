@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 import yaml
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.run.executable import executable_path
 from lab.drills.run.process import Process
 

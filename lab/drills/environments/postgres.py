@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.run.context import DrillContext
 from lab.drills.run.errors import ProcessFailed
 from lab.drills.run.executable import executable_path

@@ -8,7 +8,7 @@ from typing import Final
 
 import psutil
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill, without
 

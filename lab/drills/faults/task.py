@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 from lab.drills.run.process import Process

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Final
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.run.context import DrillContext
 from lab.drills.run.drill import Drill
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.core.command import MODULE
 from lab.drills.run.context import HANDOVER_S, DrillContext
 from lab.drills.run.drill import Drill

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from lab.arms.databases import DATABASES, clone_databases
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.environments.monitoring import Monitoring
 from lab.drills.run.errors import DrillError
 from lab.drills.run.process import Process

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -90,15 +90,22 @@ class Process:
         return self._supervised.log() if self._supervised is not None else ""
 
     async def _wait_until_ready(self) -> None:
+        last = "no response"
         async with httpx.AsyncClient(timeout=2.0) as client:
             try:
                 async with asyncio.timeout(START_S):
                     while True:
                         if not self.running:
                             raise ProcessFailed(self.name, "exited during its start", self.log())
-                        with suppress(httpx.TransportError):
-                            if (await client.get(self._ready_url)).is_success:
+                        try:
+                            response = await client.get(self._ready_url)
+                        except httpx.TransportError as error:
+                            last = f"{type(error).__name__}: {error}"
+                        else:
+                            if response.is_success:
                                 return
+                            last = f"{response.status_code} {response.text}"
                         await asyncio.sleep(POLL_S)
             except TimeoutError:
-                raise ProcessFailed(self.name, f"was not ready after {START_S:.0f} s", self.log()) from None
+                what = f"was not ready after {START_S:.0f} s ({self._ready_url}: {last})"
+                raise ProcessFailed(self.name, what, self.log()) from None

@@ -23,7 +23,7 @@ import yaml
 from typer.testing import CliRunner
 
 from flightdeck.cli import app
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.run.executable import executable_path
 from lab.drills.run.process import Process
 from lab.receiver.app import create_receiver

@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.arms.process import free_ports
+from lab.arms.ports import free_ports
 from lab.drills.run.errors import ProcessFailed
 from lab.drills.run.process import Process
 
