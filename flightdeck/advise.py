@@ -60,7 +60,8 @@ def advise(  # noqa: PLR0913, PLR0917 the options of a command
 def _read_metrics(url: str, for_: str) -> "Window":
     from rich.console import Console
 
-    from lab.advice.source import duration_s, scraped
+    from lab.advice.source import scraped
+    from lab.core.duration import duration_s
 
     seconds = duration_s(for_, option="--for")
     with Console(stderr=True).status("observing") as status:
@@ -72,7 +73,8 @@ def _read_prometheus(url: str, window: str, job: str) -> "Window":
 
     import httpx
 
-    from lab.advice.source import duration_s, queried
+    from lab.advice.source import queried
+    from lab.core.duration import duration_s
 
     async def read() -> "Window":
         async with httpx.AsyncClient(timeout=60.0) as client:

@@ -81,6 +81,13 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         typer.Option("--control", help="Also run the negative control: traffic the technique should not affect."),
     ] = False,
     report: ReportPath = None,
+    distance: Annotated[
+        str | None,
+        typer.Option(
+            help="Round-trip time to add between the arms and PostgreSQL, Redis, RabbitMQ and the weather service, as "
+            "1ms or 0.5ms."
+        ),
+    ] = None,
     metrics_port: Annotated[
         int,
         typer.Option(
@@ -95,23 +102,26 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
     """Run experiments: the same traffic without and with a technique alternately, until the interval is narrow."""
     from rich.console import Console
 
+    from lab.core.duration import duration_s
     from lab.core.errors import LabError
     from lab.core.servers import Servers
     from lab.experiments import select_experiments
     from lab.measure.plan import experiment_plan
+    from lab.report.formatting import distance_sentence
     from lab.report.live import live_progress
     from lab.run import RunOptions, experiment_jobs
     from lab.run import run as run_lab
 
-    options = RunOptions(
-        data_dir=data_dir,
-        command=command_line(),
-        plan=experiment_plan(quick=quick, seed=seed, budget_s=budget_s),
-        servers=Servers.from_environ(os.environ),
-        leave_one_out=leave_one_out,
-        control=control,
-    )
     with failing_on(LabError):
+        options = RunOptions(
+            data_dir=data_dir,
+            command=command_line(),
+            plan=experiment_plan(quick=quick, seed=seed, budget_s=budget_s),
+            servers=Servers.from_environ(os.environ),
+            leave_one_out=leave_one_out,
+            control=control,
+            distance_s=duration_s(distance, option="--distance", such_as="1ms or 0.5ms") if distance else 0.0,
+        )
         experiments = select_experiments(names or ["all"])
         if options.servers.has_own_database:
             require_data(data_dir)
@@ -119,6 +129,8 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
             live_progress(Console(stderr=True)) as progress,
             results.observer(metrics_port, metrics_file, say=progress.say) as observer,
         ):
+            if options.distance_s:
+                progress.say(distance_sentence(options.distance_s, options.servers.described()))
             result = asyncio.run(run_lab(experiment_jobs(experiments, options), options, progress, observer))
     results.show(result, as_json=as_json, report=report)
     exit_unless_measured(is_interrupted=result.is_interrupted, is_empty=not result.techniques)
@@ -127,9 +139,15 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
 @commands.command()
 def sweep(
     names: Annotated[
-        list[str], typer.Argument(help="pool-size, threads, page-size, compression, ttl, data-size, or all.")
+        list[str], typer.Argument(help="pool-size, threads, page-size, compression, ttl, data-size, distance, or all.")
     ],
     seconds: Annotated[float, typer.Option(min=0.5, callback=finite, help="Measured seconds per point.")] = 3.0,
+    techniques: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--technique", help="Experiment of the sweep `distance`; can be repeated (default: pooling, eager_loading)."
+        ),
+    ] = None,
     as_json: AsJson = False,
     report: ReportPath = None,
     data_dir: DataDir = Path(".flightdeck"),
@@ -145,7 +163,9 @@ def sweep(
     from lab.sweeps.catalogue import KNOWN, run_sweeps, select_sweeps
 
     servers = Servers.from_environ(os.environ)
-    options = RunOptions(data_dir=data_dir, command=command_line(), plan=THOROUGH, servers=servers)
+    options = RunOptions(
+        data_dir=data_dir, command=command_line(), plan=THOROUGH, servers=servers, swept=techniques or ()
+    )
     with failing_on(LabError):
         selected = select_sweeps(names)
         if servers.has_own_database or any(KNOWN[name].needs_embedded for name in selected):

@@ -1,6 +1,7 @@
 """The runner of the lab: job after job, each measures its arms and adds its comparisons to the result."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -17,9 +18,10 @@ from lab.analysis.environment import environment
 from lab.analysis.outcome import compared, is_precise
 from lab.analysis.result import PARTS, LabResult, Part
 from lab.arms.arms import Arm, ArmSpec, running
+from lab.arms.distance import at_distance
 from lab.arms.upstream import upstream
 from lab.core.errors import ArmFailed
-from lab.core.servers import EMBEDDED, Servers
+from lab.core.servers import EMBEDDED, NO_DISTANCE, UPSTREAM, Servers
 from lab.experiments import Experiment
 from lab.load.generator import Generator
 from lab.measure.metric import metric_named
@@ -42,6 +44,14 @@ class RunOptions:
     servers: Servers = field(default_factory=lambda: Servers(EMBEDDED))
     leave_one_out: bool = False
     control: bool = False
+    distance_s: float = 0.0
+    """Round-trip time added between the arms and their servers."""
+    swept: Sequence[str] = ()
+    """Experiments of `lab sweep distance`; empty: its own choice."""
+
+    def distant(self, experiment: Experiment) -> list[str]:
+        """Return what the arms of an experiment reach over the network."""
+        return [*self.servers.distant(), *([UPSTREAM] if experiment.upstream is not None else [])]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +139,7 @@ def new_result(options: RunOptions) -> Iterator[LabResult]:
         duration_s=0.0,
         is_interrupted=False,
         environment=environment(options.servers),
+        distance_s=options.distance_s,
         techniques={},
     )
     try:
@@ -195,6 +206,9 @@ def experiment_jobs(experiments: Iterable[Experiment], options: RunOptions) -> I
 
 def _experiment_job(experiment: Experiment, part: Part, options: RunOptions) -> Job:
     missing = options.servers.missing(experiment.required_settings)
+    reason = f"set {' and '.join(missing)}: {experiment.requirement}" if missing else ""
+    if options.distance_s and not options.distant(experiment):
+        reason = reason or NO_DISTANCE
     comparison = Comparison(experiment=experiment, sides=_sides(experiment, part), part=part)
     return Job(
         label=f"{experiment.name} ({PARTS[part]})",
@@ -202,7 +216,7 @@ def _experiment_job(experiment: Experiment, part: Part, options: RunOptions) -> 
         plan=replace(options.plan, mix=experiment.mix),
         comparisons=[comparison],
         start=partial(started_arms, comparison, options),
-        missing=f"set {' and '.join(missing)}: {experiment.requirement}" if missing else "",
+        missing=reason,
     )
 
 
@@ -227,6 +241,8 @@ async def started_arms(
         if experiment.upstream is not None:
             weather = upstream(experiment.upstream, data_dir=options.data_dir)
             settings["WEATHER_URL"] = await stack.enter_async_context(weather)
+        if options.distance_s:
+            settings |= await stack.enter_async_context(at_distance(options.distance_s, {**os.environ, **settings}))
         token = secrets.token_hex(16)
         arms = [
             Arm(

@@ -10,11 +10,10 @@ import httpx
 
 from lab.advice.window import Series, Window, increases
 from lab.compare import RemoteService
-from lab.core.errors import BadSetting, BadTarget, LabError
+from lab.core.errors import BadTarget, LabError
 from lab.core.snapshot import Snapshot
 
 SLICES: Final = 20
-UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 NEEDED: Final = (
     "whatif_.+",
     "process_cpu_seconds_total",
@@ -28,15 +27,6 @@ NEEDED: Final = (
 """Patterns of the metrics that predictions are made from."""
 TARGET_LABELS: Final = frozenset({"job", "instance", "pod", "container", "namespace", "node"})
 """Added by Prometheus; the processes of a service are added up."""
-
-
-def duration_s(text: str, *, option: str) -> float:
-    """Return the seconds of `90s`, `10m`, `24h` or `7d`; raise `BadSetting` for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
-    seconds = float(match[1]) * UNITS_S[match[2]] if match else 0.0
-    if not seconds:
-        raise BadSetting(option, text, "a time such as 90s, 10m, 24h or 7d")
-    return seconds
 
 
 async def scraped(url: str, *, seconds: float, progress: Callable[[str], None], slices: int = SLICES) -> Window:

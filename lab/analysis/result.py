@@ -202,6 +202,8 @@ class LabResult(BaseModel):
     duration_s: float
     is_interrupted: bool
     environment: Environment
+    distance_s: float = 0.0
+    """Round-trip time that was added between the arms and their servers."""
     techniques: dict[str, ExperimentResult]
     """No technique against one technique, by experiment."""
     leave_one_out: dict[str, ExperimentResult] = {}

@@ -16,6 +16,9 @@ import psutil
 from lab.core.command import MODULE
 from lab.core.errors import ArmFailed
 
+START_S: Final = 30.0
+"""Time limit for a server to listen."""
+POLL_S: Final = 0.05
 STOP_S: Final = 6.0
 """Longer than the grace period of the process guard."""
 LOG_BYTES: Final = 8192
@@ -77,6 +80,22 @@ class SupervisedProcess:
             cwd=directory,
             start_new_session=True,  # Ctrl-C reaches only the lab, which stops its children in order
         )
+
+    async def wait_until_listening(self, port: int) -> None:
+        """Return when the command accepts connections on this port of 127.0.0.1; raise `ArmFailed` if it does not."""
+        try:
+            async with asyncio.timeout(START_S):
+                while True:
+                    self.check()
+                    try:
+                        _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    except OSError:
+                        await asyncio.sleep(POLL_S)
+                    else:
+                        writer.close()
+                        return
+        except TimeoutError:
+            raise self.failure(f"was not ready after {START_S:.0f} s") from None
 
     def check(self) -> None:
         """Raise `ArmFailed` if the command has ended."""

@@ -16,6 +16,10 @@ KINDS: Final = {
     "amqps": "RabbitMQ",
     "filesystem": "files",
 }
+NO_DISTANCE: Final = "the embedded database has no distance; set DATABASE_URL to a PostgreSQL server"
+UPSTREAM: Final = "weather service"
+"""A role that every experiment with calls to it has: the lab starts the server."""
+NETWORKED: Final = frozenset({"PostgreSQL", "Redis", "RabbitMQ"})
 EMBEDDED: Final = {"DATABASE_URL": "SQLite", "REDIS_URL": "in the process", "CELERY_BROKER_URL": "files"}
 EMBEDDED_ONLY: Final = dict.fromkeys(
     ("DATABASE_URL", "DATABASE_UNINDEXED_URL", "DATABASE_REPLICA_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"), ""
@@ -48,6 +52,10 @@ class Servers:
     def missing(self, needed: Collection[str]) -> list[str]:
         """Return those of the variables that name no server."""
         return [variable for variable in needed if self.kinds.get(variable) == EMBEDDED.get(variable)]
+
+    def distant(self) -> list[str]:
+        """Return the roles of the servers that the arms reach over the network."""
+        return [role for variable, role in ROLES.items() if self.kinds.get(variable) in NETWORKED]
 
     def described(self) -> dict[str, str]:
         """Return the kind of server by role, for a report."""

@@ -1,5 +1,6 @@
 """Numbers, effects and headlines as text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor
 from typing import Final, Self
@@ -7,6 +8,7 @@ from typing import Final, Self
 from lab.analysis.result import ExperimentResult, MetricResult
 from lab.analysis.statistics import TOO_WIDE
 from lab.analysis.sweep_result import Column
+from lab.core.servers import NETWORKED, UPSTREAM
 
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -94,6 +96,20 @@ def quantity(value: float | None, unit: str) -> str:
     if not unit and float(value).is_integer():
         return f"{value:,.0f}"
     return _three_digits(value * 100 if unit == "share" else value) + SUFFIXES.get(unit, "")
+
+
+def distance(round_trip_s: float) -> str:
+    """Return a distance in milliseconds, as `--distance` takes it."""
+    return f"{round_trip_s * 1000:g} ms"
+
+
+def distance_sentence(round_trip_s: float, servers: Mapping[str, str]) -> str:
+    """Return between what a round-trip time was added; `servers` are the kinds by role."""
+    names = [*(role for role, kind in servers.items() if kind in NETWORKED), UPSTREAM]
+    reached = f"between the arms and their servers ({', '.join(names)})"
+    if servers.get("database") in NETWORKED:
+        return f"A round-trip time of {distance(round_trip_s)} is added {reached}."
+    return f"The embedded database has no distance; a round-trip time of {distance(round_trip_s)} is added {reached}."
 
 
 def cell(value: float | str | None, column: Column) -> str:

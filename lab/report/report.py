@@ -203,6 +203,8 @@ def _lead(result: LabResult) -> str:
         f"Measured on {when:%d %B %Y at %H:%M} UTC, in {result.duration_s:.0f} seconds, on {result.environment.cores} "
         "cores."
     )
+    if result.distance_s:
+        lead = f"{lead} {formatting.distance_sentence(result.distance_s, result.environment.servers)}"
     if not any(result.experiments()):
         return lead
     if any(is_between_services(experiment) for experiment in result.techniques.values()):
@@ -228,6 +230,8 @@ def _facts(result: LabResult) -> Iterator[tuple[str, str]]:
     yield "system", machine.system
     yield "Python", machine.python
     yield from machine.servers.items()
+    if result.distance_s:
+        yield "round-trip time added to the servers", formatting.distance(result.distance_s)
     yield "packages", ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     if machine.load_average is not None:
         yield "load average at the start of the run", f"{machine.load_average:.2f}"

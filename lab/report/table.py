@@ -11,7 +11,7 @@ from rich.text import Text
 from lab.analysis.diff import ResultDiff
 from lab.analysis.result import ExperimentResult, LabResult, MetricResult, Part
 from lab.report.comparison import comparison_markdown, condition_sentence
-from lab.report.formatting import Headline, effect, interval, quantity, sentence
+from lab.report.formatting import Headline, distance_sentence, effect, interval, quantity, sentence
 from lab.report.sweep_table import print_sweep, sweep_markdown
 
 SECTIONS: Final[dict[Part, str]] = {
@@ -40,6 +40,8 @@ def print_notes(result: LabResult, console: Console) -> None:
         for condition in experiment.conditions:
             style = "red" if condition.outcome == "holds" else "default"
             console.print(condition_sentence(condition), style=style, markup=False, highlight=False)
+    if result.distance_s:
+        console.print(distance_sentence(result.distance_s, result.environment.servers), style="dim", markup=False)
     notes: dict[str, list[str]] = {}
     for _, experiment in result.experiments():
         for note in experiment.notes:
@@ -70,6 +72,8 @@ def markdown(result: LabResult) -> str:
             lines += comparison_markdown(experiment)
     for sweep in result.sweeps.values():
         lines += [*sweep_markdown(sweep), ""]
+    if result.distance_s:
+        lines += [distance_sentence(result.distance_s, result.environment.servers), ""]
     lines.append(f"`{result.command}` on {result.environment.cores} cores, {result.environment.python}")
     return "\n".join(lines) + "\n"
 

@@ -3,28 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final, Protocol
 
 from lab.analysis.result import LabResult
 from lab.analysis.sweep_result import SweepResult
-from lab.core.errors import ArmFailed, UnknownExperiment
+from lab.core.errors import ArmFailed, NoDistance, UnknownExperiment
 from lab.measure.rounds import Progress
 from lab.run import RunOptions, new_result
 from lab.sweeps.compression import compression_sweep
 from lab.sweeps.data_size import QUESTION as DATA_SIZE_QUESTION
 from lab.sweeps.data_size import data_size_sweep
+from lab.sweeps.distance import QUESTION as DISTANCE_QUESTION
+from lab.sweeps.distance import distance_sweep
 from lab.sweeps.load import SWEEPS, sweep_over
 from lab.sweeps.ttl import ttl_sweep
 
 
 class Measure(Protocol):
-    async def __call__(self, *, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+    async def __call__(self, *, options: RunOptions, seconds: float, progress: Progress) -> SweepResult:
         """Run the sweep with this many seconds per point."""
 
 
-async def _compression_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:  # noqa: ARG001 it compresses a fixed number of bytes
-    return await compression_sweep(data_dir=data_dir, progress=progress)
+async def _compression_sweep(*, options: RunOptions, seconds: float, progress: Progress) -> SweepResult:  # noqa: ARG001 it compresses a fixed number of bytes
+    return await compression_sweep(data_dir=options.data_dir, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ KNOWN: Final = {
     ),
     "ttl": KnownSweep(question="How long may a cache keep a response?", measure=ttl_sweep, needs_embedded=True),
     "data-size": KnownSweep(question=DATA_SIZE_QUESTION, measure=data_size_sweep, needs_embedded=True),
+    "distance": KnownSweep(question=DISTANCE_QUESTION, measure=distance_sweep),
 }
 
 
@@ -59,8 +61,8 @@ async def run_sweeps(names: Sequence[str], options: RunOptions, progress: Progre
     with new_result(options) as result:
         for name in names:
             try:
-                swept = await KNOWN[name].measure(data_dir=options.data_dir, seconds=seconds, progress=progress)
-            except ArmFailed as error:
+                swept = await KNOWN[name].measure(options=options, seconds=seconds, progress=progress)
+            except (ArmFailed, NoDistance) as error:
                 result.skipped[f"sweep {name}"] = str(error)
                 continue
             if any(table.rows for table in swept.tables):

@@ -16,6 +16,7 @@ from lab.core.servers import EMBEDDED_ONLY
 from lab.load.generator import Generator
 from lab.measure.rounds import Progress
 from lab.report.formatting import TIMES
+from lab.run import RunOptions
 from lab.sweeps.point import Point, SweepCell, measure, points_of, spread_note
 from lab.traffic.popularity import FLIGHTS
 
@@ -34,15 +35,15 @@ WHOLE_YEAR: Final = "/flights?origin=JFK&destination=LAX&sort=-scheduled_departu
 """A list that grows with the data: one route over the whole year."""
 
 
-async def data_size_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+async def data_size_sweep(*, options: RunOptions, seconds: float, progress: Progress) -> SweepResult:
     """Measure copies of the databases, which are removed afterwards."""
     curves: dict[str, list[Point]] = {variant: [] for variant in VARIANTS}
     is_interrupted = False
     try:
-        async with scratch_directory(data_dir) as directory, Generator() as generator:
+        async with scratch_directory(options.data_dir) as directory, Generator() as generator:
             for tenths in TENTHS:
                 progress.status(f"copying {tenths * 10} % of the flights")
-                part = await asyncio.to_thread(part_of, data_dir, directory / str(tenths), tenths=tenths)
+                part = await asyncio.to_thread(part_of, options.data_dir, directory / str(tenths), tenths=tenths)
                 cells = {variant: _cell(techniques, part, tenths=tenths) for variant, techniques in VARIANTS.items()}
                 async with running([cell.arm for cell in cells.values()]):
                     await measure([*cells.values()], generator, name="tenths", seconds=seconds, progress=progress)

@@ -14,6 +14,7 @@ from lab.arms.arms import Arm, ArmSpec, running
 from lab.load.generator import Generator
 from lab.measure.rounds import Progress
 from lab.report.formatting import quantity
+from lab.run import RunOptions
 from lab.sweeps.point import Point, SweepCell, measure, points_of, spread_note
 
 ENOUGH: Final = 0.95
@@ -80,12 +81,12 @@ SWEEPS: Final = (
 )
 
 
-async def sweep_over(sweep: Sweep, *, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+async def sweep_over(sweep: Sweep, *, options: RunOptions, seconds: float, progress: Progress) -> SweepResult:
     """Run the sweep; every value has its own arm, and all arms run during all measurements."""
     cells: list[SweepCell] = []
     is_interrupted = False
     try:
-        arms = {value: _arm(sweep, value, data_dir) for value in sweep.values}
+        arms = {value: _arm(sweep, value, options.data_dir) for value in sweep.values}
         progress.status(f"starting {', '.join(arm.name for arm in arms.values())}")
         async with Generator() as generator, running([*arms.values()]):
             cells += [_cell(sweep, arms[value], value, clients) for value in sweep.values for clients in sweep.clients]

@@ -18,6 +18,7 @@ from lab.arms.arms import Arm, ArmSpec, running
 from lab.arms.databases import DATABASES, clone_databases, scratch_directory
 from lab.core.servers import EMBEDDED_ONLY
 from lab.measure.rounds import Progress
+from lab.run import RunOptions
 from lab.sweeps.board_traffic import READS_PER_S, BoardTraffic
 from lab.sweeps.load import ENOUGH
 from lab.sweeps.ttl_curves import TtlPoint, curves, table
@@ -42,15 +43,15 @@ STALE: Final = (
 )
 
 
-async def ttl_sweep(*, data_dir: Path, seconds: float, progress: Progress) -> SweepResult:
+async def ttl_sweep(*, options: RunOptions, seconds: float, progress: Progress) -> SweepResult:
     """Measure a copy of the database, which is removed afterwards."""
     points: list[TtlPoint] = []
     failures = 0
     is_interrupted = False
     try:
-        async with scratch_directory(data_dir) as directory:
+        async with scratch_directory(options.data_dir) as directory:
             progress.status("copying the database")
-            await asyncio.to_thread(clone_databases, data_dir, directory, written=DATABASES[0])
+            await asyncio.to_thread(clone_databases, options.data_dir, directory, written=DATABASES[0])
             for ttl_s in TTLS_S:
                 lasts_s = max(SECONDS_FACTOR * seconds, MIN_TTLS * ttl_s)
                 progress.status(f"TTL {ttl_s:g} s, for {lasts_s:.0f} s")

@@ -112,6 +112,11 @@ def test_the_url_of_a_database_that_cannot_be(command: str, url: str) -> None:
     _failed(["data", command, "--database-url", url])
 
 
+@pytest.mark.parametrize("distance", ["soon", "1", "0ms", "-1ms"])
+def test_a_distance_that_is_no_time(distance: str) -> None:
+    assert "--distance" in _failed(["lab", "run", "pooling", f"--distance={distance}"])
+
+
 @pytest.mark.parametrize("token", ["zażółć", "a\r\nX-Injected: 1", "a\tb", "\x7f"])
 def test_a_token_that_no_header_can_carry(token: str) -> None:
     output = _failed(["load", "http://127.0.0.1:1", "--duration", "1", "--token", token])

@@ -14,9 +14,10 @@ from lab.advice.advise import advise
 from lab.advice.methods import METHODS
 from lab.advice.report import html
 from lab.advice.result import Advice, Prediction
-from lab.advice.source import duration_s, queried
+from lab.advice.source import queried
 from lab.advice.table import markdown, print_advice
 from lab.advice.window import Window, increases
+from lab.core.duration import duration_s
 from lab.core.errors import BadSetting, LabError
 from service.techniques import NAMES
 from tests.lab.advice.counters import HANDLER, cache, of_route, series, traffic, window
@@ -121,7 +122,9 @@ def test_the_published_schema_is_that_of_the_advice() -> None:
     assert json.loads(CliRunner().invoke(app, ["advise", "--schema"]).stdout) == published
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("7d", 604_800)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("7d", 604_800), ("0.5ms", 0.0005)]
+)
 def test_durations(text: str, seconds: float) -> None:
     assert duration_s(text, option="--for") == seconds
 

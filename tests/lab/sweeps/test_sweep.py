@@ -104,7 +104,7 @@ def test_a_value_with_failing_requests_is_not_recommended() -> None:
 
 
 def test_all_sweeps_can_be_selected_and_an_unknown_name_is_rejected_with_the_known_ones() -> None:
-    every = ["pool-size", "threads", "page-size", "compression", "ttl", "data-size"]
+    every = ["pool-size", "threads", "page-size", "compression", "ttl", "data-size", "distance"]
     assert select_sweeps(["all"]) == list(KNOWN) == every
     assert select_sweeps(["ttl", "pool-size", "ttl"]) == ["ttl", "pool-size"]
     with pytest.raises(UnknownExperiment, match="no sweep named nonsense; there are: all, pool-size, threads"):
