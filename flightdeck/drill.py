@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913, PLR0917 each is an option of the command
             show(outcome)
 
     with failing_on(DrillError, code=1):
-        _run_until_signal(_on_compose(chosen) if on_compose else _embedded(chosen, data_dir, parallel), on_outcome)
+        run_until_signal(_on_compose(chosen) if on_compose else _embedded(chosen, data_dir, parallel), on_outcome)
     outcomes = [by_name[name] for name in chosen if name in by_name]
     is_complete = len(outcomes) == len(chosen)
     if report is not None and is_complete:
@@ -92,7 +92,7 @@ def _on_compose(names: list[str]) -> "Run":
     from lab.drills.catalogue import COMPOSE_DRILLS
     from lab.drills.environments.compose import run_on_compose
 
-    return partial(run_on_compose, [COMPOSE_DRILLS[name] for name in names], log=_log)
+    return partial(run_on_compose, [COMPOSE_DRILLS[name] for name in names], log=log_to_stderr)
 
 
 def _embedded(names: list[str], data_dir: Path, parallel: int | None) -> "Run":
@@ -104,11 +104,11 @@ def _embedded(names: list[str], data_dir: Path, parallel: int | None) -> "Run":
         with redirect_stdout(sys.stderr):
             data.load(data_dir=data_dir)
     drills = [DRILLS[name] for name in names]
-    return partial(run_embedded, drills, data_dir=data_dir, limit=parallel or default_parallel(), log=_log)
+    return partial(run_embedded, drills, data_dir=data_dir, limit=parallel or default_parallel(), log=log_to_stderr)
 
 
-def _run_until_signal(run: "Run", on_outcome: "OnOutcome") -> None:
-    """Run the drills; Ctrl-C and SIGTERM cancel them, and they then end their faults and processes."""
+def run_until_signal(run: "Run", on_outcome: "OnOutcome") -> None:
+    """Run drills; Ctrl-C and SIGTERM cancel them, and they then end their faults and processes."""
 
     async def cancellable() -> None:
         task = asyncio.current_task()
@@ -119,8 +119,8 @@ def _run_until_signal(run: "Run", on_outcome: "OnOutcome") -> None:
     try:
         asyncio.run(cancellable())
     except (KeyboardInterrupt, asyncio.CancelledError):
-        _log("stopped; every fault is ended, and every process of the drill is stopped")
+        log_to_stderr("stopped; every fault is ended, and every process of the drill is stopped")
 
 
-def _log(text: str) -> None:
+def log_to_stderr(text: str) -> None:
     typer.echo(text, err=True)

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
@@ -11,9 +11,15 @@ import typer
 from flightdeck.exits import fail, failing_on
 from flightdeck.options import AsJson
 
+if TYPE_CHECKING:
+    from lab.drills.run.outcome import OnOutcome, Outcome
+
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
+MAX_PORT: Final = 65535
+
 SloPath = Annotated[Path, typer.Option("--slo", help="The description of the service.")]
+PrometheusUrl = Annotated[str, typer.Option("--prometheus", help="URL of Prometheus.")]
 
 
 @commands.command()
@@ -84,7 +90,7 @@ def build(
 def check(
     slo: SloPath = Path("slo.toml"),
     out: Annotated[Path, typer.Option("--out", help="The folder that `kit build` wrote.")] = Path("monitoring"),
-    prometheus: Annotated[str, typer.Option(help="URL of Prometheus.")] = "http://localhost:9090",
+    prometheus: PrometheusUrl = "http://localhost:9090",
     grafana: Annotated[str | None, typer.Option(help="URL of Grafana; without it boards are not looked up.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +113,69 @@ def check(
     console = Console(highlight=False, soft_wrap=True)
     for finding in report.findings:
         mark = "[bold red]✗[/]" if finding.kind == "problem" else "[yellow]?[/]"
-        console.print(f"{mark} {escape(finding.where)}: {escape(finding.text)}")
-    reasons = len(report.findings) - len(report.problems)
-    console.print(f"{report.checked} queries checked: {len(report.problems)} problems, {reasons} without data yet")
+        empty = " is empty" if finding.kind == "empty panel" else ""
+        console.print(f"{mark} {escape(finding.where)}{empty}: {escape(finding.text)}")
+    reasons = sum(finding.kind == "no data" for finding in report.findings)
+    console.print(
+        f"{report.checked} queries checked: {len(report.problems)} problems, {reasons} without data yet; "
+        f"{len(report.empty_panels)} of {report.panels} panels are empty"
+    )
     raise typer.Exit(bool(report.problems))
+
+
+@commands.command()
+def drill(  # noqa: PLR0913, PLR0917 each is an option of the command
+    name: Annotated[str, typer.Argument(help="service-down, target-down, error-burst or collector-down.")],
+    listen: Annotated[str, typer.Option(help="Where the proxy listens, `host:port`.")],
+    forward: Annotated[str, typer.Option(help="Where it forwards, `host:port`: the metrics, a server, a collector.")],
+    slo: SloPath = Path("slo.toml"),
+    prometheus: PrometheusUrl = "http://localhost:9090",
+    receiver: Annotated[
+        str | None,
+        typer.Option(help="URL of `flightdeck receiver`; without it alerts must fire, and need not be delivered."),
+    ] = None,
+    request: Annotated[
+        list[str] | None, typer.Option(help="URL to request five times a second meanwhile; can be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Inject a fault into your service by a proxy, then require its alert to fire, be delivered and resolve.
+
+    Prometheus must scrape the service through the proxy, or the service must reach the other server through it. Exits
+    with 0 if the alert fired and resolved, and with 1 otherwise.
+    """
+    from flightdeck.drill import log_to_stderr, run_until_signal
+    from lab.drills.environments.running_service import PROXY_DRILLS, Observed, run_on_service
+    from lab.drills.faults.proxy import Proxy
+    from lab.drills.run.errors import DrillError
+    from lab.drills.run.table import show
+    from prometheus.slo import InvalidObjectives, load
+
+    if name not in PROXY_DRILLS:
+        fail(f"no drill {name}; there are {', '.join(PROXY_DRILLS)}")
+    proxy = Proxy(_address(listen), _address(forward))
+    observed = Observed(prometheus=prometheus, receiver=receiver, requests=request or ())
+    outcomes: list[Outcome] = []
+
+    async def run(on_outcome: "OnOutcome") -> None:
+        chosen = PROXY_DRILLS[name]
+        on_outcome(await run_on_service(chosen, objectives, proxy=proxy, observed=observed, log=log_to_stderr))
+
+    with failing_on(InvalidObjectives):
+        objectives = load(slo)
+    with failing_on(DrillError, code=1):
+        run_until_signal(run, outcomes.append)
+    for outcome in outcomes:
+        if as_json:
+            typer.echo(json.dumps(asdict(outcome), indent=2))
+        else:
+            show(outcome)
+    if not outcomes or outcomes[0].failure:
+        raise typer.Exit(1)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > MAX_PORT:
+        fail(f"{text} is no address; it is written host:port, such as localhost:9464")
+    return host, int(port)

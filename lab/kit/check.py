@@ -1,7 +1,8 @@
 """Compares a built kit with a running Prometheus and Grafana: every query has data, or a reason for having none."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,7 +32,8 @@ class NotReachable(LabError):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    kind: Literal["problem", "no data"]
+    kind: Literal["problem", "no data", "empty panel"]
+    """A panel is empty if none of its queries has data, and each has a reason."""
     where: str
     text: str
     """The reason; of a problem with what to do."""
@@ -42,10 +44,16 @@ class Report:
     findings: list[Finding]
     checked: int
     """Queries."""
+    panels: int
+    """Panels with queries."""
 
     @property
     def problems(self) -> list[Finding]:
         return [one for one in self.findings if one.kind == "problem"]
+
+    @property
+    def empty_panels(self) -> list[Finding]:
+        return [one for one in self.findings if one.kind == "empty panel"]
 
 
 @dataclass
@@ -91,10 +99,11 @@ def check(objectives: Objectives, folder: Path, *, prometheus: str, grafana: str
     with httpx.Client(base_url=prometheus, timeout=TIMEOUT_S) as client:
         server = Server(client)
         findings = [*_outdated(objectives, files), *_not_loaded(every, server), *_unlisted_parts(objectives, server)]
-        findings += [finding for query in every if (finding := _without_data(query, objectives, server))]
+        findings += without_data(every, objectives, server)
     if grafana:
         findings += _missing_boards(objectives, files, grafana)
-    return Report(findings=findings, checked=len(every))
+    panels = {query.where for query in every if query.is_of_panel}
+    return Report(findings=findings, checked=len(every), panels=len(panels))
 
 
 def _generated(folder: Path) -> list[Path]:
@@ -126,6 +135,18 @@ def _unlisted_parts(objectives: Objectives, server: Server) -> Iterator[Finding]
         yield Finding(
             kind="problem", where="slo.toml", text=f"the service has metrics of {part}: add it to parts, then build"
         )
+
+
+def without_data(every: Iterable[Query], objectives: Objectives, server: Server) -> Iterator[Finding]:
+    """Yield why queries have no data; for a panel of which no query has any, all reasons at once."""
+    for where, group in groupby(every, key=lambda query: query.where):
+        of_one = list(group)
+        found = [finding for query in of_one if (finding := _without_data(query, objectives, server))]
+        is_empty = len(found) == len(of_one) and all(one.kind == "no data" for one in found)
+        if of_one[0].is_of_panel and is_empty:
+            yield Finding(kind="empty panel", where=where, text="; ".join(dict.fromkeys(one.text for one in found)))
+        else:
+            yield from found
 
 
 def _without_data(query: Query, objectives: Objectives, server: Server) -> Finding | None:

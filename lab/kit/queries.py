@@ -23,6 +23,7 @@ class Query:
     expression: str
     is_alert: bool = False
     """Without data as long as nothing is wrong."""
+    is_of_panel: bool = False
 
 
 def queries(files: Mapping[str, str]) -> Iterator[Query]:
@@ -42,7 +43,8 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[Query]:
         for panel in (row, *row.get("panels", [])):
             for target in panel.get("targets", []):
                 expression = VARIABLE.sub(lambda found: VALUES.get(found[0].strip("${}"), found[0]), target["expr"])
-                yield Query(where=f"board {board['title']}, panel {panel['title']}", expression=expression)
+                where = f"board {board['title']}, panel {panel['title']}"
+                yield Query(where=where, expression=expression, is_of_panel=True)
 
 
 def _of_rules(document: Mapping[str, Any]) -> Iterator[Query]:

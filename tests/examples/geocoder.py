@@ -1,10 +1,11 @@
 """A third-party application for tests: `async def` endpoints, a cache of its own and an HTTP client; no database.
 
-    uvicorn tests.examples.geocoder:create_app --factory
+    GAZETTEER_URL=http://localhost:8001 uvicorn tests.examples.geocoder:create_app --factory
 
 It has one bug: a place whose name is empty.
 """
 
+import os
 from time import perf_counter
 from typing import Any
 
@@ -14,11 +15,6 @@ from prometheus_client import CollectorRegistry
 
 from observability import instrument
 from observability.cache.cache import CacheMetrics
-
-
-async def gazetteer(request: httpx.Request) -> httpx.Response:
-    """Respond as the server that the application calls."""
-    return httpx.Response(200, json={"name": request.url.params["name"], "latitude": 40.6, "longitude": -73.8})
 
 
 class Places:
@@ -33,7 +29,7 @@ class Places:
         started = perf_counter()
         result = "hit" if name in self._cached else "miss"
         if result == "miss":
-            response = await self._client.get("http://gazetteer/places", params={"name": name})
+            response = await self._client.get("/places", params={"name": name})
             self._cached[name] = response.json()
         self._metrics.observe("places", level="local", result=result, seconds=perf_counter() - started)
         return self._cached[name]
@@ -42,7 +38,7 @@ class Places:
 def create_app() -> FastAPI:
     app = FastAPI(title="geocoder")
     registry = CollectorRegistry()
-    client = httpx.AsyncClient(transport=httpx.MockTransport(gazetteer))
+    client = httpx.AsyncClient(base_url=os.environ["GAZETTEER_URL"])
     places = Places(client, CacheMetrics(registry))
 
     @app.get("/search")
@@ -51,8 +47,9 @@ def create_app() -> FastAPI:
         return {"initial": initial, "place": await places.place(name)}
 
     @app.get("/nearest/{latitude}/{longitude}")
-    async def nearest(latitude: float, longitude: float) -> dict[str, str]:
-        return {"name": f"{latitude:.0f} {longitude:.0f}"}
+    async def nearest(latitude: float, longitude: float) -> Any:
+        response = await client.get("/places", params={"near": f"{latitude:.0f} {longitude:.0f}"})
+        return response.json()
 
     @app.post("/batches")
     async def batch(names: list[str]) -> list[Any]:

@@ -1,6 +1,8 @@
 """The wheel of flightdeck-lab, installed beside an application that has packages with the names of ours."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +21,8 @@ from tests.lab.kit.services import ORDERS
 from tests.servers.asgi import serving
 
 REPOSITORY = Path(__file__).parents[2]
+COMMANDS = re.findall(r"^(?:pip|flightdeck) .*$", (REPOSITORY / "docs/kit.md").read_text("utf-8"), re.MULTILINE)
+"""Of the page about the kit, which begins with the installation."""
 OF_THE_APPLICATION = ("service", "lab", "observability", "prometheus", "grafana")
 
 
@@ -43,7 +47,8 @@ def installed(wheel: Path, tmp_path: Path) -> Iterator[Path]:
     for name in OF_THE_APPLICATION:
         (packages / name).mkdir()
         (packages / name / "__init__.py").write_text(f"ours = {name!r}\n")
-    subprocess.run([*uv, "pip", "install", "--python", environment, "--no-deps", wheel], check=True, timeout=60)
+    install = shown("pip install", {"path/to/flightdeck": str(wheel)})
+    subprocess.run([*uv, *install, "--python", environment, "--no-deps"], check=True, timeout=60)
     yield environment
     subprocess.run([*uv, "pip", "uninstall", "--python", environment, "flightdeck-lab"], check=True, timeout=60)
     left = {path.name for path in packages.iterdir()}
@@ -64,12 +69,22 @@ def test_the_only_top_level_name_is_flightdeck(wheel: Path) -> None:
     assert {f"flightdeck/_packages/{path}" for path in ("docs/runbooks/pool-exhausted.md", "slo.toml")} <= set(names)
 
 
-def run(*command: str | Path, cwd: Path, code: int = 0) -> str:
+def shown(start: str, changes: dict[str, str]) -> list[str]:
+    """Return the first command of the page that begins so, with other values."""
+    command = next(one for one in COMMANDS if one.startswith(start))
+    for value, used in changes.items():
+        assert value in command
+        command = command.replace(value, used)
+    return shlex.split(command)
+
+
+def run(*command: str | Path, cwd: Path, code: int = 0, error: str = "") -> str:
     environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run(
         command, cwd=cwd, env=environment, input="", capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == code, done.stderr
+    assert error in done.stderr
     return done.stdout
 
 
@@ -92,8 +107,12 @@ def test_flightdeck_runs_and_leaves_the_packages_of_the_application_alone(
 
     kit = {"--kubernetes": "kubernetes/prometheusrule.yaml", "--compose": "compose.yaml", "--openslo": "openslo.yaml"}
     with serving(Starlette(routes=[Route("/metrics", lambda _: PlainTextResponse(ORDERS))])) as url:
-        assert "7 routes" in run(flightdeck, "kit", "init", "--from", f"{url}/metrics", "--job", "a", cwd=directory)
-    run(flightdeck, "kit", "build", *kit, cwd=directory)
+        _, *init = shown("flightdeck kit init", {"http://localhost:9464": url})
+        assert "7 routes" in run(flightdeck, *init, cwd=directory)
+    _, *build = shown("flightdeck kit build", {})
+    run(flightdeck, *build, *kit, cwd=directory)
+    _, *drill = shown("flightdeck kit drill", {"http://localhost:9090": "http://127.0.0.1:1"})
+    run(flightdeck, *drill, cwd=directory, code=1, error="http://127.0.0.1:1 does not respond like Prometheus")
     for path in ("runbooks/pool-exhausted.md", "loki/loki.yaml", "grafana/dashboards/pooling.json", *kit.values()):
         assert (directory / "monitoring" / path).stat().st_size > 500, path
 

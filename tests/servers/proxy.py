@@ -127,9 +127,9 @@ class Proxy:
 
 
 @contextmanager
-def proxying(target_port: int) -> Iterator[Proxy]:
-    """Yield a proxy in front of a port of this host."""
-    proxy = Proxy(target_port)
+def proxying(target_port: int, *, port: int = 0) -> Iterator[Proxy]:
+    """Yield a proxy in front of a port of this host, on a free port by default."""
+    proxy = Proxy(target_port, port)
     is_ready = threading.Event()
     thread = threading.Thread(target=proxy.serve_forever, args=[is_ready], daemon=True)
     thread.start()

@@ -20,16 +20,13 @@ from lab.drills.run.errors import DrillError, MissingExecutable, ProcessFailed, 
 from lab.drills.run.executable import executable_path
 from lab.drills.run.observe import Log, drill_log, observe
 from lab.drills.run.outcome import OnOutcome, Outcome, outcome_of
+from lab.drills.run.speed import alert_durations_s, speed, timeout_s
 from lab.drills.run.timeline import Timeline
 from lab.drills.run.traffic import traffic
 
 ENDS: Final[dict[ContainerFault, str]] = {"stop": "start", "pause": "unpause"}
 """The command that ends each fault."""
 HEARTBEAT_WITHIN_S: Final = 180.0
-LONGEST_ALERT_S: Final = 2100.0
-"""With real-time rules: a range of a quarter of an hour, `for`, and a repeat interval of 5 min."""
-DELIVERY_S: Final = 420.0
-"""The group waits of Alertmanager with real-time rules; with accelerated ones, time to stop and start containers."""
 NEW_YEAR: Final = date(2013, 1, 1)
 UNCACHED_PATHS: Final = tuple(
     path
@@ -43,8 +40,6 @@ UNCACHED_PATHS: Final = tuple(
 """Not cached at the edge, so that the requests reach the service's caches and the upstream."""
 PAUSE_S: Final = 0.2
 """The stack's own traffic is enough for the windows of real-time rules, but too light for windows of seconds."""
-SPEED_ALERT: Final = "ServiceDown"
-"""Its `for` is a minute with real-time rules, and so shows how much faster accelerated ones are."""
 
 
 class Compose:
@@ -122,17 +117,17 @@ async def run_on_compose(drills: Sequence[ComposeDrill], on_outcome: OnOutcome, 
     for service in ("prometheus", "receiver"):
         await compose.require_running(service)
     prometheus_url, receiver_url = await compose.url("prometheus", 9090), await compose.url("receiver", 9095)
-    speed = await _speed(prometheus_url)
-    timeout_s = DELIVERY_S + LONGEST_ALERT_S / speed
+    times = await _speed(prometheus_url)
+    within_s = timeout_s(times)
     poller = AlertPoller(prometheus_url, receiver_url)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(poller.running())
-        if speed > 1:
+        if times > 1:
             url = await compose.url("edge", 8080)
             await stack.enter_async_context(traffic(lambda: url, UNCACHED_PATHS, clients=2, pause_s=PAUSE_S))
         await poller.wait_for_heartbeat(within_s=HEARTBEAT_WITHIN_S)
         for drill in drills:
-            drill_on_stack = replace(drill, fires_within_s=timeout_s, resolves_within_s=timeout_s)
+            drill_on_stack = replace(drill, fires_within_s=within_s, resolves_within_s=within_s)
             on_outcome(await _run_drill(drill_on_stack, compose, poller, drill_log(drill, log)))
 
 
@@ -151,13 +146,8 @@ async def _run_drill(drill: ComposeDrill, compose: Compose, poller: AlertPoller,
 
 
 async def _speed(prometheus_url: str) -> float:
-    """Return how many times faster than real time the rules are."""
+    """Return how many times faster than real time the rules of the stack are."""
     try:
-        async with httpx.AsyncClient(timeout=10.0) as client:
-            response = await client.get(f"{prometheus_url}/api/v1/rules?type=alert")
-            groups = response.raise_for_status().json()["data"]["groups"]
+        return speed(await alert_durations_s(prometheus_url))
     except httpx.HTTPError as error:
         raise StackNotUp("prometheus", f"does not respond at {prometheus_url}") from error
-    rules: list[dict[str, Any]] = [rule for group in groups for rule in group["rules"]]
-    for_s = next((float(rule["duration"]) for rule in rules if rule["name"] == SPEED_ALERT), 60.0)
-    return 60.0 / max(for_s, 1.0)

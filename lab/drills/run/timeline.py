@@ -30,6 +30,7 @@ class Timeline:
     """The events of one drill: of every alert with its arm, and of its own alerts that have no arm."""
 
     arm: str
+    """Empty for a service without arms: then an alert is the drill's by its name."""
     alerts: Collection[str]
     require_arm: bool = False
     """Ignore alerts without the label `arm`."""
@@ -96,6 +97,6 @@ class Timeline:
                 self.add("delivered" if firing else "resolution delivered", name)
 
     def _concerns(self, labels: Mapping[str, str]) -> bool:
-        if "arm" in labels:
+        if self.arm and "arm" in labels:
             return labels["arm"] == self.arm
         return not self.require_arm and alert_key(labels) in self.alerts

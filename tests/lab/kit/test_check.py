@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from flightdeck.cli import app
 from lab.kit.build import Extras, kit_files, write
-from lab.kit.check import Server, _without_data
+from lab.kit.check import Server, _without_data, without_data
 from lab.kit.discovery import discovered
 from lab.kit.queries import Query, queries
 from lab.kit.slo_file import slo_text
@@ -57,6 +57,23 @@ def test_a_query_without_data_has_a_reason(expression: str, is_alert: bool, expe
         assert finding is not None
         assert finding.kind == expected[0]
         assert expected[1] in finding.text
+
+
+def test_a_panel_is_empty_if_none_of_its_queries_has_data() -> None:
+    both = server(declared={"here", "quiet"}, with_data={"here"})
+    every = [
+        Query(where=f"board B, panel {panel}", expression=expression, is_of_panel=True)
+        for panel, expression in [
+            ("empty", "quiet_total"),
+            ("empty", "here > 5"),
+            ("half", "here"),
+            ("half", "quiet_total"),
+            ("broken", "quiet_total"),
+            ("broken", "gone"),
+        ]
+    ]
+    found = [(one.kind, one.where.removeprefix("board B, panel ")) for one in without_data(every, ORDERS_SERVICE, both)]
+    assert found == [("empty panel", "empty"), ("no data", "half"), ("no data", "broken"), ("problem", "broken")]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""Two third-party applications with the kit's files: a real Prometheus and Alertmanager, everyday traffic, errors.
+"""Two third-party applications with the kit's files: a real Prometheus and Alertmanager, traffic, errors, drills.
 
 The commands are those of docs/kit.md, with an hour of the rules that lasts a minute. Both applications share the
-servers, as the services of one team do.
+servers, as the services of one team do. What the drills refuse is reached through proxies from the start.
 """
 
 import asyncio
@@ -20,14 +20,24 @@ from typing import Any, Final
 import httpx
 import pytest
 import yaml
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 from typer.testing import CliRunner
 
 from flightdeck.cli import app
 from lab.arms.ports import free_ports
+from lab.drills.environments.running_service import PROXY_DRILLS, Observed, run_on_service
+from lab.drills.faults.proxy import Proxy
+from lab.drills.faults.telemetry import CollectorStub
 from lab.drills.run.executable import executable_path
+from lab.drills.run.outcome import Outcome
 from lab.drills.run.process import Process
 from lab.receiver.app import create_receiver
 from lab.receiver.inbox import Inbox, ReceivedNotification
+from prometheus.slo import load
+from tests.servers import proxy
 from tests.servers.asgi import serving
 
 ROOT: Final = Path(__file__).parents[3]
@@ -84,10 +94,13 @@ class Monitored:
     """The applications under everyday traffic, with what monitors them."""
 
     prometheus: str
+    receiver: str
     inbox: Inbox
     urls: dict[str, str]
     folders: dict[str, Path]
     """Of each job, with its `slo.toml` and its kit in `monitoring`."""
+    proxies: dict[str, proxy.Proxy]
+    """In front of the metrics of each job, of the gazetteer that the geocoder calls, of the ledger's collector."""
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         response = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}).raise_for_status()
@@ -140,7 +153,7 @@ def flightdeck(folder: Path, start: str, changes: Mapping[str, str]) -> str:
     with chdir(folder):
         done = CliRunner().invoke(app, shlex.split(command))
     assert done.exit_code == 0, done.output
-    return done.output
+    return done.stdout
 
 
 @contextmanager
@@ -152,21 +165,73 @@ def running(runner: asyncio.Runner, process: Process) -> Iterator[None]:
         runner.run(process.stop())
 
 
-def application_process(application: Application, port: int, metrics_port: int, directory: Path) -> Process:
+def gazetteer() -> Starlette:
+    """Return the server that the geocoder calls."""
+
+    async def places(request: Request) -> JSONResponse:
+        return JSONResponse({**request.query_params, "latitude": 40.6, "longitude": -73.8})
+
+    return Starlette(routes=[Route("/places", places)])
+
+
+@contextmanager
+def collector() -> Iterator[int]:
+    """Yield the port of a collector."""
+    (port,) = free_ports(1)
+    server = CollectorStub(port)
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop()
+
+
+@contextmanager
+def proxied() -> Iterator[dict[str, proxy.Proxy]]:
+    """Yield the proxies by what they are in front of; those of metrics by the job."""
+    *ports, metrics_of_ledger, metrics_of_geocoder = free_ports(6)
+    with ExitStack() as stack:
+        gazetteer_port = int(stack.enter_context(serving(gazetteer())).rpartition(":")[2])
+        targets = {
+            "gazetteer": gazetteer_port,
+            "collector": stack.enter_context(collector()),
+            LEDGER.job: metrics_of_ledger,
+            GEOCODER.job: metrics_of_geocoder,
+        }
+        yield {
+            name: stack.enter_context(proxy.proxying(target, port=port))
+            for (name, target), port in zip(targets.items(), ports, strict=True)
+        }
+
+
+def application_process(
+    application: Application, port: int, proxies: Mapping[str, proxy.Proxy], directory: Path
+) -> Process:
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--log-level", "warning", "--factory"]
     return Process(
         application.job,
         [*command, application.factory, "--port", str(port)],
         ready_url=f"http://127.0.0.1:{port}{application.everyday[0][1]}",
-        environment={"OTEL_EXPORTER_PROMETHEUS_PORT": str(metrics_port), "OBSERVABILITY_ACCESS_LOG": "false"},
+        environment={
+            "OTEL_EXPORTER_PROMETHEUS_PORT": str(proxies[application.job].target_port),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": _url(proxies["collector"]) if application == LEDGER else "",
+            "OTEL_BSP_SCHEDULE_DELAY": "500",
+            "GAZETTEER_URL": _url(proxies["gazetteer"]),
+            "OBSERVABILITY_ACCESS_LOG": "false",
+        },
         directory=directory,
     )
+
+
+def _url(one: proxy.Proxy) -> str:
+    return f"http://127.0.0.1:{one.port}"
 
 
 def write_kit(application: Application, folder: Path, *, metrics: str, receiver: str) -> None:
     """Run the commands of the page, and set the links."""
     slo = folder / "slo.toml"
-    flightdeck(folder, "kit init", {"http://localhost:9464/metrics": metrics, "--job shop": f"--job {application.job}"})
+    changes = {"http://localhost:9464/metrics": f"{metrics}/metrics", "--job shop": f"--job {application.job}"}
+    flightdeck(folder, "kit init", changes)
     slo.write_text(slo.read_text("utf-8").replace("http://localhost:9095", receiver), "utf-8")
     flightdeck(folder, "kit build", {"kit build": "kit build --accelerated"})
 
@@ -196,22 +261,23 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     directory = tmp_path_factory.mktemp("third-party")
     folders = {one.job: directory / one.alert_prefix for one in APPLICATIONS}
     kits = [folder / "monitoring" for folder in folders.values()]
-    own, alertmanager, *ports = free_ports(2 + 2 * len(APPLICATIONS))
+    own, alertmanager, *ports = free_ports(2 + len(APPLICATIONS))
     addresses = {"own": f"127.0.0.1:{own}", "alertmanager": f"127.0.0.1:{alertmanager}"}
     inbox, urls = Inbox(), {}
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         receiver = stack.enter_context(serving(create_receiver(inbox, runbooks=kits[0] / "runbooks")))
-        for application, port, metrics_port in zip(APPLICATIONS, ports[::2], ports[1::2], strict=True):
+        proxies = stack.enter_context(proxied())
+        for application, port in zip(APPLICATIONS, ports, strict=True):
             folder = folders[application.job]
             folder.mkdir()
-            process = application_process(application, port, metrics_port, folder)
+            process = application_process(application, port, proxies, folder)
             stack.enter_context(running(runner, process))
             urls[application.job] = f"http://127.0.0.1:{port}"
             with httpx.Client(base_url=urls[application.job]) as client:
                 for method, path, body in application.everyday * 60:
                     client.request(method, path, json=body)
-            write_kit(application, folder, metrics=f"http://127.0.0.1:{metrics_port}/metrics", receiver=receiver)
+            write_kit(application, folder, metrics=_url(proxies[application.job]), receiver=receiver)
         config = prometheus_config(kits, **addresses)
         # Prometheus scrapes its targets within five seconds of its start, which are five minutes of the rules.
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config | {"rule_files": []}), "utf-8")
@@ -220,7 +286,14 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
             stack.enter_context(running(runner, process))
         for application in APPLICATIONS:
             stack.enter_context(requesting(urls[application.job], application.everyday))
-        monitored = Monitored(prometheus=f"http://{addresses['own']}", inbox=inbox, urls=urls, folders=folders)
+        monitored = Monitored(
+            prometheus=f"http://{addresses['own']}",
+            receiver=receiver,
+            inbox=inbox,
+            urls=urls,
+            folders=folders,
+            proxies=proxies,
+        )
         eventually(lambda: len(monitored.query("up == 1")) == len(config["scrape_configs"]), within_s=30)
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
         httpx.post(f"{monitored.prometheus}/-/reload").raise_for_status()
@@ -296,3 +369,54 @@ def test_the_pages_resolve_when_the_errors_have_ended(monitored: Monitored) -> N
         return any(alert.status == "resolved" and alert.labels["window"] == "1h" for alert in alerts)
 
     eventually(lambda: all(resolved(one.job) for one in APPLICATIONS), within_s=WINDOW_S)
+
+
+@contextmanager
+def replaced(one: proxy.Proxy) -> Iterator[tuple[str, str]]:
+    """Yield where the drill's proxy listens instead of this one, and where it forwards."""
+    one.stop()
+    try:
+        yield f"127.0.0.1:{one.port}", f"127.0.0.1:{one.target_port}"
+    finally:
+        one.restore()
+
+
+def test_a_drill_of_the_page_sees_the_alert_delivered_and_resolved(monitored: Monitored) -> None:
+    with replaced(monitored.proxies[GEOCODER.job]) as (listen, forward):
+        changes = {
+            "localhost:9465": listen,
+            "localhost:9464": forward,
+            "http://localhost:9090": monitored.prometheus,
+            "--receiver http://localhost:9095": f"--receiver {monitored.receiver} --json",
+        }
+        outcome = json.loads(flightdeck(monitored.folders[GEOCODER.job], "kit drill", changes))
+    [alert] = outcome["alerts"]
+    assert alert["alert"] == "GeocoderServiceDown"
+    assert 0 < alert["firing_s"] <= alert["delivered_s"]
+    assert 0 < alert["resolved_s"] <= alert["resolution_delivered_s"]
+
+
+@pytest.mark.anyio
+async def test_drills_refuse_what_the_services_need(monitored: Monitored) -> None:
+    """Both at once, as each waits most of the time."""
+
+    async def outcome(application: Application, name: str, behind: str, requests: Sequence[str] = ()) -> Outcome:
+        one = monitored.proxies[behind]
+        with replaced(one):
+            return await run_on_service(
+                PROXY_DRILLS[name],
+                load(monitored.folders[application.job] / "slo.toml"),
+                proxy=Proxy(("127.0.0.1", one.port), ("127.0.0.1", one.target_port)),
+                observed=Observed(prometheus=monitored.prometheus, receiver=monitored.receiver, requests=requests),
+                log=print,
+            )
+
+    outcomes = await asyncio.gather(
+        outcome(LEDGER, "collector-down", "collector"),
+        outcome(GEOCODER, "error-burst", "gazetteer", [f"{monitored.urls[GEOCODER.job]}/nearest/1/2"]),
+    )
+    assert [(one.failure, [alert.alert for alert in one.alerts]) for one in outcomes] == [
+        ("", ["FinanceLedgerTelemetryDropped"]),
+        ("", ["GeocoderAvailabilityBudgetBurn 1h"]),
+    ]
+    assert all(alert.resolution_delivered_s for one in outcomes for alert in one.alerts)

@@ -119,7 +119,7 @@ def test_a_missing_server_is_named_with_its_package(
 def test_missing_data_is_loaded_first(few_flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[Path] = []
     monkeypatch.setattr("flightdeck.drill.data.load", lambda *, data_dir: loaded.append(data_dir))
-    monkeypatch.setattr("flightdeck.drill._run_until_signal", lambda *_: None)
+    monkeypatch.setattr("flightdeck.drill.run_until_signal", lambda *_: None)
     for data_dir in (tmp_path / "new", few_flights):
         CliRunner().invoke(commands, ["run", "service-down", "--data-dir", str(data_dir)])
     assert loaded == [tmp_path / "new"]

@@ -97,3 +97,9 @@ def test_alerts_without_an_arm_are_ignored_if_it_is_required() -> None:
 
     arm_required.record_alerts([without_arm, with_arm])
     assert not arm_required.is_resolved("TargetDown")
+
+
+def test_an_alert_of_a_service_without_arms_is_the_drills_by_its_name() -> None:
+    timeline = Timeline(arm="", alerts=("A",))
+    timeline.record_alerts([alert("A", "firing", arm="one"), alert("B", "firing", arm="one")])
+    assert events(timeline) == ["A firing"]
