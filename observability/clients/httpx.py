@@ -5,7 +5,7 @@ official instrumentation. Connects are events of httpcore's trace extension.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from time import perf_counter
@@ -22,7 +22,7 @@ from observability.compat.httpx import NO_METERS, has_transports, wrap_transport
 from observability.core.attached import AlreadyAttached
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import OTHER
-from observability.core.semconv import prefer_stable_conventions
+from observability.core.semconv import SERVICE_PEER_NAME, prefer_stable_conventions
 from observability.metrics.histogram import exemplar
 from observability.request.record import METHODS
 from observability.request.server_timing import add_timing
@@ -80,7 +80,7 @@ class HttpClientMetrics:
             client,
             tracer_provider=self._tracer_provider,
             **NO_METERS,
-            request_hook=_drop_query_async if asynchronous else _drop_query,
+            request_hook=_async_span_hook(name) if asynchronous else _span_hook(name),
         )
         wrapper: Any = _AsyncTransport if asynchronous else _Transport
         wrap_transports(client, lambda transport: wrapper(transport, calls))
@@ -93,18 +93,32 @@ def _unwrapped(transport: Any) -> Any:
     return transport.inner if isinstance(transport, _Transport | _AsyncTransport) else transport
 
 
-def _drop_query(span: Span, request: RequestInfo) -> None:
-    """Remove the values of the query from the span: the official instrumentation redacts few names."""
-    with suppress_internal_errors("http_clients"):
-        url = request.url
-        if not isinstance(url, httpx.URL):
-            scheme, host, port, raw_path = url
-            url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port, raw_path=raw_path)
-        span.set_attribute(URL_FULL, str(url.copy_with(query=None, userinfo=b"")))
+def _span_hook(name: str) -> Callable[[Span, RequestInfo], None]:
+    """Return a hook that names the called service, and removes the values of the query from the span.
+
+    Service graphs name a service without spans of its own by `service.peer.name`, and otherwise by its address. The official
+    instrumentation redacts few names of the query.
+    """
+
+    def hook(span: Span, request: RequestInfo) -> None:
+        with suppress_internal_errors("http_clients"):
+            span.set_attribute(SERVICE_PEER_NAME, name)
+            url = request.url
+            if not isinstance(url, httpx.URL):
+                scheme, host, port, raw_path = url
+                url = httpx.URL(scheme=scheme.decode(), host=host.decode(), port=port, raw_path=raw_path)
+            span.set_attribute(URL_FULL, str(url.copy_with(query=None, userinfo=b"")))
+
+    return hook
 
 
-async def _drop_query_async(span: Span, request: RequestInfo) -> None:
-    _drop_query(span, request)
+def _async_span_hook(name: str) -> Callable[[Span, RequestInfo], Awaitable[None]]:
+    hook = _span_hook(name)
+
+    async def async_hook(span: Span, request: RequestInfo) -> None:
+        hook(span, request)
+
+    return async_hook
 
 
 class _ClientMetrics:

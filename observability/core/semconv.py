@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
+SERVICE_PEER_NAME: Final = "service.peer.name"
 CODE_STACKTRACE: Final = "code.stacktrace"
 DB_NAMESPACE: Final = "db.namespace"
 DB_OPERATION_BATCH_SIZE: Final = "db.operation.batch.size"

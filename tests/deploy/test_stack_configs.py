@@ -7,12 +7,16 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS
 
 from observability.core.resource import DISTRIBUTION
+from observability.core.semconv import SERVICE_PEER_NAME
 from observability.core.settings import TelemetrySettings
 from observability.logs.bounds import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_BODY_BYTES
 from observability.logs.otlp import MAX_REQUEST_BYTES
 from observability.tracing.fast_path.otlp import MAX_STACKTRACE_BYTES
+from observability.tracing.http_span import request_attributes, scope_fields
 from prometheus import slo
 from tests.deploy.stack_files import FILES, ROOT, content, environment, mebibytes, schema, seconds, services
 
@@ -156,6 +160,22 @@ def test_the_sampling_decision_waits_for_the_server_span_but_not_for_long() -> N
     )
     assert settings.export_delay_ms / 1000 + 1 <= seconds(SAMPLING["decision_wait"])
     assert 2 <= seconds(SAMPLING["decision_wait"]) <= 5
+
+
+def test_the_service_graph_names_peers_and_has_no_address_of_a_request_from_outside() -> None:
+    """Of a root server span, Tempo names the client by the first peer attribute that the span has, or else `user`."""
+    peers = TEMPO["metrics_generator"]["processor"]["service_graphs"]["peer_attributes"]
+    scope = {
+        "path": "/",
+        "headers": [(b"user-agent", b"curl")],
+        "server": ("172.18.0.5", 8000),
+        "client": ("172.18.0.1", 50_000),
+        "query_string": b"date=2013-07-04",
+    }
+    _, attributes = request_attributes(scope_fields(scope))
+    assert {SERVER_ADDRESS, CLIENT_ADDRESS} <= attributes.keys()
+    assert set(peers) & attributes.keys() == set()
+    assert SERVICE_PEER_NAME in peers
 
 
 def test_export_queues_are_bounded() -> None:

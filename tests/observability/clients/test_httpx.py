@@ -113,6 +113,7 @@ async def test_the_span_uses_the_stable_conventions_and_holds_neither_query_nor_
     assert attributes["http.request.method"] == "GET"
     assert attributes["http.response.status_code"] == 200
     assert attributes["url.full"] == f"{weather}/trace"
+    assert attributes["service.peer.name"] == "weather", "the name of the called service, not its address"
     assert not any("secret" in str(value) for value in attributes.values())
     assert not attributes.keys() & {"http.method", "http.url", "http.status_code"}
 
