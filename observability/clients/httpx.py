@@ -96,8 +96,8 @@ def _unwrapped(transport: Any) -> Any:
 def _span_hook(name: str) -> Callable[[Span, RequestInfo], None]:
     """Return a hook that names the called service, and removes the values of the query from the span.
 
-    Service graphs name a service without spans of its own by `service.peer.name`, and otherwise by its address. The official
-    instrumentation redacts few names of the query.
+    Service graphs name a service without spans of its own by `service.peer.name`, and otherwise by its address. The
+    official instrumentation redacts few names of the query.
     """
 
     def hook(span: Span, request: RequestInfo) -> None:

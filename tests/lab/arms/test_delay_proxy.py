@@ -92,7 +92,7 @@ def test_an_echo_takes_the_round_trip_and_a_new_connection_takes_one_more() -> N
 
 
 class FakeClock:
-    """A clock that moves on when it is told to."""
+    """A clock that a test moves on."""
 
     def __init__(self) -> None:
         self.now = 0.0
