@@ -76,7 +76,10 @@ def bookshop(data_dir: Path, collector: str = "") -> tuple[str, str, Process]:
 
 
 class MixedTraffic:
-    """Sends requests of every kind to every process until the time is over."""
+    """Sends requests of every kind to every process until the time is over, and every arm has had its rounds.
+
+    All processes get requests to the end, so that queries that compare them have data of the same time.
+    """
 
     def __init__(
         self,
@@ -87,7 +90,8 @@ class MixedTraffic:
         pause_s: float,
         bookshop_requests: Sequence[PlannedRequest] = BOOKSHOP_REQUESTS,
     ) -> None:
-        self._arms = arms
+        self._arms = tuple(arms)
+        self._unfinished = set(self._arms)
         self._shop = shop
         self._bookshop_requests = bookshop_requests
         self._deadline = time.monotonic() + seconds
@@ -104,7 +108,7 @@ class MixedTraffic:
         async with httpx.AsyncClient(base_url=url, timeout=10.0) as client:
             flights = (await client.get("/flights?date_from=2013-07-01&date_to=2013-07-01&limit=40")).json()["items"]
             number = 0
-            while time.monotonic() < self._deadline or number < ROUNDS:
+            while self._is_under_way:
                 flight_id = flights[number % len(flights)]["id"]
                 for request in (
                     *reads(number),
@@ -115,10 +119,16 @@ class MixedTraffic:
                 if number % 2 == 0:
                     await self._send(client, EXPORT)
                 number += 1
+                if number >= ROUNDS:
+                    self._unfinished.discard(url)
+
+    @property
+    def _is_under_way(self) -> bool:
+        return bool(self._unfinished) or time.monotonic() < self._deadline
 
     async def _send_to_bookshop(self) -> None:
         async with httpx.AsyncClient(base_url=self._shop, timeout=10.0) as client:
-            while time.monotonic() < self._deadline:
+            while self._is_under_way:
                 for request in self._bookshop_requests:
                     await self._send(client, request)
 
