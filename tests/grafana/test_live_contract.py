@@ -24,7 +24,7 @@ from tests.prometheus.exposition import exposed_in
 from tests.prometheus.test_alerts import RUNBOOKS, queries
 from tests.servers.stack import BOOKSHOP_JOB, Stack, running_stack
 
-TRAFFIC_S = 30.0
+TRAFFIC_S = 45.0
 pytestmark = pytest.mark.timeout(300)  # the first test starts the stack
 OF_ANY_SERVICE = ("flightdeck-service", "flightdeck-runtime")
 """Boards that show a third-party application too."""

@@ -39,8 +39,8 @@ ROUNDS: Final = 5
 SETTLE_S: Final = 2.0
 """After the traffic, until its end has been scraped and recorded."""
 
-SMALL_POOL: Final = {"POOL_SIZE": "1", "POOL_MAX_OVERFLOW": "0", "POOL_TIMEOUT_S": "0.01"}
-"""Small enough that requests queue for connections, and some time out."""
+SMALL_POOL: Final = {"POOL_SIZE": "2", "POOL_MAX_OVERFLOW": "0", "POOL_TIMEOUT_S": "0.01"}
+"""Small enough that requests queue for connections; an export needs two: it renews its lease while it reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
