@@ -50,12 +50,12 @@ class Watched:
             return bool(await session.scalar(IS_REPLICA))
 
     async def until(self, claim: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not claim():  # noqa: ASYNC110 metrics have no event to wait for
                 await asyncio.sleep(0.01)
 
     async def until_reads_are_on(self, *, replica: bool) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.reads_on_replica() != replica:  # noqa: ASYNC110 the servers have no event to wait for
                 await asyncio.sleep(0.01)
 
@@ -268,7 +268,7 @@ async def test_what_waits_for_the_replica_runs_when_it_has_caught_up(
         await asyncio.sleep(0.6)
         assert not ran.is_set()
         replica.run("SELECT pg_wal_replay_resume()")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ran.wait()
 
 

@@ -139,9 +139,9 @@ async def test_a_load_spike_with_cancellations_leaves_every_slot_free() -> None:
 
 
 async def test_requests_that_wait_for_io_are_all_admitted_though_the_limit_starts_lower() -> None:
-    world = World(slots=32, queue=64)
+    world = World(slots=32, queue=64, timeout_s=60)
     tasks = await world.queued(32)
-    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    await asyncio.gather(*tasks)
 
     assert world.value("admission_inprogress_requests") == world.value("admission_limit_requests") == 32
 
