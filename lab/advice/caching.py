@@ -131,13 +131,13 @@ def without_hits(sample: Sample, *, ttl: str = "60") -> Sample:
     share = max(1 - saved / queries, 0.0) if queries else 1.0
     pools = sample.by("db_client_connection_use_time_seconds_count", POOL)
     by_pool = dict.fromkeys(pools, share)
-    by_routes = sample.scaled(dict.fromkeys(_WORK_OF_ROUTES, missing), label="handler")
-    return by_routes.scaled(dict.fromkeys(_WORK_OF_POOLS, by_pool), label=POOL)
+    by_routes = sample.scaled(dict.fromkeys(WORK_OF_ROUTES, missing), label="handler")
+    return by_routes.scaled(dict.fromkeys(WORK_OF_POOLS, by_pool), label=POOL)
 
 
 POOL: Final = "db_client_connection_pool_name"
 
-_WORK_OF_ROUTES: Final = (
+WORK_OF_ROUTES: Final = (
     "db_queries_per_request_sum",
     "whatif_repeated_queries_total",
     "whatif_repeated_query_seconds_total",
@@ -147,7 +147,7 @@ _WORK_OF_ROUTES: Final = (
     "whatif_blocking_measured_seconds_total",
     "whatif_blocking_cpu_seconds_total",
 )
-_WORK_OF_POOLS: Final = (
+WORK_OF_POOLS: Final = (
     "db_client_connection_create_time_seconds_count",
     "db_client_connection_create_time_seconds_sum",
     "db_client_connection_use_time_seconds_count",

@@ -20,7 +20,7 @@ class Method:
     least: int = 100
     """Observations below which nothing is predicted."""
     overlaps: bool = False
-    """Whether caching removes part of the work that the technique saves."""
+    """Whether caching removes part of the work that the technique saves, and the metrics show how much of it."""
     how_to: str
     service: str
 
@@ -41,7 +41,6 @@ METHODS: Final = (
         unit="s",
         estimate=caching.local_cache,
         basis_unit="statements",
-        overlaps=True,
         how_to="Keep what hardly changes in a bounded LRU of the process (`cachetools.TTLCache`), filled on first use.",
         service="service/cache/memory.py",
     ),

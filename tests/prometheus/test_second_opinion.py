@@ -34,8 +34,8 @@ DIFFERENT: Final = frozenset(
         "a container starts four times within ten minutes",
     }
 )
-"""Tests with another value in an annotation there: of a burn rate, of which no end of a range is extrapolated, and of
-restarts, of which the first sample counts."""
+"""Tests with another result there: of a burn rate, whose value in an annotation differs and whose alert may come later,
+and of restarts, of which the first sample counts."""
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_the_committed_tests_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["budget", "runtime"])
-def test_the_others_differ_in_the_value_of_an_annotation(tmp_path: Path, file: str) -> None:
+def test_the_others_differ_in_a_value_or_in_the_time_of_an_alert(tmp_path: Path, file: str) -> None:
     (path,) = (one for one in OWN if one.stem == file)
     others = [test for test in own_tests(path) if test["name"] in DIFFERENT]
     code, said = unittest(adapted(path, tmp_path, others))

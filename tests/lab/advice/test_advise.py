@@ -2,21 +2,24 @@
 
 import json
 from io import StringIO
+from operator import attrgetter
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from flightdeck.cli import app
+from lab.advice import caching
 from lab.advice.advise import advise
-from lab.advice.methods import METHODS
+from lab.advice.methods import METHODS, Method
 from lab.advice.report import html
 from lab.advice.result import Advice, Prediction
 from lab.advice.source import queried
 from lab.advice.table import markdown, print_advice
-from lab.advice.window import Window, increases
+from lab.advice.window import Sample, Window, increases
 from lab.core.duration import duration_s
 from lab.core.errors import BadSetting, LabError
 from service.techniques import NAMES
@@ -94,6 +97,26 @@ def test_what_a_cache_leaves_of_eager_loading() -> None:
     found = predicted(advice_of(counters), "eager_loading")
     assert found.effect == pytest.approx(103 / 4)
     assert found.after_caching == pytest.approx((1.01 + 2) / (0.02 + 2), rel=0.01)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method.overlaps], ids=attrgetter("technique"))
+def test_what_a_cache_leaves_is_computed_from_work_that_the_cache_saves(method: Method) -> None:
+    read: set[str] = set()
+
+    class Read(Sample):
+        """Reports which counters an estimate reads, and has some of each."""
+
+        def total(self, name: str, **_: str) -> float:
+            read.add(name)
+            return 1.0
+
+        def by(self, name: str, *_: str, **__: str) -> dict[str, float]:
+            read.add(name)
+            return {HANDLER: 1.0}
+
+    assert method.estimate is not None
+    method.estimate(Read({}, np.zeros(0), 1.0))
+    assert read & {*caching.WORK_OF_ROUTES, *caching.WORK_OF_POOLS}
 
 
 def test_a_restart_resets_a_counter() -> None:
