@@ -96,7 +96,15 @@ class Repository:
     @property
     def left_running(self) -> list[str]:
         pids = self.pids.read_text("utf-8").split() if self.pids.exists() else []
-        return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        return [pid for pid in pids if is_running(pid)]
+
+
+def is_running(pid: str) -> bool:
+    """Whether the process runs; one that has ended does not, although its parent may not have read its status."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text("utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.fixture
@@ -124,6 +132,12 @@ def test_both_commits_run_and_are_compared_in_order(repository: Repository) -> N
 @pytest.mark.parametrize("status", ["1", "2", "3"])
 def test_the_exit_code_is_that_of_the_comparison(repository: Repository, status: str) -> None:
     assert repository.compare(STATUS=status).returncode == int(status)
+    assert repository.left_running == []
+
+
+@pytest.mark.parametrize("start", ["exec python3 service.py", "python3 service.py; true"], ids=["itself", "a child"])
+def test_a_service_that_ignores_the_signal_is_killed(repository: Repository, start: str) -> None:
+    assert repository.compare(START=f"trap '' TERM; {start}", STOP_S="1").returncode == 0
     assert repository.left_running == []
 
 

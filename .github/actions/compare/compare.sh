@@ -4,12 +4,20 @@
 set -euo pipefail
 : "${FLIGHTDECK:=flightdeck}" "${BASE:?the commit to compare with}" "${HEAD:?the commit to compare}" \
   "${START:?the command that starts the service}" "${REQUESTS:?the file with the requests}" \
-  "${INSTALL:=}" "${READY:=/}" "${FAIL_IF:=}" "${OPTIONS:=}" "${READY_S:=120}"
+  "${INSTALL:=}" "${READY:=/}" "${FAIL_IF:=}" "${OPTIONS:=}" "${READY_S:=120}" "${STOP_S:=10}"
 work=$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/compare.XXXXXX")
 groups=()
 
+# SIGTERM to every process group, then SIGKILL to what still runs: a server that is left keeps its port and its checkout.
 stop() {
-  for group in "${groups[@]}"; do kill -- "-$group" 2>/dev/null || true; done
+  local signal group deadline
+  for signal in TERM KILL; do
+    deadline=$((SECONDS + STOP_S))
+    for group in "${groups[@]}"; do kill "-$signal" -- "-$group" 2>/dev/null || true; done
+    for group in "${groups[@]}"; do
+      while kill -0 -- "-$group" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
+    done
+  done
   for side in base head; do git worktree remove --force "$work/$side" 2>/dev/null || true; done
 }
 trap stop EXIT
