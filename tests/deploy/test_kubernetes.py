@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import kubernetes_validate  # type: ignore[import-untyped]  # has no types
 import pytest
 import yaml
@@ -13,9 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from observability import TelemetrySettings
 from service.app import create_app
+from service.exports.broker import queue_name
 from service.settings import Settings
 from tests.deploy.stack_files import ROOT, content, environment
 from tests.servers.arm import QUIET, arm_settings
+from tests.servers.custom_resource import SOURCES, validate
 from tests.servers.go_program import built
 
 KUBERNETES = ROOT / "deploy/kubernetes"
@@ -26,13 +29,17 @@ MANIFESTS: dict[str, Any] = {
     name: yaml.safe_load((FOLDER / name).read_text("utf-8")) for name in KUSTOMIZATION["resources"]
 }
 POD_MONITOR = content("deploy/kubernetes/components/podmonitor/podmonitor.yaml")
-OVERLAYS: dict[str, set[str]] = {"base": set(), "overlays/monitored": {"PodMonitor"}, "overlays/demo": {"StatefulSet"}}
+OVERLAYS: dict[str, set[str]] = {
+    "base": set(),
+    "overlays/monitored": {"PodMonitor"},
+    "overlays/demo": {"StatefulSet", "ConfigMap", "PersistentVolumeClaim"},
+    "overlays/workers": {"ScaledObject", "TriggerAuthentication", "PersistentVolumeClaim"},
+}
 """The folders that can be applied, and the kinds of objects that each adds."""
 DEPLOYMENT: dict[str, Any] = MANIFESTS["deployment.yaml"]["spec"]["template"]
 JOB: dict[str, Any] = MANIFESTS["data.yaml"]["spec"]["template"]
 SERVICE: dict[str, Any] = DEPLOYMENT["spec"]["containers"][0]
-CUSTOM_RESOURCES = {"PodMonitor"}
-"""Of the Prometheus Operator, without a schema in Kubernetes."""
+WORKER: dict[str, Any] = content("deploy/kubernetes/components/worker/worker.yaml")["spec"]["template"]
 
 
 @cache
@@ -50,7 +57,9 @@ def test_an_overlay_renders_valid_objects_of_the_namespace(overlay: str) -> None
     assert {kind for kind, _ in objects} - {kind for kind, _ in rendered("base")} == OVERLAYS[overlay]
     for (kind, name), one in objects.items():
         assert kind == "Namespace" or one["metadata"]["namespace"] == "flightdeck", name
-        if kind not in CUSTOM_RESOURCES:
+        if kind in SOURCES:
+            validate(one)
+        else:
             kubernetes_validate.validate(one, "1.30", strict=True)
 
 
@@ -86,14 +95,14 @@ def test_the_collector_is_a_setting_of_the_service() -> None:
 
 def test_the_demo_has_the_versions_and_the_privileges_of_the_rest() -> None:
     objects = rendered("overlays/demo")
-    pods = [objects[one]["spec"]["template"]["spec"] for one in (("StatefulSet", "postgres"), ("Deployment", "redis"))]
+    kinds = {"postgres": "StatefulSet", "redis": "Deployment", "rabbitmq": "StatefulSet"}
+    pods = [objects[kind, name]["spec"]["template"]["spec"] for name, kind in kinds.items()]
     images = [container["image"] for pod in pods for container in pod["containers"]]
-    assert images == [environment()["POSTGRES_IMAGE"], environment()["REDIS_IMAGE"]]
+    assert images == [environment()[f"{name.upper()}_IMAGE"] for name in kinds]
     for pod in pods:
         check_privileges(pod)
-    for name in ("postgres", "redis"):
+    for name, kind in kinds.items():
         selector = objects["Service", name]["spec"]["selector"]
-        kind = "StatefulSet" if name == "postgres" else "Deployment"
         assert selector.items() <= objects[kind, name]["spec"]["template"]["metadata"]["labels"].items()
 
 
@@ -117,7 +126,8 @@ def test_the_kustomization_lists_every_manifest() -> None:
 
 
 def _containers() -> list[dict[str, Any]]:
-    return [*DEPLOYMENT["spec"]["containers"], *JOB["spec"]["initContainers"], *JOB["spec"]["containers"]]
+    pods = (DEPLOYMENT, WORKER, JOB)
+    return [one for pod in pods for kind in ("initContainers", "containers") for one in pod["spec"].get(kind, ())]
 
 
 def test_every_setting_exists_and_every_secret_is_explained() -> None:
@@ -127,7 +137,8 @@ def test_every_setting_exists_and_every_secret_is_explained() -> None:
     assert {one["name"] for one in variables} <= known
     keys = {one["valueFrom"]["secretKeyRef"]["key"] for one in variables if "valueFrom" in one}
     page = (ROOT / "docs/kubernetes.md").read_text("utf-8")
-    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == keys | {"postgres-password"}
+    others = {"postgres-password", "rabbitmq-password", "celery-broker-address", "celery-broker-password"}
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)) == keys | others
     given = {one["name"]: one["value"] for one in variables if "value" in one}
     assert TelemetrySettings.from_environ(given).metrics_host == "0.0.0.0"  # noqa: S104 Prometheus is in another pod
 
@@ -173,7 +184,7 @@ def test_the_autoscaler_scales_out_before_requests_queue(few_flights: Path) -> N
     assert "replicas" not in MANIFESTS["deployment.yaml"]["spec"]
 
 
-@pytest.mark.parametrize("pod", [DEPLOYMENT, JOB], ids=["service", "data"])
+@pytest.mark.parametrize("pod", [DEPLOYMENT, WORKER, JOB], ids=["service", "worker", "data"])
 def test_a_pod_is_unprivileged(pod: dict[str, Any]) -> None:
     spec = pod["spec"]
     user = re.search(r"--uid (\d+)", (ROOT / "deploy/Dockerfile").read_text("utf-8"))
@@ -199,3 +210,61 @@ def test_the_grace_period_covers_the_drain_delay_and_requests_in_flight() -> Non
     unready_s = SERVICE["readinessProbe"]["periodSeconds"]
     assert pause_s >= unready_s
     assert DEPLOYMENT["spec"]["terminationGracePeriodSeconds"] >= pause_s + 10
+
+
+@pytest.mark.parametrize("overlay", ["overlays/workers", "overlays/demo"])
+def test_service_and_workers_share_the_broker_and_the_files(overlay: str) -> None:
+    objects = rendered(overlay)
+    given = []
+    for name in ("flightdeck", "flightdeck-worker"):
+        spec = objects["Deployment", name]["spec"]["template"]["spec"]
+        [container] = spec["containers"]
+        variables = {one["name"]: one.get("value") or one["valueFrom"] for one in container["env"]}
+        [mount] = [one for one in container["volumeMounts"] if one["name"] == "exports"]
+        [volume] = [one for one in spec["volumes"] if one["name"] == "exports"]
+        assert variables["EXPORT_DIR"] == mount["mountPath"]
+        given.append((container["image"], variables["CELERY_BROKER_URL"], variables["EXPORT_DIR"], volume))
+    assert given[0] == given[1]
+    claimed = given[0][3]["persistentVolumeClaim"]["claimName"]
+    assert objects["PersistentVolumeClaim", claimed]["spec"]["accessModes"] == [
+        "ReadWriteOnce" if overlay == "overlays/demo" else "ReadWriteMany"
+    ]
+
+
+@pytest.mark.parametrize(("component", "measure"), [("keda-rabbitmq", "queueName"), ("keda-redis", "listName")])
+def test_keda_scales_the_workers_by_the_queue_of_the_service(component: str, measure: str, few_flights: Path) -> None:
+    text = (KUBERNETES / "components" / component / "scaledobject.yaml").read_text("utf-8")
+    scaled, authentication = yaml.safe_load_all(text)
+    for one in (scaled, authentication):
+        validate(one)
+    [trigger] = scaled["spec"]["triggers"]
+    assert trigger["metadata"][measure] == queue_name(arm_settings("all", few_flights))
+    assert trigger["type"] == component.removeprefix("keda-")
+    assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
+    assert scaled["spec"]["scaleTargetRef"]["name"] == "flightdeck-worker"
+    assert scaled["spec"]["minReplicaCount"] >= 1
+
+
+def test_a_misspelt_field_of_a_custom_resource_is_found() -> None:
+    wrong = rendered("overlays/workers")["ScaledObject", "flightdeck-worker"]
+    with pytest.raises(jsonschema_rs.ValidationError):
+        validate({**wrong, "spec": {**wrong["spec"], "minReplicas": 1}})
+
+
+def test_both_processes_of_a_worker_are_scraped_as_in_the_compose_stack() -> None:
+    spec = content("deploy/kubernetes/components/podmonitor/worker.yaml")["spec"]
+    assert spec["selector"]["matchLabels"] == WORKER["metadata"]["labels"]
+    [container] = WORKER["spec"]["containers"]
+    assert [one["port"] for one in spec["podMetricsEndpoints"]] == [one["name"] for one in container["ports"]]
+    job = next(one for one in content("prometheus/prometheus.yml")["scrape_configs"] if one["job_name"] == "worker")
+    assert [one["containerPort"] for one in container["ports"]] == [one["port"] for one in job["dns_sd_configs"]]
+    for endpoint in spec["podMetricsEndpoints"]:
+        labels = {one["targetLabel"]: one["replacement"] for one in endpoint["relabelings"]}
+        assert labels == {"job": "worker", "arm": job["relabel_configs"][0]["replacement"]}
+
+
+def test_the_brokers_memory_is_bounded_as_in_the_compose_stack() -> None:
+    objects = rendered("overlays/demo")
+    [configuration] = [one for (kind, _), one in objects.items() if kind == "ConfigMap"]
+    [limit] = re.findall(r"^vm_memory.*$", (ROOT / "deploy/rabbitmq/memory.conf").read_text("utf-8"), re.MULTILINE)
+    assert configuration["data"]["20-memory.conf"].strip() == limit

@@ -1,7 +1,6 @@
 """The kit as objects of Kubernetes: valid by the schemas of the operator, and in agreement with the other files."""
 
 import json
-from functools import cache
 from typing import Any
 
 import jsonschema_rs
@@ -14,52 +13,10 @@ from lab.kit.kubernetes import kubernetes_documents
 from prometheus.duration import REAL
 from prometheus.slo import Kubernetes
 from tests.lab.kit.services import GATEWAY, ORDERS, described
-from tests.servers.go_program import module
+from tests.servers.custom_resource import SOURCES, validate
 
-OPERATOR = ("github.com/prometheus-operator/prometheus-operator", "v0.92.1")
 SERVICES = {"orders": described(ORDERS, "orders"), "gateway": described(GATEWAY, "edge/gateway")}
 OBJECTS = {name: kubernetes_documents(objectives, REAL) for name, objectives in SERVICES.items()}
-PLURALS = {
-    "PrometheusRule": "prometheusrules",
-    "AlertmanagerConfig": "alertmanagerconfigs",
-    "PodMonitor": "podmonitors",
-}
-
-
-class _Definitions(yaml.CSafeLoader):
-    """YAML in which `=` is a text."""
-
-
-_Definitions.add_constructor("tag:yaml.org,2002:value", lambda _, node: str(node.value))
-
-
-@cache
-def validator(kind: str, version: str) -> jsonschema_rs.Draft202012Validator:
-    """Return the validator of a custom resource, which rejects fields that the API server would drop."""
-    directory = module(*OPERATOR) / "example/prometheus-operator-crd"
-    text = (directory / f"monitoring.coreos.com_{PLURALS[kind]}.yaml").read_text("utf-8")
-    versions = yaml.load(text, _Definitions)["spec"]["versions"]  # noqa: S506 a safe loader
-    schema = next(one for one in versions if one["name"] == version)["schema"]["openAPIV3Schema"]
-    return jsonschema_rs.Draft202012Validator(strict(schema | {"additionalProperties": False}))
-
-
-def strict(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [strict(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {name: strict(value) for name, value in schema.items()}
-    if isinstance(closed.get("properties"), dict) and closed.get("type") == "object":
-        if closed["properties"].keys() >= {"apiVersion", "kind", "metadata"}:
-            closed["properties"]["metadata"] = {"type": "object"}  # of Kubernetes, not of the schema
-        closed.setdefault("additionalProperties", closed.get("x-kubernetes-preserve-unknown-fields", False))
-    return closed
-
-
-def validate(one: dict[str, Any]) -> None:
-    validator(one["kind"], one["apiVersion"].rpartition("/")[2]).validate(one)
-
-
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_api_server_accepts_every_object(name: str) -> None:
     files = OBJECTS[name].copy()
@@ -68,11 +25,11 @@ def test_the_api_server_accepts_every_object(name: str) -> None:
     seen = set()
     for one in (one for objects in files.values() for one in objects):
         seen.add(one["kind"])
-        if one["kind"] in PLURALS:
+        if one["kind"] in SOURCES:
             validate(one)
         else:
             kubernetes_validate.validate(one, "1.30", strict=True)
-    assert seen == {*PLURALS, "ConfigMap"}
+    assert seen == {"PrometheusRule", "AlertmanagerConfig", "PodMonitor", "ConfigMap"}
 
 
 @pytest.mark.parametrize(
