@@ -9,10 +9,12 @@ import jsonschema_rs
 import pytest
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from observability.core.resource import DISTRIBUTION
-from observability.core.semconv import SERVICE_PEER_NAME
+from observability.core.semconv import DB_NAMESPACE, DB_SYSTEM_NAME, SERVICE_PEER_NAME
 from observability.core.settings import TelemetrySettings
+from observability.database.instrument_engine import span_attributes
 from observability.logs.bounds import MAX_ATTRIBUTES, MAX_ATTRIBUTES_BYTES, MAX_BODY_BYTES
 from observability.logs.otlp import MAX_REQUEST_BYTES
 from observability.tracing.fast_path.otlp import MAX_STACKTRACE_BYTES
@@ -176,6 +178,16 @@ def test_the_service_graph_names_peers_and_has_no_address_of_a_request_from_outs
     assert {SERVER_ADDRESS, CLIENT_ADDRESS} <= attributes.keys()
     assert set(peers) & attributes.keys() == set()
     assert SERVICE_PEER_NAME in peers
+
+
+def test_the_service_graph_names_databases_by_their_host() -> None:
+    """Tempo does for spans with `db.namespace`; for others it takes the first peer attribute, so the system."""
+    url = "postgresql+asyncpg://flightdeck:secret@replica:5432/flightdeck"
+    attributes = span_attributes("replica", create_async_engine(url).sync_engine)
+    assert attributes[DB_NAMESPACE]
+    assert attributes[SERVER_ADDRESS] == "replica"
+    peers = TEMPO["metrics_generator"]["processor"]["service_graphs"]["peer_attributes"]
+    assert [name for name in peers if name in attributes] == [DB_SYSTEM_NAME]
 
 
 def test_export_queues_are_bounded() -> None:
