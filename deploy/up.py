@@ -1,9 +1,14 @@
-"""Prints the addresses of the running stack, and what to look at first: the end of `make up`."""
+"""Prints the addresses of the running stack, and what to look at first.
+
+The end of `make up`, which asks Docker; with `--in-container` that of `docker compose up`, in the service `addresses`.
+"""
 
 import json
+import os
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 ADDRESSES: Final = (
@@ -18,6 +23,7 @@ ADDRESSES: Final = (
     ("flower", 5555, "Flower", "the task queue"),
     ("rabbitmq", 15672, "RabbitMQ", "its queues; log in as flightdeck"),
 )
+"""Service, port in its container, name, what it is. The published port is the variable `SERVICE_PORT`."""
 FIRST: Final = (
     ("grafana", "{grafana}: five arms under the same traffic, one colour each, on the board Start here."),
     ("grafana", "Click a slow dot on a latency panel: its trace opens, with its logs."),
@@ -27,6 +33,11 @@ FIRST: Final = (
         "`docker compose stop optimized`: an alert fires ({prometheus}/alerts) and arrives at {receiver}.",
     ),
 )
+LAST: Final = "locust"
+"""Starts after the service `addresses`."""
+
+Urls = Mapping[tuple[str, int], str]
+"""By service and port in its container."""
 
 
 def compose(*arguments: str) -> str:
@@ -38,8 +49,8 @@ def compose(*arguments: str) -> str:
     return done.stdout
 
 
-def published(containers: list[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
-    """Return the URL of every port that a running container publishes, by service and port."""
+def published(containers: list[Mapping[str, Any]]) -> Urls:
+    """Return the URL of every port that a running container publishes."""
     return {
         (container["Service"], port["TargetPort"]): f"http://localhost:{port['PublishedPort']}"
         for container in containers
@@ -48,26 +59,48 @@ def published(containers: list[Mapping[str, Any]]) -> dict[tuple[str, int], str]
     }
 
 
-def main() -> None:
-    containers = [json.loads(line) for line in compose("ps", "--format=json").splitlines() if line]
-    urls = published(containers)
-    if not urls:
-        sys.exit("the stack is not running; `make up` starts it")
-    lines = ["", f"{len(containers)} containers are running."]
+def found_by_name(environ: Mapping[str, str]) -> Urls:
+    """Return the URLs of the services whose containers run: those have a name in the network of the stack."""
+    return {
+        (service, port): f"http://localhost:{environ[f'{service.upper()}_PORT']}"
+        for service, port, *_ in ADDRESSES
+        if service == LAST or has_address(service)
+    }
+
+
+def has_address(service: str) -> bool:
+    try:
+        socket.gethostbyname(service)
+    except OSError:
+        return False
+    return True
+
+
+def described(urls: Urls) -> Iterator[str]:
+    """Yield the lines that name the addresses and what to look at first."""
     shown = {}
     for service, port, name, what in ADDRESSES:
         if url := urls.get((service, port)):
             shown[service] = url
-            lines.append(f"  {name:<13} {url:<23} {what.replace('**', '')}")
-    lines += ["", "Look first"]
-    lines += [f"  - {text.format(**shown)}" for service, text in FIRST if service in shown]
-    lines += ["", "To print a password: docker compose exec rabbitmq cat /run/flightdeck/bugsink_password"]
-    lines += [
-        "  (bugsink_password, rabbitmq_password, grafana_password, write_token)",
-        "`make down` removes the stack and its data.",
-    ]
-    print("\n".join(lines))  # noqa: T201 this is a command
+            yield f"  {name:<13} {url:<23} {what.replace('**', '')}"
+    yield from ("", "Look first")
+    yield from (f"  - {text.format(**shown)}" for service, text in FIRST if service in shown)
+    yield ""
+    yield "To print a password: docker compose exec rabbitmq cat /run/flightdeck/bugsink_password"
+    yield "  (bugsink_password, rabbitmq_password, grafana_password, write_token)"
+    yield "`make down` removes the stack and its data."
+
+
+def main(arguments: Sequence[str]) -> None:
+    if arguments == ["--in-container"]:
+        urls, title = found_by_name(os.environ), "The stack is running."
+    else:
+        containers = [json.loads(line) for line in compose("ps", "--format=json").splitlines() if line]
+        urls, title = published(containers), f"{len(containers)} containers are running."
+        if not urls:
+            sys.exit("the stack is not running; `make up` starts it")
+    print("\n".join(["", title, *described(urls)]))  # noqa: T201 this is a command
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -95,13 +95,17 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         ),
     ] = 0,
     metrics_file: Annotated[
-        Path | None, typer.Option(help="Also write these metrics to a Prometheus text file, which is kept.")
+        Path | None,
+        typer.Option(
+            envvar="LAB_METRICS_FILE", help="Also write these metrics to a Prometheus text file, which is kept."
+        ),
     ] = None,
     data_dir: DataDir = Path(".flightdeck"),
 ) -> None:
     """Run experiments: the same traffic without and with a technique alternately, until the interval is narrow."""
     from rich.console import Console
 
+    from lab.analysis.environment import environment
     from lab.core.duration import duration_s
     from lab.core.errors import LabError
     from lab.core.servers import Servers
@@ -125,9 +129,10 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         experiments = select_experiments(names or ["all"])
         if options.servers.has_own_database:
             require_data(data_dir)
+        machine = environment(options.servers)
         with (
             live_progress(Console(stderr=True)) as progress,
-            results.observer(metrics_port, metrics_file, say=progress.say) as observer,
+            results.observer(metrics_port, metrics_file, machine=machine, say=progress.say) as observer,
         ):
             if options.distance_s:
                 progress.say(distance_sentence(options.distance_s, options.servers.described()))

@@ -10,6 +10,7 @@ import typer
 from flightdeck.exits import fail, failing_on
 
 if TYPE_CHECKING:
+    from lab.analysis.environment import Environment
     from lab.analysis.result import LabResult
     from lab.report.observers import RunObserver
 
@@ -21,6 +22,9 @@ def write_reports(
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write an HTML report to this file.")] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
+    metrics_file: Annotated[
+        Path | None, typer.Option(help="Write the Prometheus metrics of the result to this text file, and nothing else.")
+    ] = None,
 ) -> None:
     """Report a result, or compare two results; exit with 1 if an effect changed."""
     from rich.console import Console
@@ -37,7 +41,9 @@ def write_reports(
         diffs = result_diffs(*read_results)
         print_diffs(diffs, Console())
         raise typer.Exit(1 if any(diff.verdict == "changed" for diff in diffs) else 0)
-    if as_markdown:
+    if metrics_file is not None:
+        write_metrics(read_results[0], metrics_file)
+    elif as_markdown:
         typer.echo(markdown(read_results[0]), nl=False)
     else:
         show(read_results[0], as_json=False, report=html)
@@ -71,6 +77,16 @@ def write_report(result: "LabResult", path: Path) -> None:
         fail(f"interrupted while drawing; for the report: flightdeck lab report {kept} --html {path}", code=130)
 
 
+def write_metrics(result: "LabResult", path: Path) -> None:
+    """Write the metrics of the result as `lab run --metrics-file` does."""
+    from lab.report.prometheus import ResultCollector
+
+    try:
+        ResultCollector.of(result, finished_at=result.finished_at_s).write(path)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror}")
+
+
 def serve(
     result: Annotated[Path, typer.Argument(help="A result as JSON.")],
     port: Annotated[int, typer.Option(min=1, max=65535, help="Local port.")] = 9475,
@@ -84,7 +100,8 @@ def serve(
 
     try:
         with failing_on(LabError):
-            collector = ResultCollector.of(read(result), finished_at=result.stat().st_mtime)
+            found = read(result)
+            collector = ResultCollector.of(found, finished_at=found.finished_at_s)
             with collector.served(port):
                 typer.echo(f"http://127.0.0.1:{port}/metrics", err=True)
                 Event().wait()
@@ -102,7 +119,9 @@ def schema() -> None:
 
 
 @contextmanager
-def observer(port: int, path: Path | None, *, say: Callable[[str], None]) -> "Iterator[RunObserver]":
+def observer(
+    port: int, path: Path | None, *, machine: "Environment", say: Callable[[str], None]
+) -> "Iterator[RunObserver]":
     """Yield the observers of a run: headlines, Prometheus metrics, and annotations if `GRAFANA_URL` is set."""
     import os
     from time import time
@@ -112,7 +131,7 @@ def observer(port: int, path: Path | None, *, say: Callable[[str], None]) -> "It
     from lab.report.observers import CompositeObserver
     from lab.report.prometheus import ResultCollector
 
-    collector = ResultCollector(clock=time, path=path, say=say)
+    collector = ResultCollector(clock=time, path=path, say=say, machine=machine)
     grafana = Grafana.from_environ(os.environ)
     annotations = [Annotations(grafana, clock=time, say=say)] if grafana is not None else []
     with collector.served(port):

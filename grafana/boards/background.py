@@ -140,4 +140,4 @@ def _first_byte() -> Panel:
         "the response and are slower here; arms with them show that work in the panel on the left.",
         query(quantile(0.95, "http_response_first_byte_seconds", by="job, arm", matching=updated), "{{arm}}"),
         unit=units.SECONDS,
-    ).height(9)
+    ).no_value("no status update yet").height(9)

@@ -33,7 +33,7 @@ def dashboard(objectives: Objectives) -> Dashboard:
         title="Lab results",
         question="What is the effect of each technique under controlled load, how certain is it, what does it cost?",
         sections=[
-            Section(title="", panels=[_effects(), _ranked()]),
+            Section(title="", panels=[_machine(), _effects(), _ranked()]),
             Section(title="Before and after", panels=_values()),
             Section(title="Costs and negative controls", panels=[_costs(), _negative_controls()]),
             Section(title="Leave-one-out", panels=[_left_out(), _how_to(), _running()]),
@@ -52,6 +52,25 @@ def _interval(where: str, *, matching: str = DECIDES, by: str = "experiment, met
         Column(title="at least", query=rows(of("ratio_low")), unit=units.FACTOR, decimals=2),
         Column(title="at most", query=rows(of("ratio_high")), unit=units.FACTOR, decimals=2),
     ]
+
+
+def _machine() -> Builder[Panel]:
+    return (
+        stat(
+            "Measured on",
+            "The machine and the database of the results on this board. The compose stack shows the reference result of "
+            "the repository until a run of your own replaces it.",
+            instant(
+                "topk(1, max by (processor, cores, system, python, database) (lab_machine_info))",
+                "{{processor}}, {{cores}} cores, {{system}}, {{python}}, {{database}}",
+            ),
+            unit=units.COUNT,
+        )
+        .text_mode(BigValueTextMode.NAME)
+        .no_value(ABSENT)
+        .span(24)
+        .height(3)
+    )
 
 
 def _effects() -> Builder[Panel]:
@@ -178,8 +197,9 @@ def _how_to() -> Builder[Panel]:
             "Measure it yourself",
             "Commands that publish results on this board, while they are measured or afterwards.",
             "```\nflightdeck lab run all --metrics-port 9475\nflightdeck lab serve results.json --port 9475\n```\n\n"
-            "The first serves results while it measures, the second those of an earlier run. With `GRAFANA_URL` every "
-            "experiment is annotated on these boards.",
+            "The first serves results while it measures, the second those of an earlier run. In the compose stack, "
+            "`docker compose --profile lab run --rm lab run compression` publishes its results here. With `GRAFANA_URL` "
+            "every experiment is annotated on these boards.",
         )
         .span(7)
         .height(10)

@@ -15,6 +15,7 @@ from prometheus.slo import Limits
 
 MAX_TASKS: Final = 4
 """Of a panel with two lines for each."""
+NO_TASK: Final = "no task yet"
 
 
 def tasks(limits: Limits) -> list[Stat | TimeSeries]:
@@ -40,14 +41,16 @@ def _numbers(limits: Limits) -> list[Stat]:
             "fires.",
             instant(f"({failed}) / ({finished} > 0)", "failed"),
             unit=units.SHARE,
-        ).thresholds(above_is_bad(limit)),
+        )
+        .no_value(NO_TASK)
+        .thresholds(above_is_bad(limit)),
         stat(
             "Task retries",
             "Executions per second that ended in a retry. A few are normal: a broken connection is worth one. A task "
             "that is retried without end hides a bug.",
             instant(retried, "retries"),
             unit=units.EVENTS_PER_SECOND,
-        ),
+        ).no_value(NO_TASK),
     ]
     return [panel.span(4).height(8) for panel in panels]
 
@@ -61,7 +64,7 @@ def _published_and_finished() -> TimeSeries:
         query("sum(rate(tasks_total[$window]))", "finished"),
         query("sum(tasks_inprogress)", "running"),
         unit=units.COUNT,
-    )
+    ).no_value(NO_TASK)
 
 
 def _waits(limits: Limits) -> TimeSeries:
@@ -73,7 +76,7 @@ def _waits(limits: Limits) -> TimeSeries:
             "occupies them.",
             *_quantiles("task_queue_wait_seconds"),
             unit=units.SECONDS,
-        ).no_value("no task yet"),
+        ).no_value(NO_TASK),
         above_is_bad(limits.task_wait_s),
     ).span(8)
 
@@ -85,7 +88,7 @@ def _runs() -> TimeSeries:
         *_quantiles("task_run_seconds"),
         unit=units.SECONDS,
     )
-    return panel.no_value("no task yet").span(8)
+    return panel.no_value(NO_TASK).span(8)
 
 
 def _states() -> TimeSeries:
@@ -95,7 +98,7 @@ def _states() -> TimeSeries:
             "Executions per second by their final state. Nearly all should be success; revoked are cancelled exports.",
             query("topk(6, sum by (state) (rate(tasks_total[$window])))", "{{state}}"),
             unit=units.EVENTS_PER_SECOND,
-        )
+        ).no_value(NO_TASK)
     ).span(8)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -214,6 +215,11 @@ class LabResult(BaseModel):
     """By the name of the sweep."""
     skipped: dict[str, str] = {}
     """Why requested experiments and sweeps were not measured, by name."""
+
+    @property
+    def finished_at_s(self) -> float:
+        """When the run ended, in Unix time."""
+        return datetime.fromisoformat(self.started_at).timestamp() + self.duration_s
 
     def experiments(self) -> Iterator[tuple[Part, ExperimentResult]]:
         for part in PARTS:

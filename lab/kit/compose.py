@@ -32,7 +32,7 @@ MOUNTS: Final[Mapping[str, str]] = {
 }
 """The path in the kit of each file or folder that the services mount."""
 TRACE_BOARD: Final = "grafana/provisioning/dashboards/trace.json"
-_OF_FLIGHTS: Final = ("profiles", "depends_on")
+_OF_FLIGHTS: Final = ("profiles", "depends_on", "attach")
 _SECRETS: Final = "secrets"
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, start_http_server, write_to_tex
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from lab.analysis.environment import Environment
 from lab.analysis.result import ExperimentResult, LabResult, Part
 from lab.core.errors import BadSetting
 from lab.report.observers import RunStep
@@ -18,13 +19,19 @@ VERDICTS: Final = {"helps": 1.0, "no difference seen": 0.0, "hurts": -1.0}
 INFINITE: Final = float("inf")
 OF_EXPERIMENT: Final = ["experiment", "part"]
 OF_METRIC: Final = [*OF_EXPERIMENT, "metric"]
+OF_MACHINE: Final = ["processor", "cores", "system", "python", "database"]
 
 
 class ResultCollector(Collector):
     """Collects the finished experiments of a run."""
 
     def __init__(
-        self, *, clock: Callable[[], float], path: Path | None = None, say: Callable[[str], None] = lambda _: None
+        self,
+        *,
+        clock: Callable[[], float],
+        path: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        machine: Environment | None = None,
     ) -> None:
         """Write the metrics to `path` after each experiment; call `say` if that fails."""
         self.registry = CollectorRegistry()
@@ -32,13 +39,14 @@ class ResultCollector(Collector):
         self._clock = clock
         self._path = path
         self._say = say
+        self._machine = machine
         self._running: RunStep | None = None
         self._finished: dict[tuple[str, Part], tuple[ExperimentResult, float]] = {}
 
     @classmethod
     def of(cls, result: LabResult, *, finished_at: float) -> "ResultCollector":
         """Collect a result that was measured before."""
-        collector = cls(clock=lambda: finished_at)
+        collector = cls(clock=lambda: finished_at, machine=result.environment)
         for part, experiment in result.experiments():
             collector._finished[experiment.name, part] = (experiment, finished_at)
         return collector
@@ -58,6 +66,7 @@ class ResultCollector(Collector):
         if self._running is not None:
             running.add_metric([self._running.experiment, self._running.part], 1)
         yield running
+        yield self._of_machine()
         yield from self._of_experiments()
         yield from self._of_metrics()
 
@@ -76,6 +85,13 @@ class ResultCollector(Collector):
             if server is not None:
                 server.shutdown()
                 server.server_close()
+
+    def _of_machine(self) -> Metric:
+        info = GaugeMetricFamily("lab_machine_info", "1, with what the results were measured on.", None, OF_MACHINE)
+        if (machine := self._machine) is not None:
+            database = machine.servers.get("database", "")
+            info.add_metric([machine.processor, str(machine.cores), machine.system, machine.python, database], 1)
+        return info
 
     def _of_experiments(self) -> Iterator[Metric]:
         rounds = GaugeMetricFamily("lab_experiment_rounds", "Measured rounds.", None, OF_EXPERIMENT)
@@ -118,11 +134,15 @@ class ResultCollector(Collector):
                         value.add_metric([*labels, side], known)
         yield from (ratio, low, high, verdict, headline, value)
 
+    def write(self, path: Path) -> None:
+        """Write the metrics to a text file, which is replaced at once; raise `OSError` if that is impossible."""
+        write_to_textfile(str(path), self.registry)
+
     def _write(self) -> None:
         if self._path is None:
             return
         try:
-            write_to_textfile(str(self._path), self.registry)
+            self.write(self._path)
         except OSError as error:
             self._say(f"cannot write {self._path}: {error.strerror}")
             self._path = None

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.server("docker"), pytest.mark.timeout(1800)]
 BOARD: Final = "/airports/JFK/departures?date=2013-07-04"
 HANDLER: Final = 'handler="/airports/{faa}/departures"'
 EDGE: Final = "/tmp/edge/varnish"  # noqa: S108 in the container, in memory
-ONE_SHOTS: Final = {"secrets", "migrations", "data"}
+ONE_SHOTS: Final = {"secrets", "migrations", "data", "reference", "addresses"}
 # The stub of the collector exposes no metrics.
 NOT_SCRAPED: Final = {"collector", "spans"}
 
@@ -50,6 +50,18 @@ def test_every_service_that_has_an_image_is_healthy(stack: Stack) -> None:
     names = set(stack.compose("config", "--services").split()) - EXCLUDED
     states = {one["Service"]: (one["State"], one["Health"] or one["ExitCode"]) for one in stack.containers()}
     assert states == {name: ("exited", 0) if name in ONE_SHOTS else ("running", "healthy") for name in names}
+
+
+def test_the_stack_prints_the_addresses_of_what_runs(stack: Stack) -> None:
+    printed = stack.compose("logs", "--no-log-prefix", "addresses")
+    for name in ("edge", "baseline", "prometheus", "bugsink", "locust", "rabbitmq"):
+        assert f"http://localhost:{stack.ports[name]} " in printed
+    assert "Grafana" not in printed
+
+
+def test_prometheus_has_the_reference_result_of_the_lab(stack: Stack) -> None:
+    eventually(lambda: stack.query("count(lab_effect_headline == 1)"), seconds=90)
+    eventually(lambda: stack.query("lab_machine_info"))
 
 
 def test_every_process_runs_without_root(stack: Stack) -> None:

@@ -12,7 +12,11 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.up import ADDRESSES, LAST
+from lab.experiments import BY_NAME
+from lab.traffic.locust_settings import LocustLoad
 from service.techniques import ARMS, parse
 from tests.deploy.stack_files import mebibytes
 
@@ -35,7 +39,7 @@ RUNS_AS_THE_IMAGES_USER: Final = {
 }
 # RabbitMQ writes to its configuration directory when it starts.
 WRITES_ITS_ROOT: Final = {"rabbitmq"}
-ONE_SHOTS: Final = {"secrets", "migrations", "data", "lab"}
+ONE_SHOTS: Final = {"secrets", "migrations", "data", "reference", "addresses", "lab"}
 # Their images have no shell and no client for a health check.
 WITHOUT_A_HEALTH_CHECK: Final = {"collector", "tempo", "loki"}
 
@@ -183,6 +187,76 @@ def test_an_arm_has_the_techniques_of_the_catalogue(arm: str) -> None:
 def test_traffic_goes_to_every_arm() -> None:
     targets = dict(part.split("=", 1) for part in environment("locust")["FLIGHTDECK_ARMS"].split(","))
     assert targets == {arm: f"http://{arm}:8000" for arm in ARMS} | {"edge": "http://edge:8080"}
+
+
+def needs(name: str) -> dict[str, str]:
+    """Return the services that a service waits for, and until when."""
+    return {other: one["condition"] for other, one in services()[name].get("depends_on", {}).items()}
+
+
+@pytest.mark.parametrize("name", sorted(ONE_SHOTS - {"lab"}))
+def test_another_service_waits_for_a_one_shot(name: str) -> None:
+    """Otherwise `docker compose up --wait` fails when it exits."""
+    waiting = {other for other in each() if needs(other).get(name) == "service_completed_successfully"}
+    assert waiting
+
+
+def test_the_addresses_are_printed_when_the_arms_are_healthy_and_before_the_traffic_starts() -> None:
+    assert needs("addresses") == dict.fromkeys((*ARMS.keys() - {"optimized"}, "edge"), "service_healthy")
+    assert [name for name in each() if "addresses" in needs(name)] == [LAST] == ["locust"]
+    assert services()["addresses"]["attach"] is True
+    published = {f"{service.upper()}_PORT": (service, port) for service, port, *_ in ADDRESSES}
+    assert environment("addresses") == {name: variables()[name] for name in published}
+    for name, (service, port) in published.items():
+        assert f"127.0.0.1:{variables()[name]}:{port}" in services()[service]["ports"]
+
+
+@pytest.mark.parametrize("arm", [*ARMS, "worker"])
+def test_exported_files_are_on_disk_apart_by_database_and_soon_deleted(arm: str) -> None:
+    directory = environment(arm)["EXPORT_DIR"]
+    assert directory == ("/exports/indexed" if arm in {"optimized", "worker"} else "/exports/unindexed")
+    assert "exports:/exports" in services()[arm]["volumes"]
+    assert float(environment(arm)["EXPORT_EXPIRY_S"]) <= 600
+
+
+def test_the_traffic_of_the_first_minute_has_an_export_for_the_task_queue() -> None:
+    given = {name: value for name, value in environment("locust").items() if not name.endswith("_FILE")}
+    load = LocustLoad.from_environ(given | {"WRITE_TOKEN": "t"})
+    kinds = []
+    for reader in range(1, load.readers + 1):
+        due_s = 0.0
+        for gap_s, request in zip(load.gaps_s(reader), load.requests(reader), strict=False):
+            due_s += gap_s
+            if due_s > 60:
+                break
+            kinds.append(request.kind)
+    assert "export" in kinds
+
+
+def test_the_lab_publishes_in_the_folder_that_prometheus_reads_and_the_reference_result_is_there_before() -> None:
+    path = Path(environment("lab")["LAB_METRICS_FILE"])
+    assert f"lab-metrics:{path.parent}" in services()["lab"]["volumes"]
+    [script] = services()["reference"]["command"][2:]
+    linked, link = script.split()[-2:]
+    assert link == str(path)
+    exporter = services()["node-exporter"]
+    assert "lab-metrics:/metrics/lab:ro" in exporter["volumes"]
+    assert f"./deploy/lab/reference.prom:{linked}:ro" in exporter["volumes"]
+    assert "--collector.textfile.directory=/metrics/*" in exporter["command"]
+
+
+def test_the_reference_result_has_its_machine_and_its_date() -> None:
+    text = (ROOT / "deploy/lab/reference.prom").read_text("utf-8")
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    [machine] = [sample.labels for sample in samples if sample.name == "lab_machine_info"]
+    assert all(machine.values())
+    finished = {
+        sample.labels["experiment"]: sample.value
+        for sample in samples
+        if sample.name == "lab_experiment_finished_timestamp_seconds"
+    }
+    assert {"caching", "pooling", "compression"} <= finished.keys() <= BY_NAME.keys()
+    assert min(finished.values()) > 1_700_000_000
 
 
 def test_the_profile_core_depends_on_no_service_outside_it() -> None:

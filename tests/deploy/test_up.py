@@ -1,9 +1,13 @@
 import json
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from deploy.up import ADDRESSES, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,8 +57,24 @@ def test_an_empty_stack_names_the_command_that_starts_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["grafana", "receiver", "bugsink", "edge", "locust", "flower", "prometheus"])
 def test_every_address_is_a_port_of_the_compose_file(name: str) -> None:
-    from deploy.up import ADDRESSES  # noqa: PLC0415 beside the test that needs it
-
     text = (ROOT / "docker-compose.yml").read_text("utf-8")
     [port] = [port for service, port, *_ in ADDRESSES if service == name]
     assert f'_PORT}}:{port}"]' in text
+
+
+def test_in_a_container_services_with_a_name_in_the_network_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def address(name: str) -> str:
+        if name in {"edge", "baseline"}:
+            return "172.18.0.2"
+        raise socket.gaierror
+
+    monkeypatch.setattr("socket.gethostbyname", address)
+    for number, (service, *_) in enumerate(ADDRESSES):
+        monkeypatch.setenv(f"{service.upper()}_PORT", str(8100 + number))
+    main(["--in-container"])
+    printed = capsys.readouterr().out
+    listed = re.findall(r"^  (\S.*?) +http://localhost:(\d+) ", printed, re.MULTILINE)
+    assert listed == [("the service", "8101"), ("baseline", "8102"), ("Locust", "8107")]
+    assert "Grafana" not in printed

@@ -82,6 +82,7 @@ EXPORTERS: Final = {
         "lab_experiment_rounds",
         "lab_experiment_running",
         "lab_experiment_valid",
+        "lab_machine_info",
     },
 }
 OF_EXPORTERS: Final = frozenset().union(*EXPORTERS.values())
