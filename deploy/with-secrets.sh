@@ -13,4 +13,12 @@ for name in $(env | sed -n "s|^\([A-Z][A-Z0-9_]*\)_FILE=$directory/.*|\1|p"); do
   export "$name=$(cat "$file")"
   unset "${name}_FILE"
 done
+
+# With a distance, the service `distance` is between an arm and its servers.
+if [ "${DISTANCE_MS:-0}" != 0 ]; then
+  for name in DATABASE_URL DATABASE_REPLICA_URL REDIS_URL WEATHER_URL; do
+    eval "url=\${$name-}"
+    [ -z "$url" ] || export "$name=$(printf %s "$url" | sed -E -e "s,([/@])replica:5432,\1distance:5433," -e "s,([/@])(postgres|redis|upstream):,\1distance:,")"
+  done
+fi
 exec "$@"

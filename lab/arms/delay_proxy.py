@@ -26,6 +26,8 @@ from typing import Final, Protocol, Self, cast
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: a close sends a reset, so that half a response does not look like a whole one."""
 
+LOOPBACK: Final = "127.0.0.1"
+
 SELECTABLE: Final = 1024
 """Sockets that select(2) can wait for; a connection beyond them waits until one is free."""
 
@@ -163,7 +165,7 @@ class ClientEnd(End):
 
 @dataclass(frozen=True, slots=True)
 class ProxiedServer:
-    """A server, and the loopback port at which the proxy serves it; 0: a free one."""
+    """A server, and the port at which the proxy serves it; 0: a free one."""
 
     host: str
     port: int
@@ -180,14 +182,14 @@ class ProxiedServer:
         return cls(host, int(port), int(at))
 
 
-async def listen(server: ProxiedServer, *, round_trip_s: float) -> asyncio.Server:
+async def listen(server: ProxiedServer, *, round_trip_s: float, host: str = LOOPBACK) -> asyncio.Server:
     """Return the proxy of a server, which serves until it is closed."""
     loop = asyncio.get_running_loop()
-    return await loop.create_server(partial(ClientEnd, server, round_trip_s / 2), "127.0.0.1", server.at)
+    return await loop.create_server(partial(ClientEnd, server, round_trip_s / 2), host, server.at)
 
 
-async def serve(servers: Sequence[ProxiedServer], *, round_trip_s: float) -> None:
-    listening = [await listen(server, round_trip_s=round_trip_s) for server in servers]
+async def serve(servers: Sequence[ProxiedServer], *, round_trip_s: float, host: str) -> None:
+    listening = [await listen(server, round_trip_s=round_trip_s, host=host) for server in servers]
     await asyncio.gather(*(each.serve_forever() for each in listening))
 
 
@@ -199,12 +201,13 @@ def event_loop() -> asyncio.SelectorEventLoop:
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="lab.arms.delay_proxy", description=__doc__)
     parser.add_argument("--round-trip-s", type=float, required=True)
+    parser.add_argument("--host", default=LOOPBACK, help="address that the proxy listens on")
     parser.add_argument("servers", nargs="+", type=ProxiedServer.of, metavar="PORT=HOST:PORT")
     options = parser.parse_args(arguments)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (SELECTABLE, hard))
     with asyncio.Runner(loop_factory=event_loop) as runner:
-        runner.run(serve(options.servers, round_trip_s=options.round_trip_s))
+        runner.run(serve(options.servers, round_trip_s=options.round_trip_s, host=options.host))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Checks of the compose file without starting it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,12 +10,14 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.up import ADDRESSES, LAST
+from lab.arms.delay_proxy import ProxiedServer
 from lab.experiments import BY_NAME
 from lab.traffic.locust_settings import LocustLoad
 from service.techniques import ARMS, parse
@@ -206,7 +209,9 @@ def test_the_addresses_are_printed_when_the_arms_are_healthy_and_before_the_traf
     assert [name for name in each() if "addresses" in needs(name)] == [LAST] == ["locust"]
     assert services()["addresses"]["attach"] is True
     published = {f"{service.upper()}_PORT": (service, port) for service, port, *_ in ADDRESSES}
-    assert environment("addresses") == {name: variables()[name] for name in published}
+    assert {name: str(port) for name, port in environment("addresses").items()} == {
+        name: variables()[name] for name in published
+    }
     for name, (service, port) in published.items():
         assert f"127.0.0.1:{variables()[name]}:{port}" in services()[service]["ports"]
 
@@ -257,6 +262,37 @@ def test_the_reference_result_has_its_machine_and_its_date() -> None:
     }
     assert {"caching", "pooling", "compression"} <= finished.keys() <= BY_NAME.keys()
     assert min(finished.values()) > 1_700_000_000
+
+
+def through_distance(given: dict[str, str]) -> dict[str, str]:
+    """Return the variables that a command of an arm sees."""
+    command = ["/bin/sh", ROOT / "deploy/with-secrets.sh", "env"]
+    done = subprocess.run(command, env=given | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, check=True)
+    seen = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    return {name: seen[name] for name in given}
+
+
+def test_a_distance_is_between_an_arm_and_its_servers_and_none_leaves_them_alone() -> None:
+    secrets = (ROOT / "deploy/secrets.sh").read_text("utf-8")
+    databases = re.findall(r"^secret (database\w*_url) \"postgresql://\S+?@(\S+)\"", secrets, re.MULTILINE)
+    given = {name.upper(): f"postgresql://flightdeck:0123abc@{rest}" for name, rest in databases}
+    given |= {name: environment("optimized")[name] for name in ("REDIS_URL", "WEATHER_URL")}
+    assert len(given) == 4
+    assert variables()["DISTANCE_MS"] == environment("optimized")["DISTANCE_MS"] == "0"
+    assert through_distance(given | {"DISTANCE_MS": "0"}) == given | {"DISTANCE_MS": "0"}
+    words = services()["distance"]["command"][-1].split()
+    proxied = {server.at: server for server in map(ProxiedServer.of, words[words.index("5432=postgres:5432") :])}
+    led = through_distance(given | {"DISTANCE_MS": "1.5"})
+    for name, url in given.items():
+        before, after = urlsplit(url), urlsplit(led[name])
+        assert after.hostname == "distance"
+        server = proxied.pop(after.port or 0)
+        assert (server.host, server.port) == (before.hostname, before.port)
+        assert after._replace(netloc="") == before._replace(netloc="")
+        assert after.username == before.username
+        assert after.password == before.password
+    assert proxied == {}
+    assert all(needs(name)["distance"] == "service_healthy" for name in (*ARMS, "worker"))
 
 
 def test_the_profile_core_depends_on_no_service_outside_it() -> None:
