@@ -1,6 +1,6 @@
 """Prints the addresses of the running stack, and what to look at first.
 
-The end of `make up`, which asks Docker; with `--in-container` that of `docker compose up`, in the service `addresses`.
+The end of `make up`, which reads it from Docker; with `--in-container` that of `docker compose up`, in the service `addresses`.
 """
 
 import json

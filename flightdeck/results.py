@@ -23,7 +23,8 @@ def write_reports(
     html: Annotated[Path | None, typer.Option(help="Write an HTML report to this file.")] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     metrics_file: Annotated[
-        Path | None, typer.Option(help="Write the Prometheus metrics of the result to this text file, and nothing else.")
+        Path | None,
+        typer.Option(help="Write the Prometheus metrics of the result to this text file, and nothing else."),
     ] = None,
 ) -> None:
     """Report a result, or compare two results; exit with 1 if an effect changed."""

@@ -134,10 +134,14 @@ def _background() -> Bars:
 
 def _first_byte() -> Panel:
     updated = f'{ARM}, handler="/flights/{{flight_id}}/status"'
-    return time_series(
-        "Status update: time to first byte, p95",
-        "Time to the first byte of a status update, by arm. Arms without background tasks notify subscribers before "
-        "the response and are slower here; arms with them show that work in the panel on the left.",
-        query(quantile(0.95, "http_response_first_byte_seconds", by="job, arm", matching=updated), "{{arm}}"),
-        unit=units.SECONDS,
-    ).no_value("no status update yet").height(9)
+    return (
+        time_series(
+            "Status update: time to first byte, p95",
+            "Time to the first byte of a status update, by arm. Arms without background tasks notify subscribers "
+            "before the response and are slower here; arms with them show that work in the panel on the left.",
+            query(quantile(0.95, "http_response_first_byte_seconds", by="job, arm", matching=updated), "{{arm}}"),
+            unit=units.SECONDS,
+        )
+        .no_value("no status update yet")
+        .height(9)
+    )

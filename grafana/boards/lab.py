@@ -58,8 +58,8 @@ def _machine() -> Builder[Panel]:
     return (
         stat(
             "Measured on",
-            "The machine and the database of the results on this board. The compose stack shows the reference result of "
-            "the repository until a run of your own replaces it.",
+            "The machine and the database of the results on this board. The compose stack shows the reference result "
+            "of the repository until a run of your own replaces it.",
             instant(
                 "topk(1, max by (processor, cores, system, python, database) (lab_machine_info))",
                 "{{processor}}, {{cores}} cores, {{system}}, {{python}}, {{database}}",
@@ -198,8 +198,8 @@ def _how_to() -> Builder[Panel]:
             "Commands that publish results on this board, while they are measured or afterwards.",
             "```\nflightdeck lab run all --metrics-port 9475\nflightdeck lab serve results.json --port 9475\n```\n\n"
             "The first serves results while it measures, the second those of an earlier run. In the compose stack, "
-            "`docker compose --profile lab run --rm lab run compression` publishes its results here. With `GRAFANA_URL` "
-            "every experiment is annotated on these boards.",
+            "`docker compose --profile lab run --rm lab run compression` publishes its results here. With "
+            "`GRAFANA_URL` every experiment is annotated on these boards.",
         )
         .span(7)
         .height(10)

@@ -266,7 +266,7 @@ def test_the_reference_result_has_its_machine_and_its_date() -> None:
 
 def through_distance(given: dict[str, str]) -> dict[str, str]:
     """Return the variables that a command of an arm sees."""
-    command = ["/bin/sh", ROOT / "deploy/with-secrets.sh", "env"]
+    command = ["/bin/sh", str(ROOT / "deploy/with-secrets.sh"), "env"]
     done = subprocess.run(command, env=given | {"PATH": os.environ["PATH"]}, text=True, capture_output=True, check=True)
     seen = dict(line.split("=", 1) for line in done.stdout.splitlines())
     return {name: seen[name] for name in given}

@@ -17,6 +17,8 @@ from tests.servers.custom_resource import SOURCES, validate
 
 SERVICES = {"orders": described(ORDERS, "orders"), "gateway": described(GATEWAY, "edge/gateway")}
 OBJECTS = {name: kubernetes_documents(objectives, REAL) for name, objectives in SERVICES.items()}
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_api_server_accepts_every_object(name: str) -> None:
     files = OBJECTS[name].copy()
