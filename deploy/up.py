@@ -1,6 +1,7 @@
 """Prints the addresses of the running stack, and what to look at first.
 
-The end of `make up`, which reads it from Docker; with `--in-container` that of `docker compose up`, in the service `addresses`.
+`make up` ends with it and reads what runs from Docker; `--in-container` is for the service `addresses` of the stack,
+with which `docker compose up` ends.
 """
 
 import json

@@ -63,8 +63,8 @@ MIXES: Final[dict[str, Mix]] = {
         "export": 0.005,
     },
     "whole service, more exports": {
-        "board": 0.18,
-        "report": 0.12,
+        "board": 0.16,
+        "report": 0.11,
         "routes": 0.03,
         "list": 0.14,
         "flight": 0.195,
@@ -74,7 +74,7 @@ MIXES: Final[dict[str, Mix]] = {
         "update": 0.02,
         "weather": 0.06,
         "itinerary": 0.025,
-        "export": 0.03,
+        "export": 0.06,
     },
     "reading": {
         "board": 0.1,
