@@ -198,7 +198,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
     from rich.console import Console
 
     from lab.calibrate import calibrate as calibrate_techniques
-    from lab.calibrate import markdown, print_calibrations
+    from lab.calibrate import limits, markdown, print_calibrations
     from lab.core.errors import LabError
     from lab.core.servers import Servers
     from lab.experiments import select_experiments
@@ -213,6 +213,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
         experiments = select_experiments(names or ["all"])
         if servers.has_own_database:
             require_data(data_dir)
+        typer.echo(limits(experiments, plan, seconds=seconds), err=True)
         with live_progress(Console(stderr=True)) as progress:
             found = asyncio.run(calibrate_techniques(experiments, options, progress, seconds=seconds))
     if as_json:

@@ -1,8 +1,7 @@
 """How right the advisor is: what it predicts for the baseline, beside the effect that the lab measures."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from pydantic import BaseModel
@@ -11,28 +10,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lab.advice import slices
 from lab.advice import table as advice_table
-from lab.advice.advise import advise
+from lab.advice.advise import blank
+from lab.advice.baseline import Baseline
+from lab.advice.methods import METHODS
 from lab.advice.result import Prediction
-from lab.advice.window import Window
 from lab.analysis.result import ExperimentResult, MetricResult
-from lab.core.snapshot import Snapshot
 from lab.experiments import Experiment
-from lab.load.generator import Generator, LoadCommand
-from lab.load.load_model import ClosedLoop, OpenLoop, Phase
+from lab.load.generator import Generator
+from lab.measure.plan import Plan
 from lab.measure.rounds import Progress
 from lab.report import formatting
 from lab.run import Comparison, RunOptions, experiment_jobs, run, started_arms
-from service.techniques import CATALOGUE
 
 WHATIF: Final = {"OBSERVABILITY_WHATIF": "1"}
-SLICES: Final = 10
-WARM_UP_S: Final = 2.0
-MIN_REQUESTS: Final = 150
-MAX_S: Final = 60.0
 TOLERANCE: Final = 1.25
 """A prediction within this factor of the measured effect counts as right."""
-NAMES: Final = tuple(technique.name for technique in CATALOGUE)
+METHOD: Final = {method.technique: method for method in METHODS}
 
 
 class Calibration(BaseModel):
@@ -71,56 +66,68 @@ async def calibrate(
     experiments: Sequence[Experiment], options: RunOptions, progress: Progress, *, seconds: float
 ) -> list[Calibration]:
     """Measure each technique, then predict it from a baseline under the same traffic, for at least this long."""
-    examined = [experiment for experiment in experiments if experiment.name in NAMES]
+    examined = _examined(experiments)
     result = await run(experiment_jobs(examined, options), options, progress)
+    measured = {one.name: result.techniques[one.name] for one in examined if one.name in result.techniques}
+    limit_s = slices.limit_s(len(examined), least_s=seconds)
+    rates = {name: found.rate_per_s for name, found in measured.items() if METHOD[name].estimate is not None}
+    planned = slices.planned_s(rates, least_s=seconds, limit_s=limit_s)
+    progress.status(f"predicting from {sum(planned.values()):.0f} s of traffic, or up to {limit_s:.0f} s")
     calibrations = []
     async with Generator() as generator:
         for experiment in examined:
-            found = result.techniques.get(experiment.name)
+            found = measured.get(experiment.name)
             if found is None:
                 continue
             progress.status(f"predicting {experiment.title}")
-            window = await _observed(experiment, found, options, generator, seconds=seconds)
-            advice = advise(window, source="baseline", seed=options.plan.seed)
-            predicted = next(one for one in advice.predictions if one.technique == experiment.name)
-            measured = found.metrics[found.headline]
-            calibrations.append(Calibration(technique=experiment.name, predicted=predicted, measured=measured))
+            if experiment.name in planned:
+                own_s = planned.pop(experiment.name)
+                async with _baseline(experiment, found, options, generator) as baseline:
+                    predicted = await baseline.predicted(
+                        experiment.name,
+                        slice_s=own_s / slices.FIRST,
+                        limit_s=min(limit_s - sum(planned.values()), slices.MAX_S),
+                        progress=progress.status,
+                    )
+                limit_s -= baseline.observed_s
+            else:
+                predicted = blank(METHOD[experiment.name])
+            calibrations.append(
+                Calibration(technique=experiment.name, predicted=predicted, measured=found.metrics[found.headline])
+            )
     return calibrations
 
 
-async def _observed(
-    experiment: Experiment, found: ExperimentResult, options: RunOptions, generator: Generator, *, seconds: float
-) -> Window:
-    """Return the what-if metrics of the arm without the technique, at the rate at which it was measured."""
+def limits(experiments: Sequence[Experiment], plan: Plan, *, seconds: float) -> str:
+    """Return how long a calibration takes, beside starting and warming up the arms."""
+    examined = _examined(experiments)
+    rounds_s, traffic_s = len(examined) * plan.budget_s, slices.limit_s(len(examined), least_s=seconds)
+    return (
+        f"{len(examined)} techniques: rounds for about {rounds_s / 60:.1f} min, "
+        f"then at most {traffic_s / 60:.0f} min of traffic to predict from"
+    )
+
+
+def _examined(experiments: Sequence[Experiment]) -> list[Experiment]:
+    return [experiment for experiment in experiments if experiment.name in METHOD]
+
+
+@asynccontextmanager
+async def _baseline(
+    experiment: Experiment, found: ExperimentResult, options: RunOptions, generator: Generator
+) -> AsyncIterator[Baseline]:
+    """Run the arm without the technique, with what-if metrics, for traffic at the rate at which it was measured."""
     comparison = Comparison(experiment=experiment, sides={found.off.name: experiment.base})
-    seconds = min(max(seconds, MIN_REQUESTS / found.rate_per_s), MAX_S)
-    async with AsyncExitStack() as stack:
-        started = await stack.enter_async_context(started_arms(comparison, options, settings=WHATIF))
+    async with started_arms(comparison, options, settings=WHATIF) as started:
         (arm,) = started.arms
-        command = LoadCommand(
-            arm=arm.name,
-            url=arm.url,
-            model=ClosedLoop(clients=options.plan.clients),
-            phase=Phase(duration_s=WARM_UP_S),
-            stream=0,
+        yield Baseline(
+            arm=arm,
+            generator=generator,
             mix=experiment.mix,
             seed=options.plan.seed,
-            token=arm.token,
+            clients=options.plan.clients,
+            rate_per_s=found.rate_per_s,
         )
-        await generator.drive(command)
-        scrapes: list[tuple[float, Snapshot]] = [(0.0, await arm.snapshot())]
-        for number in range(1, SLICES + 1):
-            await generator.drive(
-                replace(
-                    command,
-                    model=OpenLoop(rate_per_s=found.rate_per_s),
-                    phase=Phase(duration_s=seconds / SLICES),
-                    stream=number,
-                )
-            )
-            arm.check()
-            scrapes.append((seconds * number / SLICES, await arm.snapshot()))
-    return Window.of(scrapes)
 
 
 def summary(calibrations: Sequence[Calibration]) -> str:

@@ -46,9 +46,16 @@ def advise(window: Window, *, source: str, seed: int = 1) -> Advice:
     )
 
 
-def _prediction(method: Method, whole: Sample, samples: list[Sample], rest: Sample) -> Prediction:
+def observed_share(advice: Advice, prediction: Prediction) -> float:
+    """Return the share of the observations that this prediction needs, where there is too little traffic for it."""
+    least = next(method.least for method in METHODS if method.technique == prediction.technique)
+    return min(advice.requests / LEAST_REQUESTS, prediction.basis / least)
+
+
+def blank(method: Method) -> Prediction:
+    """Return the prediction of a technique that is not observable from outside of the code."""
     catalogued = _TITLES[method.technique]
-    blank = Prediction(
+    return Prediction(
         technique=method.technique,
         title=catalogued.title,
         verdict="not observable",
@@ -59,22 +66,26 @@ def _prediction(method: Method, whole: Sample, samples: list[Sample], rest: Samp
         how_to=method.how_to,
         service=method.service,
     )
+
+
+def _prediction(method: Method, whole: Sample, samples: list[Sample], rest: Sample) -> Prediction:
+    unpredicted = blank(method)
     if method.estimate is None:
-        return blank
+        return unpredicted
     found = method.estimate(whole)
     number = requests(whole)
     if not number:
         note = f"no what-if metrics: {_NEEDS}"
-        return blank.model_copy(update={"verdict": "not observed", "notes": [note]})
+        return unpredicted.model_copy(update={"verdict": "not observed", "notes": [note]})
     if number < LEAST_REQUESTS or (found is not None and found.basis < method.least):
         basis = found.basis if found is not None else number
-        return blank.model_copy(update={"verdict": "too little traffic", "basis": basis})
+        return unpredicted.model_copy(update={"verdict": "too little traffic", "basis": basis})
     if found is None:
-        return blank.model_copy(update={"verdict": "not observed", "notes": ["nothing of its kind was observed"]})
+        return unpredicted.model_copy(update={"verdict": "not observed", "notes": ["nothing of its kind was observed"]})
     effect, interval = _effect(found), _interval(method, found, samples)
     verdict = _verdict(effect, interval)
     remaining = method.estimate(rest) if method.overlaps else None
-    return blank.model_copy(
+    return unpredicted.model_copy(
         update={
             "verdict": verdict,
             "off": found.off,
