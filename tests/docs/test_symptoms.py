@@ -20,6 +20,7 @@ OF_OTHERS: Final = {
     "… ==> …",
     'secret "flightdeck" not found',
     'no matches for kind "PodMonitor"',
+    'no matches for kind "ScaledObject"',
     "field is immutable",
     "port is already allocated",
 }

@@ -92,8 +92,8 @@ def test_the_services_are_those_of_the_stack_but_for_what_they_mount() -> None:
     committed = services()
     for name, service in yaml.load(text, yaml.CSafeLoader)["services"].items():
         differ = {entry for entry in committed[name] if service.get(entry) != committed[name][entry]}
-        assert differ <= {"profiles", "depends_on", "volumes", "environment"}, name
-        assert not {"profiles", "depends_on"} & set(service), name
+        assert differ <= {"profiles", "depends_on", "attach", "volumes", "environment"}, name
+        assert not {"profiles", "depends_on", "attach"} & set(service), name
         assert "/run/flightdeck" not in json.dumps(service), "secrets of the flights service"
 
 
