@@ -1,5 +1,6 @@
 """A check without evidence is not passed, and a service that does not respond ends all checks."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -71,6 +72,7 @@ def test_a_server_that_never_responds_is_unreachable(monkeypatch: pytest.MonkeyP
 async def endless() -> AsyncIterator[bytes]:
     while True:
         yield b"# TYPE a gauge\na 1\n" * 1000
+        await asyncio.sleep(0)  # sends to a client that has left do not wait, and the server could not end
 
 
 def responding(response: Callable[[], Response]) -> Starlette:
