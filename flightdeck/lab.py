@@ -197,8 +197,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
     """Predict the effect of each technique from the baseline's what-if metrics, measure it, and compare both."""
     from rich.console import Console
 
-    from lab.calibrate import calibrate as calibrate_techniques
-    from lab.calibrate import limits, markdown, print_calibrations
+    from lab.calibration.calibrate import calibrate as calibrate_techniques
+    from lab.calibration.calibrate import limits, markdown, print_calibrations
     from lab.core.errors import LabError
     from lab.core.servers import Servers
     from lab.experiments import select_experiments

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from lab.advice.baseline import Baseline
-from lab.advice.slices import FIRST, MAX_S, MEAN_S, MIN_REQUESTS, further_slices, limit_s, planned_s
-from lab.calibrate import limits
+from lab.calibration.baseline import Baseline
+from lab.calibration.calibrate import limits
+from lab.calibration.slices import FIRST, MAX_S, MEAN_S, MIN_REQUESTS, further_slices, limit_s, planned_s
 from lab.core.snapshot import Snapshot
 from lab.experiments import select_experiments
 from lab.load.generator import LoadCommand
-from lab.load.load_model import OpenLoop
+from lab.load.load_model import ClosedLoop, OpenLoop, Phase
 from lab.load.recording import Recording
 from lab.measure.plan import QUICK
 from tests.lab.advice.counters import of_route, series
@@ -93,7 +93,10 @@ def trials(bodies: float) -> dict[str, float]:
 async def predict(arm: CountingArm, *, limit_s: float) -> tuple[str, list[str]]:
     """Return the verdict on compression and the statuses shown."""
     statuses: list[str] = []
-    baseline = Baseline(arm=arm, generator=arm, mix="reading", seed=1, clients=4, rate_per_s=10.0)
+    warm_up = LoadCommand(
+        arm=arm.name, url=arm.url, model=ClosedLoop(clients=4), phase=Phase(duration_s=2.0), stream=0, mix="reading"
+    )
+    baseline = Baseline(arm=arm, generator=arm, warm_up=warm_up, rate_per_s=10.0)
     prediction = await baseline.predicted("compression", slice_s=2.0, limit_s=limit_s, progress=statuses.append)
     assert baseline.observed_s == 2.0 * len(arm.slices) <= limit_s
     return prediction.verdict, statuses

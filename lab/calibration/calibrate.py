@@ -10,21 +10,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lab.advice import slices
 from lab.advice import table as advice_table
 from lab.advice.advise import blank
-from lab.advice.baseline import Baseline
 from lab.advice.methods import METHODS
 from lab.advice.result import Prediction
 from lab.analysis.result import ExperimentResult, MetricResult
+from lab.calibration import slices
+from lab.calibration.baseline import Baseline
 from lab.experiments import Experiment
-from lab.load.generator import Generator
+from lab.load.generator import Generator, LoadCommand
+from lab.load.load_model import ClosedLoop, Phase
 from lab.measure.plan import Plan
 from lab.measure.rounds import Progress
 from lab.report import formatting
 from lab.run import Comparison, RunOptions, experiment_jobs, run, started_arms
 
 WHATIF: Final = {"OBSERVABILITY_WHATIF": "1"}
+WARM_UP_S: Final = 2.0
 TOLERANCE: Final = 1.25
 """A prediction within this factor of the measured effect counts as right."""
 METHOD: Final = {method.technique: method for method in METHODS}
@@ -120,14 +122,17 @@ async def _baseline(
     comparison = Comparison(experiment=experiment, sides={found.off.name: experiment.base})
     async with started_arms(comparison, options, settings=WHATIF) as started:
         (arm,) = started.arms
-        yield Baseline(
-            arm=arm,
-            generator=generator,
+        warm_up = LoadCommand(
+            arm=arm.name,
+            url=arm.url,
+            model=ClosedLoop(clients=options.plan.clients),
+            phase=Phase(duration_s=WARM_UP_S),
+            stream=0,
             mix=experiment.mix,
             seed=options.plan.seed,
-            clients=options.plan.clients,
-            rate_per_s=found.rate_per_s,
+            token=arm.token,
         )
+        yield Baseline(arm=arm, generator=generator, warm_up=warm_up, rate_per_s=found.rate_per_s)
 
 
 def summary(calibrations: Sequence[Calibration]) -> str:

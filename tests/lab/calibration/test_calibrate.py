@@ -5,7 +5,7 @@ import pytest
 from lab.advice.result import Prediction
 from lab.advice.result import Verdict as Predicted
 from lab.analysis.result import MetricResult
-from lab.calibrate import Calibration, markdown, summary
+from lab.calibration.calibrate import Calibration, markdown, summary
 from lab.report.formatting import quantity
 
 

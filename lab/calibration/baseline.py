@@ -1,29 +1,24 @@
 """An arm without the technique, observed under an experiment's traffic until the technique can be predicted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
 
 from lab.advice.advise import advise, observed_share
 from lab.advice.result import Prediction
-from lab.advice.slices import FIRST, further_slices
 from lab.advice.window import Window
+from lab.calibration.slices import FIRST, further_slices
 from lab.core.snapshot import Snapshot
 from lab.load.generator import LoadCommand
-from lab.load.load_model import ClosedLoop, OpenLoop, Phase
+from lab.load.load_model import OpenLoop, Phase
 from lab.measure.rounds import LoadDriver, Target
-
-WARM_UP_S: Final = 2.0
 
 
 @dataclass(kw_only=True)
 class Baseline:
     arm: Target
     generator: LoadDriver
-    mix: str
-    seed: int
-    clients: int
-    """Of the warm-up."""
+    warm_up: LoadCommand
+    """Its stream is 0; the slices have the same traffic with further streams."""
     rate_per_s: float
     observed_s: float = 0.0
     scrapes: list[tuple[float, Snapshot]] = field(default_factory=list)
@@ -32,11 +27,12 @@ class Baseline:
         self, technique: str, *, slice_s: float, limit_s: float, progress: Callable[[str], None]
     ) -> Prediction:
         """Return the prediction from as many slices as it needs, at least `FIRST`, for no longer than the limit."""
-        await self._warm_up()
+        await self.generator.drive(self.warm_up)
+        self.scrapes.append((0.0, await self.arm.snapshot()))
         more = FIRST
         while True:
             window = await self._observed(more, slice_s)
-            advice = advise(window, source="baseline", seed=self.seed)
+            advice = advise(window, source="baseline", seed=self.warm_up.seed)
             prediction = next(one for one in advice.predictions if one.technique == technique)
             if prediction.verdict not in {"too little traffic", "not observed"}:
                 return prediction
@@ -46,28 +42,12 @@ class Baseline:
                 return prediction
             progress(f"{prediction.verdict} after {self.observed_s:.0f} s: observing for {more * slice_s:.0f} s more")
 
-    async def _warm_up(self) -> None:
-        await self.generator.drive(self._command(ClosedLoop(clients=self.clients), WARM_UP_S, stream=0))
-        self.scrapes.append((0.0, await self.arm.snapshot()))
-
     async def _observed(self, slices: int, slice_s: float) -> Window:
         """Return the window of all slices so far, after this many more."""
+        load = replace(self.warm_up, model=OpenLoop(rate_per_s=self.rate_per_s), phase=Phase(duration_s=slice_s))
         for _ in range(slices):
-            model = OpenLoop(rate_per_s=self.rate_per_s)
-            await self.generator.drive(self._command(model, slice_s, stream=len(self.scrapes)))
+            await self.generator.drive(replace(load, stream=len(self.scrapes)))
             self.arm.check()
             self.observed_s += slice_s
             self.scrapes.append((self.observed_s, await self.arm.snapshot()))
         return Window.of(self.scrapes)
-
-    def _command(self, model: ClosedLoop | OpenLoop, seconds: float, *, stream: int) -> LoadCommand:
-        return LoadCommand(
-            arm=self.arm.name,
-            url=self.arm.url,
-            model=model,
-            phase=Phase(duration_s=seconds),
-            stream=stream,
-            mix=self.mix,
-            seed=self.seed,
-            token=self.arm.token,
-        )
