@@ -24,6 +24,12 @@ SAME: Final = "on (experiment, part, metric)"
 DECIDES: Final = f"and {SAME} lab_effect_headline == 1"
 ALONE: Final = 'part="techniques"'
 BY_METRIC: Final = {"experiment": "Experiment", "metric": "Metric"}
+DECIDING: Final = {
+    "Durations": ('metric=~".*_s", metric!~".*_per_s"', units.SECONDS),
+    "Bytes": ('metric=~".*bytes_per_request"', units.BYTES),
+    "Counts per request": ('metric=~".*_per_request", metric!~".*bytes_per_request"', units.COUNT),
+}
+"""Matchers and units of the deciding metrics, by the title of their panel."""
 ABSENT: Final = "no result is scraped"
 
 
@@ -97,7 +103,7 @@ def _effects() -> Builder[Panel]:
         )
         .no_value(ABSENT)
         .span(16)
-        .height(15)
+        .height(23)
     )
 
 
@@ -116,33 +122,49 @@ def _ranked() -> Builder[Panel]:
         .text(VizTextDisplayOptions().title_size(14).value_size(18))
         .no_value(ABSENT)
         .span(8)
-        .height(15)
+        .height(23)
     )
 
 
 def _values() -> list[Builder[Panel]]:
-    def side(name: str, metrics: str) -> str:
-        return f'max by (experiment, metric) (lab_arm_value{{{ALONE}, side="{name}", metric=~"{metrics}"}} {DECIDES})'
-
     return [
+        *(
+            _sides(
+                title,
+                "The deciding metric on the arm without the technique and on the arm with it; the effect is their "
+                "ratio. Lower is better.",
+                matchers,
+                unit=unit,
+                matching=DECIDES,
+            )
+            for title, (matchers, unit) in DECIDING.items()
+        ),
+        _sides(
+            "Throughput",
+            "Requests per second of the arm without the technique and of the arm with it. Both arms had the same "
+            "requests to finish. Higher is better.",
+            'metric="throughput_per_s"',
+            unit=units.REQUESTS_PER_SECOND,
+        ),
+    ]
+
+
+def _sides(title: str, description: str, matchers: str, *, unit: str, matching: str = "") -> Builder[Panel]:
+    def side(name: str) -> str:
+        return f'max by (experiment, metric) (lab_arm_value{{{ALONE}, side="{name}", {matchers}}} {matching})'
+
+    return (
         table(
             title,
-            "The deciding metric on the arm without the technique and on the arm with it; the effect is their ratio. "
-            "Lower is better, except for throughput.",
-            Column(title="without", query=rows(side("off", metrics)), unit=unit, bar=True),
-            Column(title="with", query=rows(side("on", metrics)), unit=unit, bar=True),
+            description,
+            Column(title="without", query=rows(side("off")), unit=unit, bar=True),
+            Column(title="with", query=rows(side("on")), unit=unit, bar=True),
             key=BY_METRIC,
         )
         .no_value("not measured")
         .span(12)
-        .height(7)
-        for title, metrics, unit in (
-            ("Durations", "(.*[.])?(p50|p95|p99|cpu_per_request)_s", units.SECONDS),
-            ("Bytes", ".*bytes.*", units.BYTES),
-            ("Counts per request", "(.*[.])?(queries|connects|upstream_connects)_per_request", units.COUNT),
-            ("Throughput", "(.*[.])?throughput_per_s", units.REQUESTS_PER_SECOND),
-        )
-    ]
+        .height(11)
+    )
 
 
 def _costs() -> Builder[Panel]:

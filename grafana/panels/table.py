@@ -21,8 +21,10 @@ from grafana.panels.colour import value_mapping
 from grafana.query import SOURCE, with_ref_ids
 from grafana.thresholds import neutral
 
-WIDTHS: Final = {"handler": 200, "experiment": 150, "metric": 200}
+WIDTHS: Final = {"handler": 200, "experiment": 150, "metric": 235}
 """In pixels, of wide keys."""
+CHARACTER: Final = 9
+"""Pixels that a character of a word takes, generously."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +103,8 @@ def _properties(column: Column, *, is_alike: bool) -> list[DynamicConfigValue]:
         }
         properties.append(DynamicConfigValue("mappings", [ValueMap(words)]))
         properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
+        longest = max(len(word) for word, _ in column.words.values())
+        properties.append(DynamicConfigValue("custom.width", max(CHARACTER * longest, 80)))
     elif column.thresholds is not None:
         properties.append(DynamicConfigValue("custom.cellOptions", {"type": "color-text"}))
     return properties

@@ -5,8 +5,10 @@ from pathlib import Path
 import promql_parser
 
 from docsgen.metrics_page import package_metrics, service_metrics, whatif_metrics
+from grafana.boards.lab import DECIDING
 from grafana.build import FILES
 from grafana.query import MAX_SERIES
+from lab.experiments import BY_NAME
 from prometheus.build import rule_files
 from prometheus.catalogue import every_alert
 from prometheus.expression import series_in
@@ -163,3 +165,17 @@ def test_every_variable_that_an_alert_sets_exists_on_its_board() -> None:
 def test_every_link_leads_to_a_board() -> None:
     text = str(boards())
     assert set(re.findall(r"/d/([\w-]+)", text)) <= set(boards())
+
+
+def test_every_deciding_metric_is_in_one_panel_of_the_lab_board() -> None:
+    shown = {
+        one.headline: [title for title, (matchers, _) in DECIDING.items() if matches(matchers, one.headline)]
+        for one in BY_NAME.values()
+    }
+    assert {headline: titles for headline, titles in shown.items() if len(titles) != 1} == {}
+
+
+def matches(matchers: str, metric: str) -> bool:
+    """Return whether a series with this label `metric` is selected."""
+    each_matcher = re.findall(r'metric(=~|!~)"([^"]*)"', matchers)
+    return all((re.fullmatch(regex, metric) is not None) == (operator == "=~") for operator, regex in each_matcher)
