@@ -57,9 +57,8 @@ def _board(board: Json, scope: Scope, present: Presence) -> Json:
         if isinstance(one["query"], dict):
             one["query"]["query"] = f"label_values(http_requests_total{{{scope.objectives.slo_jobs}}}, {one['name']})"
     board["templating"]["list"] = variables
-    jobs = scope.objectives.job_matcher(*scope.objectives.jobs, "")
     board["annotations"]["list"] = [
-        one | {"expr": f'ALERTS{{alertstate="firing", severity!="none", {jobs}}}'}
+        one | {"expr": f'ALERTS{{alertstate="firing", severity!="none", {scope.own_alerts}}}'}
         for one in board["annotations"]["list"]
         if "expr" in one
     ]

@@ -74,6 +74,7 @@ def _inhibitions(rules: list[Json], objectives: Objectives) -> Iterator[Json]:
     kept = {alert.name for alert in every_alert(objectives) if presence(objectives).has_data(alert.expr)}
 
     def prefixed(matcher: str) -> str:
+        matcher = matcher.replace('alertname=~".+', f'alertname=~"{objectives.alert_prefix}.+')
         return re.sub(r"[A-Z]\w+", lambda found: objectives.alert_prefix * (found[0] in known) + found[0], matcher)
 
     for rule in rules:

@@ -14,14 +14,16 @@ from prometheus.parts import SHARED, part_of
 from prometheus.slo import Objectives
 
 ARM: Final = "arm"
-OF_EVERY_JOB: Final = frozenset({"ALERTS", "slo:objective:ratio", "slo:threshold_seconds:vector"})
-"""Series without the label `job`, or with many."""
+ALERTS: Final = "ALERTS"
+OF_OBJECTIVES: Final = frozenset({"slo:objective:ratio", "slo:threshold_seconds:vector"})
+"""Recorded from `slo.toml`, without the label `job`."""
 
 _CHOSEN_JOB: Final = re.compile(r"job=~?\"\$job\"(?:, )?")
 _ARM_OR_JOB: Final = (
     "label_replace(label_join(",
     ', "arm_or_job", ";", "arm", "job"), "arm", "$1", "arm_or_job", ";(.+)")',
 )
+_ALERT_NAME: Final = re.compile(r'\balertname="(\w+)"')
 _BOARD: Final = re.compile(r"\bflightdeck-(?=[a-z])")
 
 
@@ -41,6 +43,7 @@ class Scope:
             expression = expression.replace(wrapping, "")
         workers = self.objectives.job_matcher(*self.objectives.worker_jobs)
         expression = _CHOSEN_JOB.sub("", expression).replace('job="worker"', workers)
+        expression = _ALERT_NAME.sub(rf'alertname="{self.objectives.alert_prefix}\1"', expression)
         return rewritten(expression, name=self.series, matchers=self._matchers, drop=ARM)
 
     def series(self, name: str) -> str:
@@ -55,8 +58,22 @@ class Scope:
             text = re.sub(r"\{\{ ?(\$labels\.)?arm ?\}\}", lambda found: found[0].replace(ARM, "job"), text)
         return _BOARD.sub(f"{self.objectives.board_prefix}-", text)
 
+    @property
+    def own_alerts(self) -> str:
+        """PromQL matcher of this service's alerts among those of every rule file."""
+        objectives = self.objectives
+        if objectives.alert_prefix:
+            return f'alertname=~"{objectives.alert_prefix}.+"'
+        return objectives.job_matcher(*objectives.jobs, "")  # absent() has no job
+
     def _matchers(self, name: str) -> Iterable[str]:
-        if not name or name in OF_EVERY_JOB or (part := part_of(name)) in SHARED:
+        objectives, part = self.objectives, part_of(name)
+        if part in SHARED:
             return ()
-        workers = self.objectives.worker_jobs if part == "tasks" else ()
-        return (self.objectives.job_matcher(*self.objectives.jobs, *workers),)
+        if name == ALERTS:
+            return (self.own_alerts,)
+        if name in OF_OBJECTIVES:
+            groups = "|".join(objectives.groups)
+            return (f'slo=~"{objectives.name}-({groups})-(availability|latency)"',) if objectives.name else ()
+        with_workers = part == "tasks" or (name == "up" and "tasks" in objectives.parts)
+        return (objectives.job_matcher(*objectives.jobs, *(objectives.worker_jobs if with_workers else ())),)

@@ -10,17 +10,29 @@ import yaml
 
 from grafana.build import boards
 from lab.kit.build import kit_files, write
+from lab.kit.queries import queries
 from prometheus.build import rule_texts
 from prometheus.catalogue import every_alert
 from prometheus.duration import ACCELERATED, REAL
-from prometheus.expression import series_in
-from prometheus.parts import part_of
+from prometheus.expression import Selector, selectors, series_in
+from prometheus.parts import JOBS, SHARED, part_of
+from prometheus.scope import ALERTS, OF_OBJECTIVES
 from prometheus.slo import Objectives, load
 from tests.lab.kit.services import GATEWAY, OPTIONAL, ORDERS, described, exposition
 from tests.prometheus.test_expression import expressions_in
 
 SERVICES = {"orders": described(ORDERS, "orders"), "gateway": described(GATEWAY, "edge/gateway")}
 EVERYTHING = described(exposition({("GET", "/a"): (200, 0.01)}, OPTIONAL), "everything")
+
+FILES: dict[str, dict[str, str]] = {}
+
+
+def files_of(objectives: Objectives) -> dict[str, str]:
+    """Return the kit of one of these services, which takes a second or two to make."""
+    if objectives.name not in FILES:
+        FILES[objectives.name] = kit_files(objectives, REAL)
+    return FILES[objectives.name]
+
 
 of_every_service = pytest.mark.parametrize("objectives", SERVICES.values(), ids=SERVICES)
 
@@ -41,7 +53,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folders = {}
     for name, objectives in {**SERVICES, "everything": EVERYTHING}.items():
         folders[name] = tmp_path_factory.mktemp(name.replace("/", "-"))
-        write(kit_files(objectives, REAL), folders[name])
+        write(files_of(objectives), folders[name])
     return folders
 
 
@@ -66,7 +78,7 @@ def test_alertmanager_accepts_the_configuration(amtool: Callable[..., str], buil
 @of_every_service
 def test_nothing_of_the_flights_service_is_in_the_files_of_another(objectives: Objectives) -> None:
     alien = re.compile(r'arm=|\barm\b|\$arm|job="service"|/flights|/airports|baseline"|flightdeck-(?!trace)')
-    for path, text in kit_files(objectives, REAL).items():
+    for path, text in files_of(objectives).items():
         lines = text.splitlines()
         if path.endswith(".json"):
             lines = [*expressions_in(json.loads(text)), *re.findall(r'"(?:uid|url|legendFormat)": .*', text)]
@@ -74,9 +86,69 @@ def test_nothing_of_the_flights_service_is_in_the_files_of_another(objectives: O
             assert [line for line in lines if alien.search(line)] == [], path
 
 
+def is_own(selector: Selector, objectives: Objectives) -> bool:
+    """Return whether the selector can match no series of another service, but those of programs that many share."""
+    label = {ALERTS: "alertname", **dict.fromkeys(OF_OBJECTIVES, "slo")}.get(selector.name, "job")
+    operator, value = selector.matchers.get(label, ("", ""))
+    if part_of(selector.name) in SHARED or operator not in {"=", "=~"}:
+        return part_of(selector.name) in SHARED
+    if label == "alertname":
+        return value.startswith(objectives.alert_prefix)
+    if label == "slo":
+        own = {slo.name for slo in objectives.slos()}
+        return all(re.fullmatch(value, name) for name in own) and not re.fullmatch(value, f"other-{min(own)}")
+    jobs = {*objectives.jobs, *objectives.worker_jobs, *JOBS}
+    return {job.replace("[-]", "-").replace("[.]", ".") for job in value.split("|")} <= jobs
+
+
+@pytest.mark.parametrize("objectives", [*SERVICES.values(), EVERYTHING], ids=[*SERVICES, "everything"])
+def test_no_query_selects_series_of_another_service(objectives: Objectives) -> None:
+    files = files_of(objectives)
+    expressions = {(query.where, query.expression) for query in queries(files)}
+    for path, text in files.items():
+        if path.startswith("grafana/dashboards/"):
+            board = json.loads(text)
+            expressions |= {(path, one["expr"]) for one in board["annotations"]["list"]}
+            variables = (one["query"]["query"] for one in board["templating"]["list"] if isinstance(one["query"], dict))
+            expressions |= {(path, one.removeprefix("label_values(").rpartition(",")[0]) for one in variables}
+    assert len(expressions) > 100
+    assert [one for one in expressions if not all(is_own(each, objectives) for each in selectors(one[1]))] == []
+
+
+def test_a_target_that_is_down_is_one_of_the_service_or_of_its_workers() -> None:
+    for objectives, jobs in (
+        (SERVICES["orders"], ("=", "orders")),
+        (EVERYTHING, ("=~", "everything|everything[-]worker")),
+    ):
+        [expression] = [
+            str(alert["expr"]) for alert in alerts_of(files_of(objectives)) if "TargetDown" in str(alert["alert"])
+        ]
+        assert [dict(one.matchers) for one in selectors(expression)] == [{"job": jobs}]
+
+
+def test_a_service_without_a_prefix_selects_its_alerts_by_their_job() -> None:
+    unprefixed = SERVICES["orders"].model_copy(update={"alert_prefix": ""})
+    found = [
+        one.matchers
+        for query in queries(kit_files(unprefixed, REAL))
+        for one in selectors(query.expression)
+        if one.name == ALERTS and "alertname" not in one.matchers
+    ]
+    assert found
+    assert all(one["job"] == ("=~", "orders|") for one in found)
+
+
+@of_every_service
+def test_no_inhibition_is_about_alerts_of_another_service(objectives: Objectives) -> None:
+    rules = yaml.safe_load(files_of(objectives)["alertmanager/alertmanager.yml"])["inhibit_rules"]
+    named = re.findall(r'alertname!?=~?"([^"]+)"', json.dumps(rules).replace("\\", ""))
+    assert named
+    assert [one for one in named if not all(each.startswith(objectives.alert_prefix) for each in one.split("|"))] == []
+
+
 @of_every_service
 def test_every_alert_has_its_runbook_and_its_board(objectives: Objectives) -> None:
-    files = kit_files(objectives, REAL)
+    files = files_of(objectives)
     boards = {json.loads(text)["uid"] for path, text in files.items() if path.startswith("grafana/dashboards/")}
     alerts = alerts_of(files)
     for alert in alerts:
@@ -116,7 +188,7 @@ def test_a_service_with_every_part_has_every_alert() -> None:
 def test_two_services_do_not_record_the_same_series() -> None:
     recorded = []
     for objectives in SERVICES.values():
-        for path, text in kit_files(objectives, REAL).items():
+        for path, text in files_of(objectives).items():
             if path.startswith("prometheus/rules/"):
                 for rule in yaml.safe_load(text)["groups"][0]["rules"]:
                     own = any(f'job{operator}"{objectives.jobs[0]}' in rule["expr"] for operator in ("=", "=~"))
