@@ -29,6 +29,7 @@ CONDITIONAL: Final = {
     "contourpy": "BSD-3-Clause",
     "deprecated": "MIT",
     "numpy": "BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0",
+    "py-spy": "MIT",
     "scipy": "BSD-3-Clause",
     "uvloop": "Apache-2.0 OR MIT",
 }

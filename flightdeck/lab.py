@@ -81,6 +81,12 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         typer.Option("--control", help="Also run the negative control: traffic the technique should not affect."),
     ] = False,
     report: ReportPath = None,
+    no_profile: Annotated[
+        bool,
+        typer.Option(
+            "--no-profile", help="Without the flame graphs that --report and --json have, which take 5 s per arm."
+        ),
+    ] = False,
     distance: Annotated[
         str | None,
         typer.Option(
@@ -120,7 +126,9 @@ def run(  # noqa: PLR0913, PLR0917 the options of a command
         options = RunOptions(
             data_dir=data_dir,
             command=command_line(),
-            plan=experiment_plan(quick=quick, seed=seed, budget_s=budget_s),
+            plan=experiment_plan(
+                quick=quick, seed=seed, budget_s=budget_s, profiles=not no_profile and (as_json or report is not None)
+            ),
             servers=Servers.from_environ(os.environ),
             leave_one_out=leave_one_out,
             control=control,

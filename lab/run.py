@@ -27,6 +27,7 @@ from lab.load.generator import Generator
 from lab.measure.metric import metric_named
 from lab.measure.otlp_receiver import OtlpReceiver, otlp_receiver
 from lab.measure.plan import Plan
+from lab.measure.profiling import add_profiles
 from lab.measure.rounds import Measurement, Progress, Round, Target, measure
 from lab.report.observers import CompositeObserver, RunObserver, RunStep
 from lab.traffic.traffic import MIXES, WRITES, typical_request
@@ -78,6 +79,8 @@ class StartedArms:
     arms: Sequence[Target]
     receiver: OtlpReceiver | None = None
     """Where the arms send their spans."""
+    pids: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Processes to profile, by arm; empty for services that the lab did not start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +168,9 @@ async def _measured(job: Job, generator: Generator, progress: Progress) -> Measu
             if started.receiver is not None and is_complete:
                 progress.status(f"{job.status}: tracing one request per arm")
                 await _trace(started.receiver, started.arms, job.plan, into=measurement)
+            if started.pids and job.plan.profile_s and is_complete and not measurement.is_interrupted:
+                progress.status(f"{job.status}: profiling both arms")
+                await add_profiles(measurement, started.arms, job.plan, generator, pids=started.pids)
             return measurement
     except ArmFailed as error:
         return Measurement(failure=str(error))
@@ -254,4 +260,4 @@ async def started_arms(
             for name, techniques in comparison.sides.items()
         ]
         await stack.enter_async_context(running(arms))
-        yield StartedArms(arms=arms, receiver=receiver)
+        yield StartedArms(arms=arms, receiver=receiver, pids={arm.name: arm.pids for arm in arms})

@@ -70,6 +70,7 @@ def compared(experiment: Experiment, measured: Measurement, *, sides: Mapping[st
         late_rounds=measured.late_rounds,
         is_valid=not (measured.late_rounds or measured.is_saturated or has_rejections or has_unexpected),
         is_complete=not (measured.is_interrupted or measured.failure),
+        not_profiled=measured.not_profiled,
         notes=[
             *_notes(measured, sides=() if experiment.expects_statuses else (off, on)),
             *_unexpected_notes(before, after),

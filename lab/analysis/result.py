@@ -15,6 +15,7 @@ from lab.load.latencies import Latencies
 from lab.measure.metric import METRICS, SPECIAL, ArmRound, Better, Metric, metrics_of_kind
 from lab.measure.rounds import Measurement
 from lab.measure.trace import TraceResult
+from lab.profile.result import ProfileResult
 
 HEADLINE_CONFIDENCE: Final = 0.95
 OTHER_CONFIDENCE: Final = 0.995
@@ -115,6 +116,8 @@ class ArmResult(BaseModel):
     """Requests of a workload whose status is not one that they expect, by kind and status."""
     trace: TraceResult | None = None
     """One request after the rounds, the same for both arms."""
+    profile: ProfileResult | None = None
+    """CPU time by stack, under load after the rounds."""
 
     def all_latencies(self) -> Latencies:
         merged = Latencies()
@@ -189,6 +192,8 @@ class ExperimentResult(BaseModel):
     """What was sent, in a comparison of two services."""
     conditions: list[ConditionResult] = []
     """What `--fail-if` names."""
+    not_profiled: str = ""
+    """Why there are no profiles although they were wanted."""
 
 
 class LabResult(BaseModel):
@@ -284,5 +289,6 @@ def _arm(measured: Measurement, name: str, techniques: list[str]) -> ArmResult:
         misses=CacheResult.of(misses),
         cold=CacheResult.of(cold),
         trace=measured.traces.get(name),
+        profile=measured.profiles.get(name),
         unexpected=dict(sum((each.unexpected for arm in arm_rounds for each in arm.recordings), Counter[str]())),
     )

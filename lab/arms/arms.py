@@ -78,6 +78,11 @@ class Arm:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def pids(self) -> list[int]:
+        """Ids of the running processes: of the service, then of its worker."""
+        return [own.pid for own in (self._process.own, self._worker.own) if own is not None]
+
     async def start(self) -> None:
         """Start the process and wait until it is ready; the caller calls `stop` even if this fails."""
         if self._writes:

@@ -3,6 +3,7 @@
 LabError
 ├── UnknownExperiment   a name that the lab has no experiment or sweep for
 ├── ArmFailed           an arm did not start, or its process ended during a measurement
+├── NotProfiled         py-spy is missing or not permitted; the run goes on without profiles
 ├── NoDistance          no server that the arms reach over the network
 ├── NotInstrumented     an address without the metrics of an instrumented service
 ├── OpenSloError        objectives in OpenSLO that slo.toml has no place for, or the other way round
@@ -32,6 +33,10 @@ class ArmFailed(LabError):
             return
         tail = "\n".join(f"    {line}" for line in log.strip().splitlines()[-12:]) or "    (its log is empty)"
         super().__init__(f"arm {arm} {what}; the end of its log:\n{tail}")
+
+
+class NotProfiled(LabError):
+    """Why there is no profile of an arm."""
 
 
 class NoDistance(LabError):

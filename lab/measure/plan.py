@@ -26,12 +26,16 @@ class Plan:
     min_rounds: int = 6
     max_rounds: int = 40
     budget_s: float = 90.0
+    profile_s: float = 0.0
+    """Of each arm, once after the last round; 0: no profile."""
     rate_per_s: float = 0.0
     """0: derived from the capacity of the slowest arm."""
     tolerated_lateness_s: float = LATE_S
     """A round is repeated if the load generator was later than this and its latencies are affected."""
 
 
+PROFILE_S: Final = 5.0
+"""About a thousand samples of a busy thread: a function with 1 % of the time has ten."""
 QUICK: Final = Plan(
     open_loop_s=1.2, min_requests=12, closed_loop_s=0.8, warm_up_s=10.0, min_rounds=5, max_rounds=12, budget_s=42.0
 )
@@ -46,6 +50,10 @@ DEMO_THOROUGH: Final = Plan(
 )
 
 
-def experiment_plan(*, quick: bool, seed: int, budget_s: float | None = None, rate_per_s: float = 0.0) -> Plan:
-    plan = replace(QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate_per_s)
+def experiment_plan(
+    *, quick: bool, seed: int, budget_s: float | None = None, rate_per_s: float = 0.0, profiles: bool = False
+) -> Plan:
+    plan = replace(
+        QUICK if quick else THOROUGH, seed=seed, rate_per_s=rate_per_s, profile_s=PROFILE_S if profiles else 0.0
+    )
     return plan if budget_s is None else replace(plan, budget_s=budget_s)

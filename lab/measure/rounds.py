@@ -18,6 +18,7 @@ from lab.measure.plan import Plan
 from lab.measure.trace import TraceResult
 from lab.measure.warm_up import STREAM as WARM_UP_STREAM
 from lab.measure.warm_up import warm_up
+from lab.profile.result import ProfileResult
 from lab.traffic.traffic import WRITES, Traffic
 
 UTILISATION: Final = 0.5
@@ -98,6 +99,10 @@ class Measurement:
     """Why it ended early, if it did."""
     traces: dict[str, TraceResult] = field(default_factory=dict)
     """One request per arm, where arms export spans."""
+    profiles: dict[str, ProfileResult] = field(default_factory=dict)
+    """By arm; empty unless both could be profiled."""
+    not_profiled: str = ""
+    """Why not, where profiles were wanted."""
 
 
 IsPrecise = Callable[[Sequence[Round]], bool]

@@ -12,6 +12,7 @@ from lab.load.latencies import Latencies
 from lab.measure.trace import TraceResult
 from lab.report import charts, comparison, formatting
 from lab.report.palette import arm_variable
+from lab.report.profile import ProfileSection
 from lab.report.sweep_charts import DrawnSweep
 from lab.report.sweep_table import is_number
 from lab.report.table import is_between_services, sides
@@ -101,6 +102,10 @@ class Page:
             return None
         caption = "; ".join(f"{arm}: {_counted(trace)}" for arm, trace in traces)
         return Chart(svg=waterfall(traces, name=f"{self.anchor} traces"), caption=caption)
+
+    @property
+    def profile(self) -> ProfileSection | None:
+        return ProfileSection.of(self.experiment)
 
     @property
     def charts(self) -> list[Chart]:
