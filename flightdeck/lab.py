@@ -196,17 +196,31 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
     seconds: Annotated[
         float, typer.Option(min=1, callback=finite, help="Least time of the traffic that a prediction is made from.")
     ] = 20.0,
-    as_json: AsJson = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print a line of JSON for each technique as soon as it is known, and nothing else."
+        ),
+    ] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, and nothing else.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write an HTML report to this file, and JSON beside it, after each technique."),
+    ] = None,
     seed: Seed = 1,
     budget_s: BudgetS = None,
     data_dir: DataDir = Path(".flightdeck"),
 ) -> None:
-    """Predict the effect of each technique from the baseline's what-if metrics, measure it, and compare both."""
+    """Measure the effect of each technique, predict it from the baseline's what-if metrics, and compare both.
+
+    A technique that fails ends no other one; the exit code is then 1.
+    """
     from rich.console import Console
 
-    from lab.calibration.calibrate import calibrate as calibrate_techniques
-    from lab.calibration.calibrate import limits, markdown, print_calibrations
+    from lab.calibration.calibrate import Calibrator, limits
+    from lab.calibration.report import write
+    from lab.calibration.result import NotCalibrated, Outcome
+    from lab.calibration.table import markdown, print_outcomes, sentence
     from lab.core.errors import LabError
     from lab.core.servers import Servers
     from lab.experiments import select_experiments
@@ -222,15 +236,28 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
         if servers.has_own_database:
             require_data(data_dir)
         typer.echo(limits(experiments, plan, seconds=seconds), err=True)
+        known: list[Outcome] = []
         with live_progress(Console(stderr=True)) as progress:
-            found = asyncio.run(calibrate_techniques(experiments, options, progress, seconds=seconds))
-    if as_json:
-        typer.echo(json.dumps([one.model_dump() for one in found], indent=2))
-    elif as_markdown:
-        typer.echo(markdown(found), nl=False)
-    else:
-        print_calibrations(found, Console(width=None))
-    exit_unless_measured(is_interrupted=False, is_empty=not found)
+
+            def on_outcome(outcome: Outcome) -> None:
+                known.append(outcome)
+                if report is not None:
+                    write(known, report, command=options.command)
+                if as_json:
+                    typer.echo(outcome.model_dump_json())
+                if isinstance(outcome, NotCalibrated):
+                    progress.say(sentence(outcome))
+
+            calibrator = Calibrator(options=options, progress=progress, seconds=seconds)
+            asyncio.run(calibrator.run(experiments, on_outcome))
+    if report is not None:
+        typer.echo(f"report: {report.resolve()}", err=True)
+    if as_markdown:
+        typer.echo(markdown(known), nl=False)
+    elif not as_json:
+        print_outcomes(known, Console(width=None))
+    outcomes = {one.outcome for one in known if isinstance(one, NotCalibrated)}
+    exit_unless_measured(is_interrupted="interrupted" in outcomes, is_empty=not known or "failed" in outcomes)
 
 
 commands.command()(compare.compare)

@@ -10,6 +10,8 @@ MIN_REQUESTS: Final = 150
 """That arrive in these slices."""
 MEAN_S: Final = 60.0
 """Limit of the traffic per technique, on average: what one does not need is left to the others."""
+KEPT_S: Final = 30.0
+"""Of the limit, kept for each technique that follows: `MIN_REQUESTS` at five per second."""
 MAX_S: Final = 600.0
 """Limit of the traffic for one technique alone; enough for `MIN_REQUESTS` at the lowest rate of the lab."""
 MARGIN: Final = 1.25
@@ -19,6 +21,11 @@ MARGIN: Final = 1.25
 def limit_s(techniques: int, *, least_s: float) -> float:
     """Return the limit of the traffic for all techniques together; `least_s` is planned for each of them."""
     return max(techniques * max(least_s, MEAN_S), MAX_S)
+
+
+def available_s(left_s: float, *, later: int, least_s: float) -> float:
+    """Return how much of the traffic that is left a technique may have, if this many are predicted after it."""
+    return left_s - later * max(least_s, KEPT_S)
 
 
 def planned_s(rates_per_s: Mapping[str, float], *, least_s: float, limit_s: float) -> dict[str, float]:

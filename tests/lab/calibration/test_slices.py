@@ -1,19 +1,15 @@
 """How long a calibration observes an arm: until its technique can be predicted, within a limit for the whole run."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from lab.calibration.baseline import Baseline
 from lab.calibration.calibrate import limits
 from lab.calibration.slices import FIRST, MAX_S, MEAN_S, MIN_REQUESTS, further_slices, limit_s, planned_s
-from lab.core.snapshot import Snapshot
 from lab.experiments import select_experiments
 from lab.load.generator import LoadCommand
-from lab.load.load_model import ClosedLoop, OpenLoop, Phase
-from lab.load.recording import Recording
+from lab.load.load_model import ClosedLoop, Phase
 from lab.measure.plan import QUICK
-from tests.lab.advice.counters import of_route, series
+from tests.lab.calibration.counting_arm import CountingArm, trials
 
 
 @pytest.mark.parametrize("rate_per_s", [0.25, 1.0, 1.67, 5.0])
@@ -50,44 +46,6 @@ def test_the_duration_of_a_calibration_is_known_beforehand() -> None:
         f"2 techniques: rounds for about {2 * QUICK.budget_s / 60:.1f} min, "
         f"then at most {MAX_S / 60:.0f} min of traffic to predict from"
     )
-
-
-class CountingArm:
-    """An arm and the generator of its load: each slice adds the same to its counters."""
-
-    name = "baseline"
-    url = "http://localhost"
-    token = ""
-
-    def __init__(self, per_slice: Mapping[str, float]) -> None:
-        self.per_slice = per_slice
-        self.commands: list[LoadCommand] = []
-
-    @property
-    def slices(self) -> list[LoadCommand]:
-        return [command for command in self.commands if isinstance(command.model, OpenLoop)]
-
-    def check(self) -> None:
-        """It has no process."""
-
-    async def snapshot(self) -> Snapshot:
-        return Snapshot({series(text): value * len(self.slices) for text, value in self.per_slice.items()})
-
-    async def drive(self, command: LoadCommand) -> Recording:
-        self.commands.append(command)
-        return Recording(duration_s=command.phase.duration_s)
-
-
-def trials(bodies: float) -> dict[str, float]:
-    """Return the counters of a slice with 20 requests, and trials that compress to a tenth."""
-    return {
-        of_route("whatif_requests_total"): 20.0,
-        of_route("http_response_size_bytes_sum"): 20.0 * 10_000,
-        of_route("whatif_compressible_bytes_total", "encoding=gzip"): 20.0 * 10_000,
-        of_route("whatif_trial_bodies_total"): bodies,
-        of_route("whatif_trial_bytes_total"): bodies * 10_000,
-        of_route("whatif_trial_compressed_bytes_total", "encoding=gzip"): bodies * 1000,
-    }
 
 
 async def predict(arm: CountingArm, *, limit_s: float) -> tuple[str, list[str]]:
