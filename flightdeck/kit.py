@@ -125,9 +125,14 @@ def check(
 
 @commands.command()
 def drill(  # noqa: PLR0913, PLR0917 each is an option of the command
-    name: Annotated[str, typer.Argument(help="service-down, target-down, error-burst or collector-down.")],
-    listen: Annotated[str, typer.Option(help="Where the proxy listens, `host:port`.")],
-    forward: Annotated[str, typer.Option(help="Where it forwards, `host:port`: the metrics, a server, a collector.")],
+    name: Annotated[str, typer.Argument(help="The drill, such as service-down; docs/kit.md lists them.")],
+    listen: Annotated[str | None, typer.Option(help="Where the proxy listens, `host:port`.")] = None,
+    forward: Annotated[
+        str | None, typer.Option(help="Where it forwards, `host:port`: the metrics, a server, a collector.")
+    ] = None,
+    metrics: Annotated[
+        str, typer.Option(help="URL of the metrics port, for a fault that the service injects itself.")
+    ] = "http://localhost:9464",
     slo: SloPath = Path("slo.toml"),
     prometheus: PrometheusUrl = "http://localhost:9090",
     receiver: Annotated[
@@ -139,27 +144,35 @@ def drill(  # noqa: PLR0913, PLR0917 each is an option of the command
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Inject a fault into your service by a proxy, then require its alert to fire, be delivered and resolve.
+    """Inject a fault into your service, then require its alert to fire, be delivered and resolve.
 
-    Prometheus must scrape the service through the proxy, or the service must reach the other server through it. Exits
-    with 0 if the alert fired and resolved, and with 1 otherwise.
+    A proxy is the fault: Prometheus must scrape the service through it, or the service must reach the other server
+    through it. Or the service injects the fault itself, if it runs with OBSERVABILITY_FAULTS=true: loop-blocked,
+    pool-exhausted. Exits with 0 if the alert fired and resolved, and with 1 otherwise.
     """
     from flightdeck.drill import log_to_stderr, run_until_signal
-    from lab.drills.environments.running_service import PROXY_DRILLS, Observed, run_on_service
+    from lab.drills.environments.running_service import SERVICE_DRILLS, DebugDrill, Observed, run_on_service
+    from lab.drills.faults.debug_endpoint import DebugEndpoint
     from lab.drills.faults.proxy import Proxy
     from lab.drills.run.errors import DrillError
     from lab.drills.run.table import show
     from prometheus.slo import InvalidObjectives, load
 
-    if name not in PROXY_DRILLS:
-        fail(f"no drill {name}; there are {', '.join(PROXY_DRILLS)}")
-    proxy = Proxy(_address(listen), _address(forward))
+    if name not in SERVICE_DRILLS:
+        fail(f"no drill {name}; there are {', '.join(SERVICE_DRILLS)}")
+    chosen = SERVICE_DRILLS[name]
+    fault: DebugEndpoint | Proxy
+    if isinstance(chosen, DebugDrill):
+        fault = DebugEndpoint(metrics, chosen.fault, seconds=chosen.seconds, pause_s=chosen.pause_s)
+    elif listen is None or forward is None:
+        fail(f"{name} needs a proxy: name its addresses with --listen and --forward")
+    else:
+        fault = Proxy(_address(listen), _address(forward))
     observed = Observed(prometheus=prometheus, receiver=receiver, requests=request or ())
     outcomes: list[Outcome] = []
 
     async def run(on_outcome: "OnOutcome") -> None:
-        chosen = PROXY_DRILLS[name]
-        on_outcome(await run_on_service(chosen, objectives, proxy=proxy, observed=observed, log=log_to_stderr))
+        on_outcome(await run_on_service(chosen, objectives, fault=fault, observed=observed, log=log_to_stderr))
 
     with failing_on(InvalidObjectives):
         objectives = load(slo)

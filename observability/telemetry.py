@@ -21,6 +21,7 @@ from observability.core.semconv import prefer_stable_conventions
 from observability.core.settings import TelemetrySettings
 from observability.errors.reporter import ErrorReporter
 from observability.export.counts import ExportCounts
+from observability.faults.endpoint import Faults
 from observability.http.custom_metrics import CustomMetrics, InstrumentationFunction
 from observability.http.metrics import HttpMetrics
 from observability.http.middleware import InstrumentationMiddleware, Observer, Signals
@@ -87,13 +88,16 @@ class ProcessTelemetry:
         self.tracing = self._make_tracing(settings=settings, counts=counts, processors=span_processors)
         self.errors = ErrorReporter(settings=settings, counts=counts)
         self.logs = LoggingSetup(settings=settings, counts=counts, stream=log_stream)
-        self._server = MetricsServer(registry, settings=settings)
+        self._server = self._make_server()
         self._engines: EngineMetrics | None = None
         self._queries: QueryMetrics | None = None
         self._watches_all_engines = False
 
     def _make_tracing(self, **arguments: Any) -> Tracing:
         return Tracing(**arguments)
+
+    def _make_server(self) -> MetricsServer:
+        return MetricsServer(self.registry, settings=self.settings)
 
     @property
     def metrics_port(self) -> int | None:
@@ -216,6 +220,7 @@ class Telemetry(ProcessTelemetry):
         http_options: HttpOptions = NO_OPTIONS,
     ) -> None:
         self.saturation = Saturation(registry)
+        self._faults = Faults(lambda: self._engines.engines() if self._engines else ()) if settings.faults else None
         self._functions = functions
         self._http_options = with_environment(http_options, settings)
         self._is_official = settings.http == "official"
@@ -247,6 +252,10 @@ class Telemetry(ProcessTelemetry):
             return OfficialTracing(**arguments)
         options = self._span_options
         return Tracing(**arguments) if options is None else TracingWithOptions(options, **arguments)
+
+    def _make_server(self) -> MetricsServer:
+        around = self._faults.around if self._faults is not None else None
+        return MetricsServer(self.registry, settings=self.settings, around=around)
 
     def engine_metrics(self) -> "EngineMetrics":
         """Return the metrics of this process's engines; the first time, also observe them for what-if metrics."""
@@ -289,6 +298,9 @@ class Telemetry(ProcessTelemetry):
         if self.whatif is not None and not self._is_running:
             with suppress_internal_errors("whatif"):
                 self.whatif.start()
+        if self._faults is not None and not self._is_running:
+            with suppress_internal_errors("faults"):
+                self._faults.start()
         super().start(traces=traces)
 
     def stop(self) -> None:
@@ -296,6 +308,9 @@ class Telemetry(ProcessTelemetry):
         if self.whatif is not None:
             with suppress_internal_errors("whatif"):
                 self.whatif.stop()
+        if self._faults is not None:
+            with suppress_internal_errors("faults"):
+                self._faults.stop()
         super().stop()
 
     def instrument_officially(self, app: Starlette) -> None:

@@ -11,7 +11,7 @@ import httpx
 from lab.core.errors import LabError
 from lab.kit.build import Extras, kit_files
 from lab.kit.queries import Query, base_name, queries
-from prometheus.duration import ACCELERATED, REAL
+from prometheus.duration import ACCELERATED, REAL, Clock
 from prometheus.expression import series_in
 from prometheus.parts import part_of
 from prometheus.slo import Objectives
@@ -95,10 +95,13 @@ class Server:
 def check(objectives: Objectives, folder: Path, *, prometheus: str, grafana: str | None = None) -> Report:
     """Compare the kit in the folder with the servers; raise `NotReachable` if one does not respond."""
     files = {str(path.relative_to(folder)): path.read_text("utf-8") for path in _generated(folder)}
-    every = list(queries(files))
+    # Accelerated rules have no tests.
+    clock = REAL if any(path.startswith("prometheus/tests/") for path in files) else ACCELERATED
+    every = list(queries(files, clock))
     with httpx.Client(base_url=prometheus, timeout=TIMEOUT_S) as client:
         server = Server(client)
-        findings = [*_outdated(objectives, files), *_not_loaded(every, server), *_unlisted_parts(objectives, server)]
+        findings = [*_outdated(objectives, files, clock)]
+        findings += [*_not_loaded(every, server), *_unlisted_parts(objectives, server)]
         findings += without_data(every, objectives, server)
     if grafana:
         findings += _missing_boards(objectives, files, grafana)
@@ -112,9 +115,8 @@ def _generated(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.suffix in {".yml", ".yaml", ".json", ".md"}]
 
 
-def _outdated(objectives: Objectives, files: Mapping[str, str]) -> Iterator[Finding]:
-    is_real = any(path.startswith("prometheus/tests/") for path in files)  # accelerated rules have no tests
-    for path, text in kit_files(objectives, REAL if is_real else ACCELERATED, Extras.of(files)).items():
+def _outdated(objectives: Objectives, files: Mapping[str, str], clock: Clock) -> Iterator[Finding]:
+    for path, text in kit_files(objectives, clock, Extras.of(files)).items():
         if path not in ADDRESSES and not path.endswith(".tmpl") and files.get(path) != text:
             yield Finding(kind="problem", where=path, text="differs from slo.toml; run flightdeck kit build")
 

@@ -8,12 +8,24 @@ from typing import Any, Final
 
 import yaml
 
+from prometheus.duration import REAL, Clock, seconds
 from prometheus.expression import VARIABLE
 from prometheus.runbooks import queries as runbook_queries
 
-HANDLERS: Final = ".*"
-VALUES: Final = {"handler": HANDLERS, "__range": "1h", "__interval": "15s", "__rate_interval": "1m", "window": "5m"}
-"""What a board has chosen when it is opened."""
+SCRAPES: Final = 4
+"""In Grafana's `$__rate_interval`."""
+
+
+def chosen(clock: Clock) -> dict[str, str]:
+    """Return the values of a board's variables when it is opened, where Prometheus scrapes as the kit configures it."""
+    scrape_s = seconds(clock.duration("15s"))
+    return {
+        "handler": ".*",
+        "__range": "1h",
+        "__interval": f"{scrape_s}s",
+        "__rate_interval": f"{SCRAPES * scrape_s}s",
+        "window": "5m",
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +38,11 @@ class Query:
     is_of_panel: bool = False
 
 
-def queries(files: Mapping[str, str]) -> Iterator[Query]:
+def queries(files: Mapping[str, str], clock: Clock = REAL) -> Iterator[Query]:
     """Yield the queries of the files by their paths, ready to be sent."""
     for path, text in files.items():
         if path.startswith("grafana/dashboards/"):
-            yield from _of_board(json.loads(text))
+            yield from _of_board(json.loads(text), chosen(clock))
         elif path.startswith(("prometheus/rules/", "prometheus/alerts/")):
             yield from _of_rules(yaml.safe_load(text))
         elif path.startswith("runbooks/"):
@@ -38,11 +50,11 @@ def queries(files: Mapping[str, str]) -> Iterator[Query]:
                 yield Query(where=f"{path}, query {number}", expression=expression)
 
 
-def _of_board(board: Mapping[str, Any]) -> Iterator[Query]:
+def _of_board(board: Mapping[str, Any], values: Mapping[str, str]) -> Iterator[Query]:
     for row in board["panels"]:
         for panel in (row, *row.get("panels", [])):
             for target in panel.get("targets", []):
-                expression = VARIABLE.sub(lambda found: VALUES.get(found[0].strip("${}"), found[0]), target["expr"])
+                expression = VARIABLE.sub(lambda found: values.get(found[0].strip("${}"), found[0]), target["expr"])
                 where = f"board {board['title']}, panel {panel['title']}"
                 yield Query(where=where, expression=expression, is_of_panel=True)
 

@@ -248,6 +248,12 @@ class TelemetrySettings(BaseModel):
         default=False,
     )
 
+    faults: bool = _setting(
+        "OBSERVABILITY_FAULTS",
+        "Whether requests to the metrics port can block the event loop or hold every database connection, for drills.",
+        default=False,
+    )
+
     @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:

@@ -51,6 +51,10 @@ class EngineMetrics:
         for watch in self._further:
             watch(role, engine)
 
+    def engines(self) -> list[Engine]:
+        """Return the engines that are observed."""
+        return list(self._watched)
+
     def watch_all(self) -> None:
         """Observe every engine from its first connection on, under the name of its database."""
         if not self._watches_all:

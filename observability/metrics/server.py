@@ -2,10 +2,12 @@
 
 import errno
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from typing import Final
 from wsgiref.simple_server import WSGIServer
+from wsgiref.types import WSGIApplication
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
@@ -31,10 +33,20 @@ class NoFreePort(OSError):
 
 
 class MetricsServer:
-    """Serves a registry on the first free port from the configured one on, as OpenMetrics if the client accepts it."""
+    """Serves a registry on the first free port from the configured one on, as OpenMetrics if the client accepts it.
 
-    def __init__(self, registry: CollectorRegistry, *, settings: TelemetrySettings) -> None:
+    `around(application)` is served instead of the application that serves the metrics.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        settings: TelemetrySettings,
+        around: Callable[[WSGIApplication], WSGIApplication] | None = None,
+    ) -> None:
         self._registry = registry
+        self._around = around
         self._host = settings.metrics_host
         self._wanted = settings.metrics_port
         self._targets_dir = settings.metrics_targets_dir
@@ -82,6 +94,9 @@ class MetricsServer:
                 if error.errno != errno.EADDRINUSE:
                     raise
                 continue
+            application = self._server.get_app()
+            if self._around is not None and application is not None:
+                self._server.set_app(self._around(application))
             if self._wanted and port != self._wanted:
                 logger.info("metrics port %d is taken; this process serves its metrics on %d", self._wanted, port)
             return self._server.server_port

@@ -69,7 +69,7 @@ def book(
 def create_app() -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        engine = create_engine("sqlite:///ledger.db")
+        engine = create_engine("sqlite:///ledger.db", pool_timeout=4)
         telemetry.watch_engine(engine, "books")
         Base.metadata.create_all(engine)
         with Session(engine) as session:

@@ -1,16 +1,16 @@
-"""Drills on any service that runs with its kit: a proxy is the fault, and the service's own Prometheus observes it.
+"""Drills on any service that runs with its kit, observed by its own Prometheus.
 
-They need nothing in the service. What fails is what it reaches, or is reached, through the proxy.
+Either a proxy is the fault, and nothing is needed in the service: what fails is what it reaches, or is reached, through
+the proxy. Or the service injects the fault itself, by its debug endpoint.
 """
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
-from lab.drills.faults.proxy import Proxy
 from lab.drills.run.alert_poller import AlertPoller
 from lab.drills.run.drill import BaseDrill
 from lab.drills.run.errors import DrillError
@@ -19,23 +19,47 @@ from lab.drills.run.outcome import Outcome, outcome_of
 from lab.drills.run.speed import alert_durations_s, speed, timeout_s
 from lab.drills.run.timeline import Timeline
 from lab.drills.run.traffic import traffic
+from observability.faults.fault import EVENT_LOOP, POOL, PREFIX
 from prometheus.slo import Objectives
 
 HEARTBEAT_WITHIN_S: Final = 180.0
 PAUSE_S: Final = 0.2
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProxyDrill(BaseDrill):
-    """A fault by a proxy that refuses connections."""
+class ServiceFault(Protocol):
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Return the block in which the drill runs; raise `DrillError` if the fault cannot be injected."""
 
-    proxied: str
-    """What the proxy is in front of."""
+    def injected(self) -> AbstractAsyncContextManager[None]:
+        """Return the block during which the fault lasts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceDrill(BaseDrill):
     warmup_s: float = 3.0
     """The service has run before."""
 
 
-PROXY_DRILLS: Final[dict[str, ProxyDrill]] = {
+@dataclass(frozen=True, kw_only=True)
+class ProxyDrill(ServiceDrill):
+    """A fault by a proxy that refuses connections."""
+
+    proxied: str
+    """What the proxy is in front of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebugDrill(ServiceDrill):
+    """A fault that the service injects itself, again and again."""
+
+    fault: str
+    """As the debug endpoint names it."""
+    seconds: float
+    pause_s: float
+    """Between two requests; while a fault lasts, another one has no effect."""
+
+
+SERVICE_DRILLS: Final[dict[str, ProxyDrill | DebugDrill]] = {
     drill.name: drill
     for drill in (
         ProxyDrill(
@@ -62,6 +86,23 @@ PROXY_DRILLS: Final[dict[str, ProxyDrill]] = {
             proxied="the collector's port for OTLP, for the service",
             alerts=("TelemetryDropped",),
         ),
+        DebugDrill(
+            name="loop-blocked",
+            description="the event loop is blocked for a second of every two",
+            fault=EVENT_LOOP,
+            seconds=1.0,
+            pause_s=2.0,
+            alerts=("EventLoopBlocked",),
+        ),
+        DebugDrill(
+            name="pool-exhausted",
+            description="every connection of the pools is held",
+            fault=POOL,
+            seconds=60.0,
+            pause_s=1.0,
+            alerts=("PoolExhausted",),
+            notification_names=PREFIX + POOL,
+        ),
     )
 }
 
@@ -78,15 +119,15 @@ class Observed:
 
 
 async def run_on_service(
-    drill: ProxyDrill, objectives: Objectives, *, proxy: Proxy, observed: Observed, log: Log
+    drill: ServiceDrill, objectives: Objectives, *, fault: ServiceFault, observed: Observed, log: Log
 ) -> Outcome:
-    """Run the drill while the proxy forwards; raise `DrillError` if Prometheus does not have its alerts."""
+    """Run the drill; raise `DrillError` if Prometheus does not have its alerts."""
     drill = await _for_service(drill, objectives, observed)
     timeline = Timeline(arm="", alerts=drill.alerts)
     poller = AlertPoller(observed.prometheus, observed.receiver or "")
     failure = ""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(proxy.running())
+        await stack.enter_async_context(fault.running())
         await stack.enter_async_context(poller.running())
         try:
             if drill.is_delivered:
@@ -95,13 +136,13 @@ async def run_on_service(
             if observed.requests:
                 urls = tuple(observed.requests)
                 await stack.enter_async_context(traffic(lambda: "", urls, clients=1, pause_s=PAUSE_S))
-            await observe(drill, proxy.down(), timeline, poller=poller, log=drill_log(drill, log))
+            await observe(drill, fault.injected(), timeline, poller=poller, log=drill_log(drill, log))
         except DrillError as error:
             failure = str(error)
     return outcome_of(drill, timeline, failure)
 
 
-async def _for_service(drill: ProxyDrill, objectives: Objectives, observed: Observed) -> ProxyDrill:
+async def _for_service(drill: ServiceDrill, objectives: Objectives, observed: Observed) -> ServiceDrill:
     """Return the drill with the names of the service's alerts, and with time for the rules that are loaded."""
     try:
         durations_s = await alert_durations_s(observed.prometheus)
@@ -120,6 +161,7 @@ async def _for_service(drill: ProxyDrill, objectives: Objectives, observed: Obse
         drill,
         alerts=alerts,
         is_delivered=observed.receiver is not None,
+        notification_names=drill.notification_names if observed.receiver else "",
         fires_within_s=within_s,
         resolves_within_s=within_s,
     )

@@ -32,7 +32,7 @@ class Proxy:
             self._stop()
 
     @asynccontextmanager
-    async def down(self) -> AsyncIterator[None]:
+    async def injected(self) -> AsyncIterator[None]:
         """Abort open connections and refuse new ones during the block, as a host without the server does."""
         self._stop()
         try:

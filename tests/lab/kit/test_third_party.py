@@ -28,7 +28,8 @@ from typer.testing import CliRunner
 
 from flightdeck.cli import app
 from lab.arms.ports import free_ports
-from lab.drills.environments.running_service import PROXY_DRILLS, Observed, run_on_service
+from lab.drills.environments.running_service import SERVICE_DRILLS, DebugDrill, Observed, run_on_service
+from lab.drills.faults.debug_endpoint import DebugEndpoint
 from lab.drills.faults.proxy import Proxy
 from lab.drills.faults.telemetry import CollectorStub
 from lab.drills.run.executable import executable_path
@@ -58,6 +59,8 @@ class Application:
     """Method, path and body of each kind of request."""
     failing: str
     """The path on which it has a bug."""
+    may_be_empty: tuple[str, ...]
+    """The panels about events that everyday traffic need not have, and about what its cache does not measure."""
 
 
 LEDGER: Final = Application(
@@ -72,6 +75,7 @@ LEDGER: Final = Application(
         ("GET", "/v2/accounts/99", None),
     ),
     failing="/v2/accounts/7/interest?days=0",
+    may_be_empty=("Async and background, panel Blocking routes", "Database, panel Repeated statements"),
 )
 GEOCODER: Final = Application(
     job="geocoder",
@@ -84,8 +88,20 @@ GEOCODER: Final = Application(
         ("GET", "/no/such/route", None),
     ),
     failing="/search?name=",
+    may_be_empty=(
+        "Advice, panel CPU share of blocking steps",
+        "Advice, panel How long other requests wait, by blocking route",
+        "Advice, panel Rows per response",
+        "Advice, panel Statements that a cache in the process would save",
+        "Async and background, panel Blocking routes",
+        "Caching, panel Cache entries",
+        "Caching, panel Cache memory",
+        "Caching, panel Coalesced lookups per computation",
+        "Caching, panel Invalidations",
+    ),
 )
 APPLICATIONS: Final = (LEDGER, GEOCODER)
+SECOND: Final = "the second process of the ledger"
 of_each = pytest.mark.parametrize("application", APPLICATIONS, ids=lambda one: one.job)
 
 
@@ -100,7 +116,8 @@ class Monitored:
     folders: dict[str, Path]
     """Of each job, with its `slo.toml` and its kit in `monitoring`."""
     proxies: dict[str, proxy.Proxy]
-    """In front of the metrics of each job, of the gazetteer that the geocoder calls, of the ledger's collector."""
+    """In front of the metrics of each job, of the ledger's second process, of the gazetteer that the geocoder calls, of
+    the ledger's collector."""
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         response = httpx.get(f"{self.prometheus}/api/v1/query", params={"query": expression}).raise_for_status()
@@ -189,13 +206,14 @@ def collector() -> Iterator[int]:
 @contextmanager
 def proxied() -> Iterator[dict[str, proxy.Proxy]]:
     """Yield the proxies by what they are in front of; those of metrics by the job."""
-    *ports, metrics_of_ledger, metrics_of_geocoder = free_ports(6)
+    *ports, metrics_of_ledger, metrics_of_second, metrics_of_geocoder = free_ports(8)
     with ExitStack() as stack:
         gazetteer_port = int(stack.enter_context(serving(gazetteer())).rpartition(":")[2])
         targets = {
             "gazetteer": gazetteer_port,
             "collector": stack.enter_context(collector()),
             LEDGER.job: metrics_of_ledger,
+            SECOND: metrics_of_second,
             GEOCODER.job: metrics_of_geocoder,
         }
         yield {
@@ -205,19 +223,21 @@ def proxied() -> Iterator[dict[str, proxy.Proxy]]:
 
 
 def application_process(
-    application: Application, port: int, proxies: Mapping[str, proxy.Proxy], directory: Path
+    application: Application, port: int, proxies: Mapping[str, proxy.Proxy], directory: Path, *, metrics: str = ""
 ) -> Process:
+    """Return the process, whose metrics are behind the proxy of this name, by default that of its job."""
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--log-level", "warning", "--factory"]
     return Process(
         application.job,
         [*command, application.factory, "--port", str(port)],
         ready_url=f"http://127.0.0.1:{port}{application.everyday[0][1]}",
         environment={
-            "OTEL_EXPORTER_PROMETHEUS_PORT": str(proxies[application.job].target_port),
+            "OTEL_EXPORTER_PROMETHEUS_PORT": str(proxies[metrics or application.job].target_port),
             "OTEL_EXPORTER_OTLP_ENDPOINT": _url(proxies["collector"]) if application == LEDGER else "",
             "OTEL_BSP_SCHEDULE_DELAY": "500",
             "GAZETTEER_URL": _url(proxies["gazetteer"]),
             "OBSERVABILITY_ACCESS_LOG": "false",
+            "OBSERVABILITY_FAULTS": "true",
         },
         directory=directory,
     )
@@ -227,10 +247,11 @@ def _url(one: proxy.Proxy) -> str:
     return f"http://127.0.0.1:{one.port}"
 
 
-def write_kit(application: Application, folder: Path, *, metrics: str, receiver: str) -> None:
-    """Run the commands of the page, and set the links."""
+def write_kit(application: Application, folder: Path, *, targets: Sequence[str], receiver: str) -> None:
+    """Run the commands of the page for the processes with these addresses, and set the links."""
     slo = folder / "slo.toml"
-    changes = {"http://localhost:9464/metrics": f"{metrics}/metrics", "--job shop": f"--job {application.job}"}
+    options = " ".join([f"--job {application.job}", *(f"--target {one}" for one in targets)])
+    changes = {"http://localhost:9464/metrics": f"http://{targets[0]}/metrics", "--job shop": options}
     flightdeck(folder, "kit init", changes)
     slo.write_text(slo.read_text("utf-8").replace("http://localhost:9095", receiver), "utf-8")
     flightdeck(folder, "kit build", {"kit build": "kit build --accelerated"})
@@ -261,13 +282,17 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     directory = tmp_path_factory.mktemp("third-party")
     folders = {one.job: directory / one.alert_prefix for one in APPLICATIONS}
     kits = [folder / "monitoring" for folder in folders.values()]
-    own, alertmanager, *ports = free_ports(2 + len(APPLICATIONS))
+    own, alertmanager, port_of_second, *ports = free_ports(3 + len(APPLICATIONS))
     addresses = {"own": f"127.0.0.1:{own}", "alertmanager": f"127.0.0.1:{alertmanager}"}
     inbox, urls = Inbox(), {}
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         receiver = stack.enter_context(serving(create_receiver(inbox, runbooks=kits[0] / "runbooks")))
         proxies = stack.enter_context(proxied())
+        second = directory / "second"
+        second.mkdir()
+        process = application_process(LEDGER, port_of_second, proxies, second, metrics=SECOND)
+        stack.enter_context(running(runner, process))
         for application, port in zip(APPLICATIONS, ports, strict=True):
             folder = folders[application.job]
             folder.mkdir()
@@ -277,7 +302,9 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
             with httpx.Client(base_url=urls[application.job]) as client:
                 for method, path, body in application.everyday * 60:
                     client.request(method, path, json=body)
-            write_kit(application, folder, metrics=_url(proxies[application.job]), receiver=receiver)
+            behind = [application.job, *([SECOND] if application == LEDGER else [])]
+            targets = [f"127.0.0.1:{proxies[one].port}" for one in behind]
+            write_kit(application, folder, targets=targets, receiver=receiver)
         config = prometheus_config(kits, **addresses)
         # Prometheus scrapes its targets within five seconds of its start, which are five minutes of the rules.
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config | {"rule_files": []}), "utf-8")
@@ -294,7 +321,8 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
             folders=folders,
             proxies=proxies,
         )
-        eventually(lambda: len(monitored.query("up == 1")) == len(config["scrape_configs"]), within_s=30)
+        processes = len(config["scrape_configs"]) + 1  # the ledger has two
+        eventually(lambda: len(monitored.query("up == 1")) == processes, within_s=30)
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
         httpx.post(f"{monitored.prometheus}/-/reload").raise_for_status()
         yield monitored
@@ -343,12 +371,23 @@ def test_no_alert_fires_on_everyday_traffic(monitored: Monitored) -> None:
 
 @of_each
 def test_every_query_has_data_or_a_reason(monitored: Monitored, application: Application) -> None:
-    changes = {"http://localhost:9090": monitored.prometheus, "--grafana http://localhost:3000": "--json"}
-    report = json.loads(flightdeck(monitored.folders[application.job], "kit check", changes))
+    def checked() -> dict[str, Any]:
+        changes = {"http://localhost:9090": monitored.prometheus, "--grafana http://localhost:3000": "--json"}
+        report: dict[str, Any] = json.loads(flightdeck(monitored.folders[application.job], "kit check", changes))
+        return report
+
+    report = checked()
     assert report["checked"] > 100
+    assert report["panels"] > 5 * len(application.may_be_empty)
     silent = {one["text"] for one in report["findings"] if one["where"].startswith("board ")}
     reasons = ("nothing has been counted in", "its condition holds for no series now", "the service has no")
     assert {text for text in silent if not text.startswith(reasons)} == set()
+
+    def others_have_data() -> bool:
+        empty = {one["where"] for one in checked()["findings"] if one["kind"] == "empty panel"}
+        return empty <= {f"board {panel}" for panel in application.may_be_empty}
+
+    eventually(others_have_data, within_s=60)  # a scrape may come late on a busy machine
 
 
 @of_each
@@ -382,41 +421,81 @@ def replaced(one: proxy.Proxy) -> Iterator[tuple[str, str]]:
 
 
 def test_a_drill_of_the_page_sees_the_alert_delivered_and_resolved(monitored: Monitored) -> None:
+    requested = f"{monitored.urls[GEOCODER.job]}/openapi.json"
     with replaced(monitored.proxies[GEOCODER.job]) as (listen, forward):
         changes = {
             "localhost:9465": listen,
             "localhost:9464": forward,
             "http://localhost:9090": monitored.prometheus,
-            "--receiver http://localhost:9095": f"--receiver {monitored.receiver} --json",
+            "--receiver http://localhost:9095": f"--receiver {monitored.receiver} --request {requested} --json",
         }
         outcome = json.loads(flightdeck(monitored.folders[GEOCODER.job], "kit drill", changes))
     [alert] = outcome["alerts"]
     assert alert["alert"] == "GeocoderServiceDown"
     assert 0 < alert["firing_s"] <= alert["delivered_s"]
     assert 0 < alert["resolved_s"] <= alert["resolution_delivered_s"]
+    assert 'handler="/openapi.json"' in httpx.get(f"{_url(monitored.proxies[GEOCODER.job])}/metrics").text
 
 
 @pytest.mark.anyio
 async def test_drills_refuse_what_the_services_need(monitored: Monitored) -> None:
-    """Both at once, as each waits most of the time."""
+    """All at once, as each waits most of the time."""
 
-    async def outcome(application: Application, name: str, behind: str, requests: Sequence[str] = ()) -> Outcome:
+    async def outcome(
+        application: Application, name: str, behind: str, *, receiver: str | None, requests: Sequence[str] = ()
+    ) -> Outcome:
         one = monitored.proxies[behind]
         with replaced(one):
             return await run_on_service(
-                PROXY_DRILLS[name],
+                SERVICE_DRILLS[name],
                 load(monitored.folders[application.job] / "slo.toml"),
-                proxy=Proxy(("127.0.0.1", one.port), ("127.0.0.1", one.target_port)),
-                observed=Observed(prometheus=monitored.prometheus, receiver=monitored.receiver, requests=requests),
+                fault=Proxy(("127.0.0.1", one.port), ("127.0.0.1", one.target_port)),
+                observed=Observed(prometheus=monitored.prometheus, receiver=receiver, requests=requests),
                 log=print,
             )
 
+    request = f"{monitored.urls[GEOCODER.job]}/nearest/1/2"
     outcomes = await asyncio.gather(
-        outcome(LEDGER, "collector-down", "collector"),
-        outcome(GEOCODER, "error-burst", "gazetteer", [f"{monitored.urls[GEOCODER.job]}/nearest/1/2"]),
+        outcome(LEDGER, "collector-down", "collector", receiver=monitored.receiver),
+        outcome(GEOCODER, "error-burst", "gazetteer", receiver=monitored.receiver, requests=[request]),
+        outcome(LEDGER, "target-down", SECOND, receiver=None),
     )
     assert [(one.failure, [alert.alert for alert in one.alerts]) for one in outcomes] == [
         ("", ["FinanceLedgerTelemetryDropped"]),
         ("", ["GeocoderAvailabilityBudgetBurn 1h"]),
+        ("", ["FinanceLedgerTargetDown"]),
     ]
-    assert all(alert.resolution_delivered_s for one in outcomes for alert in one.alerts)
+    *delivered, fired = [alert for one in outcomes for alert in one.alerts]
+    assert all(alert.resolution_delivered_s for alert in delivered)
+    assert (fired.delivered_s, fired.resolution_delivered_s) == (None, None), "without a receiver"
+    assert (fired.firing_s or 0) > 0
+    assert (fired.resolved_s or 0) > 0
+
+
+@pytest.mark.anyio
+async def test_drills_of_the_debug_endpoint_name_the_route_and_the_pool(monitored: Monitored) -> None:
+    """Both at once, as each waits most of the time."""
+
+    async def outcome(application: Application, name: str) -> Outcome:
+        drill = SERVICE_DRILLS[name]
+        assert isinstance(drill, DebugDrill)
+        metrics = _url(monitored.proxies[application.job])
+        return await run_on_service(
+            drill,
+            load(monitored.folders[application.job] / "slo.toml"),
+            fault=DebugEndpoint(metrics, drill.fault, seconds=drill.seconds, pause_s=drill.pause_s),
+            observed=Observed(prometheus=monitored.prometheus, receiver=monitored.receiver),
+            log=print,
+        )
+
+    outcomes = await asyncio.gather(outcome(GEOCODER, "loop-blocked"), outcome(LEDGER, "pool-exhausted"))
+    assert [one.failure for one in outcomes] == ["", ""]
+    blocked, exhausted = (alert for one in outcomes for alert in one.alerts)
+    assert blocked.alert == "GeocoderEventLoopBlocked"
+    notified = [alert for one in monitored.notifications(GEOCODER.job, "ticket") for alert in one.notification.alerts]
+    assert "/debug/faults/event-loop" in {one.labels["handler"] for one in notified if one.name == blocked.alert}
+    assert exhausted.alert == "FinanceLedgerPoolExhausted"
+    assert exhausted.notification["labels"]["db_client_connection_pool_name"] == "books"
+    assert "held most by /debug/faults/pool" in exhausted.notification["annotations"]["description"]
+    assert blocked.resolution_delivered_s
+    assert exhausted.resolution_delivered_s

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from flightdeck.cli import app
 from lab.arms.ports import free_ports
-from lab.drills.environments.running_service import PROXY_DRILLS
+from lab.drills.environments.running_service import SERVICE_DRILLS
+from lab.drills.faults.debug_endpoint import DebugEndpoint
 from lab.drills.faults.proxy import Proxy
 from lab.drills.run.errors import DrillError
 from lab.kit.discovery import discovered
@@ -47,7 +48,7 @@ async def test_a_proxy_forwards_until_it_is_down_and_again_afterwards() -> None:
         async with proxy.running():
             assert len(await echoed()) == 200_000
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            async with proxy.down():
+            async with proxy.injected():
                 with pytest.raises(ConnectionRefusedError):
                     await echoed()
                 assert await reader.read() == b""
@@ -118,7 +119,33 @@ def test_a_prometheus_that_does_not_respond_is_an_error(slo: Path) -> None:
 
 def test_an_unknown_drill_is_an_error_that_lists_the_known_ones() -> None:
     said = failed("earthquake", "--listen", "localhost:9465", "--forward", "localhost:9464", code=2)
-    assert said == "no drill earthquake; there are service-down, target-down, error-burst, collector-down"
+    assert said == "no drill earthquake; there are " + ", ".join(SERVICE_DRILLS)
+
+
+def test_a_proxy_needs_its_addresses() -> None:
+    said = failed("service-down", "--listen", "localhost:9465", code=2)
+    assert said == "service-down needs a proxy: name its addresses with --listen and --forward"
+
+
+@pytest.mark.anyio
+async def test_a_service_whose_debug_endpoint_is_off_is_an_error() -> None:
+    metrics_at_every_path = Starlette(routes=[Route("/{path:path}", lambda _: JSONResponse({}))])
+    with serving(metrics_at_every_path) as url, pytest.raises(DrillError, match="with OBSERVABILITY_FAULTS=true"):
+        async with DebugEndpoint(f"{url}/metrics", "pool", seconds=1.0, pause_s=1.0).running():
+            pass
+
+
+@pytest.mark.anyio
+async def test_what_the_debug_endpoint_rejects_is_an_error() -> None:
+    def respond(request: Request) -> JSONResponse:
+        return JSONResponse("no engine is observed", status_code=405 if request.method == "GET" else 404)
+
+    with serving(Starlette(routes=[Route("/debug/faults/pool", respond, methods=["GET", "POST"])])) as url:
+        endpoint = DebugEndpoint(url, "pool", seconds=1.0, pause_s=1.0)
+        async with endpoint.running():
+            with pytest.raises(DrillError, match="no engine is observed"):
+                async with endpoint.injected():
+                    pass
 
 
 @pytest.mark.parametrize("address", ["localhost", ":9464", "localhost:metrics", "localhost:65536"])
@@ -130,5 +157,5 @@ def test_an_address_that_cannot_be(address: str) -> None:
 def test_the_page_has_every_drill_with_its_alert() -> None:
     page = (ROOT / "docs/kit.md").read_text("utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
-    for drill in PROXY_DRILLS.values():
+    for drill in SERVICE_DRILLS.values():
         assert [row[2] for row in rows if row[0] == f"`{drill.name}`"] == [f"`{drill.alerts[0].split()[0]}`"]
