@@ -38,14 +38,14 @@ async def sampled(pids: Sequence[int], *, seconds: float) -> Counter[Sample]:
     if program is None:
         raise NotProfiled(INSTALL)
     with tempfile.TemporaryDirectory(prefix="lab-profile-") as directory:
-        try:
-            async with asyncio.TaskGroup() as group:
-                running = [
-                    group.create_task(_recorded(program, pid, Path(directory, str(pid)), seconds)) for pid in pids
-                ]
-        except* NotProfiled as errors:
-            raise next(_leaves(errors)) from None
-    samples = sum((each.result() for each in running), Counter[Sample]())
+        ended = await asyncio.gather(
+            *(_recorded(program, pid, Path(directory, str(pid)), seconds) for pid in pids), return_exceptions=True
+        )
+    samples = Counter[Sample]()
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+        samples.update(each)
     if not samples:
         raise NotProfiled("py-spy found no thread at work")
     return samples
@@ -108,13 +108,14 @@ async def _stopped(process: asyncio.subprocess.Process) -> None:
     """End py-spy by the signal that lets it detach from the process; kill it if it does not end."""
     if process.returncode is not None:
         return
-    process.send_signal(signal.SIGINT)
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
     try:
         async with asyncio.timeout(STOP_S):
-            await process.wait()
+            await process.communicate()
     except TimeoutError:
         process.kill()
-        await process.wait()
+        await process.communicate()
 
 
 def _samples(output: Path, *, code: int | None, log: str) -> Counter[Sample]:
@@ -128,8 +129,3 @@ def _reason(log: str) -> str:
         return PERMIT
     said = next((line for line in log.splitlines() if line.strip()), "it wrote nothing")
     return f"py-spy failed: {said.removeprefix('Error: ').strip()}"
-
-
-def _leaves(group: BaseExceptionGroup[NotProfiled]) -> Iterator[NotProfiled]:
-    for error in group.exceptions:
-        yield from _leaves(error) if isinstance(error, BaseExceptionGroup) else (error,)

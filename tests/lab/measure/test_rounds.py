@@ -1,16 +1,23 @@
 """The order of rounds, when they are repeated and when they end, with a scripted generator."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import pytest
 
+from lab.analysis.outcome import compared
+from lab.core.address import Address
 from lab.core.snapshot import Snapshot
+from lab.experiments import BY_NAME
+from lab.load.client_state import ClientState
 from lab.load.generator import LoadCommand
+from lab.load.load import drive
 from lab.load.load_model import ClosedLoop, OpenLoop
 from lab.load.recording import Recording
+from lab.load.testing import ReceivedRequest, StubResponse, stub_service
 from lab.measure.metric import ArmRound
 from lab.measure.plan import Plan
 from lab.measure.rounds import CLOSED_STREAMS, Measurement, Round, measure
@@ -162,6 +169,29 @@ def test_a_round_with_a_late_generator_is_measured_again() -> None:
 def test_rounds_of_a_generator_that_stays_late_are_kept_and_marked() -> None:
     result = measured(Scripted(lambda _: recorded(lateness_s=0.2)))
     assert (len(result.rounds), result.discarded, result.late_rounds) == (4, 3, 4)
+
+
+async def test_a_generator_made_slow_on_purpose_makes_the_result_invalid() -> None:
+    async def hold_up_the_generator(_: ReceivedRequest) -> StubResponse:
+        time.sleep(0.06)  # noqa: ASYNC251 the service shares the generator's loop
+        return StubResponse()
+
+    class Slow(Scripted):
+        async def drive(self, command: LoadCommand) -> Recording:
+            if not isinstance(command.model, OpenLoop):
+                return recorded()  # the warm-up
+            return await drive(
+                Address.of(command.url), command.requests(), command.model, command.phase, state=ClientState()
+            )
+
+    plan = replace(PLAN, open_loop_s=0.3, closed_loop_s=0.0, min_rounds=2, max_rounds=2, rate_per_s=20.0, budget_s=0.0)
+    async with stub_service(hold_up_the_generator) as url:
+        arms = [Service("A", url), Service("B", url)]
+        found = await measure(arms, plan, Slow(), progress=NullProgress(), is_precise=lambda _: False)
+    sides = {"A": frozenset[str](), "B": frozenset({"compression"})}
+    result = compared(BY_NAME["compression"], found, sides=sides)
+    assert (result.is_valid, result.late_rounds) == (False, 2)
+    assert any("The load generator was late in 2 of 2 rounds" in note for note in result.notes)
 
 
 @dataclass(frozen=True, kw_only=True)
