@@ -292,6 +292,9 @@ class Telemetry(ProcessTelemetry):
 
         for client in clients:
             RedisInstrumentor.instrument_client(client, tracer_provider=self.tracing.provider)
+            if self.whatif is not None:
+                with suppress_internal_errors("whatif"):
+                    self.whatif.watch_redis(client)
 
     def start(self, *, traces: bool = True) -> None:
         """Start exporting and serving metrics, and the trials of the what-if metrics."""

@@ -1,5 +1,6 @@
 """Predictions of the work on databases and upstreams: statements, connects, replicas, deadlines."""
 
+from dataclasses import dataclass
 from math import ceil, exp, inf
 from typing import Final
 
@@ -86,23 +87,59 @@ def waiting_share(size: int, load: float) -> float:
 
 
 def connection_reuse(sample: Sample) -> Estimate | None:
-    """Return the upstream connects per request with one client that keeps its connections."""
+    """Return the upstream connects per request with clients that keep their connections, HTTP and Redis apart."""
     number = requests(sample)
-    connects = sample.total("http_client_connect_duration_seconds_count")
-    calls = sample.total("http_client_request_duration_seconds_count")
-    if not number or not calls:
+    http = _Connections(
+        connects=sample.total("http_client_connect_duration_seconds_count"),
+        connect_s=sample.total("http_client_connect_duration_seconds_sum"),
+        uses=sample.total("http_client_request_duration_seconds_count"),
+        used_s=sample.total("http_client_request_duration_seconds_sum"),
+    )
+    commands = sample.by("whatif_redis_commands_total", "server")
+    redis = [
+        _Connections(
+            connects=sample.total("whatif_redis_connects_total", server=server),
+            connect_s=sample.total("whatif_redis_connect_seconds_total", server=server),
+            uses=uses,
+            used_s=sample.total("whatif_redis_command_seconds_total", server=server),
+        )
+        for server, uses in commands.items()
+    ]
+    upstreams = [one for one in (http, *redis) if one.uses]
+    if not number or not upstreams:
         return None
-    if connects < IN_PLACE * calls:
-        return Estimate(off=connects / number, on=connects / number, basis=calls)
-    at_once = sample.total("http_client_request_duration_seconds_sum") / sample.seconds
-    spent_s = sample.total("http_client_connect_duration_seconds_sum")
+    connects = sum(one.connects for one in upstreams)
+    of_redis = sum(one.connects for one in redis)
+    replaced = [one for one in upstreams if not one.are_reused]
+    spent_s = sum(one.connect_s for one in replaced)
+    notes = [f"connects take {spent_s / number * 1e3:.2f} ms per request"] if replaced else []
+    if of_redis:
+        notes.append(f"{of_redis:,.0f} of the {connects:,.0f} connects are to Redis")
     return Estimate(
         off=connects / number,
-        on=min(connects, max(1, ceil(2 * at_once))) / number,
-        optimistic=0.0,  # as above
-        basis=calls,
-        notes=(f"connects take {spent_s / number * 1e3:.2f} ms per request",),
+        on=sum(one.kept(sample.seconds) for one in upstreams) / number,
+        optimistic=sum(one.connects for one in upstreams if one.are_reused) / number if replaced else None,  # as above
+        basis=sum(one.uses for one in upstreams),
+        notes=tuple(notes),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Connections:
+    """To one kind of server: how many were opened, and the calls or commands on them."""
+
+    connects: float
+    connect_s: float
+    uses: float
+    used_s: float
+
+    @property
+    def are_reused(self) -> bool:
+        return self.connects < IN_PLACE * self.uses
+
+    def kept(self, seconds: float) -> float:
+        """Return the connects of a client that keeps twice as many as are in use on average."""
+        return self.connects if self.are_reused else min(self.connects, max(1, ceil(2 * self.used_s / seconds)))
 
 
 def timeouts(sample: Sample, *, deadline_s: float = 1.0) -> Estimate | None:

@@ -137,7 +137,8 @@ METHODS: Final = (
         unit="",
         estimate=connections.connection_reuse,
         basis_unit="calls",
-        how_to="Create one `httpx.AsyncClient` in the lifespan and share it.",
+        how_to="Create one `httpx.AsyncClient` and one Redis client in the lifespan, share them, and close them at "
+        "its end.",
         service="service/weather/clients.py",
     ),
     Method(

@@ -31,6 +31,7 @@ LABELS: Final = {
     "result": "`hit`, `stale`, `miss`, `coalesced`, `error`, `other`",
     "reused": "`true`, `false`",
     "rows": "simulated page sizes: `20`, `50`, `100`",
+    "server": "addresses of the clients given to `instrument(redis=…)`",
     "signal": "`spans`, `logs`, `errors`, `access_log`",
     "state": "tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`, `other`",
     "status": "classes of status codes, `1xx` to `5xx`; `client_disconnected`, `other`",

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from observability.core.collector import DescribedCollector
 from observability.whatif.body_trials import TrialCounts
+from observability.whatif.redis import RedisCounts
 from observability.whatif.route_counts import RouteCounts
 from observability.whatif.shadow_cache import ShadowCache
 from observability.whatif.transactions import TransactionCounts
@@ -22,6 +23,9 @@ class Observed(Protocol):
     """What has been counted so far."""
 
     transactions: TransactionCounts
+
+    @property
+    def redis(self) -> Mapping[str, RedisCounts]: ...
 
     @property
     def routes(self) -> Mapping[str, RouteCounts]: ...
@@ -52,6 +56,9 @@ class WhatIfMetrics(DescribedCollector):
             ("db_client_connection_pool_name", "access"),
             sorted(dict(observed.transactions.statements).items()),
         )
+        clients = sorted(dict(observed.redis).items())
+        for name, text, field in _REDIS_COUNTERS:
+            yield _counter(name, text, ("server",), (((one,), getattr(counts, field)) for one, counts in clients))
 
     def _cache_families(self, routes: Mapping[str, RouteCounts]) -> Iterator[Metric]:
         caches = self._observed.caches
@@ -189,6 +196,13 @@ def _trial_families(trials: Mapping[str, TrialCounts]) -> Iterator[Metric]:
             ),
         )
 
+
+_REDIS_COUNTERS: Final = (
+    ("whatif_redis_connects", "Connections that redis-py clients opened.", "connects"),
+    ("whatif_redis_connect_seconds", "Time to open them, with the handshake.", "connect_s"),
+    ("whatif_redis_commands", "Commands of these clients, those of pipelines too.", "commands"),
+    ("whatif_redis_command_seconds", "Time from sending a command to its response.", "command_s"),
+)
 
 _TRIAL_COUNTERS: Final = (
     ("whatif_trial_bodies", "Bodies that were tried.", "bodies"),

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Mapping
 from math import inf
 from random import random
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,6 +16,7 @@ from observability.whatif.digest import MASK, Digest
 from observability.whatif.metrics import WhatIfMetrics
 from observability.whatif.observation import Observation
 from observability.whatif.pace import Pace
+from observability.whatif.redis import RedisCounts, address, watch
 from observability.whatif.route_counts import RouteCounts
 from observability.whatif.shadow_cache import Amounts, ShadowCache
 from observability.whatif.transactions import TransactionCounts
@@ -43,6 +44,7 @@ class WhatIf:
         self.routes: dict[str, RouteCounts] = {}
         self.trials: Mapping[str, TrialCounts] = self._trials.counts
         self.transactions = TransactionCounts()
+        self.redis: dict[str, RedisCounts] = {}
         self._responses = ShadowCache(ttls_s=TTLS_S, sizes=SIZES, bounded_ttl_s=BOUNDED_TTL_S)
         self._clients = ShadowCache(ttls_s=(inf,), revalidates=True)
         self._statements = ShadowCache(ttls_s=TTLS_S)
@@ -61,6 +63,13 @@ class WhatIf:
         from observability.whatif.statements import listen  # noqa: PLC0415 an extra
 
         listen(role, engine, digest=self._digest, transactions=self.transactions)
+
+    def watch_redis(self, client: Any) -> None:
+        """Observe the connections of a redis-py client; those of a cluster are not observed."""
+        name = address(client)
+        counts = self.redis.get(name) or RedisCounts()
+        if watch(client, counts):
+            self.redis[name] = counts
 
     def live_bytes(self) -> dict[str, list[float]]:
         """Drop what expired; return the bytes that a cache of responses would hold, by time to live."""

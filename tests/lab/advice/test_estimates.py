@@ -136,6 +136,27 @@ def test_one_client_connects_as_often_as_calls_overlap() -> None:
     assert (result.off, result.on) == (1.0, 5 / 1000)
 
 
+def redis(server: str, *, connects: float) -> dict[str, float]:
+    """Return the counters of 1,000 commands that take 25 s together."""
+    amounts = {"connects": connects, "connect_seconds": connects / 1000, "commands": 1000.0, "command_seconds": 25.0}
+    return {f"whatif_redis_{name}_total{{server={server}}}": value for name, value in amounts.items()}
+
+
+def test_each_redis_server_and_http_are_counted_apart() -> None:
+    http = {
+        "http_client_connect_duration_seconds_count": 1.0,
+        "http_client_request_duration_seconds_count": 1000.0,
+        "http_client_request_duration_seconds_sum": 900.0,
+    }
+    counters = traffic() | http | redis("a:6379/0", connects=1000.0) | redis("b:6379/0", connects=2.0)
+    result = found(connections.connection_reuse, counters)
+    assert (result.off, result.on, result.basis) == (1003 / 1000, (1 + 5 + 2) / 1000, 3000.0)
+    assert result.optimistic == (1 + 2) / 1000, "what is reused already stays as it is"
+    assert "1,002 of the 1,003 connects are to Redis" in result.notes
+    in_place = found(connections.connection_reuse, traffic() | redis("b:6379/0", connects=2.0))
+    assert in_place.off == in_place.on == 2 / 1000
+
+
 def test_a_deadline_cuts_what_is_above_it() -> None:
     name = "http_client_request_duration_seconds"
     counters = traffic(mean_s=1.0) | {
