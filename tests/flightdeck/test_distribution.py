@@ -1,12 +1,15 @@
 """The wheel of flightdeck-lab, installed beside an application that has packages with the names of ours."""
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -18,10 +21,14 @@ from starlette.routing import Route
 
 from tests.flightdeck.test_serve import served
 from tests.lab.kit.services import ORDERS
+from tests.servers import program
 from tests.servers.asgi import serving
+from tests.servers.port import free_port
 
 REPOSITORY = Path(__file__).parents[2]
-COMMANDS = re.findall(r"^(?:pip|flightdeck) .*$", (REPOSITORY / "docs/kit.md").read_text("utf-8"), re.MULTILINE)
+COMMANDS = re.findall(
+    r"^(?:pip|flightdeck|prometheus|alertmanager) .*$", (REPOSITORY / "docs/kit.md").read_text("utf-8"), re.MULTILINE
+)
 """Of the page about the kit, which begins with the installation."""
 OF_THE_APPLICATION = ("service", "lab", "observability", "prometheus", "grafana")
 
@@ -78,10 +85,10 @@ def shown(start: str, changes: dict[str, str]) -> list[str]:
     return shlex.split(command)
 
 
-def run(*command: str | Path, cwd: Path, code: int = 0, error: str = "") -> str:
+def run(*command: str | Path, cwd: Path, code: int = 0, error: str = "", timeout_s: float = 60.0) -> str:
     environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run(
-        command, cwd=cwd, env=environment, input="", capture_output=True, text=True, timeout=60, check=False
+        command, cwd=cwd, env=environment, input="", capture_output=True, text=True, timeout=timeout_s, check=False
     )
     assert done.returncode == code, done.stderr
     assert error in done.stderr
@@ -118,3 +125,73 @@ def test_flightdeck_runs_and_leaves_the_packages_of_the_application_alone(
 
     names = ", ".join(OF_THE_APPLICATION)
     assert run(python, "-c", f"import {names}; print(service.ours, lab.ours)", cwd=tmp_path) == "service lab\n"
+
+
+@contextmanager
+def started(*command: str | Path, cwd: Path, ready: str) -> Iterator[None]:
+    """Run the server during the block, which begins when the URL responds."""
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    httpx.get(ready).raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    assert server.poll() is None, f"{command[0]} exited with {server.returncode}"
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            yield
+        finally:
+            server.terminate()
+
+
+@pytest.mark.timeout(600)
+def test_the_page_leads_from_the_installation_to_a_delivered_alert(installed: Path, tmp_path: Path) -> None:
+    flightdeck = installed / "bin" / "flightdeck"
+    prometheus, alertmanager = map(program.installed, ("prometheus", "prometheus-alertmanager"))
+    names = ("proxy", "prometheus", "alertmanager", "receiver")
+    addresses = {name: f"127.0.0.1:{free_port()}" for name in names}
+    directory, kit = tmp_path / "shop", tmp_path / "shop" / "monitoring"
+    directory.mkdir()
+    with ExitStack() as stack:
+        shop = Starlette(routes=[Route("/metrics", lambda _: PlainTextResponse(ORDERS))])
+        url = stack.enter_context(serving(shop))
+        job = f"--job shop --target {addresses['proxy']}"
+        _, *init = shown("flightdeck kit init", {"http://localhost:9464": url, "--job shop": job})
+        run(flightdeck, *init, cwd=directory)
+        slo = directory / "slo.toml"
+        slo.write_text(slo.read_text("utf-8").replace("localhost:9095", addresses["receiver"]), "utf-8")
+        _, *build = shown("flightdeck kit build", {"kit build": "kit build --accelerated"})
+        run(flightdeck, *build, cwd=directory)
+        config = kit / "prometheus/prometheus.yml"
+        text = config.read_text("utf-8").replace("localhost:9090", addresses["prometheus"])
+        config.write_text(text.replace("alertmanager:9093", addresses["alertmanager"]), "utf-8")
+
+        _, *receive = shown("flightdeck receiver", {})
+        port = addresses["receiver"].rpartition(":")[2]
+        ready = f"http://{addresses['receiver']}/livez"
+        stack.enter_context(started(flightdeck, *receive, "--port", port, cwd=directory, ready=ready))
+        for name, path, options in (
+            (
+                "alertmanager",
+                alertmanager,
+                ["--cluster.listen-address=", f"--storage.path={tmp_path / 'alertmanager'}"],
+            ),
+            # A minute of accelerated rules, which is the default.
+            ("prometheus", prometheus, [f"--storage.tsdb.path={tmp_path / 'data'}", "--rules.alert.resend-delay=1s"]),
+        ):
+            command = [path, *shown(f"{name} ", {})[1:], f"--web.listen-address={addresses[name]}", *options]
+            stack.enter_context(started(*command, cwd=directory, ready=f"http://{addresses[name]}/-/ready"))
+        changes = {
+            "localhost:9465": addresses["proxy"],
+            "localhost:9464": url.removeprefix("http://"),
+            "http://localhost:9090": f"http://{addresses['prometheus']}",
+            "http://localhost:9095": f"http://{addresses['receiver']} --json",
+        }
+        _, *drill = shown("flightdeck kit drill", changes)
+        outcome = json.loads(run(flightdeck, *drill, cwd=directory, timeout_s=600))
+    [alert] = outcome["alerts"]
+    assert (outcome["failure"], alert["alert"]) == ("", "ShopServiceDown")
+    assert alert["delivered_s"] is not None
+    assert alert["resolution_delivered_s"] is not None
