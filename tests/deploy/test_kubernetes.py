@@ -22,7 +22,6 @@ from tests.servers.custom_resource import SOURCES, validate
 from tests.servers.go_program import built
 
 KUBERNETES = ROOT / "deploy/kubernetes"
-KUSTOMIZE = ("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.1")
 FOLDER = KUBERNETES / "base"
 KUSTOMIZATION = content("deploy/kubernetes/base/kustomization.yaml")
 MANIFESTS: dict[str, Any] = {
@@ -45,7 +44,7 @@ WORKER: dict[str, Any] = content("deploy/kubernetes/components/worker/worker.yam
 @cache
 def rendered(overlay: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the objects that an overlay applies, by kind and name."""
-    command = [built(*KUSTOMIZE), "build", str(KUBERNETES / overlay)]
+    command = [built("kustomize"), "build", str(KUBERNETES / overlay)]
     done = subprocess.run(command, check=False, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}

@@ -1,28 +1,24 @@
-"""Programs that are built from their Go modules, once per machine, and the files of modules."""
+"""Programs of Go modules at the versions of `deploy/tools/go.mod`, and the files of modules."""
 
 import json
-import os
 import subprocess
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 from tests.servers.program import installed, missing
 
-CACHE = Path.home() / ".cache/flightdeck/go"
+TOOLS: Final = Path(__file__).parents[2] / "deploy" / "tools"
 
 
-def built(package: str, version: str) -> str:
-    """Return the path of the program of a Go package; skip the test if it cannot be built, and fail it in CI."""
-    go = installed("go")
-    parts = package.split("/")
-    name = parts[-2] if parts[-1].startswith("v") and parts[-1][1:].isdigit() else parts[-1]
-    directory = CACHE / name / version
-    if not (directory / name).exists():
-        environment = os.environ | {"GOBIN": str(directory), "GOFLAGS": "-mod=mod"}
-        command = [go, "install", f"{package}@{version}"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280, check=False)
-        if done.returncode:
-            missing(f"{name} cannot be built: {done.stderr.strip()[-200:]}")
-    return str(directory / name)
+@cache
+def built(name: str) -> str:
+    """Return the path of a tool, which Go builds once per machine; skip the test if it cannot, and fail it in CI."""
+    command = [installed("go"), "-C", str(TOOLS), "tool", "-n", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    if done.returncode:
+        missing(f"{name} cannot be built: {done.stderr.strip()[-200:]}")
+    return done.stdout.strip()
 
 
 def module(path: str, version: str) -> Path:
