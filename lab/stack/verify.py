@@ -83,7 +83,7 @@ def print_results(results: Sequence[CheckResult], console: Console) -> None:
     """Print each check with what was observed, then the fix of each that failed."""
     table = Table("", "service", "check", "observed", box=None, pad_edge=False)
     for result in results:
-        mark = Text("ok", "green") if result.ok else Text("FAIL", "bold red")
+        mark = Text("passed", "green") if result.ok else Text("failed", "bold red")
         table.add_row(mark, *map(Text, (result.service, result.description, result.message)))
     console.print(table)
     failed = [result for result in results if not result.ok]

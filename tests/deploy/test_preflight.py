@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from deploy import preflight
+from tests.deploy.stack_files import services
+from tests.servers.docker import ENGINE
 from tests.servers.program import installed
 
 ROOT = Path(__file__).parents[2]
+PLUGIN = ENGINE / "config/cli-plugins/docker-compose"
 PODMAN = {"Version": "5.2.0", "Components": [{"Name": "Podman Engine"}]}
 GOOD: Mapping[str, str] = {
     "version": json.dumps({"Version": "26.1.5+dfsg1", "Components": [{"Name": "Engine"}]}),
@@ -109,3 +112,19 @@ def test_every_text_file_has_lf_in_a_checkout_on_windows() -> None:
         is_binary = "i/-text" in index
         assert ("eol=lf" in attributes) != is_binary or "attr/-text" in attributes, line
         assert "crlf" not in index, line
+
+
+@pytest.mark.skipif(
+    not PLUGIN.exists(), reason=f"deploy/standins/engine.sh install {ENGINE} unpacks the oldest Compose"
+)
+def test_the_oldest_compose_that_may_start_the_stack_reads_its_file() -> None:
+    def compose(*arguments: str) -> str:
+        command = [str(PLUGIN), "--file=docker-compose.yml", "--profile=all", "--profile=lab", *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert preflight.version(compose("version", "--short"))[:2] == preflight.COMPOSE
+    assert set(compose("config", "--services").split()) == set(services())
+    resolved = json.loads(compose("config", "--format=json"))["services"]
+    assert {one["healthcheck"]["start_interval"] for one in resolved.values() if one["image"].startswith("prom/")} == {
+        "1s"
+    }
