@@ -3,15 +3,21 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from functools import cache
+from inspect import signature
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 from typer.main import get_command
 
 from observability.logs.logs import restore_logging
 from observability.saturation.blocking import BlockDetector
 
 gc.disable()  # until everything is imported: nothing of it is garbage
+
+# Hypothesis fails a case that takes 200 ms, and input that takes long to draw, as on a busy machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 pytest_plugins = [
     "tests.servers.port",
@@ -39,6 +45,16 @@ def one_tls_context() -> Iterator[None]:
     """Load the certificate authorities once: every client, and every `httpx.get()`, would take 25 ms for them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("httpx._transports.default.create_ssl_context", cache(httpx.create_ssl_context))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_minute_for_responses() -> Iterator[None]:
+    """Let clients wait a minute for a server on a busy machine; by default a test with `httpx.get()` waits 5 s."""
+    default: httpx.Timeout = signature(httpx.get).parameters["timeout"].default
+    with pytest.MonkeyPatch.context() as patch:
+        for part in ("connect", "read", "write", "pool"):
+            patch.setattr(default, part, 60.0)
         yield
 
 

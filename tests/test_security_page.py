@@ -98,7 +98,7 @@ def test_varnish_purges_for_private_addresses_only(
     service = f"http://127.0.0.1:{free_port()}"
     with (
         varnish(varnish_program, tmp_path, service_url=service, protocol="PROXY") as edge,
-        socket.create_connection(("127.0.0.1", int(edge.rpartition(":")[2])), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", int(edge.rpartition(":")[2])), timeout=60) as connection,
     ):
         connection.sendall(PURGE.format(client=client).encode())
         assert connection.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())

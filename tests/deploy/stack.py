@@ -89,11 +89,11 @@ class Stack:
 
     def query(self, promql: str) -> dict[str, float]:
         """Return the values of an instant query, by arm."""
-        body = httpx.get(self.url("prometheus", "/api/v1/query"), params={"query": promql}, timeout=10).json()
+        body = httpx.get(self.url("prometheus", "/api/v1/query"), params={"query": promql}, timeout=60).json()
         return {one["metric"].get("arm", ""): float(one["value"][1]) for one in body["data"]["result"]}
 
     def targets(self) -> list[Mapping[str, Any]]:
-        body = httpx.get(self.url("prometheus", "/api/v1/targets"), params={"state": "active"}, timeout=10).json()
+        body = httpx.get(self.url("prometheus", "/api/v1/targets"), params={"state": "active"}, timeout=60).json()
         found: list[Mapping[str, Any]] = body["data"]["activeTargets"]
         return found
 

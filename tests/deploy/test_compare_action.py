@@ -199,7 +199,7 @@ def test_a_pull_request_has_one_comment(tmp_path: Path, earlier: str, status: st
         "PULL_REQUEST": "7",
     }
     command = [str(ACTION / "comment.sh")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert call in (tmp_path / "calls").read_text("utf-8").splitlines()[-1]
     assert ("::warning::no permission" in done.stdout) == (status == "1")

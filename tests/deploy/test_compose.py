@@ -97,7 +97,7 @@ def test_prometheus_sees_every_target_up(stack: Stack) -> None:
 
 def test_the_prometheus_of_the_stack_evaluates_every_rule(stack: Stack) -> None:
     def rules() -> list[dict[str, Any]]:
-        groups = httpx.get(stack.url("prometheus", "/api/v1/rules"), timeout=10).json()["data"]["groups"]
+        groups = httpx.get(stack.url("prometheus", "/api/v1/rules"), timeout=60).json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
     eventually(lambda: rules() and all(rule["health"] != "unknown" for rule in rules()), seconds=90)
@@ -116,7 +116,7 @@ def test_every_alert_fires_when_it_should_in_the_version_of_the_stack(stack: Sta
 @pytest.mark.parametrize("arm", ARMS)
 def test_an_arm_has_its_techniques(stack: Stack, arm: str) -> None:
     url = stack.url("edge" if arm == "optimized" else arm, "/")
-    landing = httpx.get(url, headers={"accept": "application/json"}, timeout=10).json()
+    landing = httpx.get(url, headers={"accept": "application/json"}, timeout=60).json()
     assert landing["arm"] == arm
     assert {name for name, is_on in landing["techniques"].items() if is_on} == ARMS[arm]
     assert landing["places"]["Errors"] == stack.url("bugsink").replace("127.0.0.1", "localhost")
@@ -161,24 +161,24 @@ def test_a_write_through_any_arm_on_the_same_tables_invalidates_the_cache_of_cac
     token = stack.compose("exec", "-T", "caching", "cat", "/run/flightdeck/write_token").strip()
     bearer = {"authorization": f"Bearer {token}"}
     board = "/airports/EWR/departures?date=2013-07-06"
-    flight = httpx.get(stack.url("caching", board), timeout=30).json()["items"][0]["id"]
+    flight = httpx.get(stack.url("caching", board), timeout=60).json()["items"][0]["id"]
 
     def shown() -> set[int]:
-        items = httpx.get(stack.url("caching", board), timeout=30).json()["items"]
+        items = httpx.get(stack.url("caching", board), timeout=60).json()["items"]
         return {one["departure_delay_min"] for one in items if one["id"] == flight}
 
     for delay_min, arm in enumerate(("baseline", "pooling", "compression", "caching"), start=1001):
-        httpx.get(stack.url("caching", board), timeout=30)
-        assert "; hit" in httpx.get(stack.url("caching", board), timeout=30).headers["cache-status"]
+        httpx.get(stack.url("caching", board), timeout=60)
+        assert "; hit" in httpx.get(stack.url("caching", board), timeout=60).headers["cache-status"]
         change = {"status": "departed", "departure_delay_min": delay_min}
-        response = httpx.patch(stack.url(arm, f"/flights/{flight}/status"), json=change, headers=bearer, timeout=30)
+        response = httpx.patch(stack.url(arm, f"/flights/{flight}/status"), json=change, headers=bearer, timeout=60)
         assert response.status_code == 200
-        eventually(lambda: shown() == {delay_min}, seconds=5)  # noqa: B023 called at once
+        eventually(lambda: shown() == {delay_min}, seconds=60)  # noqa: B023 called at once
 
 
 def test_the_edge_caches_and_its_counters_are_scraped(stack: Stack) -> None:
     path = "/airports/LGA/departures?date=2013-07-05"
-    responses = [httpx.get(stack.url("edge", path), timeout=10) for _ in range(2)]
+    responses = [httpx.get(stack.url("edge", path), timeout=60) for _ in range(2)]
     assert "edge; hit" in responses[1].headers["cache-status"]
     eventually(lambda: stack.query("varnish_main_cache_hit > 0"))
 
@@ -192,7 +192,7 @@ def test_reads_of_the_optimized_arm_go_to_the_streaming_replica(stack: Stack) ->
 
 
 def test_every_process_exports_traces_and_logs(stack: Stack) -> None:
-    response = httpx.get(stack.url("baseline", "/flights/1"), timeout=10)
+    response = httpx.get(stack.url("baseline", "/flights/1"), timeout=60)
     trace_id = response.headers["x-trace-id"]
     eventually(lambda: httpx.get(stack.url("collector", f"/traces/{trace_id}")).json())
 
@@ -206,7 +206,7 @@ def test_every_process_exports_traces_and_logs(stack: Stack) -> None:
 
 def test_locust_sends_every_arm_the_same_traffic(stack: Stack) -> None:
     def sent() -> dict[str, int]:
-        rows = httpx.get(stack.url("locust", "/stats/requests"), timeout=10).json()["stats"]
+        rows = httpx.get(stack.url("locust", "/stats/requests"), timeout=60).json()["stats"]
         arms = {**dict.fromkeys(ARMS, 0), "edge": 0}
         for row in rows:
             arm = row["name"].partition(" ")[0]
@@ -218,7 +218,7 @@ def test_locust_sends_every_arm_the_same_traffic(stack: Stack) -> None:
 
 
 def test_an_error_reaches_bugsink_with_its_trace_id(stack: Stack) -> None:
-    failed = httpx.post(stack.url("baseline", "/error"), timeout=10)
+    failed = httpx.post(stack.url("baseline", "/error"), timeout=60)
     assert failed.status_code == 500
     token = stack.compose("exec", "-T", "bugsink", "/with-secrets.sh", "bugsink-manage", "create_auth_token").split()[
         -1
@@ -242,7 +242,7 @@ def test_an_error_reaches_bugsink_with_its_trace_id(stack: Stack) -> None:
 def test_an_export_is_made_by_the_worker_and_downloaded_through_the_edge(stack: Stack) -> None:
     token = stack.compose("exec", "-T", "optimized", "cat", "/run/flightdeck/write_token").strip()
     wanted = {"format": "csv", "date_from": "2013-07-01", "date_to": "2013-07-02"}
-    with httpx.Client(base_url=stack.url("edge"), headers={"authorization": f"Bearer {token}"}, timeout=10) as client:
+    with httpx.Client(base_url=stack.url("edge"), headers={"authorization": f"Bearer {token}"}, timeout=60) as client:
         accepted = client.post("/exports", json=wanted)
         assert accepted.status_code == 202
         job = eventually(
@@ -265,7 +265,7 @@ def test_prometheus_and_the_edge_discover_more_replicas(stack: Stack) -> None:
         healths = [target["health"] for target in stack.targets() if target["labels"]["job"] == "service"]
         return healths == ["up", "up"]
 
-    eventually(lambda: backends() == 2, seconds=30)
+    eventually(lambda: backends() == 2, seconds=60)
     eventually(scraped, seconds=90)
 
 
@@ -292,7 +292,7 @@ def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
     stopping = False
 
     def send_requests() -> None:
-        with httpx.Client(base_url=stack.url("pooling"), timeout=30) as client:
+        with httpx.Client(base_url=stack.url("pooling"), timeout=60) as client:
             while not stopping:
                 number = f"stop-{next(numbers)}"
                 try:
@@ -311,7 +311,7 @@ def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
     sleep(0.5)
     stopping = True
     for client in clients:
-        client.join(timeout=30)
+        client.join(timeout=60)
     [ended] = [one for one in stack.containers() if one["Service"] == "pooling"]
     assert ended["ExitCode"] == 0, "killed after the grace period"
     logged = set(re.findall(r'"request_id":\s*"(stop-\d+)"', stack.compose("logs", "--no-log-prefix", "pooling")))

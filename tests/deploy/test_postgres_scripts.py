@@ -84,7 +84,7 @@ def test_the_replica_starts_from_a_base_backup_and_streams(
 
 
 def wait_until_streaming(replica: PostgresServer, primary: PostgresServer) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         assert replica.process
         assert replica.process.poll() is None, "the replica exited"

@@ -91,7 +91,7 @@ def stack(varnish_program: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.edge_url, timeout=10) as client:
+    with httpx.Client(base_url=stack.edge_url, timeout=60) as client:
         client.headers["accept-encoding"] = "identity"
         client.request("PURGE", "/", headers={"surrogate-key": "*"})
         yield client

@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).parents[2]
 WORKFLOWS: Final = [*sorted((ROOT / ".github/workflows").glob("*.yml")), ROOT / "examples/compare-workflow.yml"]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
 def test_a_workflow_is_valid(workflow: Path) -> None:
     command = [built("actionlint"), "-no-color", str(workflow)]

@@ -77,7 +77,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         yield workspace
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def without_numbers(line: str) -> str:

@@ -49,7 +49,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield shop
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_an_n_plus_one_is_suspected_on_the_lazy_route_only(shop: Shop) -> None:

@@ -36,11 +36,11 @@ def loaded(
                 *(*FLIGHTDECK, *arms, *options), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
             )
             if interrupt_after:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while len(services[0]) < interrupt_after:  # noqa: ASYNC110 the service appends to a list
                         await asyncio.sleep(0.02)
                 process.send_signal(signal.SIGINT)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 printed, _ = await process.communicate()
         return process.returncode, printed.decode()
 

@@ -41,7 +41,7 @@ def served(
         address = ADDRESS.search(line)
         assert address, line
         url = address.group(1)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 httpx.get(f"{url}/livez")
@@ -77,7 +77,7 @@ def test_a_server_prints_its_address_serves_and_stops_at_the_signal(few_flights:
         assert {name for name, is_on in landing["techniques"].items() if is_on} == {"pooling", "compression"}
         metrics = httpx.get(landing["places"]["Metrics"]).text
         process.send_signal(signal.SIGINT)
-        _, printed = process.communicate(timeout=20)
+        _, printed = process.communicate(timeout=60)
 
     assert 'handler="/livez"' in metrics
     assert process.returncode == 0
@@ -90,12 +90,12 @@ def test_requests_in_flight_complete_before_the_server_stops(few_flights: Path) 
         metrics = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()["places"]["Metrics"]
         reader = Thread(target=lambda: responses.append(httpx.get(f"{url}/flights", timeout=60)))
         reader.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not IN_PROGRESS.search(httpx.get(metrics).text) and not responses and time.monotonic() < deadline:
             time.sleep(0.005)
         process.terminate()
-        process.wait(20)
-        reader.join(20)
+        process.wait(60)
+        reader.join(60)
 
     assert [response.status_code for response in responses] == [200]
     assert len(responses[0].json()["items"]) > 3000
@@ -108,7 +108,7 @@ def test_open_event_streams_end_cleanly_as_soon_as_the_server_drains(few_flights
         flight = httpx.get(f"{url}/flights?limit=1").json()["items"][0]["id"]
         address = urlsplit(url)
         streams = [
-            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=20))
+            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=60))
             for _ in range(3)
         ]
         sent = [b"", b"", b""]
@@ -125,7 +125,7 @@ def test_open_event_streams_end_cleanly_as_soon_as_the_server_drains(few_flights
                 sent[number] += part
         ended_s = time.monotonic() - signalled
         if delay_s != "0":
-            late = httpx.get(f"{url}/flights/{flight}/events", timeout=5)
+            late = httpx.get(f"{url}/flights/{flight}/events", timeout=60)
             assert (late.status_code, late.headers["Connection"]) == (200, "close")
             assert "retry: " in late.text
             metrics = httpx.get(landing["places"]["Metrics"]).text
@@ -133,7 +133,7 @@ def test_open_event_streams_end_cleanly_as_soon_as_the_server_drains(few_flights
                 r'http_requests_total\{code="200",handler="/flights/\{flight_id\}/events"[^}]*\} 4', metrics
             )
             assert 'status="5xx"' not in metrics
-        _, printed = process.communicate(timeout=20)
+        _, printed = process.communicate(timeout=60)
         stopped_s = time.monotonic() - signalled
 
     assert ended_s < 2, "the streams end when draining begins, not after the delay"

@@ -25,7 +25,7 @@ from tests.prometheus.test_alerts import RUNBOOKS, queries
 from tests.servers.stack import BOOKSHOP_JOB, Stack, running_stack
 
 TRAFFIC_S = 45.0
-pytestmark = pytest.mark.timeout(300)  # the first test starts the stack
+pytestmark = pytest.mark.timeout(600)  # the first test starts the stack
 OF_ANY_SERVICE = ("flightdeck-service", "flightdeck-runtime")
 """Boards that show a third-party application too."""
 
@@ -40,7 +40,7 @@ def stack(few_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="module")
 def api(stack: Stack) -> Iterator[PrometheusApi]:
     moment = Range(begins=stack.begun, ends=stack.ended, step_s=1, scrape_s=1)
-    with httpx.Client(base_url=stack.prometheus_url, timeout=30.0) as client:
+    with httpx.Client(base_url=stack.prometheus_url, timeout=60) as client:
         yield PrometheusApi(client, moment)
 
 

@@ -23,7 +23,7 @@ WORKERS = 4
 REQUESTS = 60
 
 
-def eventually(claim: Callable[[], bool], *, within_s: float = 30) -> None:
+def eventually(claim: Callable[[], bool], *, within_s: float = 60.0) -> None:
     deadline = monotonic() + within_s
     while not claim():
         assert monotonic() < deadline
@@ -41,7 +41,7 @@ def process(command: list[str | Path], **environment: str) -> Iterator[subproces
         finally:
             os.killpg(started.pid, signal.SIGTERM)
             try:
-                started.wait(15)
+                started.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(started.pid, signal.SIGKILL)
 

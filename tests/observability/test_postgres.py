@@ -76,7 +76,7 @@ async def test_a_cancelled_statement_checks_its_connection_in(watched: Watched) 
             await connection.execute(text("SELECT pg_sleep(30)"))
 
     tasks = [asyncio.create_task(query()) for _ in range(2)]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while watched.count("used") != 2:  # noqa: ASYNC110 a gauge wakes nothing
             await asyncio.sleep(0.005)
     for task in tasks:

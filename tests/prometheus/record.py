@@ -64,7 +64,7 @@ async def record(data_dir: Path, seconds: float) -> tuple[list[dict[str, Any]], 
         arms = await stack.enter_async_context(arms_on_own_databases(monitoring, data_dir))
         begun = time.time()
         await send_traffic(arms, seconds)
-        async with httpx.AsyncClient(base_url=monitoring.prometheus_url, timeout=30.0) as client:
+        async with httpx.AsyncClient(base_url=monitoring.prometheus_url, timeout=60) as client:
             fired = await _query(client, "query", query=FIRED)
             span = {"start": begun + WARM_S, "end": begun + seconds, "step": KEPT_STEP_S}
             series = [

@@ -166,7 +166,7 @@ def arrived(
         httpx.post(
             f"{url}/api/v2/alerts", json=[{"labels": labels} for labels in [*firing, sentinel]]
         ).raise_for_status()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             arrivals = httpx.get(f"{receiver}/notifications").json()["notifications"]
             if any(one["labels"]["alertname"] == "Sentinel" for arrival in arrivals for one in arrival["alerts"]):

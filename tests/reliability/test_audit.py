@@ -29,7 +29,7 @@ def start_writers(service: ServiceProcess, confirmed: list[tuple[int, int]]) -> 
     """Start clients that write until the service is killed."""
 
     def write(number: int) -> None:
-        with httpx.Client(base_url=service.url, timeout=10) as client, suppress(httpx.TransportError):
+        with httpx.Client(base_url=service.url, timeout=60) as client, suppress(httpx.TransportError):
             for delay in range(100_000):
                 flight_id = 1 + (number + delay) % FLIGHTS
                 body = {"status": "departed", "departure_delay_min": delay % 1000}
@@ -69,9 +69,9 @@ def test_no_change_of_a_killed_process_lacks_its_record_and_the_next_process_del
                 sleep(0.01)
             sleep(random.random())
             service.process.send_signal(signal.SIGKILL)
-            service.process.wait(10)
+            service.process.wait(60)
             for client in clients:
-                client.join(20)
+                client.join(60)
         undelivered += len(rows(data_dir, "SELECT * FROM outbox"))
 
     audited = [(row["flight_id"], row["version"]) for row in rows(data_dir, AUDITED)]
@@ -86,7 +86,7 @@ def test_no_change_of_a_killed_process_lacks_its_record_and_the_next_process_del
             "INSERT OR IGNORE INTO outbox SELECT max(id), '2013-01-01 00:00:00.000000' FROM status_changes"
         )
     with service_process(data_dir, log=tmp_path / "log", **environment):
-        deadline = monotonic() + 30
+        deadline = monotonic() + 60
         while (left := rows(data_dir, "SELECT * FROM outbox")) and monotonic() < deadline:
             sleep(0.1)
     assert left == []

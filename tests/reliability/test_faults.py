@@ -133,7 +133,7 @@ def test_a_fault_fails_only_requests_that_depend_on_it_and_loses_or_repeats_no_w
 def settled(environment: Environment, journal: Journal) -> Counter[str]:
     """Return the final states of the accepted exports; each has exactly one file."""
     states: Counter[str] = Counter()
-    with httpx.Client(base_url=environment.service.url, headers=BEARER, timeout=15) as client:
+    with httpx.Client(base_url=environment.service.url, headers=BEARER, timeout=60) as client:
         for address in journal.exports:
             deadline = monotonic() + 90
             while (export := client.get(address).json()).get("state") in {"queued", "running"}:

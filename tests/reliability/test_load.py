@@ -37,7 +37,7 @@ async def capacity_per_s(service: ServiceProcess, seconds: float) -> float:
 async def probed(service: ServiceProcess, until: asyncio.Event) -> list[tuple[str, int, float]]:
     """Return the outcomes of probes and scrapes: path, status and latency in seconds."""
     seen = []
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         while not until.is_set():
             for url in (f"{service.url}/livez", f"{service.url}/readyz", service.metrics_url):
                 began = monotonic()

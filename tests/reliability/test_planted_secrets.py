@@ -125,7 +125,7 @@ class Outputs:
 def send_everything(service: ServiceProcess, outputs: Outputs) -> None:
     """Send every request with secrets in it, with the token, with a wrong one, and with none."""
     bearers = (f"Bearer {TOKEN}", f"Bearer {planted('wrong-token')}", f"Basic {planted('basic')}")
-    with httpx.Client(base_url=service.url, timeout=30) as client:
+    with httpx.Client(base_url=service.url, timeout=60) as client:
         for number, authorization in enumerate(bearers):
             headers = {**HEADERS, "Authorization": authorization}
             if number:
@@ -203,7 +203,7 @@ def until_it_listens(service: ServiceProcess) -> None:
     pytest.fail(service.log.read_text())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("log_format", ["json", "console"])
 @pytest.mark.parametrize("kind", ["embedded", "server that is down"])
 def test_no_planted_secret_is_found_in_any_output(
@@ -225,7 +225,7 @@ def test_no_planted_secret_is_found_in_any_output(
                 sleep(3)
         else:
             send_everything(service, outputs)
-        deadline = monotonic() + 15
+        deadline = monotonic() + 60
         while not (collector.messages and errors.events) and monotonic() < deadline:
             sleep(0.1)
     outputs.written |= {"log": service.log.read_text(), "spans": spans_as_text(collector.messages)}

@@ -88,7 +88,7 @@ def traffic_to(url: str, *, clients: int = 6, keeps_connections: bool) -> Iterat
     finally:
         traffic.end()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
 
 
 def until_it_gets_traffic(service: ServiceProcess) -> None:
@@ -163,7 +163,7 @@ def test_a_second_signal_stops_at_once(data: Path, tmp_path: Path) -> None:
         while is_ready(service):
             sleep(0.01)
         service.process.send_signal(signal.SIGTERM)
-        service.process.wait(20)
+        service.process.wait(60)
 
 
 @pytest.mark.server("varnish")
@@ -214,7 +214,7 @@ def test_a_start_before_the_database_waits_with_the_reason_and_is_ready_once_it_
         log = tmp_path / "log"
         environment = {"DATABASE_URL": url, "START_TIMEOUT_S": "60"}
         with starting(tmp_path, log=log, port=port, metrics_port=metrics_port, **environment) as service:
-            deadline = monotonic() + 30
+            deadline = monotonic() + 60
             while True:
                 try:
                     response = httpx.get(f"{service.url}/readyz")

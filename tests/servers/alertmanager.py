@@ -20,7 +20,7 @@ def amtool() -> Callable[..., str]:
     program = installed("amtool")
 
     def run(*arguments: str | Path) -> str:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             pytest.fail(done.stdout + done.stderr)
         return done.stdout
@@ -51,7 +51,7 @@ def alertmanager(tmp_path: Path) -> Iterator[Callable[[str], str]]:
         options = [f"--config.file={path}", f"--storage.path={tmp_path / 'data'}", "--cluster.listen-address="]
         command: list[str | Path] = [program, *options, f"--web.listen-address={url.removeprefix('http://')}"]
         servers.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
                 if httpx.get(f"{url}/-/ready").is_success:

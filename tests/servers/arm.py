@@ -39,5 +39,5 @@ def running_arm(settings: Settings, *, telemetry: TelemetrySettings = QUIET) -> 
     """Yield the arm while a real server serves it."""
     registry = CollectorRegistry()
     app = create_app(settings, registry=registry, telemetry=telemetry)
-    with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield Arm(app, client, registry)

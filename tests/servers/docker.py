@@ -18,7 +18,7 @@ def _responds(environment: dict[str, str], *command: str) -> bool:
     """Return whether `docker` runs the command in this environment."""
     docker = installed("docker", directories=[f"{ENGINE}/bin"])
     try:
-        subprocess.run([docker, *command], env=environment, check=True, capture_output=True, timeout=30)
+        subprocess.run([docker, *command], env=environment, check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return False
     return True

@@ -27,7 +27,7 @@ class Worker:
     def kill(self) -> None:
         """Kill every process at once, as a machine that loses its power does."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @contextmanager
@@ -46,6 +46,6 @@ def running_worker(data_dir: Path, *, log: Path, **environment: str) -> Iterator
         if process.poll() is None:
             process.terminate()
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             worker.kill()

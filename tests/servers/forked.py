@@ -49,7 +49,7 @@ class ForkServer:
         """End the server."""
         if self._connection is not None and self._process is not None:
             self._connection.close()
-            self._process.wait(10)
+            self._process.wait(60)
 
     def _connected(self) -> socket.socket:
         if self._connection is None:

@@ -22,7 +22,7 @@ from tests.servers.port import free_port
 from tests.servers.program import installed
 from tests.servers.progress import NullProgress
 
-START_DEADLINE_S = 30.0
+START_DEADLINE_S = 60.0
 OWNER = "postgres" if os.geteuid() == 0 else None
 """The user of the servers: PostgreSQL does not run as root."""
 # Tests need no durability.

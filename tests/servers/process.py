@@ -40,7 +40,7 @@ class ServiceProcess:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of this name that have these labels, 0 without any."""
-        text = httpx.get(self.metrics_url, headers={"Accept": "text/plain"}, timeout=5).raise_for_status().text
+        text = httpx.get(self.metrics_url, headers={"Accept": "text/plain"}, timeout=60).raise_for_status().text
         return sum(
             sample.value
             for family in text_string_to_metric_families(text)
@@ -80,7 +80,7 @@ def starting(
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
         process.wait()
@@ -89,5 +89,5 @@ def starting(
 def is_ready(service: ServiceProcess) -> bool:
     """Return whether the service reports that it is ready."""
     with suppress(httpx.TransportError):
-        return httpx.get(f"{service.url}/readyz", timeout=5).is_success
+        return httpx.get(f"{service.url}/readyz", timeout=60).is_success
     return False

@@ -52,7 +52,7 @@ def own_metrics(command: Sequence[str | Path], until: str) -> str:
         [*command, f"--web.listen-address={address}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 with suppress(httpx.TransportError):
                     text = httpx.get(f"http://{address}/metrics").text
@@ -87,7 +87,7 @@ def scraping(target: str, directory: Path) -> Iterator[str]:
             server.terminate()
 
 
-def exemplars(url: str, query: str, *, until: Callable[[set[str]], bool], within_s: float = 15) -> set[str]:
+def exemplars(url: str, query: str, *, until: Callable[[set[str]], bool], within_s: float = 60.0) -> set[str]:
     """Return the trace ids of the series' exemplars once the condition holds, or at the deadline."""
     deadline, found = time.monotonic() + within_s, set[str]()
     while not until(found) and time.monotonic() < deadline:

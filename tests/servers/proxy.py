@@ -133,10 +133,10 @@ def proxying(target_port: int, *, port: int = 0) -> Iterator[Proxy]:
     is_ready = threading.Event()
     thread = threading.Thread(target=proxy.serve_forever, args=[is_ready], daemon=True)
     thread.start()
-    if not is_ready.wait(10):
+    if not is_ready.wait(60):
         raise RuntimeError("the proxy did not start")
     try:
         yield proxy
     finally:
         proxy.end()
-        thread.join(10)
+        thread.join(60)

@@ -57,7 +57,7 @@ class RabbitServer:
         """Stop the node; what its queues hold stays in its directory."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(60)
             self.process = None
 
     def freeze(self) -> None:
@@ -76,7 +76,7 @@ class RabbitServer:
     def _responds(self) -> bool:
         """Whether it begins an AMQP connection, which it does last; `rabbitmqctl` takes a second to find out."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
                 connection.sendall(b"AMQP\x00\x00\x09\x01")
                 return bool(connection.recv(1))
         except OSError:

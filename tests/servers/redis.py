@@ -34,7 +34,7 @@ class RedisServer:
         }
         command = [self._program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._responds():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("redis-server did not start")
@@ -45,7 +45,7 @@ class RedisServer:
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=60)
             self._process = None
 
     def freeze(self) -> None:
@@ -68,6 +68,18 @@ class RedisServer:
                 return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_minute_for_redis() -> Iterator[None]:
+    """Let the service's clients wait for a Redis that responds: after a part of a second they count it as down.
+
+    Tests of a Redis that hangs set the timeouts themselves.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("service.cache.redis.client", "service.api.rate_limit"):
+            patch.setattr(f"{module}.RESPONSE_TIMEOUT_S", 30.0)
+        yield
 
 
 @pytest.fixture(scope="session")

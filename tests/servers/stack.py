@@ -105,7 +105,7 @@ class MixedTraffic:
             group.create_task(self._send_to_bookshop())
 
     async def _send_to_arm(self, url: str) -> None:
-        async with httpx.AsyncClient(base_url=url, timeout=10.0) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             flights = (await client.get("/flights?date_from=2013-07-01&date_to=2013-07-01&limit=40")).json()["items"]
             number = 0
             while self._is_under_way:
@@ -127,7 +127,7 @@ class MixedTraffic:
         return bool(self._unfinished) or time.monotonic() < self._deadline
 
     async def _send_to_bookshop(self) -> None:
-        async with httpx.AsyncClient(base_url=self._shop, timeout=10.0) as client:
+        async with httpx.AsyncClient(base_url=self._shop, timeout=60) as client:
             while self._is_under_way:
                 for request in self._bookshop_requests:
                     await self._send(client, request)
@@ -144,7 +144,7 @@ class MixedTraffic:
 
 async def _expositions(prometheus_url: str) -> tuple[str, ...]:
     """Return the metrics of every target that Prometheus reaches."""
-    async with httpx.AsyncClient(timeout=10.0) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         targets = (await client.get(f"{prometheus_url}/api/v1/targets")).json()["data"]["activeTargets"]
         reached = [target["scrapeUrl"] for target in targets if target["health"] == "up"]
         return tuple([(await client.get(url)).text for url in reached])

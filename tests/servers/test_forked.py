@@ -109,7 +109,7 @@ def test_a_fork_is_a_child_that_gets_signals(directory: Path, name: str, code: i
         assert is_forked(process.pid)
         assert psutil.Process(process.pid).ppid() == os.getpid()
         process.send_signal(signal.Signals[name])
-        assert process.wait(20) == code, "uvicorn ends with 1 after an interrupt"
+        assert process.wait(60) == code, "uvicorn ends with 1 after an interrupt"
 
 
 def test_the_guard_of_a_process_forks_it(directory: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_guard_of_a_process_forks_it(directory: Path) -> None:
         (guarded,) = psutil.Process(process.pid).children()
         assert is_forked(guarded.pid)
         guarded.kill()
-        assert process.wait(20) == 256 - signal.SIGKILL
+        assert process.wait(60) == 256 - signal.SIGKILL
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_text_that_is_not_ascii_is_no_error_of_the_service(arm: Arm, name: bytes
     address = urlsplit(str(arm.client.base_url))
     for text in NOT_ASCII:
         for request in REQUESTS:
-            with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+            with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
                 authorisation = b"" if name == b"Authorization" else f"Authorization: Bearer {WRITE_TOKEN}\r\n".encode()
                 connection.sendall(
                     request

@@ -58,14 +58,14 @@ class Streams:
 def connected(app: Streams) -> Iterator[socket.socket]:
     with serving(app, http=HeaderLimitsProtocol, lifespan="off") as url:
         address = urlsplit(url)
-        with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
             yield connection
             connection.close()
             wait_until_idle(app)
 
 
 def wait_until_idle(app: Streams) -> None:
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while app.active:
         assert monotonic() < deadline, "the stream goes on without a client"
         sleep(0.01)
@@ -113,7 +113,7 @@ def test_the_last_of_several_pipelined_streams_ends_with_the_connection() -> Non
         app.is_over = True
         received(connection, b"ok")
         app.is_over = False
-        deadline = monotonic() + 30
+        deadline = monotonic() + 60
         while app.served.count("/stream") < 2 and monotonic() < deadline:
             sleep(0.01)
     assert app.active == 0

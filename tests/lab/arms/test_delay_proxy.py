@@ -22,7 +22,7 @@ from lab.measure.plan import QUICK
 from lab.run import Comparison, RunOptions, started_arms
 
 ROUND_TRIP_S = 0.02
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 LARGE = Random(1).randbytes(4_000_000)
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -146,7 +146,7 @@ def requesting(url: str, requests: Sequence[tuple[str, str, Any]]) -> Iterator[N
     stopped = Event()
 
     def send() -> None:
-        with httpx.Client(base_url=url, timeout=10.0) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             while not stopped.is_set():
                 for method, path, body in requests:
                     client.request(method, path, json=body)
@@ -322,7 +322,7 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
             proxies=proxies,
         )
         processes = len(config["scrape_configs"]) + 1  # the ledger has two
-        eventually(lambda: len(monitored.query("up == 1")) == processes, within_s=30)
+        eventually(lambda: len(monitored.query("up == 1")) == processes, within_s=60)
         (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
         httpx.post(f"{monitored.prometheus}/-/reload").raise_for_status()
         yield monitored

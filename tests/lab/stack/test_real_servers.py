@@ -54,7 +54,7 @@ def prometheus(tmp_path: Path) -> Iterator[Callable[[dict[str, str]], str]]:
             "--rules.alert.resend-delay=1s",  # what fires before Alertmanager is known is sent again
         ]
         servers.append(subprocess.Popen([program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
                 if httpx.get(f"{url}/-/ready").is_success:

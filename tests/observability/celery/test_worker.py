@@ -238,7 +238,7 @@ def test_every_child_exports_its_spans_under_its_own_identity_before_it_is_repla
     with working(redis, tmp_path, pool="prefork", concurrency="1", max_tasks_per_child="2") as worker:
         for _ in range(6):
             worker.send("bind_book", 1)
-        spans = worker.collector.wait_for("bind", 6, seconds=20)
+        spans = worker.collector.wait_for("bind", 6, seconds=60)
         assert len({span.resource["service.instance.id"] for span in spans}) == 3
         assert len({span.resource["process.pid"] for span in spans}) == 3
         assert {span.resource["service.name"] for span in spans} == {"bookshop"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.timeout(300)  # the first test of a library probes all its names
+pytestmark = pytest.mark.timeout(600)  # the first test of a library probes all its names
 COMPAT = Path(__file__).parents[3] / "observability" / "compat"
 
 INTACT = {

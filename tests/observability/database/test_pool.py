@@ -186,7 +186,7 @@ def test_a_checkout_that_waits_is_pending_and_its_wait_is_timed_apart_from_conne
             sleep(0.005)
         sleep(0.2)
         first.close()
-        waiting.join(30)
+        waiting.join(60)
 
         assert watched.value("pending_requests") == 0
         assert 0.15 <= watched.seconds("wait") <= perf_counter() - began
@@ -208,7 +208,7 @@ async def test_asynchronous_checkouts_wait_side_by_side(tmp_path: Path) -> None:
                 await asyncio.sleep(0.1)
 
         tasks = [asyncio.create_task(hold()) for _ in range(4)]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (watched.value("pending_requests"), watched.count("used")) != (3, 1):  # noqa: ASYNC110 a gauge wakes nothing
                 await asyncio.sleep(0.005)
         is_seen.set()
@@ -229,11 +229,11 @@ async def test_cancelled_checkouts_leave_the_gauges_right_and_are_no_timeouts(tm
                 await asyncio.sleep(60)
 
         holder = asyncio.create_task(use())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while watched.count("used") != 1:  # noqa: ASYNC110 a gauge wakes nothing
                 await asyncio.sleep(0.005)
         waiting = [asyncio.create_task(use()) for _ in range(3)]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while watched.value("pending_requests") != 3:  # noqa: ASYNC110 a gauge wakes nothing
                 await asyncio.sleep(0.005)
         for task in (*waiting, holder):

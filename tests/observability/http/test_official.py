@@ -140,7 +140,7 @@ def send(url: str) -> None:
 
 
 def wait_for(is_true: Callable[[], bool]) -> None:
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while not is_true():  # a response arrives before the application returns
         assert monotonic() < deadline
         sleep(0.01)

@@ -237,7 +237,7 @@ async def test_functions_of_the_instrumentator_get_its_info() -> None:
 
     with capture_telemetry() as captured:
         await get(captured, "/items/7", "/items/x", "/nothing", "/items/13", metrics=[seen.append, asynchronous])
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
     assert [(info.method, info.modified_handler, info.modified_status) for info in seen] == [
         ("GET", "/items/{item_id}", "2xx"),
         ("GET", "/items/{item_id}", "4xx"),

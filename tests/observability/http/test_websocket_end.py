@@ -81,7 +81,7 @@ def connected(url: str) -> socket.socket:
     """Return a socket after the handshake, without the threads and pings of a client library."""
     host, _, path = url.removeprefix("http://").partition("/")
     name, _, port = host.partition(":")
-    client = socket.create_connection((name, int(port)), timeout=10)
+    client = socket.create_connection((name, int(port)), timeout=60)
     client.sendall(
         f"GET /{path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
@@ -157,7 +157,7 @@ def test_a_connection_that_is_closed_from_outside_is_counted_with_its_code_and_i
         for number, client in clients.items():
             if (end := ENDS[number][1]) is not None:
                 end(client)
-        deadline = monotonic() + 10
+        deadline = monotonic() + 60
         while captured.value("websocket_connections_total") < len(clients) and monotonic() < deadline:
             sleep(0.01)
         clients |= {n: connected(f"{url}/{n}") for n, (_, end, _) in enumerate(ENDS) if end is None}
@@ -197,7 +197,7 @@ def test_an_error_of_the_application_after_the_disconnect_is_still_one(
     with serving(app, ws=protocol, log_level="critical") as url:
         client = connected(url)
         closing(1000)(client)
-        deadline = monotonic() + 10
+        deadline = monotonic() + 60
         while not captured.value("websocket_connections_total") and monotonic() < deadline:
             sleep(0.01)
         client.close()

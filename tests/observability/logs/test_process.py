@@ -53,7 +53,7 @@ def output(arguments: list[str], log: Path, **environment: str) -> list[str]:
             deadline = monotonic() + 60
             while True:
                 try:
-                    httpx.get(f"http://127.0.0.1:{port}/noise", timeout=10)
+                    httpx.get(f"http://127.0.0.1:{port}/noise", timeout=60)
                     break
                 except httpx.TransportError:
                     assert process.poll() is None, log.read_text()
@@ -61,7 +61,7 @@ def output(arguments: list[str], log: Path, **environment: str) -> list[str]:
                     sleep(0.1)
             httpx.get(f"http://127.0.0.1:{port}/failing")
             process.send_signal(signal.SIGINT if PYTHON in arguments else signal.SIGTERM)
-            process.wait(30)
+            process.wait(60)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

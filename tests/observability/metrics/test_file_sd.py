@@ -27,7 +27,7 @@ def test_the_file_of_a_running_process_is_touched_and_restored(tmp_path: Path, m
     target = FileSdTarget(tmp_path, service="shop")
     own = target.write(host="127.0.0.1", port=1, labels={})
     own.unlink()
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while not own.exists():
         assert monotonic() < deadline
         sleep(0.01)

@@ -137,7 +137,7 @@ def captured() -> Iterator[CapturedTelemetry]:
 
 
 def eventually(claim: Callable[[], bool]) -> None:
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while not claim():
         assert monotonic() < deadline
         sleep(0.005)

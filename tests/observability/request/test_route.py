@@ -129,7 +129,7 @@ def counted(registry: CollectorRegistry, *, requests: int = 1, before: Counts | 
     """Return what was counted since `before`, once there are as many requests as expected."""
     before = before or {}
     new: Counts = {}
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while sum(new.values()) < requests and monotonic() < deadline:
         sleep(0.001)  # a response arrives before the application returns
         now = counts(registry)

@@ -36,7 +36,7 @@ def burn(seconds: float) -> None:
 
 def hold(until: Callable[[], bool], pause: Callable[[float], None] = block) -> None:
     """Block until the condition holds, however late the machine runs the thread that notices the block."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not until() and time.monotonic() < deadline:
         pause(0.05)
 
@@ -285,7 +285,7 @@ def test_the_metrics_port_shows_the_blocking_route_while_the_loop_is_blocked() -
 
     @app.get("/report")
     async def report() -> None:
-        is_seen.wait(30)
+        is_seen.wait(60)
 
     telemetry = instrument(app, settings=TelemetrySettings(metrics_port=0))
     with serving(app) as url, requested(f"{url}/report"):

@@ -49,7 +49,7 @@ def test_the_hidden_limiter_of_def_endpoints_is_shown_with_its_queue() -> None:
         clients = [threading.Thread(target=httpx.get, args=(url,)) for _ in range(5)]
         for client in clients:
             client.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while threads.value("waiting_tasks", "default") != 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert threads.value("waiting_tasks", "default") == 3
@@ -75,7 +75,7 @@ async def test_work_of_its_own_kind_waits_in_its_own_queue_and_the_wait_is_timed
     async with asyncio.TaskGroup() as tasks:
         for _ in range(3):
             tasks.create_task(search.run(release.wait, 30))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while threads.value("waiting_tasks", "search") != 2:  # noqa: ASYNC110 a gauge wakes nothing
                 await asyncio.sleep(0.005)
         assert threads.value("borrowed_threads", "search") == 1  # codespell:ignore

@@ -19,7 +19,7 @@ class Blocked(SpanExporter):
         self.released = Event()
 
     def export(self, spans: object) -> SpanExportResult:  # noqa: ARG002 the interface
-        self.released.wait(10)
+        self.released.wait(60)
         return SpanExportResult.SUCCESS
 
 

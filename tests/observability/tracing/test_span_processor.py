@@ -4,8 +4,8 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from time import perf_counter, sleep
+from threading import Event, Thread
+from time import perf_counter
 from typing import Any
 
 import httpx
@@ -63,18 +63,19 @@ def hanging() -> Iterator[str]:
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
-            thread.join(1)
+            thread.join(60)
             for one in held:
                 one.close()
 
 
 @contextmanager
 def slow(seconds: float) -> Iterator[str]:
-    """A collector that takes everything, but takes its time."""
+    """A collector that takes everything, but takes its time, or until the block ends."""
+    has_ended = Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            sleep(seconds)
+            has_ended.wait(seconds)
             self.rfile.read(int(self.headers["content-length"]))
             self.send_response(200)
             self.send_header("content-length", "0")
@@ -89,6 +90,7 @@ def slow(seconds: float) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
+            has_ended.set()
             server.shutdown()
             thread.join()
 
@@ -132,10 +134,10 @@ def test_the_collector_gets_the_traces_of_the_x_trace_id_headers() -> None:
 
 @pytest.mark.parametrize("collector", ["hangs", "is not there", "is slow"])
 def test_a_failing_collector_does_not_delay_requests(collector: str) -> None:
-    with hanging() as hanging_endpoint, slow(2.5) as slow_endpoint:
+    with hanging() as hanging_endpoint, slow(60) as slow_endpoint:
         nowhere = f"http://127.0.0.1:{free_port()}"
         endpoint = {"hangs": hanging_endpoint, "is slow": slow_endpoint}.get(collector, nowhere)
-        app, _, registry = instrumented(endpoint, export_queue_size=QUEUE, otlp_timeout_s=3)
+        app, _, registry = instrumented(endpoint, export_queue_size=QUEUE, otlp_timeout_s=60)
         with serving(app) as url, httpx.Client(base_url=url) as client:
             client.get("/hello")
             slowest = 0.0
@@ -144,8 +146,8 @@ def test_a_failing_collector_does_not_delay_requests(collector: str) -> None:
                 assert client.get("/hello").status_code == 200
                 slowest = max(slowest, perf_counter() - started)
             stopping = perf_counter()
-        assert perf_counter() - stopping < 3, "the shutdown does not wait for the collector"
-    assert slowest < 2, "no request waited for the collector's timeout"
+        assert perf_counter() - stopping < 30, "the shutdown does not wait for the collector"
+    assert slowest < 30, "no request waited for the collector's timeout"
     assert collector == "is slow" or exports(registry, "dropped") + exports(registry, "failed") >= 1
     samples = [sample for family in registry.collect() for sample in family.samples]  # at one moment
     spans = [sample.value for sample in samples if sample.labels.get("signal") == "spans"]

@@ -205,7 +205,7 @@ def test_a_body_without_a_declared_length_is_cut_off_at_the_limit(arm: Arm) -> N
 
 def test_a_huge_declared_body_is_rejected_before_it_is_sent(arm: Arm) -> None:
     address = urlsplit(str(arm.client.base_url))
-    with closing(socket.create_connection((address.hostname, address.port), timeout=5)) as connection:
+    with closing(socket.create_connection((address.hostname, address.port), timeout=60)) as connection:
         connection.sendall(
             b"PATCH /flights/10/status HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Content-Length: 1000000000000\r\n\r\n"

@@ -175,7 +175,7 @@ def test_a_replica_that_stops_under_traffic_costs_no_request(postgres_url: URL, 
         def traffic(number: int) -> None:
             # A connection each: the server may close a kept-alive one just as the next request is sent.
             limits = httpx.Limits(max_keepalive_connections=0)
-            with httpx.Client(base_url=running.client.base_url, timeout=30, limits=limits) as client:
+            with httpx.Client(base_url=running.client.base_url, timeout=60, limits=limits) as client:
                 while not stopped.is_set():
                     path = ("/reports/delays?by=carrier", "/flights?origin=JFK&limit=50", f"/flights/{number + 1}")
                     statuses.extend(client.get(one).status_code for one in path)

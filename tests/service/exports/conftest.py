@@ -14,6 +14,18 @@ COPIES = 20
 """Of four days of flights: enough that an export takes seconds."""
 
 
+@pytest.fixture(autouse=True)
+def a_minute_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a broker that works, however busy the machine is; tests of one that does not set the timeout."""
+    monkeypatch.setattr("service.exports.delivery.PUBLISH_TIMEOUT_S", 60.0)
+
+
+@pytest.fixture
+def production_timeout(a_minute_for_the_broker: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 which it overrides
+    """Count a broker that hangs as down after the time of production."""
+    monkeypatch.setattr("service.exports.delivery.PUBLISH_TIMEOUT_S", 1.5)
+
+
 @pytest.fixture(scope="session")
 def many_flights(pristine_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with about 75,000 flights; for tests to copy."""

@@ -41,7 +41,7 @@ def test_the_span_of_the_worker_is_in_the_trace_of_the_request_and_the_wait_is_m
     ):
         created = create_export(arm, format="csv", carrier="UA")
         wait_until(arm, created.headers["Location"], is_done)
-        (run,) = collector.wait_for("run/flightdeck.export", seconds=30)
+        (run,) = collector.wait_for("run/flightdeck.export", seconds=60)
         metrics = worker_metrics(tmp_path / "targets")
         published = arm.registry.get_sample_value("tasks_published_total", {"task": "flightdeck.export"})
 
@@ -58,7 +58,7 @@ def _traced(endpoint: str) -> TelemetrySettings:
 
 def worker_metrics(targets: Path) -> str:
     """Return the metrics of the worker's processes, once one of them has run a task."""
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while True:
         addresses = [
             address
@@ -88,7 +88,10 @@ async def test_a_job_that_is_sent_again_stays_in_the_trace_of_its_request(tmp_pa
 
 
 @pytest.mark.parametrize("fault", ["the disk", "the database"])
-def test_an_export_is_retried_until_a_transient_failure_ends(data_dir: Path, tmp_path: Path, fault: str) -> None:
+def test_an_export_is_retried_until_a_transient_failure_ends(
+    data_dir: Path, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.exports.jobs.RESEND_AFTER_S", 5.0)
     obstacle = data_dir / ("exports" if fault == "the disk" else "flightdeck.db")
     hidden = tmp_path / "hidden"
     settings = arm_settings("all", data_dir, export_lease_s=2)

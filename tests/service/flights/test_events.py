@@ -45,10 +45,10 @@ class Stream:
         self.comments = 0
         self._opened = threading.Event()
         self._response: httpx.Response | None = None
-        self._client = httpx.Client(base_url=client.base_url, timeout=30)
+        self._client = httpx.Client(base_url=client.base_url, timeout=60)
         self._thread = threading.Thread(target=self._read, args=(path, headers), daemon=True)
         self._thread.start()
-        assert self._opened.wait(10)
+        assert self._opened.wait(60)
 
     def _read(self, path: str, headers: dict[str, str]) -> None:
         with self._client.stream("GET", path, headers=headers) as response:
@@ -75,14 +75,14 @@ class Stream:
         assert self._response is not None
         return self._response
 
-    def next(self, within_s: float = 10) -> dict[str, Any]:
+    def next(self, within_s: float = 60.0) -> dict[str, Any]:
         return self.events.get(timeout=within_s)
 
     def close(self) -> None:
         """Disconnect without reading the rest."""
         stream = self.response.extensions["network_stream"]
         stream.get_extra_info("socket").shutdown(2)
-        self._thread.join(10)
+        self._thread.join(60)
         self._client.close()
 
 
@@ -157,12 +157,12 @@ def small_service(data_dir: Path, subscribers: LocalSubscribers) -> Iterator[htt
     database = Database(arm_settings("all", data_dir))
     app.include_router(events_router(database, subscribers))
     app.router.add_event_handler("shutdown", database.close)
-    with serving(app) as url, httpx.Client(base_url=url, timeout=10) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
 def wait_for(subscribers: LocalSubscribers, count: int) -> None:
-    deadline = monotonic() + 30
+    deadline = monotonic() + 60
     while subscribers.count != count:
         assert monotonic() < deadline, subscribers.count
         sleep(0.01)
@@ -171,7 +171,7 @@ def wait_for(subscribers: LocalSubscribers, count: int) -> None:
 def test_a_stream_without_events_sends_comments(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fastapi.routing, "_PING_INTERVAL", 0.05)
     with small_service(data_dir, LocalSubscribers()) as client, subscribed(client) as stream:
-        deadline = monotonic() + 30
+        deadline = monotonic() + 60
         while stream.comments < 3 and monotonic() < deadline:
             sleep(0.01)
         assert stream.comments >= 3
@@ -219,7 +219,7 @@ def test_changes_missed_while_redis_was_down_are_sent_after_it(data_dir: Path, o
         update(here, "boarding")
         assert near.next()["id"] == "2", "subscribers of the same process do not depend on Redis"
         own_redis.start()
-        assert far.next(within_s=20)["id"] == "2"
+        assert far.next(within_s=60)["id"] == "2"
         update(there, "departed")
         assert near.next()["id"] == far.next()["id"] == "3"
 

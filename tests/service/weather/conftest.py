@@ -41,8 +41,12 @@ def reading(origin: str = "JFK", hour: int = 20) -> Reading:
     )
 
 
-@pytest.fixture(scope="module")
-def running_upstream() -> Iterator[Upstream]:
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A real upstream without latency, until the test injects a fault.
+
+    Of one test: it may notice only later a connection that a client has given up.
+    """
     faults = FaultController(Behaviour(median_ms=0, p99_ms=0))
     connections = Connections()
     readings = Readings(reading(origin, hour) for origin in ("EWR", "JFK", "LGA") for hour in range(24))
@@ -56,11 +60,3 @@ def running_upstream() -> Iterator[Upstream]:
 
     with serving(traced, http=counting_protocol(connections)) as url:
         yield Upstream(url, faults, connections, traces)
-
-
-@pytest.fixture
-def upstream(running_upstream: Upstream) -> Upstream:
-    """A real upstream without latency, until the test injects a fault."""
-    running_upstream.faults.set(running_upstream.faults.initial)
-    running_upstream.connections.accepted = 0
-    return running_upstream

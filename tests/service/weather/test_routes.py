@@ -35,7 +35,7 @@ def service(
         weather_breaker_failures=1000,
     )
     quiet = TelemetrySettings(metrics_exporter="none", access_log=False)
-    with serving(create_app(settings, telemetry=quiet)) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with serving(create_app(settings, telemetry=quiet)) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -104,7 +104,7 @@ def slowest_during_a_hang(upstream: Upstream, techniques: frozenset[str]) -> flo
         stop = threading.Event()
 
         def request_weather() -> None:
-            with httpx.Client(base_url=client.base_url, timeout=30) as own:
+            with httpx.Client(base_url=client.base_url, timeout=60) as own:
                 while not stop.is_set():
                     own.get(STORM)
 
@@ -120,7 +120,7 @@ def slowest_during_a_hang(upstream: Upstream, techniques: frozenset[str]) -> flo
             time.sleep(0.002)
         stop.set()
         for thread in clients:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
     return sorted(latencies)[int(len(latencies) * 0.99)]
 
 

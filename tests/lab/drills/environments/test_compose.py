@@ -163,11 +163,11 @@ def test_with_accelerated_rules_the_drill_sends_traffic_of_its_own(
 def test_a_drill_that_is_cancelled_ends_its_fault(stack: Stack, how: signal.Signals) -> None:
     stack.fires = False
     with started(stack, "redis-stopped") as process:
-        deadline = time.monotonic() + 45
+        deadline = time.monotonic() + 60
         while stack.state("redis") == "running" and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(how)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "every fault is ended" in err
     assert stack.calls == ["stop redis", "start redis"]
@@ -176,12 +176,12 @@ def test_a_drill_that_is_cancelled_ends_its_fault(stack: Stack, how: signal.Sign
 def test_a_drill_that_is_cancelled_while_a_container_is_stopping_starts_it_again(stack: Stack) -> None:
     calls = stack.directory / "calls"
     with started(stack, "redis-stopped") as process:
-        deadline = time.monotonic() + 45
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not (calls.exists() and "stop redis" in calls.read_text()):
             time.sleep(0.02)
         assert stack.state("redis") == "running"
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     assert stack.calls == ["stop redis", "start redis"]
     assert stack.state("redis") == "running"
 

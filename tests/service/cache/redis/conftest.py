@@ -47,4 +47,4 @@ async def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
 
 async def until_subscribed(cache: LayeredCache) -> None:
     """Return when the process receives invalidations."""
-    await eventually(lambda: cache.levels.store.max_local_age_s > 1, within_s=30)
+    await eventually(lambda: cache.levels.store.max_local_age_s > 1, within_s=60)

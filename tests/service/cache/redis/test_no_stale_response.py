@@ -59,6 +59,13 @@ async def test_no_reader_sees_what_was_a_second_before_the_write_of_another_proc
     assert seen.counts["hit"] > 5
 
 
+@pytest.fixture
+def production_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count a Redis that hangs as down after the time of production."""
+    monkeypatch.setattr("service.cache.redis.client.RESPONSE_TIMEOUT_S", 0.5)
+
+
+@pytest.mark.usefixtures("production_timeout")
 @pytest.mark.parametrize("was_frozen", [False, True], ids=["stopped", "frozen"])
 async def test_no_reader_sees_the_past_while_redis_goes_and_comes(
     process: Process, own_redis: RedisServer, lookups: Lookups, *, was_frozen: bool
@@ -81,6 +88,7 @@ async def test_no_reader_sees_the_past_while_redis_goes_and_comes(
     assert lookups.results["board", "shared", "error"] > 2
 
 
+@pytest.mark.usefixtures("production_timeout")
 async def test_two_seconds_after_a_write_no_process_sees_the_past_whatever_redis_does(
     process: Process, own_redis: RedisServer
 ) -> None:

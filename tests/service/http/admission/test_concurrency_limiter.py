@@ -1,14 +1,37 @@
 import asyncio
-from time import perf_counter
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from service.errors import Overloaded
+from service.http.admission import concurrency_limiter
 from service.http.admission.concurrency_limiter import Bounds, ConcurrencyLimiter
 from service.http.admission.metrics import AdmissionMetrics
+from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Wait without delay: a busy machine would take longer than the timeouts."""
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
+
+@pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency_limiter, "perf_counter", lambda: asyncio.get_running_loop().time())
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def block(seconds: float) -> None:
+    """Let time pass in which the loop runs nothing."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.skip(seconds)
 
 
 class World:
@@ -61,11 +84,11 @@ async def test_slots_are_granted_in_order_of_arrival() -> None:
 async def test_a_request_that_times_out_is_rejected_and_leaves_the_queue() -> None:
     world = World(timeout_s=0.02)
     await world.limiter.acquire()
-    began = perf_counter()
+    began = now()
     with pytest.raises(Overloaded, match=r"0\.02 s"):
         await world.limiter.acquire()
 
-    assert perf_counter() - began < 1
+    assert now() - began == pytest.approx(0.02)
     assert world.value("admission_queued_requests") == 0
     world.limiter.release()
     assert world.value("admission_inprogress_requests") == 0
@@ -75,9 +98,7 @@ async def test_a_slot_that_is_granted_late_because_the_loop_was_busy_is_not_used
     world = World(timeout_s=0.01)
     await world.limiter.acquire()
     tasks = await world.queued(1)
-    began = perf_counter()
-    while perf_counter() - began < 0.03:
-        pass  # no timer runs meanwhile
+    block(0.03)
     world.limiter.release()
 
     with pytest.raises(Overloaded):
@@ -107,7 +128,7 @@ async def test_a_cancelled_request_loses_no_slot(when: str) -> None:
 
 
 async def test_a_load_spike_with_cancellations_leaves_every_slot_free() -> None:
-    world = World(slots=4, queue=16, timeout_s=0.01)
+    world = World(slots=4, queue=16, timeout_s=0.008)
     in_progress = most = 0
 
     async def one(number: int) -> None:
@@ -129,7 +150,7 @@ async def test_a_load_spike_with_cancellations_leaves_every_slot_free() -> None:
         tasks.append(asyncio.create_task(one(number)))
         if number % 7 == 0:
             tasks[number // 2].cancel()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
     await asyncio.gather(*tasks, return_exceptions=True)
 
     assert most == 4
