@@ -53,6 +53,17 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
             help="Requests per second (default: half of the slower service's capacity).",
         ),
     ] = 0.0,
+    generators: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Wait for this many `flightdeck lab generator` on other machines, and share the load among them "
+            "(0: this machine).",
+        ),
+    ] = 0,
+    generators_at: Annotated[
+        str, typer.Option(help="Address where the generators find this command, as HOST:PORT.")
+    ] = "127.0.0.1:5557",
     quick: Quick = False,
     as_json: AsJson = False,
     seed: Seed = 1,
@@ -70,6 +81,8 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     from lab.compare import compare as compare_services
     from lab.core.errors import LabError
     from lab.core.servers import Servers
+    from lab.load.generator import LOCAL
+    from lab.load.sharing import on_workers
     from lab.measure.plan import experiment_plan
     from lab.report.live import live_progress
     from lab.report.table import markdown as as_markdown
@@ -77,17 +90,20 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
     from lab.workload.source import checked, selected
 
     plan = experiment_plan(quick=quick, seed=seed, budget_s=budget_s, rate_per_s=rate)
-    options = RunOptions(data_dir=Path(), command=command_line(), plan=plan, servers=Servers({}))
     authorities = str(ca) if ca is not None else ""
     first = RemoteService(name="A", url=url_a, metrics_url=metrics_a, ca=authorities)
     second = RemoteService(name="B", url=url_b, metrics_url=metrics_b, ca=authorities)
     with failing_on(LabError):
+        module = on_workers("master", generators_at, str(generators)) if generators else LOCAL
+        options = RunOptions(data_dir=Path(), command=command_line(), plan=plan, servers=Servers({}), generator=module)
         source = selected(requests=request or [], file=requests, openapi=openapi, access_log=access_log)
         workload = checked(source.workload, headers or [], os.environ, allow_writes=allow_writes)
         conditions = [Condition.parsed(text, workload.kinds) for text in fail_if or []]
         for note in source.notes:
             typer.echo(note, err=True)
         with live_progress(Console(stderr=True)) as progress:
+            if generators:
+                progress.say(f"waiting at {generators_at} for {generators} of: flightdeck lab generator HOST:PORT")
             result = asyncio.run(compare_services(first, second, workload, options, progress, conditions=conditions))
     if markdown is not None:
         markdown.write_text(as_markdown(result), encoding="utf-8")
@@ -98,3 +114,16 @@ def compare(  # noqa: PLR0913, PLR0917 the options of a command
             raise typer.Exit(1)
         if any(condition.outcome == "holds" for condition in found.conditions):
             raise typer.Exit(3)
+
+
+def generator(
+    master: Annotated[str, typer.Argument(help="Address of `lab compare --generators`, as HOST:PORT.")],
+) -> None:
+    """Generate a share of the load of `lab compare --generators`, until that ends."""
+    from lab.core.command import MODULE
+    from lab.core.errors import LabError
+    from lab.load.sharing import on_workers
+
+    with failing_on(LabError):
+        command = [*MODULE, *on_workers("worker", master)]
+    os.execv(command[0], command)  # noqa: S606 Locust patches the modules of its process, which has to be another

@@ -261,6 +261,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 the options of a command
 
 
 commands.command()(compare.compare)
+commands.command()(compare.generator)
 commands.command()(judge.judge)
 commands.command("report")(results.write_reports)
 commands.command()(results.schema)

@@ -23,7 +23,7 @@ from lab.arms.upstream import upstream
 from lab.core.errors import ArmFailed
 from lab.core.servers import EMBEDDED, NO_DISTANCE, UPSTREAM, Servers
 from lab.experiments import Experiment
-from lab.load.generator import Generator
+from lab.load.generator import LOCAL, Generator
 from lab.measure.metric import metric_named
 from lab.measure.otlp_receiver import OtlpReceiver, otlp_receiver
 from lab.measure.plan import Plan
@@ -47,6 +47,8 @@ class RunOptions:
     control: bool = False
     distance_s: float = 0.0
     """Round-trip time added between the arms and their servers."""
+    generator: Sequence[str] = LOCAL
+    """The module that generates the load, with its arguments."""
     swept: Sequence[str] = ()
     """Experiments of `lab sweep distance`; empty: its own choice."""
 
@@ -108,7 +110,7 @@ async def run(
 ) -> LabResult:
     """Run the jobs; an interruption ends the run and keeps what was measured."""
     with new_result(options) as result:
-        async with Generator() as generator:
+        async with Generator(options.generator) as generator:
             for job in jobs:
                 if job.missing:
                     result.skipped[job.label] = job.missing

@@ -8,7 +8,7 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
@@ -26,6 +26,8 @@ from lab.workload.draw import decoded
 
 LINE_LIMIT: Final = 16 * 2**20
 PRIORITY: Final = -10
+LOCAL: Final = ("lab.load.generator",)
+"""Name and arguments of the module that generates the load, here on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +84,14 @@ ClientStates = dict[tuple[str, str, str], ClientState]
 class Generator:
     """Runs the generator's process while the context is entered."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: Sequence[str] = LOCAL) -> None:
+        self._module = module
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
             *MODULE,
-            "lab.load.generator",
+            *self._module,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
