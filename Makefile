@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 COMPILED := hdrhistogram
 
 .DEFAULT_GOAL := help
-.PHONY: platforms versions reliability audit up down verify-files verify-stack dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead bench-compare clean
+.PHONY: platforms versions reliability audit up down verify-files verify-stack stack-memory dashboards drills rules help install demo test check vocabulary format lock bench bench-overhead bench-compare clean
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -82,6 +82,9 @@ drills: $(STAMP)  ## inject every fault; its alert must fire, be delivered and r
 
 verify-stack: $(STAMP)  ## check the running stack: every server responds, every signal arrives
 	$(if $(CORE),COMPOSE_PROFILES=core) $(BIN)/flightdeck stack verify $(VERIFY)
+
+stack-memory:  ## print the memory of every container of the running stack beside its limit
+	@docker stats --no-stream --format 'table {{.MemPerc}}\t{{.MemUsage}}\t{{.Name}}' $$(docker compose ps --quiet) | sort --reverse --numeric-sort
 
 verify-files:  ## validate the configuration of the collector, Tempo and Loki; pulls their images
 	docker compose run --rm --no-deps collector validate --config=/etc/otelcol-contrib/config.yaml

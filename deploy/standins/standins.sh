@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds stand-ins for the official images of a docker-compose.yml from Debian and PyPI packages, for machines that
-# cannot reach an image registry.
+# Builds stand-ins for the official images of a docker-compose.yml from Debian and PyPI packages and Go modules, for
+# machines that cannot reach an image registry.
 #
 #   standins.sh IMAGE[:TAG] ...      build and tag these images
 #   standins.sh --compose FILE ...   build and tag every image that the file's services (image:) and its Dockerfiles
@@ -40,6 +40,7 @@ recipe_of() { # repository[:tag] -> recipe, or nothing
     rabbitmq|library/rabbitmq) echo rabbitmq ;;
     varnish|library/varnish) echo varnish ;;
     bugsink/bugsink) echo bugsink ;;
+    otel/opentelemetry-collector-contrib) echo collector ;;
     prom/prometheus) echo prometheus ;;
     prom/alertmanager) echo alertmanager ;;
     prom/node-exporter) echo node_exporter ;;

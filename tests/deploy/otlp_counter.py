@@ -1,4 +1,4 @@
-"""A stub of the collector: receives OTLP/HTTP and counts spans and log records by service.
+"""Counts the spans and log records that it receives over OTLP/HTTP, by service, in place of Tempo and Loki.
 
 It runs inside the stack, in an image of the service, so it imports nothing from the tests.
 """
@@ -55,4 +55,4 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("", 4318), Handler).serve_forever()
+    ThreadingHTTPServer(("", 3100), Handler).serve_forever()

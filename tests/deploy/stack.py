@@ -15,8 +15,8 @@ from tests.servers.port import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = ("docker-compose.yml", "tests/deploy/compose.test.yml")
-EXCLUDED: Final = frozenset({"grafana", "tempo", "loki"})
-"""There are no Debian packages of them, so no images without a registry. A stub replaces the collector."""
+EXCLUDED: Final = frozenset({"grafana"})
+"""There is no Debian package of it, so no image without a registry. Tempo and Loki are replaced."""
 
 PORTS: Final = {
     "edge": "EDGE_PORT",
@@ -34,6 +34,7 @@ PORTS: Final = {
     "receiver": "RECEIVER_PORT",
     "collector": "OTLP_PORT",
     "collector over gRPC": "OTLP_GRPC_PORT",
+    "counter": "COUNTER_PORT",
 }
 
 

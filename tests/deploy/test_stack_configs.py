@@ -81,6 +81,24 @@ def test_pipelines_use_every_component_that_is_defined(kind: str) -> None:
     assert COLLECTOR["service"]["extensions"] == list(COLLECTOR["extensions"])
 
 
+def test_the_collector_of_the_tests_has_the_version_and_the_components_of_the_stack() -> None:
+    manifest = content("deploy/tools/collector.yaml")
+    _, version = environment()["COLLECTOR_IMAGE"].split(":")
+    kinds = ("receivers", "processors", "connectors", "exporters", "extensions")
+    modules = {kind: [one["gomod"].split() for one in manifest[kind]] for kind in kinds}
+    assert manifest["dist"]["version"] == version
+    assert {release for found in modules.values() for _, release in found} == {f"v{version}"}
+    # `otlp_http/loki` is of the module …/exporter/otlphttpexporter, and `otlp_grpc` of …/otlpexporter.
+    names = {"otlp_grpc": "otlp"}
+    for kind, found in modules.items():
+        used = {name.partition("/")[0] for name in COLLECTOR[kind]}
+        assert {path.rpartition("/")[2] for path, _ in found} == {
+            f"{names.get(name, name).replace('_', '')}{kind.removesuffix('s')}" for name in used
+        }
+    tools = (ROOT / "deploy/tools/go.mod").read_text("utf-8")
+    assert f"go.opentelemetry.io/collector/cmd/builder v{version} " in tools
+
+
 @pytest.mark.parametrize("name", [name for name, one in PIPELINES.items() if "otlp" in one["receivers"]])
 def test_memory_is_limited_before_anything_else(name: str) -> None:
     assert PIPELINES[name]["processors"][0] == "memory_limiter"

@@ -58,6 +58,7 @@ def docker_environment() -> Iterator[dict[str, str]]:
         return
     if not (ENGINE / "unpacked").exists():
         missing(f"no Docker engine responds; on Debian, as root: deploy/standins/engine.sh install {ENGINE}")
+    installed("go")  # builds the collector
     subprocess.run([STANDINS / "engine.sh", "start", ENGINE], check=True, capture_output=True, timeout=60)
     try:
         environment = _unpacked_client()
