@@ -33,6 +33,6 @@ def test_the_page_names_the_number_of_checks() -> None:
     assert f"{len(all_checks())} checks passed" in PAGE
 
 
-@pytest.mark.parametrize("symptom", re.findall(r"^\| `FAIL ([^`]+)`", PAGE, re.MULTILINE))
+@pytest.mark.parametrize("symptom", re.findall(r"^\| `failed ([^`]+)`", PAGE, re.MULTILINE))
 def test_a_symptom_is_printed_as_the_page_has_it(symptom: str) -> None:
     assert symptom in {f"{check.service} {check.description}" for check in all_checks()}

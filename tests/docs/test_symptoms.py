@@ -39,8 +39,8 @@ def quoted(page: str) -> list[str]:
     table = (ROOT / page).read_text("utf-8").partition("## Troubleshooting")[2]
     cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
     messages = [text for cell in cells for text in re.findall(r"`([^`]*)`", cell) if " " in text]
-    # test_stack_page.py tests the messages that begin with FAIL.
-    return [text for text in messages if text not in OF_OTHERS and not text.startswith("FAIL ")]
+    # test_stack_page.py tests the messages that begin with `failed`.
+    return [text for text in messages if text not in OF_OTHERS and not text.startswith("failed ")]
 
 
 def log_records() -> list[str]:
