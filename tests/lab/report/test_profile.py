@@ -86,7 +86,7 @@ def test_the_differences_name_the_functions_and_libraries_with_their_times_per_r
 def test_equal_arms_have_no_differences() -> None:
     found = profiled(on={stack: 2 * spent_s for stack, spent_s in OFF.items()})
     assert [table.rows for table in section(found).tables] == [[], [], []]
-    assert section(found).sentence == "No function differs by 1 % of the CPU time."
+    assert section(found).sentence == "No function differs by 10 % of the CPU time."
 
 
 def test_the_report_shows_both_graphs_in_the_colours_of_the_arms_and_needs_nothing_but_itself() -> None:
@@ -99,6 +99,14 @@ def test_the_report_shows_both_graphs_in_the_colours_of_the_arms_and_needs_nothi
     assert all(reference.startswith("#") for reference in page.references)
     assert page.open == []
     assert "fastapi: &lt;app&gt; &amp;" in text
+
+
+def test_the_sentence_names_a_large_difference_beside_the_event_loop() -> None:
+    waiting = {("event loop",): 9.0, ("event loop", BOARD): 2.0, ("aiosqlite: run",): 2.0}
+    assert section(profiled(on=waiting)).sentence.startswith("The largest difference is in departures")
+    nearly = {**OFF, ("event loop", COMPRESS): 0.1}
+    found = profiled(on={stack: 2 * spent_s for stack, spent_s in nearly.items()})
+    assert section(found).sentence == "No function differs by 10 % of the CPU time."
 
 
 def without(experiment: ExperimentResult, side: str) -> None:
