@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from lab.advice.caching import without_hits
 from lab.advice.estimate import Estimate, requests
 from lab.advice.methods import METHODS, Method
 from lab.advice.result import Advice, Confidence, Prediction, Verdict
@@ -31,8 +30,7 @@ def advise(window: Window, *, source: str, seed: int = 1) -> Advice:
     whole = window.whole()
     random = np.random.default_rng(seed)
     samples = [window.resampled(random) for _ in range(RESAMPLES)] if len(window.matrix) > 1 else []
-    rest = without_hits(whole)
-    predictions = [_prediction(method, whole, samples, rest) for method in METHODS]
+    predictions = [_prediction(method, whole, samples) for method in METHODS]
     order: list[Verdict] = ["helps", "hurts", "no difference", "too little traffic", "not observed", "not observable"]
     predictions.sort(
         key=lambda one: (order.index(one.verdict), -(one.effect or (inf if one.verdict == "helps" else 0)))
@@ -68,7 +66,7 @@ def blank(method: Method) -> Prediction:
     )
 
 
-def _prediction(method: Method, whole: Sample, samples: list[Sample], rest: Sample) -> Prediction:
+def _prediction(method: Method, whole: Sample, samples: list[Sample]) -> Prediction:
     unpredicted = blank(method)
     if method.estimate is None:
         return unpredicted
@@ -84,7 +82,8 @@ def _prediction(method: Method, whole: Sample, samples: list[Sample], rest: Samp
         return unpredicted.model_copy(update={"verdict": "not observed", "notes": ["nothing of its kind was observed"]})
     effect, interval = _effect(found), _interval(method, found, samples)
     verdict = _verdict(effect, interval)
-    remaining = method.estimate(rest) if method.overlaps else None
+    remaining = method.after_caching(whole) if method.after_caching is not None else None
+    notes = [*found.notes, method.unknown_after_caching] if method.unknown_after_caching else list(found.notes)
     return unpredicted.model_copy(
         update={
             "verdict": verdict,
@@ -96,7 +95,7 @@ def _prediction(method: Method, whole: Sample, samples: list[Sample], rest: Samp
             "routes": dict(found.routes) if verdict == "helps" else {},
             "basis": found.basis,
             "confidence": _confidence(effect, interval, found.basis),
-            "notes": list(found.notes) if verdict != "no difference" else [],
+            "notes": notes if verdict != "no difference" else [],
         }
     )
 

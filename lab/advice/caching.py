@@ -1,5 +1,6 @@
 """Predictions of caches: of the service's responses, in the process, and in the clients."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from lab.advice.estimate import HEADER_BYTES, HIT_S, Estimate, requests, shares, utilisation, wire_bytes
@@ -131,21 +132,54 @@ def without_hits(sample: Sample, *, ttl: str = "60") -> Sample:
     share = max(1 - saved / queries, 0.0) if queries else 1.0
     pools = sample.by("db_client_connection_use_time_seconds_count", POOL)
     by_pool = dict.fromkeys(pools, share)
-    by_routes = sample.scaled(dict.fromkeys(WORK_OF_ROUTES, missing), label="handler")
+    by_routes = sample.scaled(dict.fromkeys(WORK_OF_ROUTES, missing) | _of_the_loop(sample, ttl), label="handler")
     return by_routes.scaled(dict.fromkeys(WORK_OF_POOLS, by_pool), label=POOL)
+
+
+def _of_the_loop(sample: Sample, ttl: str) -> dict[str, dict[str, float]]:
+    """Return by counter and route what remains of the blocking steps, which are counted by hits and misses.
+
+    Not the hit ratio: a route may block in misses of its own cache only.
+    """
+    steps = _remaining(
+        sample, "whatif_blocking_seconds_total", saved_amounts(sample, "blocking_seconds", "response", ttl)
+    )
+    saved = saved_amounts(sample, "blocking_square_seconds", "response", ttl)
+    squares = _remaining(sample, SQUARES, saved)
+    served = hits(sample, "response", ttl)
+    spent = saved_amounts(sample, "seconds", "response", ttl)
+    net = {route: max(seconds - HIT_S * served.get(route, 0.0), 0.0) for route, seconds in spent.items()}
+    lag_s, timers = (sample.total(f"event_loop_lag_seconds_{part}") for part in ("sum", "count"))
+    avoided_s = timers * sum(saved.values()) / (2 * sample.seconds) if sample.seconds else 0.0
+    return {
+        **dict.fromkeys(STEPS, steps),
+        SQUARES: squares,
+        "whatif_request_seconds_total": _remaining(sample, "whatif_request_seconds_total", net),
+        "event_loop_lag_seconds_sum": {"": max(1 - avoided_s / lag_s, 0.0) if lag_s else 1.0},
+    }
+
+
+def _remaining(sample: Sample, name: str, saved: Mapping[str, float]) -> dict[str, float]:
+    """Return the share of a counter that is left, by route."""
+    whole = sample.by(name, "handler")
+    return {route: max(1 - saved.get(route, 0.0) / amount, 0.0) for route, amount in whole.items()}
 
 
 POOL: Final = "db_client_connection_pool_name"
 
+STEPS: Final = (
+    "whatif_blocking_seconds_total",
+    "whatif_blocking_measured_seconds_total",
+    "whatif_blocking_cpu_seconds_total",
+)
+SQUARES: Final = "whatif_blocking_square_seconds_total"
 WORK_OF_ROUTES: Final = (
     "db_queries_per_request_sum",
     "whatif_repeated_queries_total",
     "whatif_repeated_query_seconds_total",
     "whatif_query_seconds_total",
-    "whatif_blocking_seconds_total",
-    "whatif_blocking_square_seconds_total",
-    "whatif_blocking_measured_seconds_total",
-    "whatif_blocking_cpu_seconds_total",
+    *STEPS,
+    SQUARES,
 )
 WORK_OF_POOLS: Final = (
     "db_client_connection_create_time_seconds_count",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from lab.advice.caching import without_hits
 from lab.advice.estimate import Estimate, requests, shares
 from lab.advice.window import Sample
 
@@ -54,7 +55,15 @@ def mean_wait_s(sample: Sample, routes: set[str]) -> float:
 
 def async_io(sample: Sample) -> Estimate | None:
     """Return the mean latency of other requests if these routes await instead of block."""
-    routes = blocking_routes(sample, computing=False)
+    return _awaiting(sample, blocking_routes(sample, computing=False))
+
+
+def async_io_after_caching(sample: Sample) -> Estimate | None:
+    """Return the same behind a cache of responses: steps of misses, and requests that are hits where they can be."""
+    return _awaiting(without_hits(sample), blocking_routes(sample, computing=False))
+
+
+def _awaiting(sample: Sample, routes: set[str]) -> Estimate | None:
     others = {
         route: number for route, number in sample.by("whatif_requests_total", "handler").items() if route not in routes
     }
@@ -78,14 +87,22 @@ def async_io(sample: Sample) -> Estimate | None:
 
 def offload(sample: Sample) -> Estimate | None:
     """Return the mean lag of the event loop if these routes compute in threads."""
+    return _in_threads(sample, blocking_routes(sample, computing=True))
+
+
+def offload_after_caching(sample: Sample) -> Estimate | None:
+    """Return the same behind a cache of responses: the lag without the steps of hits."""
+    return _in_threads(without_hits(sample), blocking_routes(sample, computing=True))
+
+
+def _in_threads(sample: Sample, routes: set[str]) -> Estimate | None:
     blocking = sample.by("whatif_blocking_seconds_total", "handler")
-    routes = blocking_routes(sample, computing=True)
     timers, lag_s = (sample.total(f"event_loop_lag_seconds_{part}") for part in ("count", "sum"))
     if not timers:
         return None
     squares = sample.by("whatif_blocking_square_seconds_total", "handler")
     imposed_s = sum(squares.get(route, 0.0) for route in routes) / (2 * sample.seconds)
-    busy = min(sum(blocking[route] for route in routes) / sample.seconds, 1.0)
+    busy = min(sum(blocking.get(route, 0.0) for route in routes) / sample.seconds, 1.0)
     now = lag_s / timers
     best = max(now - imposed_s, now / 100)
     return Estimate(

@@ -19,11 +19,19 @@ class Method:
     basis_unit: str = "requests"
     least: int = 100
     """Observations below which nothing is predicted."""
-    overlaps: bool = False
-    """Whether caching removes part of the work that the technique saves, and the metrics show how much of it."""
+    after_caching: Callable[[Sample], Estimate | None] | None = None
+    """The same behind a cache of responses, which saves part of the work; None where it saves none of it."""
+    unknown_after_caching: str = ""
+    """Why that is not known, where the cache saves some."""
     how_to: str
     service: str
 
+
+def _behind_cache(estimate: Callable[[Sample], Estimate | None]) -> Callable[[Sample], Estimate | None]:
+    return lambda sample: estimate(caching.without_hits(sample))
+
+
+_CALLS: Final = "outgoing calls are not counted by request, so what a response cache would leave of them is not known"
 
 METHODS: Final = (
     Method(
@@ -59,7 +67,7 @@ METHODS: Final = (
         unit="",
         estimate=connections.eager_loading,
         basis_unit="queries",
-        overlaps=True,
+        after_caching=_behind_cache(connections.eager_loading),
         how_to="Load the relationships of these routes with `selectinload()` or `joinedload()`; `lazy='raise'` finds "
         "every lazy load.",
         service="service/airports/loading.py",
@@ -96,7 +104,7 @@ METHODS: Final = (
         unit="",
         estimate=connections.pooling,
         basis_unit="checkouts",
-        overlaps=True,
+        after_caching=_behind_cache(connections.pooling),
         how_to="Create one engine per process with `pool_size`, `max_overflow`, `pool_timeout` and `pool_pre_ping`.",
         service="service/database/pool.py",
     ),
@@ -106,7 +114,7 @@ METHODS: Final = (
         unit="",
         estimate=connections.read_replicas,
         basis_unit="queries",
-        overlaps=True,
+        after_caching=_behind_cache(connections.read_replicas),
         how_to="Give handlers that only read a session of the replica's engine, and those that follow a write of the "
         "same client one of the primary.",
         service="service/database/reads.py",
@@ -137,6 +145,7 @@ METHODS: Final = (
         unit="",
         estimate=connections.connection_reuse,
         basis_unit="calls",
+        unknown_after_caching=_CALLS,
         how_to="Create one `httpx.AsyncClient` and one Redis client in the lifespan, share them, and close them at "
         "its end.",
         service="service/weather/clients.py",
@@ -147,6 +156,7 @@ METHODS: Final = (
         unit="s",
         estimate=connections.timeouts,
         basis_unit="calls",
+        unknown_after_caching=_CALLS,
         how_to="Give every outgoing call a deadline (`httpx.Timeout`, `asyncio.timeout`) and decide what the response "
         "is without its result.",
         service="service/weather/source.py",
@@ -164,6 +174,7 @@ METHODS: Final = (
         metric="mean latency of other requests",
         unit="s",
         estimate=event_loop.async_io,
+        after_caching=event_loop.async_io_after_caching,
         how_to="Await an asynchronous client in these routes, or declare them with `def`, so that they run in threads.",
         service="service/weather/clients.py",
     ),
@@ -172,6 +183,7 @@ METHODS: Final = (
         metric="mean event-loop lag",
         unit="s",
         estimate=event_loop.offload,
+        after_caching=event_loop.offload_after_caching,
         how_to="Run the computation in a thread with a limiter of its own, or in a process if it takes seconds.",
         service="service/itineraries/offload.py",
     ),

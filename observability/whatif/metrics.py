@@ -14,7 +14,14 @@ from observability.whatif.route_counts import RouteCounts
 from observability.whatif.shadow_cache import ShadowCache
 from observability.whatif.transactions import TransactionCounts
 
-_AMOUNTS: Final = ("seconds", "queries", "bytes")
+_AMOUNTS: Final = {
+    "seconds": "Seconds",
+    "queries": "Queries",
+    "bytes": "Bytes",
+    "blocking_seconds": "Blocking seconds",
+    "blocking_square_seconds": "Squares of the blocking seconds",
+}
+"""By place; the last two are of responses only."""
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
 
@@ -74,12 +81,16 @@ class WhatIfMetrics(DescribedCollector):
             ("cache", "handler"),
             (((name, handler), routes[handler].lookups(name).number) for name, handler, _, _ in every),
         )
-        for at, amount in enumerate(_AMOUNTS):
+        for at, (amount, title) in enumerate(_AMOUNTS.items()):
             yield _counter(
                 f"whatif_cache_lookup_{amount}",
-                f"{amount.capitalize()} of what the cache could have had.",
+                f"{title} of what the cache could have had.",
                 ("cache", "handler"),
-                (((name, handler), routes[handler].lookups(name).sums[at]) for name, handler, _, _ in every),
+                (
+                    ((name, handler), routes[handler].lookups(name).sums[at])
+                    for name, handler, _, counts in every
+                    if at < len(counts.sums)
+                ),
             )
         yield _counter(
             "whatif_cache_sampled_lookups",
@@ -87,12 +98,12 @@ class WhatIfMetrics(DescribedCollector):
             ("cache", "handler"),
             (((name, handler), counts.lookups) for name, handler, _, counts in every),
         )
-        for at, amount in enumerate(_AMOUNTS):
+        for at, (amount, title) in enumerate(_AMOUNTS.items()):
             yield _counter(
                 f"whatif_cache_sampled_{amount}",
-                f"{amount.capitalize()} of the lookups of sampled keys, scaled up.",
+                f"{title} of the lookups of sampled keys, scaled up.",
                 ("cache", "handler"),
-                (((name, handler), counts.sums[at]) for name, handler, _, counts in every),
+                (((name, handler), counts.sums[at]) for name, handler, _, counts in every if at < len(counts.sums)),
             )
         by_ttl = [
             (name, handler, _seconds(ttl_s), counts, at)
@@ -106,12 +117,16 @@ class WhatIfMetrics(DescribedCollector):
             labels,
             (((name, handler, ttl), counts.misses[at]) for name, handler, ttl, counts, at in by_ttl),
         )
-        for place, amount in enumerate(_AMOUNTS):
+        for place, (amount, title) in enumerate(_AMOUNTS.items()):
             yield _counter(
                 f"whatif_cache_miss_{amount}",
-                f"{amount.capitalize()} of the misses; those of the other lookups would have been saved.",
+                f"{title} of the misses; those of the other lookups would have been saved.",
                 labels,
-                (((name, handler, ttl), counts.miss_sums[at][place]) for name, handler, ttl, counts, at in by_ttl),
+                (
+                    ((name, handler, ttl), counts.miss_sums[at][place])
+                    for name, handler, ttl, counts, at in by_ttl
+                    if place < len(counts.sums)
+                ),
             )
         yield _counter(
             "whatif_cache_stale_hits",

@@ -3,34 +3,32 @@
 from dataclasses import dataclass, field
 
 from observability.whatif.observation import Observation
-from observability.whatif.shadow_cache import Amounts, CacheCounts
+from observability.whatif.shadow_cache import AMOUNTS, OF_RESPONSES, Amounts, CacheCounts
 
 
 class Lookups:
-    """What a cache could have had, in number, seconds, queries and bytes; its hits are these minus its misses."""
+    """What a cache could have had, in number and amounts; its hits are these minus its misses."""
 
     __slots__ = ("number", "sums")
 
-    def __init__(self) -> None:
+    def __init__(self, amounts: int) -> None:
         self.number = 0
-        self.sums = [0.0, 0.0, 0.0]
+        self.sums = [0.0] * amounts
 
     def add(self, weight: int, amounts: Amounts) -> None:
-        seconds, queries, size_bytes = amounts
         sums = self.sums
         self.number += weight
-        sums[0] += weight * seconds
-        sums[1] += weight * queries
-        sums[2] += weight * size_bytes
+        for at, amount in enumerate(amounts):
+            sums[at] += weight * amount
 
 
 @dataclass(slots=True)
 class RouteCounts:
     caches: dict[str, CacheCounts]
     """By cache: `response`, `client`, `statement`."""
-    responses: Lookups = field(default_factory=Lookups)
+    responses: Lookups = field(default_factory=lambda: Lookups(OF_RESPONSES))
     """Those that a cache could store; what a client could have is the same."""
-    statements: Lookups = field(default_factory=Lookups)
+    statements: Lookups = field(default_factory=lambda: Lookups(AMOUNTS))
     """Those that read."""
     requests: int = 0
     seconds: float = 0.0

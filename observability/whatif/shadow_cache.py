@@ -27,23 +27,26 @@ MAX_LOOKUPS_PER_S: Final = 500
 """Of sampled keys: their time is 0.2 % of a processor."""
 
 
-Amounts = tuple[float, float, float]
-"""Seconds, queries and bytes of a lookup, if it is a miss."""
+Amounts = tuple[float, ...]
+"""Of a lookup, if it is a miss: seconds, queries and bytes; of a response also the seconds for which its steps kept the
+event loop, and the sum of their squares."""
+AMOUNTS: Final = 3
+OF_RESPONSES: Final = 5
 
 
 class CacheCounts:
-    """The misses of one route, with the sums of their seconds, queries and bytes."""
+    """The misses of one route, with the sums of their amounts."""
 
     __slots__ = ("bounded_misses", "lookups", "miss_sums", "misses", "stale", "sums")
 
-    def __init__(self, ttls: int, sizes: int) -> None:
+    def __init__(self, ttls: int, sizes: int, amounts: int) -> None:
         self.lookups = 0.0
         """Of sampled keys, scaled up by the rate, like everything here."""
-        self.sums = [0.0, 0.0, 0.0]
-        """Seconds, queries and bytes of these lookups."""
+        self.sums = [0.0] * amounts
+        """Amounts of these lookups."""
         self.misses = [0.0] * ttls
         """By time to live, like the next two."""
-        self.miss_sums = [[0.0, 0.0, 0.0] for _ in range(ttls)]
+        self.miss_sums = [[0.0] * amounts for _ in range(ttls)]
         self.stale = [0.0] * ttls
         """Hits with another content than the source had."""
         self.bounded_misses = [0.0] * sizes
@@ -78,6 +81,7 @@ class ShadowCache:
         max_lookups_per_s: float = MAX_LOOKUPS_PER_S,
         rate: float = 1.0,
         revalidates: bool = False,
+        amounts: int = AMOUNTS,
     ) -> None:
         self.ttls_s: Final = tuple(ttls_s)
         self.sizes: Final = tuple(sizes)
@@ -88,6 +92,7 @@ class ShadowCache:
         self._recent_since = 0.0
         self._initial_rate = rate
         self._revalidates = revalidates
+        self._amounts = amounts
         self._hot: set[int] = set()
         """Positions of hot keys."""
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
@@ -101,7 +106,7 @@ class ShadowCache:
         return len(self._entries)
 
     def counts(self) -> CacheCounts:
-        return CacheCounts(len(self.ttls_s), len(self.sizes))
+        return CacheCounts(len(self.ttls_s), len(self.sizes), self._amounts)
 
     def samples(self, position: int) -> bool:
         """Return whether keys with this position, below `2**BITS`, are sampled."""

@@ -18,7 +18,7 @@ from observability.whatif.observation import Observation
 from observability.whatif.pace import Pace
 from observability.whatif.redis import RedisCounts, address, watch
 from observability.whatif.route_counts import RouteCounts
-from observability.whatif.shadow_cache import Amounts, ShadowCache
+from observability.whatif.shadow_cache import AMOUNTS, OF_RESPONSES, Amounts, ShadowCache
 from observability.whatif.transactions import TransactionCounts
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class WhatIf:
         self.trials: Mapping[str, TrialCounts] = self._trials.counts
         self.transactions = TransactionCounts()
         self.redis: dict[str, RedisCounts] = {}
-        self._responses = ShadowCache(ttls_s=TTLS_S, sizes=SIZES, bounded_ttl_s=BOUNDED_TTL_S)
+        self._responses = ShadowCache(ttls_s=TTLS_S, sizes=SIZES, bounded_ttl_s=BOUNDED_TTL_S, amounts=OF_RESPONSES)
         self._clients = ShadowCache(ttls_s=(inf,), revalidates=True)
         self._statements = ShadowCache(ttls_s=TTLS_S)
         self.caches = {"response": self._responses, "client": self._clients, "statement": self._statements}
@@ -133,7 +133,13 @@ class WhatIf:
     ) -> None:
         response, weight = dict(observation.headers), observation.weight
         if is_cacheable(response):
-            amounts = (seconds, float(len(observation.statements or ())), float(observation.size_bytes))
+            amounts = (
+                seconds,
+                float(len(observation.statements or ())),
+                float(observation.size_bytes),
+                observation.blocking_s,
+                observation.blocking_square_s,
+            )
             if weight:
                 counts.responses.add(weight, amounts)
             if observation.digest:
@@ -152,7 +158,7 @@ class WhatIf:
             self._responses.look_up(key, value, counted, position=position, now=now, amounts=amounts)
         if self._clients.samples(position):
             key, counted = client_key(key, scope, request), counts.caches["client"]
-            self._clients.look_up(key, value, counted, position=position, now=now, amounts=amounts)
+            self._clients.look_up(key, value, counted, position=position, now=now, amounts=amounts[:AMOUNTS])
 
     def _observe_statements(self, observation: Observation, counts: RouteCounts) -> None:
         cache, counted, now = self._statements, counts.caches["statement"], monotonic()

@@ -99,7 +99,10 @@ def test_what_a_cache_leaves_of_eager_loading() -> None:
     assert found.after_caching == pytest.approx((1.01 + 2) / (0.02 + 2), rel=0.01)
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method.overlaps], ids=attrgetter("technique"))
+BEHIND_CACHE = [method for method in METHODS if method.after_caching is not None]
+
+
+@pytest.mark.parametrize("method", BEHIND_CACHE, ids=attrgetter("technique"))
 def test_what_a_cache_leaves_is_computed_from_work_that_the_cache_saves(method: Method) -> None:
     read: set[str] = set()
 
@@ -117,6 +120,18 @@ def test_what_a_cache_leaves_is_computed_from_work_that_the_cache_saves(method: 
     assert method.estimate is not None
     method.estimate(Read({}, np.zeros(0), 1.0))
     assert read & {*caching.WORK_OF_ROUTES, *caching.WORK_OF_POOLS}
+
+
+def test_where_a_cache_leaves_an_unknown_part_the_advice_says_so() -> None:
+    name = "http_client_{}_duration_seconds_{}"
+    counters = traffic() | {
+        name.format("connect", "count"): 1000.0,
+        name.format("request", "count"): 1000.0,
+        name.format("request", "sum"): 25.0,
+    }
+    found = predicted(advice_of(counters), "connection_reuse")
+    assert (found.verdict, found.after_caching) == ("helps", None)
+    assert "what a response cache would leave of them is not known" in found.notes[-1]
 
 
 def test_a_restart_resets_a_counter() -> None:

@@ -194,6 +194,39 @@ def test_steps_that_compute_are_work_for_threads() -> None:
     assert not found(event_loop.offload, blocking(cpu_share=0.1)).routes
 
 
+def half_cached() -> dict[str, float]:
+    """Return the counters of a blocking route of which half are hits; its misses have most of the blocking."""
+    labels = "cache=response"
+    counters = {
+        of_route(f"whatif_cache_{kind}_total", labels, "/b"): 100.0 for kind in ("lookups", "sampled_lookups")
+    } | {of_route("whatif_cache_misses_total", f"{labels},ttl=60", "/b"): 50.0}
+    for amount, whole, missed in (("blocking_seconds", 2.0, 1.6), ("blocking_square_seconds", 0.04, 0.036)):
+        for kind in ("lookup", "sampled"):
+            counters[of_route(f"whatif_cache_{kind}_{amount}_total", labels, "/b")] = whole
+        counters[of_route(f"whatif_cache_miss_{amount}_total", f"{labels},ttl=60", "/b")] = missed
+    return counters
+
+
+def test_behind_a_cache_requests_wait_for_the_steps_of_misses() -> None:
+    result = found(event_loop.async_io_after_caching, blocking(cpu_share=0.1) | half_cached())
+    assert result.off - result.on == pytest.approx(0.036 / (2 * SECONDS) / (1 - 0.16))
+    assert result.routes == {"/b": 1.0}
+    whole = found(event_loop.async_io_after_caching, blocking(cpu_share=0.1))
+    assert whole == found(event_loop.async_io, blocking(cpu_share=0.1)), "a route without a cache blocks as before"
+
+
+def test_behind_a_cache_the_lag_is_that_of_misses() -> None:
+    result = found(event_loop.offload_after_caching, blocking(cpu_share=0.9) | half_cached())
+    assert result.off == pytest.approx(0.01 - (0.04 - 0.036) / (2 * SECONDS))
+    assert result.optimistic == pytest.approx(0.01 - 0.04 / (2 * SECONDS))
+
+
+def test_behind_a_cache_other_requests_are_hits_too() -> None:
+    other = cache("response", hits=900, seconds=0.1)
+    result = found(event_loop.async_io_after_caching, blocking(cpu_share=0.1) | other)
+    assert result.on == pytest.approx((1000 * 0.1 - 900 * (0.1 - HIT_S)) / 1000)
+
+
 def test_a_long_write_is_work_for_a_queue() -> None:
     name = "http_request_duration_seconds"
     counters = {

@@ -159,6 +159,27 @@ def test_trials_run_in_an_application_under_a_server(captured: CapturedTelemetry
 
 
 @pytest.mark.anyio
+async def test_blocking_steps_are_counted_by_misses_of_the_response_cache(captured: CapturedTelemetry) -> None:
+    app = FastAPI()
+
+    @app.get("/blocking")
+    async def blocking() -> None:
+        time.sleep(0.01)  # noqa: ASYNC251 what is measured
+
+    captured.instrument(app, whatif=True)
+    async with lifespan_client(app) as client:
+        for _ in range(3):
+            await client.get("/blocking")
+    for amount, step in (("blocking_seconds", 0.01), ("blocking_square_seconds", 0.01**2)):
+        (miss,) = captured.samples(f"whatif_cache_miss_{amount}_total", handler="/blocking", ttl="60")
+        (every,) = captured.samples(f"whatif_cache_lookup_{amount}_total", handler="/blocking")
+        assert step <= miss.value <= every.value - 2 * step, "two of the three are hits"
+        assert captured.value(f"whatif_cache_sampled_{amount}_total") == pytest.approx(every.value)
+        assert every.labels["cache"] == "response", "of responses only"
+        assert every.value == pytest.approx(captured.value(f"whatif_{amount}_total", handler="/blocking"))
+
+
+@pytest.mark.anyio
 async def test_blocking_routes_are_distinguished_from_waiting_ones(captured: CapturedTelemetry) -> None:
     app = FastAPI()
 
