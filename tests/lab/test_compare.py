@@ -115,7 +115,7 @@ async def compared(first: str, second: str, *conditions: str, plan: Plan = BUSY)
 
 def simulated(monkeypatch: pytest.MonkeyPatch, times: float, *conditions: str) -> ExperimentResult:
     """Return the comparison with a service whose latencies are this many times those of the first."""
-    monkeypatch.setattr("lab.run.Generator", lambda: Simulated(times))
+    monkeypatch.setattr("lab.run.Generator", lambda _: Simulated(times))
     plan = replace(PLAN, min_rounds=8, max_rounds=8)
     return found(asyncio.run(compared("http://127.0.0.1:1", "http://127.0.0.1:2", *conditions, plan=plan)))
 
