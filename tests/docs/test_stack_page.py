@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lab.stack.verify import all_checks
-from tests.deploy.stack_files import FILES, ROOT, environment, services
+from tests.deploy.stack_files import FILES, ROOT, environment, mebibytes, services
 
 PAGE = (ROOT / "docs/stack.md").read_text("utf-8")
 
@@ -27,6 +27,14 @@ def test_every_file_that_no_test_starts_is_listed_with_the_version_that_runs() -
     for path, image in rows.items():
         assert (ROOT / path).is_file()
         assert image in environment().values(), path
+
+
+def test_the_table_of_memory_has_the_limits_of_the_containers_and_room_below_them() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+) MB \| (\d+) MB \|$", PAGE, re.MULTILINE)
+    assert len(rows) > 20
+    for name, used, limit in rows:
+        assert int(limit) == mebibytes(services()[name]["mem_limit"]), name
+        assert int(used) <= 0.9 * int(limit), name
 
 
 def test_the_page_names_the_number_of_checks() -> None:
