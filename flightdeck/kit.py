@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer(no_args_is_help=True, help=__doc__)
 
-MAX_PORT: Final = 65535
 
 SloPath = Annotated[Path, typer.Option("--slo", help="The description of the service.")]
 PrometheusUrl = Annotated[str, typer.Option("--prometheus", help="URL of Prometheus.")]
@@ -151,6 +150,8 @@ def drill(  # noqa: PLR0913, PLR0917 each is an option of the command
     pool-exhausted. Exits with 0 if the alert fired and resolved, and with 1 otherwise.
     """
     from flightdeck.drill import log_to_stderr, run_until_signal
+    from lab.core.address import host_and_port
+    from lab.core.errors import BadTarget
     from lab.drills.environments.running_service import SERVICE_DRILLS, DebugDrill, Observed, run_on_service
     from lab.drills.faults.debug_endpoint import DebugEndpoint
     from lab.drills.faults.proxy import Proxy
@@ -167,7 +168,8 @@ def drill(  # noqa: PLR0913, PLR0917 each is an option of the command
     elif listen is None or forward is None:
         fail(f"{name} needs a proxy: name its addresses with --listen and --forward")
     else:
-        fault = Proxy(_address(listen), _address(forward))
+        with failing_on(BadTarget):
+            fault = Proxy(host_and_port(listen), host_and_port(forward))
     observed = Observed(prometheus=prometheus, receiver=receiver, requests=request or ())
     outcomes: list[Outcome] = []
 
@@ -185,10 +187,3 @@ def drill(  # noqa: PLR0913, PLR0917 each is an option of the command
             show(outcome)
     if not outcomes or outcomes[0].failure:
         raise typer.Exit(1)
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > MAX_PORT:
-        fail(f"{text} is no address; it is written host:port, such as localhost:9464")
-    return host, int(port)

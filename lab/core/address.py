@@ -58,3 +58,11 @@ class Address:
         ):
             raise wrong
         return cls(parts.hostname, port or PORTS[parts.scheme], parts.scheme == "https", parts.path.rstrip("/"), ca)
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    """Parse `HOST:PORT`; raise `BadTarget` for anything else."""
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
+        raise BadTarget(f"{text!r} is not an address HOST:PORT, such as localhost:9464")
+    return host, int(port)

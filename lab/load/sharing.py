@@ -5,7 +5,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Final, Literal
 
-from lab.core.errors import BadSetting, LabError
+from lab.core.address import host_and_port
+from lab.core.errors import LabError
 from lab.load.generator import LoadCommand
 from lab.load.load_model import ClosedLoop, OpenLoop
 from lab.load.recording import Recording
@@ -18,10 +19,8 @@ def on_workers(role: Literal["master", "worker"], address: str, *arguments: str)
     """Return the module that takes this role, with its arguments; raise `LabError` without Locust or an address."""
     if find_spec("locust") is None:
         raise LabError("several generators need Locust, which is not installed: pip install locust")
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise BadSetting("the master's address", address, "HOST:PORT, such as 127.0.0.1:5557")
-    return ["lab.load.workers", role, host, port, *arguments]
+    host, port = host_and_port(address)
+    return ["lab.load.workers", role, host, str(port), *arguments]
 
 
 def shares(command: LoadCommand, workers: int) -> list[LoadCommand]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.core.address import Address
+from lab.core.address import Address, host_and_port
 from lab.core.errors import BadTarget
 from observability.doctor import Unreachable
 from observability.doctor.service import Service
@@ -35,3 +35,16 @@ def test_the_doctor_rejects_a_url_that_cannot_be_one(url: str) -> None:
     if url:
         with pytest.raises(Unreachable):
             Service("http://127.0.0.1", metrics_url=url)
+
+
+def test_an_address_without_a_scheme_is_a_host_and_a_port() -> None:
+    assert host_and_port("shop.example:9464") == ("shop.example", 9464)
+    assert host_and_port("[::1]:9464") == ("[::1]", 9464)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9464", ":9464", "shop:", "shop:http", "shop:0", "shop:65536", "shop:²", "shop:٣", "shop:-1"]
+)
+def test_what_is_no_host_and_port_is_rejected(text: str) -> None:
+    with pytest.raises(BadTarget, match="is not an address HOST:PORT"):
+        host_and_port(text)

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from lab.core.command import MODULE
-from lab.core.errors import BadSetting, LabError
+from lab.core.errors import LabError
 from lab.load import sharing
 from lab.load.generator import Generator, LoadCommand
 from lab.load.load_model import ClosedLoop, LoadModel, OpenLoop, Phase
@@ -65,12 +65,6 @@ def test_one_late_worker_of_many_makes_the_recording_late() -> None:
     on_schedule = [recorded(latency_s=0.1, lateness_s=0.0) for _ in range(30)]
     assert not merged(on_schedule).is_late()
     assert merged([*on_schedule, recorded(latency_s=0.1, lateness_s=0.2)]).is_late()
-
-
-@pytest.mark.parametrize("address", ["5557", ":5557", "host:", "host:http", "host:0", "host:65536"])
-def test_an_address_is_a_host_and_a_port(address: str) -> None:
-    with pytest.raises(BadSetting, match="HOST:PORT, such as"):
-        on_workers("worker", address)
 
 
 def test_without_locust_there_are_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:

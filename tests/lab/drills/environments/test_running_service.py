@@ -151,7 +151,7 @@ async def test_what_the_debug_endpoint_rejects_is_an_error() -> None:
 @pytest.mark.parametrize("address", ["localhost", ":9464", "localhost:metrics", "localhost:65536"])
 def test_an_address_that_cannot_be(address: str) -> None:
     said = failed("service-down", "--listen", "localhost:9465", "--forward", address, code=2)
-    assert said.startswith(f"{address} is no address")
+    assert said.startswith(f"{address!r} is not an address HOST:PORT")
 
 
 def test_the_page_has_every_drill_with_its_alert() -> None:
