@@ -114,7 +114,8 @@ bench: $(DEV_STAMP)  ## benchmark the service beside what it replaces; RECORD=1 
 	$(BIN)/python -m bench $(if $(RECORD),--record)
 
 bench-overhead: $(DEV_STAMP)  ## measure the overhead of instrumentation; fails if it has grown
-	$(BIN)/python -m bench.overhead $(if $(RECORD),--record)
+	$(BIN)/python -m bench.overhead $(if $(RECORD),--record) $(if $(QUICK),--quick)
+	$(if $(RECORD),$(BIN)/python -m docsgen.reference)
 
 bench-compare: $(DEV_STAMP)  ## compare services whose difference is known; fails if the interval misses it
 	$(BIN)/python -m bench.compare

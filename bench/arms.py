@@ -55,6 +55,8 @@ class Arm:
     """Packages of an environment of its own."""
     exports: bool = False
     """Whether it exports spans; if the collector receives none, the measurement is not valid."""
+    compared_with: str = ""
+    """The arm of ours with which it is compared: it gives traces and metrics as well."""
 
 
 def _collector() -> str:
@@ -136,7 +138,15 @@ def _set_provider(_: FastAPI, *, share: float = 1.0) -> None:
     from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
 
     trace.set_tracer_provider(_exported_provider(share))
-    metrics.set_meter_provider(MeterProvider())
+    metrics.set_meter_provider(MeterProvider([_metric_reader()]))
+
+
+def _metric_reader() -> Any:
+    """Return a reader that exports metrics to the collector, with the SDK's defaults."""
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter  # noqa: PLC0415 the same
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
+
+    return PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{_collector()}/v1/metrics"))
 
 
 def _add_starlette_exporter(app: FastAPI) -> None:
@@ -155,6 +165,7 @@ def _add_logfire(app: FastAPI, *, share: float = 1.0) -> None:
         send_to_logfire=False,
         console=False,
         additional_span_processors=[BatchSpanProcessor(exporter)],
+        metrics=logfire.MetricsOptions(additional_readers=[_metric_reader()]),
         sampling=logfire.SamplingOptions(head=share),
     )
     logfire.instrument_fastapi(app)
@@ -205,12 +216,19 @@ ARMS: tuple[Arm, ...] = (
         access_log=True,
         exports=True,
     ),
-    Arm(name="fastapi", title="FastAPI's own telemetry, its defaults", build=_app(_set_provider), exports=True),
+    Arm(
+        name="fastapi",
+        title="FastAPI's own telemetry, its defaults",
+        build=_app(_set_provider),
+        exports=True,
+        compared_with="ours-100",
+    ),
     Arm(
         name="fastapi-10",
         title="FastAPI's own telemetry, 10 % sampled",
         build=_app(partial(_set_provider, share=0.1)),
         exports=True,
+        compared_with="ours-10",
     ),
     Arm(
         name="starlette-exporter",
@@ -224,6 +242,7 @@ ARMS: tuple[Arm, ...] = (
         build=_app(_add_logfire),
         requirements=_LOGFIRE,
         exports=True,
+        compared_with="ours-100",
     ),
     Arm(
         name="logfire-10",
@@ -231,6 +250,7 @@ ARMS: tuple[Arm, ...] = (
         build=_app(partial(_add_logfire, share=0.1)),
         requirements=_LOGFIRE,
         exports=True,
+        compared_with="ours-10",
     ),
     Arm(
         name="lite-bootstrap",
@@ -238,6 +258,7 @@ ARMS: tuple[Arm, ...] = (
         build=_app(_add_lite_bootstrap),
         requirements=_LITE_BOOTSTRAP,
         exports=True,
+        compared_with="ours-100",
     ),
     Arm(
         name="lite-bootstrap-10",
@@ -245,6 +266,7 @@ ARMS: tuple[Arm, ...] = (
         build=_app(partial(_add_lite_bootstrap, share=0.1)),
         requirements=_LITE_BOOTSTRAP,
         exports=True,
+        compared_with="ours-10",
     ),
     Arm(name="ours-metrics", title="ours: metrics alone", build=_ours(response_headers="none")),
     Arm(name="ours-headers", title="ours: metrics and response headers", build=_ours()),
@@ -275,6 +297,18 @@ ARMS: tuple[Arm, ...] = (
         name="ours-100",
         title="the same with 100 % traces",
         build=_ours(**_ALL | {"traces_sampler_arg": 1.0}),
+        exports=True,
+    ),
+    Arm(
+        name="ours-10-operations",
+        title="the same with 10 % traces and operation spans",
+        build=_ours(**_ALL, operation_spans=True),
+        exports=True,
+    ),
+    Arm(
+        name="ours-100-operations",
+        title="the same with 100 % traces and operation spans",
+        build=_ours(**_ALL | {"traces_sampler_arg": 1.0}, operation_spans=True),
         exports=True,
     ),
     Arm(name="bare-100-routes", title="no instrumentation, the last of 100 routes", build=_app(routes=100)),

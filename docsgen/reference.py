@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from docsgen.licences_page import licences_page
 from docsgen.markdown import code, table
 from docsgen.metrics_page import metrics_page, whatif_metrics_page
+from docsgen.overhead_page import overhead_page
 from docsgen.reliability_page import reliability_page
 from docsgen.semconv_page import semantic_conventions_page
 from docsgen.settings_pages import settings_page, telemetry_settings_page
@@ -67,6 +68,7 @@ PAGES: Final[Mapping[str, Callable[[], Mapping[str, Any]]]] = {
     "semantic-conventions.md": semantic_conventions_page,
     "doctor.md": doctor_page,
     "licences.md": licences_page,
+    "overhead.md": overhead_page,
     "reliability.md": reliability_page,
 }
 """By file name, what the page's template shows."""
