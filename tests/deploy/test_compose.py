@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from prometheus.expression import series_in
 from service.techniques import ARMS
+from tests.deploy.overlay import STARTED, Overlay
 from tests.deploy.stack import EXCLUDED, ROOT, Stack, eventually
 from tests.deploy.stack_files import environment
 from tests.grafana.committed import committed, opened
@@ -390,3 +391,51 @@ def test_down_leaves_nothing_behind(stack: Stack) -> None:
     assert stack.left_over()
     stack.compose("down", "--volumes", "--timeout=10")
     assert stack.left_over() == []
+
+
+@pytest.fixture
+def overlay(docker_environment: dict[str, str], tmp_path: Path) -> Iterator[Overlay]:
+    """A third-party application and the servers that its kit adds; runs after the stack."""
+    overlay = Overlay(tmp_path, docker_environment)
+    overlay.build_image()
+    try:
+        overlay.compose("up", "--detach", "ledger", overlay=False)
+        eventually(lambda: responds(overlay.url("ledger", "/v2/accounts")), seconds=120)
+        overlay.write_kit()
+        overlay.compose("up", "--detach", "--wait", *STARTED)
+        yield overlay
+    finally:
+        overlay.compose("down", "--volumes", "--timeout=5", overlay=(tmp_path / "monitoring").exists(), check=False)
+
+
+def responds(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_the_overlay_of_a_kit_monitors_a_third_party_application(overlay: Overlay) -> None:
+    def api(path: str, **parameters: str) -> Any:
+        return httpx.get(overlay.url("PROMETHEUS_PORT", f"/api/v1/{path}"), params=parameters, timeout=10).json()[
+            "data"
+        ]
+
+    def has_data(expression: str) -> bool:
+        return bool(api("query", query=expression)["result"])
+
+    def unhealthy() -> set[str]:
+        rules = [rule for group in api("rules")["groups"] for rule in group["rules"]]
+        assert "LedgerServiceDown" in {rule["name"] for rule in rules}
+        return {rule["name"] for rule in rules if rule["health"] != "ok"}
+
+    for _ in range(20):
+        assert httpx.get(overlay.url("ledger", "/v2/accounts/7"), timeout=30).status_code == 200
+    eventually(lambda: has_data('up{job="ledger"} == 1'), seconds=120)
+    eventually(
+        lambda: has_data('http_requests_total{job="ledger", handler="/v2/accounts/{number}"} >= 20'), seconds=120
+    )
+    eventually(lambda: not unhealthy(), seconds=180)
+    eventually(lambda: api("alertmanagers")["activeAlertmanagers"], seconds=120)
+    eventually(lambda: has_data("sum(otelcol_receiver_accepted_spans_total) >= 20"), seconds=120)
+    eventually(lambda: httpx.get(overlay.url("counter")).json()["log_records"].get("ledger"), seconds=120)
