@@ -191,11 +191,14 @@ def _exit_code(start: Start) -> int:
 
 def _fork_in_guard(*call: Any) -> int:
     """Fork the process guard, which has one thread at that time and has changed nothing."""
-    start = Start.of(call)
+    prepare = call[21]
+    start = Start.of((*call[:21], None, *call[22:]))
     if start is None or threading.active_count() > 1:
         return fork_exec(*call)
     process_id = os.fork()
     if process_id == 0:
+        if prepare is not None:
+            prepare()
         _become(start, [os.dup(descriptor) for descriptor in streams(call)])
     return process_id
 
