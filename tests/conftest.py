@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from typer.main import get_command
 
+from observability import TelemetrySettings
+from observability.core.limits import Deadline
 from observability.logs.logs import restore_logging
 from observability.saturation.blocking import BlockDetector
 
@@ -55,6 +57,15 @@ def a_minute_for_responses() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for part in ("connect", "read", "write", "pool"):
             patch.setattr(default, part, 60.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_minute_for_exports() -> Iterator[None]:
+    """Let an application that stops export what is queued on a busy machine too, unless its settings give a time."""
+    default = TelemetrySettings.model_fields["shutdown_timeout_s"].default
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("observability.telemetry.Deadline", lambda s: Deadline(60.0 if s == default else s))
         yield
 
 

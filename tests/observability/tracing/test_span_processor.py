@@ -102,7 +102,7 @@ def exports(registry: CollectorRegistry, outcome: str) -> float:
 def test_later_steps_of_the_shutdown_have_the_remaining_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, given_s = 0.0, {}
     monkeypatch.setattr("observability.core.limits.monotonic", lambda: now)
-    _, telemetry, _ = instrumented("http://127.0.0.1:1", shutdown_timeout_s=3.0)
+    _, telemetry, _ = instrumented("http://127.0.0.1:1", shutdown_timeout_s=3.5)
 
     def slow_to_stop(name: str, seconds: float) -> Callable[..., None]:
         def stop(*, timeout_s: float) -> None:
@@ -115,7 +115,7 @@ def test_later_steps_of_the_shutdown_have_the_remaining_time(monkeypatch: pytest
     for name, seconds in {"errors": 2.0, "tracing": 0.5, "logs": 0.5}.items():
         monkeypatch.setattr(getattr(telemetry, name), "stop", slow_to_stop(name, seconds))
     telemetry.stop()
-    assert given_s == {"errors": 3.0, "tracing": 1.0, "logs": 0.5}
+    assert given_s == {"errors": 3.5, "tracing": 1.5, "logs": 1.0}
 
 
 def test_the_collector_gets_the_traces_of_the_x_trace_id_headers() -> None:
