@@ -4,6 +4,8 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from inspect import signature
+from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
@@ -20,6 +22,22 @@ gc.disable()  # until everything is imported: nothing of it is garbage
 # Hypothesis fails a case that takes 200 ms, and input that takes long to draw, as on a busy machine.
 settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
+
+TESTS: Final = Path(__file__).parent
+LONG: Final = (
+    "service/dataset/test_server.py",
+    "service/test_contract.py",
+    "service/exports/test_queue.py",
+    "observability/doctor/test_doctor.py",
+    "lab/drills/environments/test_compose.py",
+    "service/test_databases_agree.py",
+    "lab/kit/test_third_party.py",
+    "observability/celery/test_worker.py",
+    "service/test_overload.py",
+    "service/cache/test_through_the_service.py",
+    "service/dataset/test_embedded.py",
+)
+"""The files that take longest, of those whose tests keep to the time limit."""
 
 pytest_plugins = [
     "tests.servers.port",
@@ -126,8 +144,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the files with tests of a longer time limit first, so that no worker is left with one at the end."""
+    """Run the longest files first, so that no worker is left with one at the end.
+
+    They are those with tests of a longer time limit, then those of `LONG`.
+    """
     default = float(config.getini("timeout"))
     limits = ((item.path, item.get_closest_marker("timeout")) for item in items)
     longest = {path for path, limit in limits if limit is not None and limit.args[0] > default}
-    items.sort(key=lambda item: item.path not in longest)
+    long = {TESTS / path for path in LONG}
+    items.sort(key=lambda item: 0 if item.path in longest else 1 if item.path in long else 2)

@@ -1,6 +1,12 @@
 import pytest
 
+from tests.conftest import LONG, TESTS
+
 pytest_plugins = ["pytester"]
+
+
+def test_the_long_files_exist() -> None:
+    assert [path for path in LONG if not (TESTS / path).exists()] == []
 
 
 def test_the_file_of_a_test_with_a_longer_time_limit_runs_first(pytester: pytest.Pytester) -> None:
