@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from grafana_foundation_sdk.builders import table as table_builder
 from grafana_foundation_sdk.builders.common import VizTextDisplayOptions
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.common import BigValueTextMode
@@ -127,29 +128,28 @@ def _ranked() -> Builder[Panel]:
 
 
 def _values() -> list[Builder[Panel]]:
-    return [
-        *(
-            _sides(
-                title,
-                "The deciding metric on the arm without the technique and on the arm with it; the effect is their "
-                "ratio. Lower is better.",
-                matchers,
-                unit=unit,
-                matching=DECIDES,
-            )
-            for title, (matchers, unit) in DECIDING.items()
-        ),
+    durations, *counts = (
         _sides(
-            "Throughput",
-            "Requests per second of the arm without the technique and of the arm with it. Both arms had the same "
-            "requests to finish. Higher is better.",
-            'metric="throughput_per_s"',
-            unit=units.REQUESTS_PER_SECOND,
-        ),
-    ]
+            title,
+            "The deciding metric on the arm without the technique and on the arm with it; the effect is their ratio. "
+            "Lower is better.",
+            matchers,
+            unit=unit,
+            matching=DECIDES,
+        )
+        for title, (matchers, unit) in DECIDING.items()
+    )
+    throughput = _sides(
+        "Throughput",
+        "Requests per second of the arm without the technique and of the arm with it. Both arms had the same requests "
+        "to finish. Higher is better.",
+        'metric="throughput_per_s"',
+        unit=units.REQUESTS_PER_SECOND,
+    )
+    return [durations.height(15), throughput.height(15), *(panel.height(7) for panel in counts)]
 
 
-def _sides(title: str, description: str, matchers: str, *, unit: str, matching: str = "") -> Builder[Panel]:
+def _sides(title: str, description: str, matchers: str, *, unit: str, matching: str = "") -> table_builder.Panel:
     def side(name: str) -> str:
         return f'max by (experiment, metric) (lab_arm_value{{{ALONE}, side="{name}", {matchers}}} {matching})'
 
@@ -163,7 +163,6 @@ def _sides(title: str, description: str, matchers: str, *, unit: str, matching: 
         )
         .no_value("not measured")
         .span(12)
-        .height(11)
     )
 
 
