@@ -41,6 +41,25 @@ def reading(origin: str = "JFK", hour: int = 20) -> Reading:
     )
 
 
+class WallClock:
+    """Stands in for the module `time` where circuits read it."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> WallClock:
+    """The time of circuits, which only the test moves: on a busy machine one would close before it is looked at."""
+    clock = WallClock()
+    for module in ("purgatory.domain.model", "service.weather.circuit_breaker"):
+        monkeypatch.setattr(f"{module}.time", clock)
+    return clock
+
+
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     """A real upstream without latency, until the test injects a fault.

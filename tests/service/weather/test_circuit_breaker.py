@@ -1,9 +1,9 @@
 import asyncio
-import time
 
 import pytest
 
 from service.weather.circuit_breaker import CircuitBreaker, CircuitOpen
+from tests.service.weather.conftest import WallClock
 
 
 class CallFailed(Exception):
@@ -24,6 +24,7 @@ def opened_breaker(*, reset_s: float = 60, changes: list[str] | None = None) -> 
     return breaker
 
 
+@pytest.mark.usefixtures("wall_clock")
 def test_consecutive_failures_open_the_circuit_and_no_call_is_made() -> None:
     breaker = opened_breaker(reset_s=30)
 
@@ -44,14 +45,14 @@ def test_a_success_in_between_keeps_the_circuit_closed() -> None:
     assert breaker.state == "closed"
 
 
-def test_a_trial_that_succeeds_closes_the_circuit_and_one_that_fails_opens_it_again() -> None:
+def test_a_trial_that_succeeds_closes_the_circuit_and_one_that_fails_opens_it_again(wall_clock: WallClock) -> None:
     changes: list[str] = []
-    breaker = opened_breaker(reset_s=0.05, changes=changes)
+    breaker = opened_breaker(reset_s=30, changes=changes)
 
-    time.sleep(0.06)
+    wall_clock.now += 31
     failing(breaker)
     assert breaker.state == "opened"
-    time.sleep(0.06)
+    wall_clock.now += 31
     with breaker.attempt((CallFailed,)):
         pass
 
@@ -59,9 +60,9 @@ def test_a_trial_that_succeeds_closes_the_circuit_and_one_that_fails_opens_it_ag
     assert changes == ["opened", "half-opened", "opened", "half-opened", "closed"]
 
 
-async def test_only_one_call_at_a_time_is_a_trial() -> None:
-    breaker = opened_breaker(reset_s=0.05)
-    await asyncio.sleep(0.06)
+async def test_only_one_call_at_a_time_is_a_trial(wall_clock: WallClock) -> None:
+    breaker = opened_breaker(reset_s=30)
+    wall_clock.now += 31
     made = 0
 
     async def call() -> None:
@@ -76,9 +77,9 @@ async def test_only_one_call_at_a_time_is_a_trial() -> None:
     assert sum(isinstance(result, CircuitOpen) for result in results) == 19
 
 
-async def test_a_cancelled_call_is_neither_a_failure_nor_a_success() -> None:
-    breaker = opened_breaker(reset_s=0.05)
-    await asyncio.sleep(0.06)
+async def test_a_cancelled_call_is_neither_a_failure_nor_a_success(wall_clock: WallClock) -> None:
+    breaker = opened_breaker(reset_s=30)
+    wall_clock.now += 31
 
     async def call() -> None:
         with breaker.attempt((CallFailed,)):
