@@ -118,8 +118,7 @@ class Calibrator:
         return compared, observed_s
 
     def _planned_s(self, experiment: Experiment, rate_per_s: float, *, limit_s: float) -> float:
-        planned = slices.planned_s({experiment.name: rate_per_s}, least_s=self.seconds, limit_s=limit_s)
-        planned_s = planned[experiment.name]
+        planned_s = slices.planned_s(rate_per_s, least_s=self.seconds, limit_s=limit_s)
         self.progress.status(
             f"predicting {experiment.title} from {planned_s:.0f} s of traffic, at most {limit_s:.0f} s"
         )

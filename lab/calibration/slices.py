@@ -1,6 +1,5 @@
 """How long a service is observed until a technique can be predicted: slices of equal length, as many as that takes."""
 
-from collections.abc import Mapping
 from math import ceil
 from typing import Final
 
@@ -28,11 +27,9 @@ def available_s(left_s: float, *, later: int, least_s: float) -> float:
     return left_s - later * max(least_s, KEPT_S)
 
 
-def planned_s(rates_per_s: Mapping[str, float], *, least_s: float, limit_s: float) -> dict[str, float]:
-    """Return how long each technique is observed at first: until `MIN_REQUESTS` arrive; less if the limit is lower."""
-    wanted = {name: max(least_s, MIN_REQUESTS / rate_per_s) for name, rate_per_s in rates_per_s.items()}
-    factor = min(1.0, limit_s / sum(wanted.values())) if wanted else 1.0
-    return {name: seconds * factor for name, seconds in wanted.items()}
+def planned_s(rate_per_s: float, *, least_s: float, limit_s: float) -> float:
+    """Return how long a technique is observed at first: until `MIN_REQUESTS` arrive, within the limit."""
+    return min(max(least_s, MIN_REQUESTS / rate_per_s), limit_s)
 
 
 def further_slices(observed: int, share: float, *, slice_s: float, left_s: float) -> int:

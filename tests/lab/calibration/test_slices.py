@@ -4,7 +4,17 @@ import pytest
 
 from lab.calibration.baseline import Baseline
 from lab.calibration.calibrate import limits
-from lab.calibration.slices import FIRST, MAX_S, MEAN_S, MIN_REQUESTS, further_slices, limit_s, planned_s
+from lab.calibration.slices import (
+    FIRST,
+    KEPT_S,
+    MAX_S,
+    MEAN_S,
+    MIN_REQUESTS,
+    available_s,
+    further_slices,
+    limit_s,
+    planned_s,
+)
 from lab.experiments import select_experiments
 from lab.load.generator import LoadCommand
 from lab.load.load_model import ClosedLoop, Phase
@@ -14,19 +24,22 @@ from tests.lab.calibration.counting_arm import CountingArm, trials
 
 @pytest.mark.parametrize("rate_per_s", [0.25, 1.0, 1.67, 5.0])
 def test_enough_requests_arrive_at_any_rate_of_the_lab(rate_per_s: float) -> None:
-    planned = planned_s({"pooling": rate_per_s}, least_s=20.0, limit_s=limit_s(1, least_s=20.0))
-    assert planned["pooling"] * rate_per_s == pytest.approx(MIN_REQUESTS)
+    planned = planned_s(rate_per_s, least_s=20.0, limit_s=limit_s(1, least_s=20.0))
+    assert planned * rate_per_s == pytest.approx(MIN_REQUESTS)
 
 
 def test_a_fast_service_is_observed_for_the_least_time() -> None:
-    assert planned_s({"pooling": 100.0}, least_s=20.0, limit_s=600.0) == {"pooling": 20.0}
+    assert planned_s(100.0, least_s=20.0, limit_s=600.0) == 20.0
 
 
 def test_all_techniques_together_keep_to_the_limit() -> None:
-    rates = {str(number): 0.25 for number in range(17)}
-    limit = limit_s(len(rates), least_s=20.0)
+    left = limit = limit_s(17, least_s=20.0)
     assert limit == 17 * MEAN_S
-    assert sum(planned_s(rates, least_s=20.0, limit_s=limit).values()) == pytest.approx(limit)
+    for later in reversed(range(17)):
+        available = min(available_s(left, later=later, least_s=20.0), MAX_S)
+        assert available >= KEPT_S
+        left -= planned_s(0.25, least_s=20.0, limit_s=available)
+    assert left >= 0.0
     assert limit_s(17, least_s=100.0) == 1700.0
     assert limit_s(1, least_s=20.0) == MAX_S
 
