@@ -57,8 +57,9 @@ platforms: $(DEV_STAMP)  ## resolve every requirement file for x86_64 and aarch6
 	    --python-platform $$platform-unknown-linux-gnu --only-binary :all: $(patsubst %,--no-binary %,$(COMPILED)) -r $$file || exit 1; \
 	done; done
 
-versions: $(DEV_STAMP)  ## test observability with the lowest and the newest versions of what it builds on
+versions: $(DEV_STAMP)  ## test observability with the lowest and the newest versions of what it builds on, and beside pinned ones
 	$(BIN)/python -m tests.observability.compat.versions
+	$(BIN)/python -m tests.observability.compat.pinned
 
 vocabulary: $(DEV_STAMP)  ## find retired words and typing errors in every file; see docs/glossary.md
 	$(BIN)/codespell
