@@ -20,8 +20,8 @@ TIMEOUT_S: Final = 30.0
 OF_PROMETHEUS: Final = frozenset(
     {"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_series_added"}
 )
-
-
+DECLARED_LATE: Final = ("otelcol_",)
+"""Prefixes of programs that expose a metric from its first event on, as OpenTelemetry's SDK does."""
 ADDRESSES: Final = frozenset({"prometheus/prometheus.yml", "alertmanager/alertmanager.yml"})
 """Files in which addresses are changed by hand."""
 
@@ -68,6 +68,13 @@ class Server:
         if not self._declared:
             self._declared = {base_name(name) for name in self.get("metadata")} | set(map(base_name, self._names()))
         return self._declared
+
+    def exposes(self, name: str) -> bool:
+        """Return whether a target exposes this metric, or will with its first event."""
+        if base_name(name) in self.declared():
+            return True
+        late = [prefix for prefix in DECLARED_LATE if name.startswith(prefix)]
+        return any(known.startswith(prefix) for prefix in late for known in self.declared())
 
     def _names(self) -> list[str]:
         names: list[str] = self.get("label/__name__/values")
@@ -155,7 +162,7 @@ def _without_data(query: Query, objectives: Objectives, server: Server) -> Findi
     if server.has_data(query.expression):
         return None
     names = sorted(series_in(query.expression) - OF_PROMETHEUS)
-    missing = [name for name in names if ":" not in name and base_name(name) not in server.declared()]
+    missing = [name for name in names if ":" not in name and not server.exposes(name)]
     if missing:
         parts = sorted({part for name in missing if (part := part_of(name))})
         if parts and not set(parts) & set(objectives.parts):  # of a runbook: one of several possible causes

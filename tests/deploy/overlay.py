@@ -4,6 +4,7 @@ The stand-in for the third-party image is the service's own, with an application
 replaced as in compose.test.yml; Grafana has no Debian package, so no image without a registry.
 """
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -91,6 +92,13 @@ class Overlay:
         source = self.url("metrics", "/metrics")
         self.flightdeck("kit", "init", "--from", source, "--job", "ledger", "--target", "ledger:9464", "--out", slo)
         self.flightdeck("kit", "build", "--compose", "--slo", slo, "--out", kit)
+
+    def problems(self) -> list[str]:
+        """Return the problems that `flightdeck kit check` finds."""
+        files = ["--slo", str(self.folder / "slo.toml"), "--out", str(self.folder / "monitoring")]
+        done = CliRunner().invoke(app, ["kit", "check", *files, "--prometheus", self.url("PROMETHEUS_PORT"), "--json"])
+        found = json.loads(done.stdout)["findings"]
+        return [f"{one['where']}: {one['text']}" for one in found if one["kind"] == "problem"]
 
     def _run(self, command: list[str], folder: Path, timeout_s: float, check: bool) -> None:
         done = subprocess.run(

@@ -439,3 +439,4 @@ def test_the_overlay_of_a_kit_monitors_a_third_party_application(overlay: Overla
     eventually(lambda: api("alertmanagers")["activeAlertmanagers"], seconds=120)
     eventually(lambda: has_data("sum(otelcol_receiver_accepted_spans_total) >= 20"), seconds=120)
     eventually(lambda: httpx.get(overlay.url("counter")).json()["log_records"].get("ledger"), seconds=120)
+    eventually(lambda: overlay.problems() == [], seconds=120)

@@ -46,17 +46,29 @@ def server(*, declared: set[str], with_data: set[str]) -> Server:
         ("gone > 5", True, ("problem", "no target exposes gone")),
         ("db_client_connection_max", False, ("problem", "remove pool from parts")),
         ("cache_size_bytes", False, ("no data", "the service has no cache")),
+        ("otelcol_late_total", False, ("no data", "nothing has been counted in otelcol_late_total yet")),
+        ("otelcol_late_total > 0", True, None),
     ],
 )
 def test_a_query_without_data_has_a_reason(expression: str, is_alert: bool, expected: tuple[str, str] | None) -> None:
     query = Query(where="somewhere", expression=expression, is_alert=is_alert)
-    finding = _without_data(query, ORDERS_SERVICE, server(declared={"here", "quiet"}, with_data={"here"}))
+    prometheus = server(declared={"here", "quiet", "otelcol_here"}, with_data={"here"})
+    finding = _without_data(query, ORDERS_SERVICE, prometheus)
     if expected is None:
         assert finding is None
     else:
         assert finding is not None
         assert finding.kind == expected[0]
         assert expected[1] in finding.text
+
+
+def test_without_the_program_no_target_exposes_what_it_declares_late() -> None:
+    with_collector = ORDERS_SERVICE.model_copy(update={"parts": (*ORDERS_SERVICE.parts, "collector")})
+    query = Query(where="somewhere", expression="otelcol_late_total")
+    finding = _without_data(query, with_collector, server(declared={"here"}, with_data={"here"}))
+    assert finding is not None
+    assert finding.kind == "problem"
+    assert finding.text.startswith("no target exposes otelcol_late_total; remove collector from parts")
 
 
 def test_a_panel_is_empty_if_none_of_its_queries_has_data() -> None:
