@@ -440,3 +440,10 @@ def test_the_overlay_of_a_kit_monitors_a_third_party_application(overlay: Overla
     eventually(lambda: has_data("sum(otelcol_receiver_accepted_spans_total) >= 20"), seconds=120)
     eventually(lambda: httpx.get(overlay.url("counter")).json()["log_records"].get("ledger"), seconds=120)
     eventually(lambda: overlay.problems() == [], seconds=120)
+    tests = sorted((overlay.folder / "monitoring" / "prometheus" / "tests").glob("*.yml"))
+    assert tests
+    writable = overlay.folder / "promtool"
+    writable.mkdir()
+    writable.chmod(0o777)
+    promtool = ["run", "--rm", "--no-deps", f"--volume={writable}:/tmp", "--entrypoint=promtool", "prometheus"]
+    overlay.compose(*promtool, "test", "rules", *(f"/etc/prometheus/tests/{path.name}" for path in tests))
