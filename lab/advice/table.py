@@ -11,7 +11,7 @@ from lab.advice.result import Advice, Prediction
 from lab.report.formatting import NONE, quantity
 
 COLUMNS = ("technique", "verdict", "metric", "now", "predicted", "effect", "interval", "routes", "cost", "confidence")
-STYLES = {"helps": "green", "hurts": "red", "no difference": "yellow"}
+STYLES = {"helps": "green", "hurts": "red"}
 
 
 def effect(prediction: Prediction) -> str:
@@ -54,23 +54,24 @@ def cells(prediction: Prediction) -> list[str]:
 
 
 def print_advice(advice: Advice, console: Console) -> None:
+    """Print what helps or hurts as a table that fits 80 columns, how each technique is done, and the other verdicts."""
     console.print(advice.conclusion, style="bold", markup=False)
     table = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
-    for column in COLUMNS:
+    for column in ("technique", "effect", "interval", "what changes"):
         table.add_column(column)
-    for prediction in advice.predictions:
-        if prediction.verdict in {"helps", "hurts", "no difference"}:
-            technique, verdict, *rest = cells(prediction)
-            table.add_row(
-                Text(technique, style="bold"), Text(verdict, style=STYLES[prediction.verdict]), *map(Text, rest)
-            )
+    effective = [one for one in advice.predictions if one.verdict in {"helps", "hurts"}]
+    for one in effective:
+        change = f"{one.metric}: {quantity(one.off, one.unit)} → {quantity(one.on, one.unit)}"
+        table.add_row(
+            Text(one.title, style="bold"), Text(effect(one), style=STYLES[one.verdict]), interval(one), Text(change)
+        )
     if table.row_count:
         console.print(table)
     for prediction in advice.helping:
         console.print(f"{prediction.title}: {prediction.how_to}", markup=False, highlight=False)
-        for note in details(prediction):
+        for note in (f"routes: {routes(prediction)}", f"cost: {prediction.cost}", *details(prediction)):
             console.print(f"    {note}", style="dim", markup=False, highlight=False)
-    for verdict in ("too little traffic", "not observed", "not observable"):
+    for verdict in ("no difference", "too little traffic", "not observed", "not observable"):
         named = [one.title for one in advice.predictions if one.verdict == verdict]
         if named:
             console.print(f"{verdict}: {', '.join(named)}", style="dim", markup=False)
@@ -81,7 +82,10 @@ def details(prediction: Prediction) -> Iterator[str]:
     yield from prediction.notes
     if prediction.after_caching is not None:
         yield f"behind a response cache its effect is {quantity(prediction.after_caching, 'times')}"
-    yield f"predicted from {prediction.basis:,.0f} {prediction.basis_unit}; the flights service: {prediction.service}"
+    yield (
+        f"predicted from {prediction.basis:,.0f} {prediction.basis_unit}, with {prediction.confidence} confidence; "
+        f"the flights service: {prediction.service}"
+    )
 
 
 def markdown(advice: Advice) -> str:

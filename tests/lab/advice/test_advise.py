@@ -143,9 +143,11 @@ def test_a_restart_resets_a_counter() -> None:
 
 def test_the_advice_is_shown_as_table_markdown_and_report() -> None:
     advice = advice_of(cached())
-    console = Console(width=200, record=True, file=StringIO())
+    console = Console(width=80, record=True, file=StringIO())
     print_advice(advice, console)
-    for text in (console.export_text(), markdown(advice), html(advice)):
+    printed = console.export_text()
+    assert "…" not in printed, "every cell fits the width of a terminal"
+    for text in (printed, markdown(advice), html(advice)):
         assert "Shared response cache" in text
         assert HANDLER in text
     page = html(advice)
