@@ -16,14 +16,18 @@ HEADS: Final = ("technique", "metric", "predicted", "interval", "measured", "int
 
 
 def print_outcomes(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Print the comparisons as a table that fits 80 columns, and why the others are missing."""
     shown = Table(header_style="dim", box=SIMPLE, padding=(0, 1))
-    for column in HEADS:
+    for column in ("technique", "predicted", "measured", "effect"):
         shown.add_column(column)
     for one in calibrations(outcomes):
-        *others, effect = cells(one)
-        shown.add_row(*others, Text(effect, style="green" if one.effect_is_right else "yellow"))
+        technique, _, predicted, around, measured, within, _, effect = cells(one)
+        style = "green" if one.effect_is_right else "yellow"
+        shown.add_row(technique, f"{predicted}, {around}", f"{measured}, {within}", Text(effect, style=style))
     if shown.row_count:
         console.print(shown)
+    for line in misses(outcomes):
+        console.print(line, markup=False, highlight=False)
     for missing in not_calibrated(outcomes):
         console.print(sentence(missing), style="yellow", markup=False, highlight=False)
     console.print(summary(outcomes), style="bold")

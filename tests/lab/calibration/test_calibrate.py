@@ -5,9 +5,11 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, partial
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from flightdeck.cli import app
@@ -18,7 +20,7 @@ from lab.calibration.baseline import Baseline
 from lab.calibration.calibrate import Calibrator
 from lab.calibration.report import write
 from lab.calibration.result import OUTCOMES, Calibration, NotCalibrated, Outcome, summary
-from lab.calibration.table import markdown, sentence
+from lab.calibration.table import markdown, print_outcomes, sentence
 from lab.core.errors import ArmFailed
 from lab.experiments import Experiment, select_experiments
 from lab.load.generator import LoadCommand
@@ -180,6 +182,15 @@ def test_a_report_is_there_after_each_technique(tmp_path: Path) -> None:
         assert summary(known) in page
     assert "failed: &lt;its log&gt;" in page
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.html", "c.json"]
+
+
+def test_the_table_fits_a_terminal_and_lists_each_miss() -> None:
+    console = Console(width=80, record=True, file=StringIO())
+    print_outcomes([calibration(1234.0, (943.0, 2209.0), 4.0), calibration(4.0, (3.9, 4.1), 4.0)], console)
+    printed = console.export_text()
+    assert "…" not in printed
+    assert "pooling: helps was predicted, 1,234×" in printed
+    assert "2 verdicts right, 1 effects" in printed
 
 
 def test_markdown_lists_what_is_not_compared_on_one_line() -> None:
