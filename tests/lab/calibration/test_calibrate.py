@@ -189,7 +189,7 @@ def test_the_table_fits_a_terminal_and_lists_each_miss() -> None:
     print_outcomes([calibration(1234.0, (943.0, 2209.0), 4.0), calibration(4.0, (3.9, 4.1), 4.0)], console)
     printed = console.export_text()
     assert "…" not in printed
-    assert "pooling: helps was predicted, 1,234×" in printed
+    assert f"pooling: helps was predicted, {quantity(1234.0, 'times')}" in printed
     assert "2 verdicts right, 1 effects" in printed
 
 
