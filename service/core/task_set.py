@@ -1,10 +1,13 @@
 """Asyncio tasks that belong to an object or to the lifespan, not to a request."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Set
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
-from typing import Any
+from typing import Any, Final
+
+AGAIN_S: Final = 2.0
+"""After which a task that is still running is cancelled again: longer than tasks take to end what they have begun."""
 
 
 class TaskSet:
@@ -24,10 +27,24 @@ class TaskSet:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Cancel every task and wait for it."""
-        for task in tuple(self._tasks):
+        """Cancel every task and wait for it; exceptions are dropped."""
+        await cancelled(self._tasks)
+
+
+async def cancelled(tasks: Set[asyncio.Task[None]]) -> None:
+    """Cancel the tasks until all are done; exceptions are dropped.
+
+    Libraries can lose a cancellation: `asyncio.wait_for()` does until Python 3.12 if what it waits for completes in the
+    same step of the loop, and redis-py sends every command with it.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        await self.wait()
+        done, running = await asyncio.wait(running, timeout=AGAIN_S)
+        for task in done:
+            with suppress(asyncio.CancelledError):
+                task.exception()
 
 
 @asynccontextmanager
@@ -37,6 +54,6 @@ async def run_in_background(work: Callable[[], Coroutine[Any, Any, None]]) -> As
     try:
         yield
     finally:
-        task.cancel()
+        await cancelled({task})
         with suppress(asyncio.CancelledError):
-            await task
+            task.result()
