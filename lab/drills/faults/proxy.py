@@ -8,6 +8,8 @@ from typing import Final
 from lab.drills.run.errors import DrillError
 
 CHUNK_BYTES: Final = 65_536
+STEPS: Final = 5
+"""Of the loop, until a connection that it has accepted reaches `_accept` and is ended there."""
 
 Address = tuple[str, int]
 """Host and port."""
@@ -21,6 +23,7 @@ class Proxy:
         self._target = target
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.WriteTransport] = set()
+        self._forwarding: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -29,12 +32,12 @@ class Proxy:
         try:
             yield
         finally:
-            self._stop()
+            await self._stop()
 
     @asynccontextmanager
     async def injected(self) -> AsyncIterator[None]:
         """Abort open connections and refuse new ones during the block, as a host without the server does."""
-        self._stop()
+        await self._stop()
         try:
             yield
         finally:
@@ -43,35 +46,50 @@ class Proxy:
     async def _start(self) -> None:
         host, port = self._listen
         try:
-            self._server = await asyncio.start_server(self._forward, host, port)
+            self._server = await asyncio.start_server(self._accept, host, port)
         except OSError as error:
             raise DrillError(f"the proxy cannot listen on {host}:{port}: {error}") from error
 
-    def _stop(self) -> None:
+    async def _stop(self) -> None:
         server, self._server = self._server, None
         if server is not None:
+            # Python 3.11 leaks a connection that is accepted in the step of the loop in which its server is closed.
+            loop = asyncio.get_running_loop()
+            for listening in server.sockets:
+                loop.remove_reader(listening.fileno())
+            for _ in range(STEPS):
+                await asyncio.sleep(0)
             server.close()
         for transport in self._open:
             transport.abort()
+        for task in self._forwarding:
+            task.cancel()
+        await asyncio.gather(*self._forwarding, return_exceptions=True)
+        self._open.clear()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forward in a task; the connection is known at once, so that it is closed even if that never begins."""
+        if self._server is None:  # stopped before the connection was accepted
+            writer.transport.abort()
+            return
+        self._open.add(writer.transport)
+        task = asyncio.create_task(self._forward(reader, writer))
+        self._forwarding.add(task)
+        task.add_done_callback(self._forwarding.discard)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer.transport)
+        ends = [writer]
         try:
             there, back = await asyncio.open_connection(*self._target)
+            ends.append(back)
+            self._open.add(back.transport)
+            await asyncio.gather(_copy(reader, back), _copy(there, writer))
         except OSError:
             writer.transport.abort()
-            self._open.discard(writer.transport)
-            return
-        self._open.add(back.transport)
-        if self._server is None or writer.transport.is_closing():  # stopped while the connection was opened
-            writer.transport.abort()
-            back.transport.abort()
-        try:
-            await asyncio.gather(_copy(reader, back), _copy(there, writer))
         finally:
-            for one in (writer, back):
-                self._open.discard(one.transport)
-                one.close()
+            for end in ends:
+                self._open.discard(end.transport)
+                end.close()
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

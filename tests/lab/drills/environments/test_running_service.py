@@ -1,6 +1,8 @@
 """Drills by a proxy: the proxy itself, and what stops a drill before its fault; whole drills are in tests/lab/kit."""
 
 import asyncio
+import gc
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -159,3 +161,19 @@ def test_the_page_has_every_drill_with_its_alert() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines()]
     for drill in SERVICE_DRILLS.values():
         assert [row[2] for row in rows if row[0] == f"`{drill.name}`"] == [f"`{drill.alerts[0].split()[0]}`"]
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_proxy_that_stops_closes_connections_that_it_has_just_accepted(steps: int) -> None:
+    """Steps of the loop pass between the connection and the end of the proxy; pytest fails for an unclosed socket."""
+    port, target_port = free_ports(2)
+
+    async def connect(client: socket.socket) -> None:
+        async with Proxy(("127.0.0.1", port), ("127.0.0.1", target_port)).running():
+            client.connect(("127.0.0.1", port))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+
+    with socket.create_server(("127.0.0.1", target_port)), socket.socket() as client:
+        asyncio.run(connect(client))
+    gc.collect()
