@@ -51,6 +51,7 @@ pytest_plugins = [
     "tests.servers.varnish",
     "tests.servers.prometheus",
     "tests.servers.alertmanager",
+    "tests.servers.docker",
 ]
 
 

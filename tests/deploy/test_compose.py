@@ -24,7 +24,6 @@ from tests.grafana.exporters import OF_EXPORTERS
 from tests.grafana.prometheus_api import PrometheusApi
 from tests.grafana.template import Range
 
-pytest_plugins = ["tests.servers.docker"]
 pytestmark = [pytest.mark.server("docker"), pytest.mark.timeout(1800)]
 
 BOARD: Final = "/airports/JFK/departures?date=2013-07-04"

@@ -31,8 +31,6 @@ services:
 volumes:
   data:
 """
-pytest_plugins = ["tests.servers.docker"]
-
 FILES = kit_files(described(ORDERS, "orders"), REAL, Extras(compose=True))
 DOCUMENTS: dict[str, Any] = {
     path: yaml.load(text, yaml.CSafeLoader) for path, text in FILES.items() if path.endswith(".yaml")

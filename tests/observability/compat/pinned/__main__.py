@@ -60,7 +60,16 @@ class Environment:
 
     def passes(self, name: str, **settings: str) -> bool:
         """Run the tests of an application, print what they say, and return whether they pass."""
-        apart = ("-c", os.devnull, f"--rootdir={HERE}", f"--confcutdir={HERE}", "-p", "no:cacheprovider")
+        apart = (
+            "-c",
+            os.devnull,
+            f"--rootdir={HERE}",
+            f"--confcutdir={HERE}",
+            "-p",
+            "client",
+            "-p",
+            "no:cacheprovider",
+        )
         command = [str(self._python), "-m", "pytest", "-q", *apart, f"tests_{name}.py"]
         return subprocess.run(command, check=False, cwd=HERE, env=os.environ | settings).returncode == 0
 

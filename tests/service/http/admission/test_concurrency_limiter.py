@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -6,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from service.errors import Overloaded
 from service.http.admission import concurrency_limiter
 from service.http.admission.concurrency_limiter import Bounds, ConcurrencyLimiter
+from service.http.admission.limit import AdaptiveLimit
 from service.http.admission.metrics import AdmissionMetrics
 from tests.virtual_time import VirtualTimeLoop
 
@@ -18,13 +20,16 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
     return "asyncio", {"loop_factory": VirtualTimeLoop}
 
 
-@pytest.fixture(autouse=True)
-def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency_limiter, "perf_counter", lambda: asyncio.get_running_loop().time())
-
-
 def now() -> float:
     return asyncio.get_running_loop().time()
+
+
+@pytest.fixture(autouse=True)
+def _one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the limiter see the loop's time, in which nothing takes the processor."""
+    monkeypatch.setattr(concurrency_limiter, "perf_counter", now)
+    idle = partial(AdaptiveLimit, clock=now, cpu_clock=lambda: 0.0)
+    monkeypatch.setattr(concurrency_limiter, "AdaptiveLimit", idle)
 
 
 def block(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The client of the application under test, which is instrumented if `INSTRUMENTED` is set."""
+"""A plugin of pytest: the client of the application under test, which is instrumented if `INSTRUMENTED` is set."""
 
 import importlib
 import os
