@@ -29,11 +29,13 @@ from observability.compat.celery_instrumentor import CeleryTracing
 from observability.testing.error_server import ErrorServer
 from observability.tracing.provider import activate, deactivate
 from tests.servers.otlp import Collector, collecting
-from tests.servers.port import free_port
+from tests.servers.port import free_port, free_range
 from tests.servers.redis import RedisServer
 
 MODULE = "tests.observability.bookshop_tasks"
 ROOT = Path(__file__).parents[3]
+PROCESSES = 8
+"""Of a worker at most; each serves its metrics on the next port."""
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Worker:
         if "task" in labels:
             labels["task"] = f"{MODULE}.{labels['task']}"
         total = 0.0
-        for port in range(self.first_port, self.first_port + 8):
+        for port in range(self.first_port, self.first_port + PROCESSES):
             try:
                 text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=1).text
             except httpx.TransportError:
@@ -93,8 +95,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 @contextmanager
 def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterator[Worker]:
-    port = free_port()
     with collecting() as collector, ErrorServer() as errors:
+        port = free_range(PROCESSES)
         environment = {
             **os.environ,
             "SENTRY_DSN": errors.dsn,
