@@ -16,7 +16,7 @@ def free_port() -> int:
 
 
 def free_range(count: int) -> int:
-    """Return the first of so many consecutive free ports; ask for it after every other port of the test."""
+    """Return the first of so many consecutive free ports; choose it after every other port of the test."""
     while True:
         first = free_port()
         if all(_is_free(port) for port in range(first + 1, first + count)):
