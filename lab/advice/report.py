@@ -2,30 +2,23 @@
 
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from lab.advice import table
 from lab.advice.result import Advice
 from lab.report.formatting import quantity
-from service.techniques import ARM_COLOURS
+from lab.report.page import page
 
 
 def html(advice: Advice) -> str:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("lab.advice"), PackageLoader("lab.report")]),
-        autoescape=select_autoescape(["html", "j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    render = page(
+        "advice.html.j2",
+        package="lab.advice",
+        quantity=quantity,
+        effect=table.effect,
+        interval=table.interval,
+        details=table.details,
+        routes=table.routes,
     )
-    environment.filters |= {
-        "quantity": quantity,
-        "effect": table.effect,
-        "interval": table.interval,
-        "details": table.details,
-        "routes": table.routes,
-    }
-    return environment.get_template("advice.html.j2").render(advice=advice, arm_colours=ARM_COLOURS)
+    return render(advice=advice)
 
 
 def write(advice: Advice, path: Path) -> Path:

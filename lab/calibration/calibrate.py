@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lab.advice.advise import blank
@@ -14,7 +14,7 @@ from lab.calibration.baseline import Baseline
 from lab.calibration.result import Calibration, NoComparison, NotCalibrated, Outcome
 from lab.core.errors import LabError
 from lab.experiments import Experiment
-from lab.load.generator import Generator, LoadCommand
+from lab.load.generator import Generator
 from lab.load.load_model import ClosedLoop, Phase
 from lab.measure.plan import Plan
 from lab.measure.rounds import Progress
@@ -34,14 +34,12 @@ async def _baseline(experiment: Experiment, found: ExperimentResult, options: Ru
     comparison = Comparison(experiment=experiment, sides={found.off.name: experiment.base})
     async with started_arms(comparison, options, settings=WHATIF) as started, Generator() as generator:
         (arm,) = started.arms
-        warm_up = LoadCommand(
-            arm=arm.name,
-            url=arm.url,
+        warm_up = replace(options.plan, mix=experiment.mix).command(
+            arm.name,
+            arm.url,
             model=ClosedLoop(clients=options.plan.clients),
             phase=Phase(duration_s=WARM_UP_S),
             stream=0,
-            mix=experiment.mix,
-            seed=options.plan.seed,
             token=arm.token,
         )
         yield Baseline(arm=arm, generator=generator, warm_up=warm_up, rate_per_s=found.rate_per_s)

@@ -3,29 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from lab.calibration import table
 from lab.calibration.result import OUTCOMES, Outcome, calibrations, not_calibrated, summary
-from service.techniques import ARM_COLOURS
+from lab.report.page import page
 
 
 def html(outcomes: Sequence[Outcome], *, command: str) -> str:
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("lab.calibration"), PackageLoader("lab.report")]),
-        autoescape=select_autoescape(["html", "j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("calibration.html.j2").render(
+    return page("calibration.html.j2", package="lab.calibration")(
         command=command,
         summary=summary(outcomes),
         heads=table.HEADS,
         rows=[table.cells(one) for one in calibrations(outcomes)],
         misses=list(table.misses(outcomes)),
         missing=[table.sentence(one) for one in not_calibrated(outcomes)],
-        arm_colours=ARM_COLOURS,
     )
 
 

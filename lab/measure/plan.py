@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lab.load.generator import LoadCommand
+from lab.load.load_model import LoadModel, Phase
 from lab.load.recording import LATE_S
 
 
@@ -32,6 +34,21 @@ class Plan:
     """0: derived from the capacity of the slowest arm."""
     tolerated_lateness_s: float = LATE_S
     """A round is repeated if the load generator was later than this and its latencies are affected."""
+
+    def command(self, arm: str, url: str, *, model: LoadModel, phase: Phase, stream: int, token: str) -> LoadCommand:
+        """Return the command for one phase of this traffic on one arm."""
+        return LoadCommand(
+            arm=arm,
+            url=url,
+            model=model,
+            phase=phase,
+            stream=stream,
+            mix=self.mix,
+            workload=self.workload,
+            ca=self.ca,
+            seed=self.seed,
+            token=token,
+        )
 
 
 PROFILE_S: Final = 5.0

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lab.core.errors import LabError, NotProfiled
-from lab.load.generator import LoadCommand
 from lab.load.load_model import ClosedLoop, Phase
 from lab.measure.plan import Plan
 from lab.measure.rounds import CLOSED_STREAMS, LoadDriver, Measurement, Target
@@ -47,7 +46,9 @@ async def _profile(
     sampling = asyncio.create_task(sampled(pids, seconds=plan.profile_s))
     try:
         while not sampling.done():
-            recording = await generator.drive(_command(arm, plan, stream=stream))
+            model = ClosedLoop(clients=plan.clients)
+            command = plan.command(arm.name, arm.url, model=model, phase=STEP, stream=stream, token=arm.token)
+            recording = await generator.drive(command)
             requests, stream = requests + recording.needed, stream + 1
             arm.check()
         samples = await sampling
@@ -59,18 +60,3 @@ async def _profile(
     if not (stacks and requests):
         raise NotProfiled(f"{arm.name} used no CPU time, or sent no response")
     return ProfileResult.of(stacks, requests=requests, samples=samples.total())
-
-
-def _command(arm: Target, plan: Plan, *, stream: int) -> LoadCommand:
-    return LoadCommand(
-        arm=arm.name,
-        url=arm.url,
-        model=ClosedLoop(clients=plan.clients),
-        phase=STEP,
-        stream=stream,
-        mix=plan.mix,
-        workload=plan.workload,
-        ca=plan.ca,
-        seed=plan.seed,
-        token=arm.token,
-    )

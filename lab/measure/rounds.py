@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from time import monotonic
@@ -261,21 +261,8 @@ class _Measuring:
     async def _drive(
         self, arm: Target, model: LoadModel, phase: Phase, *, stream: int, is_first_pass: bool = False
     ) -> Recording:
-        plan = self._plan
-        recording = await self._generator.drive(
-            LoadCommand(
-                arm=f"{arm.name}, first pass" if is_first_pass else arm.name,
-                url=arm.url,
-                model=model,
-                phase=phase,
-                stream=stream,
-                mix=plan.mix,
-                workload=plan.workload,
-                ca=plan.ca,
-                seed=plan.seed,
-                writes=not is_first_pass,
-                token=arm.token,
-            )
-        )
+        name = f"{arm.name}, first pass" if is_first_pass else arm.name
+        command = self._plan.command(name, arm.url, model=model, phase=phase, stream=stream, token=arm.token)
+        recording = await self._generator.drive(replace(command, writes=not is_first_pass))
         arm.check()
         return recording

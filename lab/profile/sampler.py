@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from shutil import which
 from typing import Final
 
 import psutil
@@ -34,9 +33,7 @@ _DENIED: Final = re.compile(
 
 async def sampled(pids: Sequence[int], *, seconds: float) -> Counter[Sample]:
     """Sample these processes and their children; raise `NotProfiled` with the reason if that is not possible."""
-    program = which("py-spy") or which("py-spy", path=sysconfig.get_path("scripts"))
-    if program is None:
-        raise NotProfiled(INSTALL)
+    program = _program()
     with tempfile.TemporaryDirectory(prefix="lab-profile-") as directory:
         ended = await asyncio.gather(
             *(_recorded(program, pid, Path(directory, str(pid)), seconds) for pid in pids), return_exceptions=True
@@ -49,6 +46,14 @@ async def sampled(pids: Sequence[int], *, seconds: float) -> Counter[Sample]:
     if not samples:
         raise NotProfiled("py-spy found no thread at work")
     return samples
+
+
+def _program() -> Path:
+    """Return py-spy of this environment."""
+    program = Path(sysconfig.get_path("scripts"), "py-spy")
+    if not program.exists():
+        raise NotProfiled(INSTALL)
+    return program
 
 
 class CpuTimes:
@@ -84,7 +89,7 @@ def _with_children(pids: Sequence[int]) -> Iterator[psutil.Process]:
             yield from process.children(recursive=True)
 
 
-async def _recorded(program: str, pid: int, output: Path, seconds: float) -> Counter[Sample]:
+async def _recorded(program: Path, pid: int, output: Path, seconds: float) -> Counter[Sample]:
     process = await asyncio.create_subprocess_exec(
         *(program, "record", "--pid", str(pid), "--subprocesses", "--threads", "--function", "--full-filenames"),
         *("--format", "raw", "--output", str(output)),

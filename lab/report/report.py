@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from lab.analysis.result import PARTS, ExperimentResult, LabResult, MetricResult
 from lab.load.latencies import Latencies
 from lab.measure.trace import TraceResult
 from lab.report import charts, comparison, formatting
+from lab.report.page import page
 from lab.report.palette import arm_variable
 from lab.report.profile import ProfileSection
 from lab.report.sweep_charts import DrawnSweep
 from lab.report.sweep_table import is_number
 from lab.report.table import is_between_services, sides
 from lab.report.waterfall import waterfall
-from service.techniques import ARM_COLOURS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,29 +129,22 @@ class Page:
 
 def html(result: LabResult) -> str:
     pages = list(_pages(result))
-    environment = Environment(
-        loader=PackageLoader("lab.report"),
-        autoescape=select_autoescape(["html", "j2"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "quantity": formatting.quantity,
-        "effect": formatting.effect,
-        "interval": formatting.interval,
-        "cell": formatting.cell,
-    }
     main = [page for page in pages if not page.part] or pages
     sweeps = [DrawnSweep.of(sweep) for sweep in result.sweeps.values()]
-    return environment.get_template("report.html.j2").render(
+    render = page(
+        "report.html.j2",
+        quantity=formatting.quantity,
+        effect=formatting.effect,
+        interval=formatting.interval,
+        cell=formatting.cell,
+    )
+    return render(
         result=result,
         title=_title(main, sweeps),
         lead=_lead(result),
         pages=pages,
         sweeps=sweeps,
         is_number=is_number,
-        arm_colours=ARM_COLOURS,
         overview=_overview(main),
         forest=charts.forest([(_label(page), page.headline_metric) for page in pages], name="forest") if pages else "",
         facts=list(_facts(result)),

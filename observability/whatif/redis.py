@@ -3,7 +3,8 @@
 Commands are counted where their responses are read, because pipelines do not execute them one by one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
 from threading import Lock
@@ -69,7 +70,17 @@ class _State:
 def _counted(inner: Any, counts: RedisCounts) -> type:
     make = _asynchronous if iscoroutinefunction(inner.connect) else _synchronous
     names = [name for name in ("connect", "connect_check_health") if hasattr(inner, name)]  # the first calls the second
-    return type(inner.__name__, (inner,), {_INNER: inner, **make(inner, names, counts)})
+
+    def disconnect(self: Any, *arguments: Any, **options: Any) -> Any:
+        _state(self).is_open = False
+        return inner.disconnect(self, *arguments, **options)
+
+    def send_packed_command(self: Any, *arguments: Any, **options: Any) -> Any:
+        _state(self).since = perf_counter()
+        return inner.send_packed_command(self, *arguments, **options)
+
+    of_both = {"disconnect": disconnect, "send_packed_command": send_packed_command}  # what they return is awaited
+    return type(inner.__name__, (inner,), {_INNER: inner, **of_both, **make(inner, names, counts)})
 
 
 def _state(connection: Any) -> _State:
@@ -79,7 +90,16 @@ def _state(connection: Any) -> _State:
     return state
 
 
-def _opened(state: _State, counts: RedisCounts, started: float) -> None:
+@contextmanager
+def _opening(state: _State, counts: RedisCounts) -> Iterator[None]:
+    if state.is_open or state.is_opening:
+        yield
+        return
+    state.is_opening, started = True, perf_counter()
+    try:
+        yield
+    finally:
+        state.is_opening = False
     state.is_open, state.since = True, perf_counter()
     counts.add_connect(state.since - started)
 
@@ -94,64 +114,30 @@ def _responded(state: _State, counts: RedisCounts) -> None:
 def _synchronous(inner: Any, connecting: list[str], counts: RedisCounts) -> dict[str, Callable[..., Any]]:
     def opening(method: Callable[..., Any]) -> Callable[..., Any]:
         def connect(self: Any, *arguments: Any, **options: Any) -> Any:
-            state = _state(self)
-            if state.is_open or state.is_opening:
+            with _opening(_state(self), counts):
                 return method(self, *arguments, **options)
-            state.is_opening, started = True, perf_counter()
-            try:
-                result = method(self, *arguments, **options)
-            finally:
-                state.is_opening = False
-            _opened(state, counts, started)
-            return result
 
         return connect
-
-    def disconnect(self: Any, *arguments: Any, **options: Any) -> Any:
-        _state(self).is_open = False
-        return inner.disconnect(self, *arguments, **options)
-
-    def send_packed_command(self: Any, *arguments: Any, **options: Any) -> Any:
-        _state(self).since = perf_counter()
-        return inner.send_packed_command(self, *arguments, **options)
 
     def read_response(self: Any, *arguments: Any, **options: Any) -> Any:
         response = inner.read_response(self, *arguments, **options)
         _responded(_state(self), counts)
         return response
 
-    methods = (disconnect, send_packed_command, read_response)
-    return {name: opening(getattr(inner, name)) for name in connecting} | {one.__name__: one for one in methods}
+    return {name: opening(getattr(inner, name)) for name in connecting} | {"read_response": read_response}
 
 
 def _asynchronous(inner: Any, connecting: list[str], counts: RedisCounts) -> dict[str, Callable[..., Any]]:
     def opening(method: Callable[..., Any]) -> Callable[..., Any]:
         async def connect(self: Any, *arguments: Any, **options: Any) -> Any:
-            state = _state(self)
-            if state.is_open or state.is_opening:
+            with _opening(_state(self), counts):
                 return await method(self, *arguments, **options)
-            state.is_opening, started = True, perf_counter()
-            try:
-                result = await method(self, *arguments, **options)
-            finally:
-                state.is_opening = False
-            _opened(state, counts, started)
-            return result
 
         return connect
-
-    async def disconnect(self: Any, *arguments: Any, **options: Any) -> Any:
-        _state(self).is_open = False
-        return await inner.disconnect(self, *arguments, **options)
-
-    async def send_packed_command(self: Any, *arguments: Any, **options: Any) -> Any:
-        _state(self).since = perf_counter()
-        return await inner.send_packed_command(self, *arguments, **options)
 
     async def read_response(self: Any, *arguments: Any, **options: Any) -> Any:
         response = await inner.read_response(self, *arguments, **options)
         _responded(_state(self), counts)
         return response
 
-    methods = (disconnect, send_packed_command, read_response)
-    return {name: opening(getattr(inner, name)) for name in connecting} | {one.__name__: one for one in methods}
+    return {name: opening(getattr(inner, name)) for name in connecting} | {"read_response": read_response}

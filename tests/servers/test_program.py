@@ -103,5 +103,4 @@ def test_programs_are_looked_up_in_one_place_only() -> None:
         if path != Path(__file__)
         and re.search(r"shutil\.which|from shutil import .*\bwhich\b", path.read_text("utf-8"))
     }
-    of_python_package = "lab/profile/sampler.py"  # py-spy, which pip installs
-    assert found == {"lab/drills/run/executable.py", "tests/servers/program.py", of_python_package}
+    assert found == {"lab/drills/run/executable.py", "tests/servers/program.py"}

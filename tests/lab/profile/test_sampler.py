@@ -25,7 +25,7 @@ while True: squares()
 
 @pytest.fixture
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """Return what puts a py-spy with this shell script on the PATH; `$output` is the file it should write."""
+    """Return what installs a py-spy with this shell script; `$output` is the file it should write."""
 
     def put(script: str) -> None:
         program = tmp_path / "py-spy"
@@ -33,7 +33,7 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stub:
             f'#!/bin/sh\nwhile [ "$1" != --output ]; do shift; done\noutput=$2\n{script}\n', encoding="utf-8"
         )
         program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
 
     return put
 
@@ -63,7 +63,6 @@ def test_a_failure_is_a_reason(stub: Stub, script: str, expected: str) -> None:
 
 
 def test_a_missing_profiler_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     assert reason() == INSTALL
 
