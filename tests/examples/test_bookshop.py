@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.polling import eventually
 from tests.servers.port import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +23,7 @@ class Shop:
 
     def counts(self, expected: float, name: str, **labels: str) -> None:
         """Wait until the metric has this value: a request is counted after its response was sent."""
-        deadline = monotonic() + 60
-        while (found := self.value(name, **labels)) != expected:
-            assert monotonic() < deadline, f"{name} is {found}, not {expected}"
-            sleep(0.05)
+        eventually(lambda: self.value(name, **labels) == expected)
 
     def value(self, name: str, **labels: str) -> float:
         text = httpx.get(self.metrics_url).text

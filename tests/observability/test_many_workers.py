@@ -8,26 +8,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep, time
+from time import time
 from typing import Any
 
 import httpx
 import pytest
 import yaml
 
+from tests.polling import eventually
 from tests.servers.otlp import Collector, collecting
 from tests.servers.port import free_port
 from tests.servers.program import installed
 
 WORKERS = 4
 REQUESTS = 60
-
-
-def eventually(claim: Callable[[], bool], *, within_s: float = 60.0) -> None:
-    deadline = monotonic() + within_s
-    while not claim():
-        assert monotonic() < deadline
-        sleep(0.1)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.observability.test_many_workers import eventually, process
+from tests.observability.test_many_workers import process
+from tests.polling import eventually
 from tests.servers.port import free_port
 
 READINESS = "/only-post"

@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,7 @@ from lab.drills.run.process import Process
 from lab.receiver.app import create_receiver
 from lab.receiver.inbox import Inbox, ReceivedNotification
 from prometheus.slo import load
+from tests.polling import eventually
 from tests.servers import proxy
 from tests.servers.asgi import serving
 
@@ -131,13 +132,6 @@ class Monitored:
 
 def _job(received: ReceivedNotification) -> str:
     return received.notification.alerts[0].labels["job"]
-
-
-def eventually(condition: Callable[[], object], within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s} s"
-        time.sleep(0.1)
 
 
 @contextmanager

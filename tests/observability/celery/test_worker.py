@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from observability.celery.tracing import instrument_celery, uninstrument_celery
 from observability.compat.celery_instrumentor import CeleryTracing
 from observability.testing.error_server import ErrorServer
 from observability.tracing.provider import activate, deactivate
+from tests.polling import eventually
 from tests.servers.otlp import Collector, collecting
 from tests.servers.port import free_port, free_range
 from tests.servers.redis import RedisServer
@@ -77,20 +78,13 @@ class Worker:
         return self.value("tasks_total", task=task, state=state)
 
     def wait_for(self, expected: float, name: str, **labels: str) -> None:
-        wait_until(lambda: self.value(name, **labels) == expected)
+        eventually(lambda: self.value(name, **labels) == expected)
 
     def stop(self) -> None:
         """Let it finish what it runs, and end."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(60)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = monotonic() + seconds
-    while not condition():
-        assert monotonic() < deadline, "it did not happen in time"
-        sleep(0.2)
 
 
 @contextmanager
@@ -118,7 +112,7 @@ def working(broker: str, folder: Path, *, pool: str, **arguments: str) -> Iterat
             app.conf.broker_transport_options = dict.fromkeys(names, str(folder))
         worker = Worker(app, collector, errors, log, port, process)
         try:
-            wait_until(lambda: worker.value("process_start_time_seconds") > 0, seconds=60)
+            eventually(lambda: worker.value("process_start_time_seconds") > 0, within_s=60)
             yield worker
         finally:
             worker.stop()

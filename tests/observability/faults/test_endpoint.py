@@ -1,10 +1,9 @@
 """Faults on the metrics port: off by default, bounded, and attributed to their own routes."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from time import monotonic, sleep
 
 import httpx
 import pytest
@@ -15,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from starlette.applications import Starlette
 
 from observability import TelemetrySettings, instrument
+from tests.polling import eventually
 from tests.servers.asgi import serving
 
 LOOP = "/debug/faults/event-loop"
@@ -64,13 +64,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     telemetry = instrument(app, engines={"books": books, "covers": covers}, registry=registry, settings=settings)
     with serving(app):
         yield Service(metrics=f"http://127.0.0.1:{telemetry.metrics_port}", registry=registry, books=books)
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = monotonic() + 20
-    while not condition():
-        assert monotonic() < deadline
-        sleep(0.01)
 
 
 def test_no_fault_can_be_injected_by_default() -> None:

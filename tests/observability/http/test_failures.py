@@ -2,8 +2,7 @@
 
 import logging
 import socket
-from collections.abc import Callable, Iterator
-from time import monotonic, sleep
+from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from observability.testing import CapturedTelemetry, capture_telemetry
+from tests.polling import eventually
 from tests.servers.asgi import serving
 
 
@@ -24,13 +24,6 @@ from tests.servers.asgi import serving
 def captured() -> Iterator[CapturedTelemetry]:
     with capture_telemetry(errors=True) as captured:
         yield captured
-
-
-def eventually(claim: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not claim():
-        assert monotonic() < deadline
-        sleep(0.005)
 
 
 def fails() -> None:

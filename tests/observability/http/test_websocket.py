@@ -1,7 +1,6 @@
 """WebSocket connections under a real uvicorn: counted by how they ended, timed, and one span each."""
 
-from collections.abc import Callable, Iterator
-from time import monotonic, sleep
+from collections.abc import Iterator
 
 import pytest
 from fastapi import APIRouter, FastAPI, WebSocket
@@ -9,6 +8,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from observability.testing import CapturedTelemetry, capture_telemetry
+from tests.polling import eventually
 from tests.servers.asgi import serving
 
 
@@ -36,13 +36,6 @@ def chat() -> FastAPI:
 def captured() -> Iterator[CapturedTelemetry]:
     with capture_telemetry(errors=True) as captured:
         yield captured
-
-
-def eventually(claim: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not claim():
-        assert monotonic() < deadline
-        sleep(0.005)
 
 
 @pytest.mark.parametrize(

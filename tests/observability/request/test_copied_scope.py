@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from time import monotonic, sleep
 
 import httpx
 import pytest
@@ -20,6 +19,7 @@ from websockets.sync.client import connect
 
 from observability.request.route import route_template
 from observability.testing import CapturedTelemetry, capture_telemetry
+from tests.polling import eventually
 from tests.servers.asgi import serving
 
 
@@ -134,13 +134,6 @@ def mounted(*middleware: Callable[[ASGIApp], ASGIApp]) -> FastAPI:
 def captured() -> Iterator[CapturedTelemetry]:
     with capture_telemetry(errors=True) as captured:
         yield captured
-
-
-def eventually(claim: Callable[[], bool]) -> None:
-    deadline = monotonic() + 60
-    while not claim():
-        assert monotonic() < deadline
-        sleep(0.005)
 
 
 def labels(captured: CapturedTelemetry, name: str, *, requests: int, label: str) -> list[tuple[str, str]]:

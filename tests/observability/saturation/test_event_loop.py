@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from observability import TelemetrySettings, instrument
 from observability.saturation.blocking import BlockDetector
+from tests.polling import eventually
 from tests.servers.asgi import serving
 
 pytestmark = pytest.mark.usefixtures("detection_of_blocks")
@@ -112,13 +113,6 @@ class Site:
         return count - below
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-
-
 @contextmanager
 def requested(url: str) -> Iterator[None]:
     """Have a request in progress during the block."""
@@ -136,12 +130,12 @@ def test_a_blocked_loop_and_its_handler_are_visible_while_it_is_blocked(
     is_seen = threading.Event()
     site = Site(lambda _: hold(is_seen.is_set, pause))
     with serving(site.app, loop=loop) as url, requested(f"{url}/slow/7"):
-        wait_until(lambda: site.blocked("/slow/{number}") > 0.6)
+        eventually(lambda: site.blocked("/slow/{number}") > 0.6)
         assert site.stall() > 0.6
         assert site.late_timers("0.5") == 0, "it is still blocked"
         is_seen.set()
-        wait_until(lambda: site.late_timers("0.5") == 1)
-        wait_until(lambda: site.stall() < 0.1)
+        eventually(lambda: site.late_timers("0.5") == 1)
+        eventually(lambda: site.stall() < 0.1)
         assert 0.6 < site.blocked("/slow/{number}") <= site.lag_s()
 
 
@@ -158,7 +152,7 @@ def test_the_time_is_attributed_to_the_blocking_handler(loop: str, path: str, ha
     site = Site(lambda _: site.hold(handler))
     with serving(site.app, loop=loop) as url:
         httpx.get(f"{url}{path}", timeout=60)
-        wait_until(lambda: site.late_timers("0.25") >= 1)
+        eventually(lambda: site.late_timers("0.25") >= 1)
         assert 0.3 < site.blocked(handler) <= site.lag_s()
 
 
@@ -177,7 +171,7 @@ def test_the_stack_that_blocks_is_on_the_request_s_span_and_in_the_log(caplog: p
     site = Site(lambda _: site.hold("/slow/{number}"))
     with caplog.at_level(logging.WARNING, "observability.saturation.event_loop"), serving(site.app) as url:
         httpx.get(f"{url}/slow/1", timeout=60)
-        wait_until(lambda: site.late_timers("0.25") >= 1)
+        eventually(lambda: site.late_timers("0.25") >= 1)
     begun, ended = (record for record in caplog.records if "/slow/" in record.getMessage())
     assert re.match(r"event loop blocked by /slow/\{number\} for \d+\.\d\d s so far", begun.getMessage())
     assert "in block\n    time.sleep(seconds)" in str(begun.stack_info)
@@ -196,7 +190,7 @@ def test_the_trace_of_the_request_names_the_stack_that_blocked(settings: dict[st
     site = Site(lambda _: site.hold("/slow/{number}"), **settings)
     with serving(site.app) as url:
         took_s = httpx.get(f"{url}/slow/1", timeout=60).elapsed.total_seconds()
-        wait_until(lambda: site.late_timers("0.25") >= 1)
+        eventually(lambda: site.late_timers("0.25") >= 1)
     (span,) = site.exporter.get_finished_spans()
     (event,) = span.events
     attributes = dict(event.attributes or {})
@@ -209,7 +203,7 @@ def test_the_lag_has_the_trace_of_its_cause_as_exemplar() -> None:
     site = Site(lambda _: site.hold("/slow/{number}"))
     with serving(site.app) as url:
         trace_id = httpx.get(f"{url}/slow/1", timeout=60).headers["x-trace-id"]
-        wait_until(lambda: site.late_timers("0.25") >= 1)
+        eventually(lambda: site.late_timers("0.25") >= 1)
     lag = next(family for family in site.registry.collect() if family.name == "event_loop_lag_seconds")
     assert trace_id in [sample.exemplar.labels["trace_id"] for sample in lag.samples if sample.exemplar]
 
@@ -241,7 +235,7 @@ def test_a_handler_that_blocks_again_and_again_is_logged_once_and_counted_every_
     with caplog.at_level(logging.WARNING, "observability.saturation.event_loop"), serving(site.app) as url:
         for number in range(4):
             httpx.get(f"{url}/slow/{number}", timeout=60)
-        wait_until(lambda: site.late_timers("0.1") >= 4)
+        eventually(lambda: site.late_timers("0.1") >= 4)
     assert sum("by /slow/{number} for" in record.getMessage() for record in caplog.records) == 2, "begun and ended"
     assert 0.6 < site.blocked("/slow/{number}") <= site.lag_s()
 
@@ -260,7 +254,7 @@ def test_every_block_of_one_and_a_half_times_the_threshold_is_noticed() -> None:
         for number in range(10):
             httpx.get(f"{url}/slow/{number}?seconds=0.15")
             time.sleep(0.013 * number)
-        wait_until(lambda: site.late_timers("0.05") >= 10)
+        eventually(lambda: site.late_timers("0.05") >= 10)
     assert site.blocked("/slow/{number}") > 10 * 0.05
 
 

@@ -1,6 +1,5 @@
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from starlette.routing import Route
 from service.database.read_your_writes import COOKIE, ReadYourWritesMiddleware
 from service.database.reads import current_consistency
 from service.settings import Settings
+from tests.polling import eventually
 from tests.servers.arm import BEARER, WRITE_TOKEN, Arm, running_arm
 from tests.servers.asgi import serving
 from tests.servers.postgres import PostgresServer
@@ -128,18 +128,10 @@ def reads(arm: Arm, role: str) -> float:
     )
 
 
-def wait_until(claim: Callable[[], bool]) -> None:
-    """Return when the claim is true; raise on timeout."""
-    deadline = time.monotonic() + 60
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def wait_for_the_replica(arm: Arm) -> None:
     """Read until a read has used the replica."""
     before, address = reads(arm, "replica"), f"{arm.client.base_url}/flights/1"
-    wait_until(lambda: httpx.get(address).is_success and reads(arm, "replica") > before)
+    eventually(lambda: httpx.get(address).is_success and reads(arm, "replica") > before)
 
 
 @pytest.mark.server("postgresql")
@@ -160,7 +152,7 @@ def test_a_client_sees_its_write_at_every_process_at_once_and_others_when_the_re
         assert httpx.get(here).json()["status"] == "boarding", "a process reads its own write for every client"
         assert httpx.get(there).json()["status"] == "arrived"
         replica.run("SELECT pg_wal_replay_resume()")
-        wait_until(lambda: httpx.get(there).json()["status"] == "boarding")
+        eventually(lambda: httpx.get(there).json()["status"] == "boarding")
         client.close()
 
 
@@ -182,10 +174,10 @@ def test_a_replica_that_stops_under_traffic_costs_no_request(postgres_url: URL, 
 
         with ThreadPoolExecutor(4) as pool:
             clients = [pool.submit(traffic, number) for number in range(4)]
-            wait_until(lambda: len(statuses) >= 60)
+            eventually(lambda: len(statuses) >= 60)
             replica.stop()
             seen = len(statuses)
-            wait_until(lambda: len(statuses) >= seen + 60)
+            eventually(lambda: len(statuses) >= seen + 60)
             replica.start()
             wait_for_the_replica(running)
             stopped.set()
