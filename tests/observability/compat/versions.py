@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.observability.compat.environment import Environment
+
 REPOSITORY: Final = Path(__file__).parents[3]
 TESTS: Final = REPOSITORY / "tests" / "observability"
 
@@ -64,21 +66,14 @@ def newest_python() -> str:
 def run(versions: str) -> int:
     """Make an environment with these versions, run the tests in it and return their exit code."""
     with TemporaryDirectory() as directory:
-        python = Path(directory) / "bin" / "python"
-        uv = [sys.executable, "-m", "uv", "--quiet"]
-        interpreter = newest_python() if versions == "newest" else sys.executable
-        subprocess.run([*uv, "venv", "--clear", "--python", interpreter, directory], check=True)
-        packages: list[str | Path] = [
-            "--requirements",
-            REPOSITORY / "observability" / "pyproject.toml",
-            "--all-extras",
-            *TOOLS,
-        ]
-        resolution = ["--resolution", RESOLUTIONS[versions]]
-        subprocess.run([*uv, "pip", "install", "--python", python, *resolution, *packages], check=True)
+        environment = Environment(
+            Path(directory), interpreter=newest_python() if versions == "newest" else sys.executable
+        )
+        package = ("--requirements", REPOSITORY / "observability" / "pyproject.toml", "--all-extras")
+        environment.install("--resolution", RESOLUTIONS[versions], *package, *TOOLS)
         skipped = " or ".join(LOST) if versions == "lowest" else ""
         command: list[str | Path] = [
-            python,
+            environment.python,
             "-m",
             "pytest",
             "-q",
@@ -92,12 +87,11 @@ def run(versions: str) -> int:
             *(TESTS / file for file in FILES),
             *(f"--ignore={TESTS / file}" for file in WITH_SERVERS),
         ]
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
         tests = subprocess.run(
             [*command, *without, *files],
             check=False,
             cwd=REPOSITORY,
-            env=environment,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

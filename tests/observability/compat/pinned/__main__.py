@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from lab.drills.run.errors import MissingExecutable
+from tests.observability.compat.environment import Environment
 from tests.servers.program import installed
 from tests.servers.redis import RedisServer
 
@@ -44,39 +45,11 @@ APPLICATIONS: Final = (
 )
 
 
-class Environment:
-    """A virtual environment in this directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self._python = directory / "bin" / "python"
-        self._uv("venv", "--clear", "--python", sys.executable, str(directory))
-
-    def install(self, *packages: str) -> None:
-        self._uv("pip", "install", "--python", str(self._python), *packages)
-
-    def versions(self) -> set[str]:
-        """Return `name==version` of every package."""
-        return set(self._uv("pip", "freeze", "--python", str(self._python)).splitlines())
-
-    def passes(self, name: str, **settings: str) -> bool:
-        """Run the tests of an application, print what they say, and return whether they pass."""
-        apart = (
-            "-c",
-            os.devnull,
-            f"--rootdir={HERE}",
-            f"--confcutdir={HERE}",
-            "-p",
-            "client",
-            "-p",
-            "no:cacheprovider",
-        )
-        command = [str(self._python), "-m", "pytest", "-q", *apart, f"tests_{name}.py"]
-        return subprocess.run(command, check=False, cwd=HERE, env=os.environ | settings).returncode == 0
-
-    @staticmethod
-    def _uv(*arguments: str) -> str:
-        command = [sys.executable, "-m", "uv", "--quiet", *arguments]
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def passes(environment: Environment, name: str, **settings: str) -> bool:
+    """Run the tests of an application, print what they say, and return whether they pass."""
+    apart = ("-c", os.devnull, f"--rootdir={HERE}", f"--confcutdir={HERE}", "-p", "client", "-p", "no:cacheprovider")
+    command = [str(environment.python), "-m", "pytest", "-q", *apart, f"tests_{name}.py"]
+    return subprocess.run(command, check=False, cwd=HERE, env=os.environ | settings).returncode == 0
 
 
 def failures(application: Pinned, **settings: str) -> Iterator[str]:
@@ -85,12 +58,12 @@ def failures(application: Pinned, **settings: str) -> Iterator[str]:
         environment = Environment(Path(directory))
         environment.install(*application.pins, *TOOLS)
         before = environment.versions()
-        if not environment.passes(application.name, **settings):
+        if not passes(environment, application.name, **settings):
             yield "its tests fail without instrument()"
         environment.install(f"{PACKAGE}[{application.extra},otlp]")
         if changed := before - environment.versions():
             yield f"the package changes {', '.join(sorted(changed))}"
-        if not environment.passes(application.name, INSTRUMENTED="true", **settings):
+        if not passes(environment, application.name, INSTRUMENTED="true", **settings):
             yield "its tests fail with instrument()"
 
 
