@@ -25,8 +25,14 @@ from tests.servers.progress import NullProgress
 START_DEADLINE_S = 60.0
 OWNER = "postgres" if os.geteuid() == 0 else None
 """The user of the servers: PostgreSQL does not run as root."""
-# Tests need no durability.
-FAST = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off", "max_connections": "60"}
+# Tests need no durability. The kept log lets a replica catch up whatever checkpoints removed while it was behind.
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "on",
+    "full_page_writes": "off",
+    "max_connections": "60",
+    "wal_keep_size": "1GB",
+}
 
 
 @dataclass

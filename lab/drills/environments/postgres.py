@@ -19,8 +19,13 @@ DIRECTORIES: Final = ("/usr/lib/postgresql/*/bin",)
 EXECUTABLES: Final = ("initdb", "postgres", "pg_basebackup", "pg_isready", "psql")
 OWNER: Final = "postgres"
 POLL_S: Final = 0.1
-SETTINGS: Final = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
-"""Without fsync, because the data does not outlive the drill."""
+SETTINGS: Final = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "wal_keep_size": "1GB",
+}
+"""Without fsync, because the data does not outlive the drill; with log enough for a replica that was stopped."""
 
 
 class Cluster:

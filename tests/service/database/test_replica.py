@@ -185,6 +185,20 @@ async def test_a_replica_that_stops_costs_no_read_that_begins_afterwards(
         assert watched.value("db_replica_up") == 1
 
 
+async def test_a_replica_that_was_stopped_while_the_log_went_on_catches_up(
+    postgres_url: URL, on_replica: URL, replica: PostgresServer, postgres_server: PostgresServer
+) -> None:
+    async with watching(postgres_url, on_replica) as watched:
+        await watched.until_reads_are_on(replica=True)
+        await asyncio.to_thread(replica.stop)
+        for version in (4, 5):
+            await watched.write(version)
+            await asyncio.to_thread(postgres_server.run, "SELECT pg_switch_wal()", "CHECKPOINT")
+        await asyncio.to_thread(replica.start)
+        await watched.until_reads_are_on(replica=True)
+        assert await watched.version() == 5
+
+
 async def test_a_replica_that_stops_in_the_middle_of_a_read_is_remembered(
     postgres_url: URL, on_replica: URL, replica: PostgresServer
 ) -> None:
