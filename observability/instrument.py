@@ -49,6 +49,7 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
     span_processors: Sequence[SpanProcessor] = (),
     build_routes: bool = True,
     whatif: bool | None = None,
+    explain: bool | None = None,
     metrics: Sequence[InstrumentationFunction | None] = (),
     **http_options: Unpack[HttpOptions],
 ) -> Telemetry:
@@ -62,7 +63,8 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
     `registry`; that of prometheus_client, `REGISTRY`, works too, for one application. By default `settings` are read
     from the environment. `span_processors` receive every span in addition to the exporter. FastAPI builds the routes of
     included routers at the first request, 2 ms each on the event loop; with `build_routes` that is part of the start.
-    `whatif` adds the metrics that `flightdeck advise` reads; None leaves that to the setting.
+    `whatif` adds the metrics that `flightdeck advise` reads, `explain` also explains slow statements for them; None
+    leaves each to its setting.
     `metrics` are functions of prometheus-fastapi-instrumentator; with them the `registry` is by default `REGISTRY`, in
     which they register, and their metrics replace those of the same names. `http_options` are the arguments of
     `FastAPIInstrumentor.instrument_app()`: hooks, excluded URLs, captured headers.
@@ -82,8 +84,8 @@ def instrument(  # noqa: PLR0913 one argument for each kind of instrumented thin
         )
     registry = registry or (REGISTRY if metrics else CollectorRegistry(auto_describe=True))
     settings = settings or TelemetrySettings.from_environ()
-    if whatif is not None:
-        settings = settings.model_copy(update={"whatif": whatif})
+    given = {"whatif": whatif, "whatif_explain": explain}
+    settings = settings.model_copy(update={name: value for name, value in given.items() if value is not None})
     with _registered_in(registry):
         telemetry = Telemetry(
             registry=registry,

@@ -244,7 +244,7 @@ class Telemetry(ProcessTelemetry):
             )
         )
         self.websockets = WebSocketMetrics(registry)
-        self.whatif = WhatIf(registry) if settings.whatif else None
+        self.whatif = WhatIf(registry, explains=settings.whatif_explain) if settings.whatif else None
         self._observers: list[tuple[str, Observer]] = []
 
     def _make_tracing(self, **arguments: Any) -> Tracing:

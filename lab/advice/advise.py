@@ -79,7 +79,9 @@ def _prediction(method: Method, whole: Sample, samples: list[Sample]) -> Predict
         basis = found.basis if found is not None else number
         return unpredicted.model_copy(update={"verdict": "too little traffic", "basis": basis})
     if found is None:
-        return unpredicted.model_copy(update={"verdict": "not observed", "notes": ["nothing of its kind was observed"]})
+        return unpredicted.model_copy(
+            update={"verdict": "not observed", "notes": [method.needs or "nothing of its kind was observed"]}
+        )
     effect, interval = _effect(found), _interval(method, found, samples)
     verdict = _verdict(effect, interval)
     remaining = method.after_caching(whole) if method.after_caching is not None else None

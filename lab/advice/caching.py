@@ -178,6 +178,11 @@ WORK_OF_ROUTES: Final = (
     "whatif_repeated_queries_total",
     "whatif_repeated_query_seconds_total",
     "whatif_query_seconds_total",
+    "whatif_full_scan_queries_total",
+    "whatif_full_scan_seconds_total",
+    "whatif_full_scan_saved_seconds_total",
+    "whatif_full_scan_read_rows_total",
+    "whatif_full_scan_returned_rows_total",
     *STEPS,
     SQUARES,
 )

@@ -23,6 +23,8 @@ class Method:
     """The same behind a cache of responses, which saves part of the work; None where it saves none of it."""
     unknown_after_caching: str = ""
     """Why that is not known, where the cache saves some."""
+    needs: str = ""
+    """What turns its metrics on, if `whatif` alone does not."""
     how_to: str
     service: str
 
@@ -94,8 +96,11 @@ METHODS: Final = (
         technique="indexes",
         metric="mean latency",
         unit="s",
-        how_to="Run `EXPLAIN (ANALYZE, BUFFERS)` on the slowest statements of the traces and look for sequential scans "
-        "that return few of the rows they read.",
+        estimate=connections.indexes,
+        after_caching=_behind_cache(connections.indexes),
+        needs="instrument(app, whatif=True, explain=True)",
+        how_to="Create an index on the columns that these statements filter and sort by, with those of equality first; "
+        "`EXPLAIN (ANALYZE, BUFFERS)` shows whether it is used.",
         service="service/migrations/versions/indexes_0002.py",
     ),
     Method(

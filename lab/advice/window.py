@@ -24,6 +24,9 @@ class Sample:
         self._values = values
         self.seconds = seconds
 
+    def has(self, name: str) -> bool:
+        return name in self._columns
+
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of the series with this name and these labels; 0 without any."""
         return float(sum(self._values[at] for own, at in self._columns.get(name, ()) if labels.items() <= own.items()))

@@ -20,7 +20,7 @@ from lab.measure.plan import Plan
 from lab.measure.rounds import Progress
 from lab.run import Comparison, Job, RunOptions, experiment_jobs, run, started_arms
 
-WHATIF: Final = {"OBSERVABILITY_WHATIF": "1"}
+WHATIF: Final = {"OBSERVABILITY_WHATIF": "1", "OBSERVABILITY_WHATIF_EXPLAIN": "1"}
 WARM_UP_S: Final = 2.0
 METHOD: Final = {method.technique: method for method in METHODS}
 

@@ -248,6 +248,13 @@ class TelemetrySettings(BaseModel):
         default=False,
     )
 
+    whatif_explain: bool = _setting(
+        "OBSERVABILITY_WHATIF_EXPLAIN",
+        "Whether the what-if metrics also explain slow read statements, on connections of their own, to find full "
+        "scans.",
+        default=False,
+    )
+
     faults: bool = _setting(
         "OBSERVABILITY_FAULTS",
         "Whether requests to the metrics port can block the event loop or hold every database connection, for drills.",

@@ -12,7 +12,7 @@ from observability.compat.sqlalchemy import without_options
 from observability.core.attached import AlreadyAttached
 from observability.core.internal_errors import suppress_internal_errors
 from observability.core.labels import BoundedValues
-from observability.database.instrument_engine import database_name, sync_engine
+from observability.database.instrument_engine import UNOBSERVED, database_name, sync_engine
 from observability.database.pool import PoolMetrics
 from observability.database.queries import QueryMetrics
 
@@ -68,6 +68,6 @@ class EngineMetrics:
 
     def _connected(self, connection: Connection) -> None:
         engine = without_options(connection.engine)
-        if engine not in self._watched:
+        if engine not in self._watched and UNOBSERVED not in engine.get_execution_options():
             with suppress_internal_errors("engines"):
                 self.watch(self._database(database_name(engine)), engine)

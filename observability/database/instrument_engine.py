@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from observability.core.semconv import DB_NAMESPACE, DB_SYSTEM_NAME, POOL_NAME
 
+UNOBSERVED: Final = "observability_unobserved"
+"""The execution option of an engine that is not observed where all are."""
+
 _SYSTEM_NAMES: Final = {"mssql": "microsoft.sql_server", "oracle": "oracle.db"}
 
 

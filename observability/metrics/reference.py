@@ -35,6 +35,7 @@ LABELS: Final = {
     "signal": "`spans`, `logs`, `errors`, `access_log`",
     "state": "tasks: `success`, `failure`, `retry`, `revoked`, `rejected`, `ignored`, `other`",
     "status": "classes of status codes, `1xx` to `5xx`; `client_disconnected`, `other`",
+    "table": "tables that statements scan; `other` after 100",
     "task": "names of tasks; `other` after 200",
     "ttl": "simulated times to live in seconds: `10`, `60`, `300`, `3600`, `unlimited`",
     "where": "parts of this package",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,6 +13,9 @@ from observability.whatif.redis import RedisCounts
 from observability.whatif.route_counts import RouteCounts
 from observability.whatif.shadow_cache import ShadowCache
 from observability.whatif.transactions import TransactionCounts
+
+if TYPE_CHECKING:
+    from observability.whatif.plans import Plans
 
 _AMOUNTS: Final = {
     "seconds": "Seconds",
@@ -30,6 +33,7 @@ class Observed(Protocol):
     """What has been counted so far."""
 
     transactions: TransactionCounts
+    plans: "Plans | None"
 
     @property
     def redis(self) -> Mapping[str, RedisCounts]: ...
@@ -63,6 +67,8 @@ class WhatIfMetrics(DescribedCollector):
             ("db_client_connection_pool_name", "access"),
             sorted(dict(observed.transactions.statements).items()),
         )
+        if observed.plans is not None:
+            yield from _scan_families(routes, explained=observed.plans.explained)
         clients = sorted(dict(observed.redis).items())
         for name, text, field in _REDIS_COUNTERS:
             yield _counter(name, text, ("server",), (((one,), getattr(counts, field)) for one, counts in clients))
@@ -178,6 +184,29 @@ def _route_families(routes: Mapping[str, RouteCounts]) -> Iterator[Metric]:
         ),
     )
 
+
+def _scan_families(routes: Mapping[str, RouteCounts], *, explained: int) -> Iterator[Metric]:
+    yield _counter("whatif_explained_queries", "Slow statements that were explained.", (), (((), explained),))
+    for name, text, field in _SCAN_COUNTERS:
+        yield _counter(
+            name,
+            text,
+            ("handler", "table"),
+            (
+                ((route, table), getattr(scans, field))
+                for route, counts in routes.items()
+                for table, scans in sorted(dict(counts.scans).items())
+            ),
+        )
+
+
+_SCAN_COUNTERS: Final = (
+    ("whatif_full_scan_queries", "Statements whose plan scans the whole table for few of its rows.", "queries"),
+    ("whatif_full_scan_seconds", "Time of these statements.", "seconds"),
+    ("whatif_full_scan_saved_seconds", "Part of it that an index would save, by the planner's costs.", "saved_s"),
+    ("whatif_full_scan_read_rows", "Rows that these scans read.", "read_rows"),
+    ("whatif_full_scan_returned_rows", "Rows that they return, by the planner.", "returned_rows"),
+)
 
 _ROUTE_COUNTERS: Final = (
     ("whatif_requests", "Requests that were observed.", "requests"),

@@ -1,9 +1,13 @@
 """The what-if counts of one route."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from observability.whatif.observation import Observation
 from observability.whatif.shadow_cache import AMOUNTS, OF_RESPONSES, Amounts, CacheCounts
+
+if TYPE_CHECKING:
+    from observability.whatif.plans import FullScan
 
 
 class Lookups:
@@ -20,6 +24,25 @@ class Lookups:
         self.number += weight
         for at, amount in enumerate(amounts):
             sums[at] += weight * amount
+
+
+@dataclass(slots=True)
+class ScanCounts:
+    """The statements of a route that scan one table for few of its rows."""
+
+    queries: int = 0
+    seconds: float = 0.0
+    saved_s: float = 0.0
+    """Part of the seconds that an index would save, by the planner's costs."""
+    read_rows: float = 0.0
+    returned_rows: float = 0.0
+
+    def add(self, weight: int, seconds: float, scan: "FullScan") -> None:
+        self.queries += weight
+        self.seconds += weight * seconds
+        self.saved_s += weight * seconds * scan.saved_share
+        self.read_rows += weight * scan.read_rows
+        self.returned_rows += weight * scan.returned_rows
 
 
 @dataclass(slots=True)
@@ -42,6 +65,8 @@ class RouteCounts:
     blocking_measured_s: float = 0.0
     """Part of these seconds whose CPU time was measured."""
     blocking_cpu_s: float = 0.0
+    scans: dict[str, ScanCounts] = field(default_factory=dict)
+    """By table."""
     compressible_bytes: dict[str, int] = field(default_factory=dict)
     """Of uncompressed bodies that are worth it, by the best coding that the client accepts."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final
+from weakref import ref
 
 from sqlalchemy import Engine
 
@@ -11,6 +12,7 @@ from observability.database.instrument_engine import replace_listeners
 from observability.database.sql import statement_of
 from observability.request.record import current_request
 from observability.whatif.digest import Digest
+from observability.whatif.plans import Plans
 from observability.whatif.transactions import TransactionCounts
 
 MAX_PARAMETERS: Final = 200
@@ -21,9 +23,9 @@ _TRANSACTION: Final = "observability.whatif.transaction"
 _LOCKS: Final = ("FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE", "FOR KEY SHARE")
 
 
-def listen(pool: str, engine: Engine, *, digest: Digest, transactions: TransactionCounts) -> None:
-    """Add the engine's statements to the requests that execute them."""
-    listeners = _Listeners(pool, engine.dialect.name, digest, transactions)
+def listen(pool: str, engine: Engine, *, digest: Digest, transactions: TransactionCounts, plans: Plans | None) -> None:
+    """Add the engine's statements to the requests that execute them; explain slow ones, if there are plans."""
+    listeners = _Listeners(pool, engine, digest, transactions, plans)
     replace_listeners(
         engine,
         "whatif",
@@ -37,11 +39,15 @@ def listen(pool: str, engine: Engine, *, digest: Digest, transactions: Transacti
 
 
 class _Listeners:
-    def __init__(self, pool: str, dialect: str, digest: Digest, transactions: TransactionCounts) -> None:
+    def __init__(
+        self, pool: str, engine: Engine, digest: Digest, transactions: TransactionCounts, plans: Plans | None
+    ) -> None:
         self._pool = pool
-        self._dialect = dialect
+        self._engine = ref(engine)
+        self._dialect = engine.dialect.name
         self._digest = digest
         self._transactions = transactions
+        self._plans = plans
 
     def begin(self, _conn: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: bool) -> None:
         if context is not None:
@@ -61,7 +67,11 @@ class _Listeners:
             key = None
             if reads and not many and len(parameters or ()) <= MAX_PARAMETERS:
                 key = self._digest(statement.text.encode(errors="replace"), _encoded(parameters))
-            observation.add_statement(statement.text, key, perf_counter() - started)
+            seconds = perf_counter() - started
+            observation.add_statement(statement.text, key, seconds)
+            engine = self._engine()
+            if self._plans is not None and reads and not many and engine is not None:
+                self._plans.consider(engine, statement.text, sql, parameters, seconds)
 
     def transaction_ended(self, conn: Any) -> None:
         with suppress_internal_errors("whatif"):

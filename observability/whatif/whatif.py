@@ -1,6 +1,7 @@
 """Observes an application's requests for the what-if metrics."""
 
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from math import inf
 from random import random
 from time import monotonic
@@ -17,12 +18,14 @@ from observability.whatif.metrics import WhatIfMetrics
 from observability.whatif.observation import Observation
 from observability.whatif.pace import Pace
 from observability.whatif.redis import RedisCounts, address, watch
-from observability.whatif.route_counts import RouteCounts
+from observability.whatif.route_counts import RouteCounts, ScanCounts
 from observability.whatif.shadow_cache import AMOUNTS, OF_RESPONSES, Amounts, ShadowCache
 from observability.whatif.transactions import TransactionCounts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from observability.whatif.plans import Plans
 
 TTLS_S: Final = (10.0, 60.0, 300.0, 3600.0)
 SIZES: Final = (100, 1000, 10_000)
@@ -36,7 +39,7 @@ _COMPRESSIBLE: Final = (b"text/", b"application/json", b"application/javascript"
 class WhatIf:
     """Observes requests and statements; `start()` and `stop()` are for the trials of bodies."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, explains: bool = False) -> None:
         self._digest = Digest()
         offered = codings()
         self._codings = tuple(offered)
@@ -45,6 +48,7 @@ class WhatIf:
         self.trials: Mapping[str, TrialCounts] = self._trials.counts
         self.transactions = TransactionCounts()
         self.redis: dict[str, RedisCounts] = {}
+        self.plans = _plans() if explains else None
         self._responses = ShadowCache(ttls_s=TTLS_S, sizes=SIZES, bounded_ttl_s=BOUNDED_TTL_S, amounts=OF_RESPONSES)
         self._clients = ShadowCache(ttls_s=(inf,), revalidates=True)
         self._statements = ShadowCache(ttls_s=TTLS_S)
@@ -62,7 +66,7 @@ class WhatIf:
         """Observe the statements of an engine."""
         from observability.whatif.statements import listen  # noqa: PLC0415 an extra
 
-        listen(role, engine, digest=self._digest, transactions=self.transactions)
+        listen(role, engine, digest=self._digest, transactions=self.transactions, plans=self.plans)
 
     def watch_redis(self, client: Any) -> None:
         """Observe the connections of a redis-py client; those of a cluster are not observed."""
@@ -74,7 +78,7 @@ class WhatIf:
     def live_bytes(self) -> dict[str, list[float]]:
         """Drop what expired; return the bytes that a cache of responses would hold, by time to live."""
         now = monotonic()
-        self._pace.adjust()
+        self._pace.relax()
         for cache in self.caches.values():
             cache.expire(now)
         return {"response": self._responses.live_bytes(now)}
@@ -164,12 +168,16 @@ class WhatIf:
         cache, counted, now = self._statements, counts.caches["statement"], monotonic()
         weight = observation.weight
         executed: set[str] = set()
+        scans = self.plans.scans if self.plans is not None else {}
         for text, key, seconds in observation.statements or ():
             counts.statement_s += weight * seconds
             if text in executed:
                 counts.repeated += weight
                 counts.repeated_s += weight * seconds
             executed.add(text)
+            if text in scans:
+                scan = scans[text]
+                counts.scans.setdefault(scan.table, ScanCounts()).add(weight, seconds, scan)
             if key is not None:
                 counts.statements.add(weight, (seconds, 1.0, 0.0))
                 if cache.samples(key):
@@ -186,3 +194,12 @@ class WhatIf:
         if observation.parts is not None:
             body, observation.parts = b"".join(observation.parts), None
             self._trials.submit(handler, body, is_json=kind.startswith(b"application/json"))
+
+
+def _plans() -> "Plans | None":
+    """Return the plans of statements; None without SQLAlchemy, because there are none."""
+    with suppress(ImportError):
+        from observability.whatif.plans import Plans  # noqa: PLC0415 an extra
+
+        return Plans()
+    return None

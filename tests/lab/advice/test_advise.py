@@ -109,6 +109,9 @@ def test_what_a_cache_leaves_is_computed_from_work_that_the_cache_saves(method: 
     class Read(Sample):
         """Reports which counters an estimate reads, and has some of each."""
 
+        def has(self, _: str) -> bool:
+            return True
+
         def total(self, name: str, **_: str) -> float:
             read.add(name)
             return 1.0

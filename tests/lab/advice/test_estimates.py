@@ -94,6 +94,26 @@ def test_eager_loading_leaves_the_first_query_of_each_kind() -> None:
     assert (result.off, result.on) == (301, 4)
 
 
+def test_an_index_saves_the_part_of_the_statements_that_is_a_scan() -> None:
+    counters = traffic() | {
+        "whatif_explained_queries_total": 0.0,
+        of_route("whatif_full_scan_queries_total", "table=parcels"): 500.0,
+        of_route("whatif_full_scan_seconds_total", "table=parcels"): 60.0,
+        of_route("whatif_full_scan_saved_seconds_total", "table=parcels"): 50.0,
+        of_route("whatif_full_scan_read_rows_total", "table=parcels"): 500 * 20_000.0,
+        of_route("whatif_full_scan_returned_rows_total", "table=parcels"): 500 * 20.0,
+    }
+    result = found(connections.indexes, counters)
+    assert (result.off, result.on) == pytest.approx((0.1, 0.05))
+    assert (result.optimistic, result.pessimistic) == pytest.approx((0.04, 0.075))
+    assert result.routes == {HANDLER: 1.0}
+    assert result.notes == ("statements read 20,000 rows of parcels for 20",)
+
+
+def test_without_plans_indexes_are_not_observed() -> None:
+    assert connections.indexes(sample(traffic())) is None
+
+
 def test_a_pool_connects_once_for_each_of_its_connections() -> None:
     counters = traffic() | {
         "db_client_connection_create_time_seconds_count": 1000.0,
