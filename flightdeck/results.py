@@ -20,7 +20,7 @@ def write_reports(
     compare_runs: Annotated[
         bool, typer.Option("--compare", help="Compare two results: the earlier, then the later.")
     ] = False,
-    html: Annotated[Path | None, typer.Option(help="Write an HTML report to this file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report to this file.")] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")] = False,
     metrics_file: Annotated[
         Path | None,
@@ -47,7 +47,7 @@ def write_reports(
     elif as_markdown:
         typer.echo(markdown(read_results[0]), nl=False)
     else:
-        show(read_results[0], as_json=False, report=html)
+        show(read_results[0], as_json=False, report=report)
 
 
 def show(result: "LabResult", *, as_json: bool, report: Path | None) -> None:
@@ -75,7 +75,7 @@ def write_report(result: "LabResult", path: Path) -> None:
         typer.echo(f"report: {write(result, path).resolve()}", err=True)
     except KeyboardInterrupt:
         kept = path.with_suffix(".json")
-        fail(f"interrupted while drawing; for the report: flightdeck lab report {kept} --html {path}", code=130)
+        fail(f"interrupted while drawing; for the report: flightdeck lab report {kept} --report {path}", code=130)
 
 
 def write_metrics(result: "LabResult", path: Path) -> None:

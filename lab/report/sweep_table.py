@@ -49,11 +49,13 @@ def is_number(table: SweepTable, column: str) -> bool:
 
 
 def _table(shown: SweepTable, *, title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE)
-    for column in shown.columns:
-        is_figure = is_number(shown, column.name)
-        table.add_column(column.title, justify="right" if is_figure else "left", no_wrap=not is_figure)
-    for position, row in enumerate(shown.rows):
-        cells = (cell(row.get(column.name), column) for column in shown.columns)
-        table.add_row(*cells, style="bold" if position in shown.chosen else "")
+    table = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=SIMPLE, padding=(0, 1, 0, 0)
+    )
+    rows = [[cell(row.get(column.name), column) for column in shown.columns] for row in shown.rows]
+    for at, column in enumerate(shown.columns):
+        widest = max((len(row[at]) for row in rows), default=0)  # of the cells; a header may have several lines
+        table.add_column(column.title, justify="right" if is_number(shown, column.name) else "left", min_width=widest)
+    for position, row in enumerate(rows):
+        table.add_row(*row, style="bold" if position in shown.chosen else "")
     return table
