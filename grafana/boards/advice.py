@@ -57,8 +57,9 @@ def _routes() -> Table:
         table(
             "What each technique would save, by route",
             "Shares of the route's own traffic: seconds in hits of a response cache with a time to live of one minute, "
-            "bodies that the client already had, queries that their request had executed before, bytes without null "
-            "members and with gzip. The last column is the time for which other requests waited for this one. "
+            "bodies that the client already had, queries that their request had executed before, seconds in full scans "
+            "for few rows (with explain=True), bytes without null members and with gzip. The last column is the time "
+            "for which other requests waited for this one. "
             "flightdeck advise turns these into predictions with intervals.",
             Column(title="Requests", query=rows(requests), unit=units.REQUESTS_PER_SECOND),
             Column(
@@ -70,6 +71,11 @@ def _routes() -> Table:
             Column(
                 title="Eager loading",
                 query=rows(f"{_rate('repeated_queries')}\n/\n({queries} > 0)"),
+                unit=units.SHARE,
+            ),
+            Column(
+                title="Indexes",
+                query=rows(f"{_rate('full_scan_saved_seconds')}\n/\n({_rate('request_seconds')} > 0)"),
                 unit=units.SHARE,
             ),
             Column(

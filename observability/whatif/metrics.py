@@ -67,8 +67,9 @@ class WhatIfMetrics(DescribedCollector):
             ("db_client_connection_pool_name", "access"),
             sorted(dict(observed.transactions.statements).items()),
         )
-        if observed.plans is not None:
-            yield from _scan_families(routes, explained=observed.plans.explained)
+        explained = () if observed.plans is None else (((), observed.plans.explained),)
+        yield _counter("whatif_explained_queries", "Slow statements that were explained.", (), explained)
+        yield from _scan_families(routes)
         clients = sorted(dict(observed.redis).items())
         for name, text, field in _REDIS_COUNTERS:
             yield _counter(name, text, ("server",), (((one,), getattr(counts, field)) for one, counts in clients))
@@ -185,8 +186,7 @@ def _route_families(routes: Mapping[str, RouteCounts]) -> Iterator[Metric]:
     )
 
 
-def _scan_families(routes: Mapping[str, RouteCounts], *, explained: int) -> Iterator[Metric]:
-    yield _counter("whatif_explained_queries", "Slow statements that were explained.", (), (((), explained),))
+def _scan_families(routes: Mapping[str, RouteCounts]) -> Iterator[Metric]:
     for name, text, field in _SCAN_COUNTERS:
         yield _counter(
             name,

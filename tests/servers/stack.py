@@ -161,7 +161,10 @@ def running_stack(
             monitoring,
             data_dir,
             data_dir_of=lambda _: data_dir,
-            settings_of={"pooling": SMALL_POOL, "baseline": {"OBSERVABILITY_WHATIF": "true"}},
+            settings_of={
+                "pooling": SMALL_POOL,
+                "baseline": {"OBSERVABILITY_WHATIF": "true", "OBSERVABILITY_WHATIF_EXPLAIN": "true"},
+            },
             collector=collector.endpoint,
         )
         shop_url, shop_metrics, shop = bookshop(data_dir, collector.endpoint)
