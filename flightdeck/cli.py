@@ -1,4 +1,4 @@
-"""Flightdeck: run the service, the experiments and the alert drills."""
+"""Run the flights service, measure its techniques in experiments, and monitor services of your own."""
 
 import typer
 

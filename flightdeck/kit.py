@@ -1,4 +1,4 @@
-"""`flightdeck kit`: rules, alerts, runbooks and dashboards for your own instrumented service."""
+"""Write and check rules, alerts, runbooks and dashboards for your own instrumented service."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`flightdeck lab`: measure the effect of performance techniques on this machine."""
+"""Measure the effects of techniques, and compare services of your own."""
 
 import asyncio
 import json

@@ -206,12 +206,12 @@ def _requests(arm: str) -> Builder[Panel]:
 
 
 def _arms() -> Builder[Panel]:
-    titles = {technique.name: technique.title for technique in CATALOGUE}
+    titles = {technique.name: _within_a_sentence(technique.title) for technique in CATALOGUE}
 
     def having(techniques: frozenset[str]) -> str:
         if len(techniques) == len(titles):
             return f"all {len(titles)} techniques"
-        return ", ".join(titles[name].lower() for name in titles if name in techniques) or "no technique"
+        return ", ".join(titles[name] for name in titles if name in techniques) or "no technique"
 
     lines = [f"- **{arm}**: {having(techniques)}" for arm, techniques in ARMS.items()]
     return (
@@ -223,3 +223,7 @@ def _arms() -> Builder[Panel]:
         .span(24)
         .height(5)
     )
+
+
+def _within_a_sentence(title: str) -> str:
+    return title if title[1].isupper() else title[0].lower() + title[1:]

@@ -108,7 +108,7 @@ def _collector() -> list[Alert]:
             summary="The collector drops {{ $labels.signal }} that it accepted",
             description=(
                 'The queue of {{ $labels.exporter }} was full: {{ $value | printf "%.0f" }} {{ $labels.signal }} were '
-                "dropped over [15m], and no sender knows."
+                "dropped over [15m], and senders count them as exported."
             ),
             drill_exemption=f"{only_there} a load that exceeds its queue",
         ),
@@ -127,7 +127,7 @@ def _collector() -> list[Alert]:
             name="TracesDroppedTooEarly",
             expr=f"sum by (instance) ({dropped}) > 0",
             for_="1m",
-            summary="The collector drops traces before it decided about them",
+            summary="The collector drops traces before their sampling decision",
             description=(
                 '{{ $value | printf "%.0f" }} traces were dropped over [15m] because more were waiting for the '
                 "sampling decision than the collector keeps."

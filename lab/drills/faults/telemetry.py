@@ -92,7 +92,7 @@ TELEMETRY_DRILLS: Final = (
     ),
     Drill(
         name="collector-down",
-        description="the OpenTelemetry Collector is stopped",
+        description="the server that collects the spans is stopped",
         prepare=collector,
         fault=collector_down,
         alerts=("TelemetryDropped",),

@@ -24,7 +24,7 @@ FILES: Final = (
 )  # fmt: skip
 """What touches other libraries; the whole suite would take many times as long."""
 
-WITH_SERVERS: Final = ("database/test_asyncpg.py", "http/test_community_dashboards.py")
+WITH_SERVERS: Final = ("database/test_asyncpg.py",)
 """Of these the tests of real servers, whose fixtures need packages of the service."""
 
 TOOLS: Final = (
