@@ -402,7 +402,8 @@ def test_the_pages_resolve_when_the_errors_have_ended(monitored: Monitored) -> N
         alerts = (alert for one in monitored.notifications(job) for alert in one.notification.alerts)
         return any(alert.status == "resolved" and alert.labels["window"] == "1h" for alert in alerts)
 
-    eventually(lambda: all(resolved(one.job) for one in APPLICATIONS), within_s=WINDOW_S)
+    # When the last of the errors leaves the window depends on when they came.
+    eventually(lambda: all(resolved(one.job) for one in APPLICATIONS), within_s=4 * WINDOW_S)
 
 
 @contextmanager
