@@ -117,4 +117,4 @@ def _resolved(value: Object, document: Object) -> Object:
         for part in str(value["$ref"]).removeprefix("#/").split("/"):
             found = found[part.replace("~1", "/").replace("~0", "~")]
         value = found
-    raise ValueError("references in a circle")
+    raise ValueError("circular references")

@@ -48,9 +48,9 @@ class ExportMaintenance:
         try:
             await self.run_once()
         except ServiceError as error:
-            logger.warning("maintenance of exports: %s", error)
+            logger.warning("the maintenance of exports failed: %s", error)
         except Exception:
-            logger.exception("maintenance of exports")
+            logger.exception("the maintenance of exports failed")
 
     async def _resend(self, queue: ByTaskQueue) -> None:
         now = self._clock()

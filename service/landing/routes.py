@@ -26,7 +26,7 @@ class Landing(BaseModel):
     arm: str
     techniques: dict[str, bool]
     requests: list[str] = Field(description="Example requests.")
-    places: dict[str, str]
+    links: dict[str, str]
 
 
 class IntentionalError(RuntimeError):
@@ -53,7 +53,7 @@ def landing_router(settings: Settings, *, metrics_port: Callable[[], int | None]
                 arm=settings.arm,
                 techniques={technique.name: settings.uses(technique.name) for technique in CATALOGUE},
                 requests=[example.path for example in EXAMPLES],
-                places={link.name: link.url for link in found},
+                links={link.name: link.url for link in found},
             )
             response = json_response(content.model_dump_json().encode())
         else:

@@ -135,7 +135,7 @@ def test_an_arm_has_its_techniques(stack: Stack, arm: str) -> None:
     landing = httpx.get(url, headers={"accept": "application/json"}, timeout=60).json()
     assert landing["arm"] == arm
     assert {name for name, is_on in landing["techniques"].items() if is_on} == ARMS[arm]
-    assert landing["places"]["Errors"] == stack.url("bugsink").replace("127.0.0.1", "localhost")
+    assert landing["links"]["Errors"] == stack.url("bugsink").replace("127.0.0.1", "localhost")
 
 
 @pytest.mark.usefixtures("boards")

@@ -75,7 +75,7 @@ def test_a_server_prints_its_address_serves_and_stops_at_the_signal(few_flights:
         landing = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()
         assert landing["arm"] == "two"
         assert {name for name, is_on in landing["techniques"].items() if is_on} == {"pooling", "compression"}
-        metrics = httpx.get(landing["places"]["Metrics"]).text
+        metrics = httpx.get(landing["links"]["Metrics"]).text
         process.send_signal(signal.SIGINT)
         _, printed = process.communicate(timeout=60)
 
@@ -87,7 +87,7 @@ def test_a_server_prints_its_address_serves_and_stops_at_the_signal(few_flights:
 def test_requests_in_flight_complete_before_the_server_stops(few_flights: Path) -> None:
     responses: list[httpx.Response] = []
     with served(few_flights, TECHNIQUES="none") as (process, url):
-        metrics = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()["places"]["Metrics"]
+        metrics = httpx.get(f"{url}/", headers={"Accept": "application/json"}).json()["links"]["Metrics"]
         reader = Thread(target=lambda: responses.append(httpx.get(f"{url}/flights", timeout=60)))
         reader.start()
         deadline = time.monotonic() + 60
@@ -128,7 +128,7 @@ def test_open_event_streams_end_cleanly_as_soon_as_the_server_drains(few_flights
             late = httpx.get(f"{url}/flights/{flight}/events", timeout=60)
             assert (late.status_code, late.headers["Connection"]) == (200, "close")
             assert "retry: " in late.text
-            metrics = httpx.get(landing["places"]["Metrics"]).text
+            metrics = httpx.get(landing["links"]["Metrics"]).text
             assert re.search(
                 r'http_requests_total\{code="200",handler="/flights/\{flight_id\}/events"[^}]*\} 4', metrics
             )

@@ -107,7 +107,7 @@ def test_the_page_is_also_available_as_json(arm: Arm) -> None:
     content = response.json()
     assert content["arm"] == "nearly-all"
     assert content["techniques"] == {name: name not in {"compression", "pooling"} for name in NAMES}
-    assert content["places"]["Grafana"] == "http://grafana.test/"
+    assert content["links"]["Grafana"] == "http://grafana.test/"
     assert "Accept" in response.headers["Vary"]
 
 
