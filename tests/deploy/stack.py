@@ -60,6 +60,37 @@ class Stack:
         self.environment["COMPOSE_FILE"] = ":".join(FILES)
         return self._run([sys.executable, "-m", "flightdeck", *arguments], timeout_s=timeout_s, check=True)
 
+    def compare(self, requests: Path, **values: str) -> Mapping[str, Any]:
+        """Return the result of the services of deploy/generators/compose.yml, with these values of its variables."""
+        network, file = f"{self.project}_default", "deploy/generators/compose.yml"
+        values = {
+            "COMPOSE_PROJECT_NAME": f"{self.project}-generators",
+            "NETWORK": network,
+            "REQUESTS": str(requests),
+        } | values
+        compose = ["docker", "compose", "--project-directory=.", f"--file={file}"]
+        try:
+            done = subprocess.run(
+                [*compose, "run", "--rm", "--no-TTY", "--use-aliases", "lab"],
+                cwd=ROOT,
+                env=self.environment | values,
+                text=True,
+                capture_output=True,
+                timeout=300,
+                check=False,
+            )
+        finally:
+            subprocess.run(
+                [*compose, "down", "--timeout=1"],
+                cwd=ROOT,
+                env=self.environment | values,
+                check=True,
+                capture_output=True,
+            )
+        assert done.returncode in (0, 1), done.stderr[-4000:]
+        result: Mapping[str, Any] = json.loads(done.stdout)
+        return result
+
     def docker(self, *arguments: str) -> str:
         return self._run(["docker", *arguments], timeout_s=60, check=True)
 

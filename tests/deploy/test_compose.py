@@ -386,6 +386,18 @@ def test_a_stop_under_traffic_loses_no_accepted_request(stack: Stack) -> None:
     assert logged - completed == set()
 
 
+def test_generators_in_containers_compare_two_services_of_a_network(stack: Stack, tmp_path: Path) -> None:
+    """Without the traffic of the stack; the result is not valid if other programs keep this machine busy."""
+    stack.compose("stop", "locust")
+    requests = tmp_path / "requests.toml"
+    requests.write_text('[[requests]]\npath = "/livez"\n', "utf-8")
+    result = stack.compare(requests, OPTIONS="--quick --budget-s=1 --rate=20 --json")
+    compared = result["techniques"]["comparison"]
+    for service in ("off", "on"):
+        assert compared[service]["requests"] > 0
+        assert compared[service]["unexpected"] == {}
+
+
 def test_down_leaves_nothing_behind(stack: Stack) -> None:
     assert stack.left_over()
     stack.compose("down", "--volumes", "--timeout=10")

@@ -1,6 +1,7 @@
 """The files that run several load generators are valid, and their commands exist."""
 
 import re
+import shlex
 import subprocess
 import sys
 from typing import Any, Final
@@ -25,7 +26,12 @@ def objects() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
     """Return the services, with the defaults of their variables."""
-    text = re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", lambda found: found[2] or environment()[found[1]], COMPOSE.read_text())
+    values = environment()
+    text = re.sub(
+        r"\$\{(\w+)(?::-([^}]*))?\}",
+        lambda found: values[found[1]] if found[2] is None else found[2],
+        COMPOSE.read_text("utf-8"),
+    )
     found: dict[str, Any] = yaml.safe_load(text)["services"]
     return found
 
@@ -69,7 +75,8 @@ def test_the_pods_have_the_image_of_the_load_and_no_privileges(objects: dict[str
 
 
 def test_the_containers_wait_for_as_many_generators_as_there_are(services: dict[str, Any]) -> None:
-    master, options = parsed(services["generator"]["command"])["master"], parsed(services["lab"]["command"])
+    master = parsed(services["generator"]["command"])["master"]
+    options = parsed(shlex.split(services["lab"]["command"]))
     assert master.partition(":")[0] in services["lab"]["networks"]["default"]["aliases"]
     assert options["generators_at"].partition(":")[2] == master.partition(":")[2]
     assert options["generators"] == int(services["generator"]["deploy"]["replicas"])
