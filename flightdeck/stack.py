@@ -44,7 +44,7 @@ def verify(
     for result in run_checks(addresses, dashboards=_dashboard_uids(), wait_s=wait):
         results.append(result)
         if not as_json:
-            typer.echo(f"{'ok  ' if result.ok else 'FAIL'} {result.service} {result.description}", err=True)
+            typer.echo(f"{'passed' if result.ok else 'failed'} {result.service} {result.description}", err=True)
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:

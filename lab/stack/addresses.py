@@ -10,7 +10,7 @@ from lab.core.address import Address
 ARMS: Final = ("baseline", "caching", "pooling", "compression", "edge")
 """What serves flights, by the name of its port; the edge is in front of the optimized arm."""
 
-SERVERS: Final = (*ARMS, "prometheus", "alertmanager", "receiver", "grafana", "bugsink")
+SERVERS: Final = (*ARMS, "prometheus", "alertmanager", "receiver", "grafana", "bugsink", "otlp")
 
 
 class MissingPort(LookupError):

@@ -34,8 +34,16 @@ class CheckContext:
 
     def get(self, url: str, **params: str) -> httpx.Response:
         """Return a successful response; raise `CheckFailed` for any other, or none."""
+        return self._success(self.client.build_request("GET", url, params=params))
+
+    def post(self, url: str, body: Any) -> httpx.Response:
+        """Return the successful response to a JSON body; raise `CheckFailed` for any other, or none."""
+        return self._success(self.client.build_request("POST", url, json=body))
+
+    def _success(self, request: httpx.Request) -> httpx.Response:
+        url = str(request.url.copy_with(query=None))
         try:
-            response = self.client.get(url, params=params)
+            response = self.client.send(request)
         except httpx.HTTPError as error:
             raise CheckFailed(f"{url}: {error or type(error).__name__}") from error
         if not response.is_success:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from functools import partial
-from time import time
+from ipaddress import ip_address
+from time import time, time_ns
 from typing import Final
 
 from lab.stack.check import Check, CheckContext, CheckFailed
 
 SOURCES: Final = ("prometheus", "tempo", "loki")
 """The uids of the data sources with a health check in Grafana; Alertmanager's has none."""
+VERIFICATION: Final = "flightdeck_stack_verification"
+"""The metric that `verify` sends over OTLP; Prometheus keeps its name."""
 NO_TRACE_ID: Final = "no response of an arm had an X-Trace-Id"
 
 
@@ -59,6 +62,7 @@ def signal_checks() -> Iterator[Check]:
         in_core=False,
     )
     for service, metric, fix in (
+        ("collector", "otelcol_receiver_accepted_spans_total", "without_type_suffix in deploy/collector/config.yaml"),
         ("collector", "traces_span_metrics_calls_total", "span_metrics in deploy/collector/config.yaml exports it"),
         ("tempo", "traces_service_graph_request_total", "metrics_generator in deploy/tempo/tempo.yaml exports it"),
         ("tempo", "traces_spanmetrics_calls_total", "metrics_generator in deploy/tempo/tempo.yaml exports it"),
@@ -66,6 +70,27 @@ def signal_checks() -> Iterator[Check]:
         yield Check(
             service=service, description=f"exports {metric}", run=partial(_metric, metric), fix=fix, in_core=False
         )
+    yield Check(
+        service="collector",
+        description="passes metrics over OTLP on to Prometheus",
+        run=_otlp_metrics,
+        fix="docker compose logs collector; Prometheus needs --web.enable-otlp-receiver",
+        in_core=False,
+    )
+    yield Check(
+        service="tempo",
+        description="names the nodes of the service graph",
+        run=_nodes,
+        fix="peer_attributes of metrics_generator in deploy/tempo/tempo.yaml",
+        in_core=False,
+    )
+    yield Check(
+        service="node-exporter",
+        description="has a result of the lab",
+        run=partial(_metric, "lab_effect_headline"),
+        fix="docker compose logs reference node-exporter",
+        in_core=False,
+    )
     yield Check(
         service="bugsink",
         description="receives error reports",
@@ -124,6 +149,41 @@ def _log_lines(context: CheckContext) -> str:
     if not lines:
         raise CheckFailed(f"it has no line with trace_id {context.read_trace_id}")
     return f"{len(lines)} lines, the first: {lines[0][:60]}"
+
+
+def _otlp_metrics(context: CheckContext) -> str:
+    point = {"timeUnixNano": str(time_ns()), "asDouble": 1}
+    metric = {"name": VERIFICATION, "gauge": {"dataPoints": [point]}}
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "flightdeck-stack-verify"}}]}
+    body = {"resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [metric]}]}]}
+    context.post(f"{context.addresses['otlp']}/v1/metrics", body)
+    return _metric(VERIFICATION, context)  # of an earlier attempt, unless this one has arrived already
+
+
+def _nodes(context: CheckContext) -> str:
+    edges = "traces_service_graph_request_total"
+    query = f'count by (client, server) ({edges}{{client=~"flightdeck-.*"}} or {edges}{{server=~"flightdeck-.*"}})'
+    result = context.json(f"{context.addresses['prometheus']}/api/v1/query", query=query)["data"]["result"]
+    nodes = {edge["metric"].get(end, "") for edge in result for end in ("client", "server")}
+    if addresses := sorted(node for node in nodes if is_address(node)):
+        raise CheckFailed(f"an address is a node: {', '.join(addresses)}")
+    if not nodes:
+        raise CheckFailed("the service graph has no edge of an arm")
+    return f"{len(nodes)} nodes"
+
+
+def is_address(name: str) -> bool:
+    """Return whether a name is an IP address, with or without a port."""
+    host, _, port = name.rpartition(":")
+    return any(_is_ip(one) for one in ([name, host.strip("[]")] if port.isdigit() else [name]))
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _metric(expression: str, context: CheckContext) -> str:

@@ -1,4 +1,4 @@
-"""Counts the spans and log records that it receives over OTLP/HTTP, by service, in place of Tempo and Loki.
+"""Counts the spans, log records and metrics that it receives over OTLP/HTTP, by service, in place of the back ends.
 
 It runs inside the stack, in an image of the service, so it imports nothing from the tests.
 """
@@ -9,11 +9,14 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 spans: Counter[str] = Counter()
 log_records: Counter[str] = Counter()
+metrics: Counter[str] = Counter()
+"""By service and metric, such as `shop orders`."""
 trace_ids: set[str] = set()
 
 
@@ -22,7 +25,7 @@ def service_name(resource: Resource) -> str:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """POST receives OTLP; GET returns the counts, or whether a trace was received."""
+    """POST receives OTLP; GET returns the counts, those of the metrics, or whether a trace was received."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -33,6 +36,10 @@ class Handler(BaseHTTPRequestHandler):
                 sent = [span for scope in group.scope_spans for span in scope.spans]
                 spans[service_name(group.resource)] += len(sent)
                 trace_ids.update(span.trace_id.hex() for span in sent)
+        elif self.path.endswith("/v1/metrics"):
+            for received in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                names = (metric.name for scope in received.scope_metrics for metric in scope.metrics)
+                metrics.update(f"{service_name(received.resource)} {name}" for name in names)
         else:
             for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
                 log_records[service_name(logs.resource)] += sum(len(scope.log_records) for scope in logs.scope_logs)
@@ -41,6 +48,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/traces/"):
             self._respond(json.dumps(self.path.removeprefix("/traces/") in trace_ids).encode())
+        elif self.path == "/metrics":
+            self._respond(json.dumps(metrics).encode())
         else:
             self._respond(json.dumps({"spans": spans, "log_records": log_records}).encode())
 

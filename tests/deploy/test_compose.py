@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import struct
+import subprocess
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -12,7 +14,12 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
 
 from prometheus.expression import series_in
 from service.techniques import ARMS
@@ -23,6 +30,7 @@ from tests.grafana.committed import committed, opened
 from tests.grafana.exporters import OF_EXPORTERS
 from tests.grafana.prometheus_api import PrometheusApi
 from tests.grafana.template import Range
+from tests.servers.program import installed
 
 pytestmark = [pytest.mark.server("docker"), pytest.mark.timeout(1800)]
 
@@ -269,6 +277,33 @@ def test_a_trace_above_the_limit_of_one_message_arrives_complete(stack: Stack) -
     eventually(lambda: httpx.post(url, content=body, headers=headers, timeout=30).is_success)
 
     eventually(lambda: httpx.get(stack.url("counter", "/")).json()["spans"].get("large") == 20_000)
+
+
+def test_metrics_of_any_sdk_pass_the_collector_over_both_protocols(stack: Stack, tmp_path: Path) -> None:
+    exporter = OTLPMetricExporter(endpoint=stack.url("collector", "/v1/metrics"))
+    by_http = MeterProvider([PeriodicExportingMetricReader(exporter)], Resource({"service.name": "by-http"}))
+    by_http.get_meter("shop").create_counter("orders").add(1)
+    assert by_http.force_flush()
+    by_http.shutdown()
+
+    reader = InMemoryMetricReader()
+    MeterProvider([reader], Resource({"service.name": "by-grpc"})).get_meter("shop").create_counter("orders").add(1)
+    collected = reader.get_metrics_data()
+    assert collected is not None
+    message = encode_metrics(collected).SerializeToString()
+    (tmp_path / "message").write_bytes(struct.pack("!BI", 0, len(message)) + message)  # gRPC's frame, uncompressed
+    call = stack.url("collector over gRPC", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")
+    options = ["--silent", "--show-error", "--http2-prior-knowledge", "--dump-header", "-", "--output", "/dev/null"]
+    headers = ["--header", "content-type: application/grpc", "--header", "te: trailers"]
+    curl = [installed("curl"), *options, *headers, "--data-binary", f"@{tmp_path / 'message'}", call]
+    done = subprocess.run(curl, check=True, text=True, capture_output=True, timeout=60)
+    assert "grpc-status: 0" in done.stdout.splitlines()
+
+    def received() -> bool:
+        found: dict[str, int] = httpx.get(stack.url("counter", "/metrics")).json()
+        return {"by-http orders", "by-grpc orders"} <= found.keys()
+
+    eventually(received)
 
 
 def test_locust_sends_every_arm_the_same_traffic(stack: Stack) -> None:

@@ -38,6 +38,7 @@ def _healthy(dashboards: frozenset[str]) -> dict[tuple[str, str], Responder]:
     rules = [{"rules": [{"name": "Watchdog", "health": "ok"}]}]
     target = {"labels": {"job": "service"}, "scrapeUrl": "http://x", "health": "up"}
     exemplar = {"exemplars": [{"labels": {"trace_id": READ}}]}
+    value = {"metric": {"client": "user", "server": "flightdeck-baseline"}, "value": [1, "7"]}
     grafana = "/api/datasources"
     return {
         **{(arm, "/readyz"): ok for arm in ("baseline", "caching", "pooling", "compression", "edge")},
@@ -46,8 +47,9 @@ def _healthy(dashboards: frozenset[str]) -> dict[tuple[str, str], Responder]:
         ("prometheus", "/-/ready"): ok,
         ("prometheus", "/api/v1/targets"): constant({"data": {"activeTargets": [target]}}),
         ("prometheus", "/api/v1/rules"): constant({"data": {"groups": rules}}),
-        ("prometheus", "/api/v1/query"): constant({"data": {"result": [{"value": [1, "7"]}]}}),
+        ("prometheus", "/api/v1/query"): constant({"data": {"result": [value]}}),
         ("prometheus", "/api/v1/query_exemplars"): constant({"data": [exemplar]}),
+        ("otlp", "/v1/metrics"): constant({"partialSuccess": {}}),
         ("alertmanager", "/-/ready"): ok,
         ("alertmanager", "/api/v2/alerts"): constant([{"labels": {"alertname": "Watchdog"}}]),
         ("receiver", "/runbooks/pool-exhausted"): ok,

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lab.stack.addresses import Addresses, MissingPort, env_file
 from lab.stack.check import CheckResult
+from lab.stack.signals import is_address
 from lab.stack.verify import all_checks, print_results, verify
 from tests.deploy.stack_files import environment
 from tests.lab.stack.fake_stack import FAILED, READ, Stack, constant, fake_stack
@@ -47,6 +48,7 @@ def _change(service: str, path: str, body: Any, status: int = 200) -> Callable[[
 
 
 DOWN = {"data": {"activeTargets": [{"labels": {"job": "tempo"}, "scrapeUrl": "http://tempo", "health": "down"}]}}
+ADDRESS = {"metric": {"client": "flightdeck-pooling", "server": "172.18.0.7"}, "value": [1, "7"]}
 NO_VALUE: dict[str, Any] = {"data": {"result": []}}
 
 
@@ -112,6 +114,18 @@ NO_VALUE: dict[str, Any] = {"data": {"result": []}}
             "has log lines of the same trace",
             READ,
         ),
+        (
+            _change("otlp", "/v1/metrics", "no pipeline", 404),
+            "collector",
+            "passes metrics over OTLP on to Prometheus",
+            "404: no pipeline",
+        ),
+        (
+            _change("prometheus", "/api/v1/query", {"data": {"result": [ADDRESS]}}),
+            "tempo",
+            "names the nodes of the service graph",
+            "172.18.0.7",
+        ),
         (_change("receiver", "/runbooks/pool-exhausted", "", 404), "receiver", "serves runbooks", "404"),
         (_change("bugsink", "/health/ready", "<html>", 502), "bugsink", "responds", "502"),
         (_change("grafana", "/api/search", "<html>"), "grafana", "has every dashboard", "<html>"),
@@ -137,7 +151,22 @@ def test_one_fault_fails_one_check_and_names_the_fix(
 
 def test_missing_metrics_fail_the_checks_of_their_sources(stack: Stack) -> None:
     stack.responses["prometheus", "/api/v1/query"] = constant(NO_VALUE)
-    assert {service for service, _ in failed(results_of(stack))} == {"collector", "tempo", "bugsink"}
+    assert {service for service, _ in failed(results_of(stack))} == {"collector", "tempo", "node-exporter", "bugsink"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("127.0.0.1", True),
+        ("10.0.0.2:5432", True),
+        ("[::1]:80", True),
+        ("::1", True),
+        ("postgres:5432", False),
+        ("user", False),
+    ],
+)
+def test_a_node_is_an_address_or_a_name(name: str, is_one: bool) -> None:
+    assert is_address(name) is is_one
 
 
 def test_a_server_that_is_starting_is_waited_for(stack: Stack) -> None:
