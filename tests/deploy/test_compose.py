@@ -294,7 +294,7 @@ def test_metrics_of_any_sdk_pass_the_collector_over_both_protocols(stack: Stack,
     (tmp_path / "message").write_bytes(struct.pack("!BI", 0, len(message)) + message)  # gRPC's frame, uncompressed
     call = stack.url("collector over gRPC", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")
     options = ["--silent", "--show-error", "--http2-prior-knowledge", "--dump-header", "-", "--output", "/dev/null"]
-    headers = ["--header", "content-type: application/grpc", "--header", "te: trailers"]
+    headers = ["--header", "content-type: application/grpc", "--header", "te: trailers"]  # codespell:ignore te
     curl = [installed("curl"), *options, *headers, "--data-binary", f"@{tmp_path / 'message'}", call]
     done = subprocess.run(curl, check=True, text=True, capture_output=True, timeout=60)
     assert "grpc-status: 0" in done.stdout.splitlines()
