@@ -112,6 +112,18 @@ def server_directory() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def a_minute_for_postgres() -> Iterator[None]:
+    """Let polls wait for a PostgreSQL that responds: after a second they count it as down.
+
+    Tests of a server that hangs set the timeout themselves.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.database.postgres.MONITOR_TIMEOUT_S", 60.0)
+        patch.setattr("service.database.replica.LOOKUP_TIMEOUT_S", 60.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A running primary that other servers may follow."""

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.polling import eventually
 from tests.servers.port import free_port
 from tests.servers.program import installed
 
@@ -66,9 +67,12 @@ def own_metrics(command: Sequence[str | Path], until: str) -> str:
 
 @contextmanager
 def scraping(target: str, directory: Path) -> Iterator[str]:
-    """Yield the URL of a Prometheus that stores exemplars and scrapes the address twice a second."""
+    """Yield the URL of a Prometheus that stores exemplars and scrapes the address, once it responds.
+
+    The interval is also the timeout of a scrape, which takes more than half a second on a busy machine.
+    """
     config = {
-        "global": {"scrape_interval": "500ms"},
+        "global": {"scrape_interval": "2s"},
         "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": [target]}]}],
     }
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config), "utf-8")
@@ -81,7 +85,15 @@ def scraping(target: str, directory: Path) -> Iterator[str]:
         "--enable-feature=exemplar-storage",
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+
+        def is_ready() -> bool:
+            assert server.poll() is None, "Prometheus has ended: its port was taken"
+            with suppress(httpx.TransportError):
+                return httpx.get(f"{url}/-/ready").is_success
+            return False
+
         try:
+            eventually(is_ready)
             yield url
         finally:
             server.terminate()

@@ -79,6 +79,7 @@ def a_minute_for_redis() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("service.cache.redis.client", "service.api.rate_limit"):
             patch.setattr(f"{module}.RESPONSE_TIMEOUT_S", 30.0)
+        patch.setattr("service.cache.redis.subscription.HEARTBEAT_S", 30.0)
         yield
 
 

@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.polling import eventually
 
 SLEEPER = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(600)"
 DEAF_SLEEPER = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER
@@ -18,16 +18,6 @@ child = subprocess.Popen([
                           sys.argv[2]], stdin=subprocess.PIPE)
 time.sleep(600)
 """
-
-
-def eventually(claim: Callable[[], bool], *, within_s: float = 60.0) -> bool:
-    """Return whether the claim came true in time."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if claim():
-            return True
-        time.sleep(0.05)
-    return claim()
 
 
 @pytest.mark.parametrize("command", [SLEEPER, DEAF_SLEEPER], ids=["willing", "deaf to SIGTERM"])
@@ -41,8 +31,8 @@ def test_a_starter_that_is_killed_leaves_neither_process_nor_directory(tmp_path:
         pid = int(starter.stdout.readline())
         assert psutil.pid_exists(pid)
         starter.kill()
-        assert eventually(lambda: not psutil.pid_exists(pid))
-        assert eventually(lambda: not directory.exists())
+        eventually(lambda: not psutil.pid_exists(pid))
+        eventually(lambda: not directory.exists())
 
 
 def test_closing_its_input_ends_the_command() -> None:

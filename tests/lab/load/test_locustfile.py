@@ -95,7 +95,10 @@ def recording_handler(received: list[ReceivedRequest], delay_s: float, *, then: 
 
 
 async def locust(
-    *options: str, environ: Mapping[str, str], enough: asyncio.Event | None = None
+    *options: str,
+    environ: Mapping[str, str],
+    enough: asyncio.Event | None = None,
+    printing_line: Callable[[str], None] = lambda _: None,
 ) -> tuple[int | None, str]:
     """Return how Locust ended and what it printed; it is stopped when there is enough."""
     process = await asyncio.create_subprocess_exec(
@@ -105,31 +108,46 @@ async def locust(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+    assert process.stdout is not None
+    output = process.stdout
+
+    async def print_lines() -> str:
+        lines: list[str] = []
+        async for line in output:
+            lines.append(line.decode())
+            printing_line(lines[-1])
+        await process.wait()
+        return "".join(lines)
+
     async with asyncio.TaskGroup() as group:
-        printing = group.create_task(process.communicate())
+        printing = group.create_task(print_lines())
         if enough is not None:
             stopping = group.create_task(enough.wait())
             await asyncio.wait([printing, stopping], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             with suppress(ProcessLookupError):
                 process.terminate()
-    printed, _ = printing.result()
-    return process.returncode, printed.decode()
+    return process.returncode, printing.result()
 
 
 def visited(*groups_of_options: tuple[str, ...], **variables: str) -> tuple[list[list[ReceivedRequest]], list[str]]:
     """Return the requests of concurrent Locust processes to a slow and a fast arm, and their output.
 
-    They are stopped as soon as both arms have received enough, however long that takes on this machine.
+    They are stopped as soon as both arms have received enough and one process has reported that every reader runs,
+    however long that takes on this machine.
     """
     received: list[list[ReceivedRequest]] = [[], []]
 
     async def run() -> list[str]:
-        enough = asyncio.Event()
+        enough, is_spawned = asyncio.Event(), asyncio.Event()
 
         def look() -> None:
-            if min(map(len, received)) > ENOUGH:
+            if is_spawned.is_set() and min(map(len, received)) > ENOUGH:
                 enough.set()
+
+        def notice(line: str) -> None:
+            if "All users spawned" in line:
+                is_spawned.set()
 
         async with (
             stub_service(recording_handler(received[0], 0.02, then=look)) as slow,
@@ -137,7 +155,10 @@ def visited(*groups_of_options: tuple[str, ...], **variables: str) -> tuple[list
         ):
             environ = {"FLIGHTDECK_ARMS": f"slow={slow},quick={quick}", "FLIGHTDECK_MIX": "everyday"} | variables
             ended = await asyncio.gather(
-                *(locust(*options, environ=environ, enough=enough) for options in groups_of_options)
+                *(
+                    locust(*options, environ=environ, enough=enough, printing_line=notice)
+                    for options in groups_of_options
+                )
             )
         return [printed for _, printed in ended]
 

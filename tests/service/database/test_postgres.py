@@ -9,6 +9,7 @@ from sqlalchemy.exc import ProgrammingError
 from service.core.database_url import unindexed_twin
 from service.core.models import Flight
 from service.errors import DatabaseBusy, DatabaseUnreachable, NotReady, StatementTimeout
+from service.settings import Settings
 from tests.servers.databases import checked_out, opened
 from tests.servers.port import free_port
 from tests.servers.postgres import PostgresServer
@@ -22,7 +23,7 @@ def url(postgres_url: URL) -> str:
 
 
 async def test_a_statement_that_takes_too_long_is_cancelled_by_the_server(url: str) -> None:
-    async with opened(url, statement_timeout_s=0.1) as database:
+    async with opened(url, statement_timeout_s=0.5) as database:
         with pytest.raises(StatementTimeout):
             async with database.reading() as session:
                 await session.execute(text("SELECT pg_sleep(5)"))
@@ -45,7 +46,8 @@ async def test_only_with_timeouts_does_the_server_know_limits(
     url: str, techniques: str, expected: tuple[str, str]
 ) -> None:
     limits = select(func.current_setting("statement_timeout"), func.current_setting("lock_timeout"))
-    async with opened(url, techniques=techniques) as database, database.reading() as session:
+    defaults = {name: Settings.model_fields[name].default for name in ("statement_timeout_s", "lock_timeout_s")}
+    async with opened(url, techniques=techniques, **defaults) as database, database.reading() as session:
         assert tuple((await session.execute(limits)).one()) == expected
 
 

@@ -18,6 +18,7 @@ from service.settings import Settings
 from tests.polling import eventually
 from tests.servers.arm import BEARER, WRITE_TOKEN, Arm, running_arm
 from tests.servers.asgi import serving
+from tests.servers.databases import A_MINUTE
 from tests.servers.postgres import PostgresServer
 
 
@@ -104,7 +105,7 @@ def arm(primary: URL, replica: URL, **settings: Any) -> Iterator[Arm]:
         "database_url": primary.render_as_string(hide_password=False),
         "database_replica_url": replica.render_as_string(hide_password=False),
     }
-    usual: dict[str, Any] = {"techniques": "all", "write_token": WRITE_TOKEN, "replica_max_lag_s": 60}
+    usual: dict[str, Any] = {"techniques": "all", "write_token": WRITE_TOKEN, "replica_max_lag_s": 60, **A_MINUTE}
     with running_arm(Settings(**usual | shown | settings)) as running:
         yield running
 

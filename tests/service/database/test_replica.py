@@ -14,7 +14,7 @@ from service.database.reads import Consistency, current_consistency
 from service.database.replica import PRIMARY_POSITION, READ_REASONS
 from service.errors import DatabaseUnreachable
 from service.settings import Settings
-from tests.servers.databases import checked_out
+from tests.servers.databases import A_MINUTE, checked_out
 from tests.servers.postgres import PostgresServer, replica_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server("postgresql")]
@@ -73,7 +73,8 @@ async def watching(primary: URL, replica: URL, *, start: bool = True, **settings
     registry = CollectorRegistry()
     urls = {"database_url": primary, "database_replica_url": replica}
     shown = {name: url.render_as_string(hide_password=False) for name, url in urls.items()}
-    database = Database(Settings(**{"techniques": "all"} | shown | settings), registry=registry)  # type: ignore[arg-type]  # settings by name
+    usual = {"techniques": "all", "replica_max_lag_s": 60} | A_MINUTE
+    database = Database(Settings(**usual | shown | settings), registry=registry)  # type: ignore[arg-type]  # settings by name
     async with AsyncExitStack() as stack:
         if start:
             await stack.enter_async_context(database)
@@ -120,7 +121,7 @@ async def test_an_arm_without_indexes_reads_the_replicas_twin(postgres_url: URL,
 async def test_a_process_reads_its_own_write_while_the_replica_lacks_it(
     postgres_url: URL, on_replica: URL, replica: PostgresServer
 ) -> None:
-    async with watching(postgres_url, on_replica, replica_max_lag_s=60) as watched:
+    async with watching(postgres_url, on_replica) as watched:
         await watched.until_reads_are_on(replica=True)
         replica.run("SELECT pg_wal_replay_pause()")
         await watched.write(7)
@@ -135,8 +136,7 @@ async def test_a_process_reads_its_own_write_while_the_replica_lacks_it(
 async def test_a_client_reads_its_write_to_another_process_and_others_may_not_yet(
     postgres_url: URL, on_replica: URL, replica: PostgresServer
 ) -> None:
-    one = watching(postgres_url, on_replica, replica_max_lag_s=60)
-    other = watching(postgres_url, on_replica, replica_max_lag_s=60)
+    one, other = watching(postgres_url, on_replica), watching(postgres_url, on_replica)
     async with one as writer, other as reader:
         await reader.until_reads_are_on(replica=True)
         replica.run("SELECT pg_wal_replay_pause()")
@@ -218,8 +218,9 @@ async def test_a_replica_that_stops_in_the_middle_of_a_read_is_remembered(
 
 
 async def test_a_replica_that_is_silent_costs_no_read_for_long(
-    postgres_url: URL, on_replica: URL, replica: PostgresServer
+    postgres_url: URL, on_replica: URL, replica: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("service.database.postgres.MONITOR_TIMEOUT_S", 1.0)  # that of production
     async with watching(postgres_url, on_replica) as watched:
         await watched.until_reads_are_on(replica=True)
         assert replica.process
@@ -279,7 +280,7 @@ async def test_what_waits_for_the_replica_runs_when_it_has_caught_up(
     async def action() -> None:
         ran.set()
 
-    async with watching(postgres_url, on_replica, replica_max_lag_s=60) as watched:
+    async with watching(postgres_url, on_replica) as watched:
         await watched.until_reads_are_on(replica=True)
         replica.run("SELECT pg_wal_replay_pause()")
         await watched.write(2)

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from secrets import token_hex
@@ -9,6 +8,7 @@ from service.cache.layered import LayeredCache
 from service.cache.levels import Levels
 from service.cache.lru import EntryLru
 from service.cache.redis.store import RedisStore, RedisStoreOptions
+from tests.polling import eventually_in_loop
 from tests.servers.redis import RedisServer
 from tests.service.conftest import Lookups
 
@@ -22,29 +22,21 @@ def namespace() -> str:
 
 @pytest.fixture
 async def process(namespace: str, lookups: Lookups) -> AsyncIterator[Process]:
-    """Return a factory for the caches of several processes: each has its own connections and LRU."""
+    """Return a factory for the caches of several processes: each has its own connections and LRU.
+
+    Requests wait `timeout_s` for a computation, which is as long as the lease of another process.
+    """
     async with AsyncExitStack() as running:
 
-        async def process(server: RedisServer, *, has_local: bool = True, variant: str = "") -> LayeredCache:
-            store = RedisStore(server.url, RedisStoreOptions(namespace=namespace, variant=variant, lease_s=2.0))
+        async def process(server: RedisServer, *, has_local: bool = True, timeout_s: float = 2.0) -> LayeredCache:
+            store = RedisStore(server.url, RedisStoreOptions(namespace=namespace, lease_s=timeout_s))
             local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups) if has_local else None
-            cache = LayeredCache(Levels(store, local=local, meter=lookups), timeout_s=2.0)
+            cache = LayeredCache(Levels(store, local=local, meter=lookups), timeout_s=timeout_s)
             return await running.enter_async_context(cache)
 
         yield process
 
 
-async def eventually(claim: Callable[[], bool], *, within_s: float) -> None:
-    """Return when the claim is true; raise on timeout."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within_s
-    for _ in range(100_000):
-        if claim():
-            return
-        assert loop.time() < deadline, f"not true within {within_s} s"
-        await asyncio.sleep(0.002)
-
-
 async def until_subscribed(cache: LayeredCache) -> None:
     """Return when the process receives invalidations."""
-    await eventually(lambda: cache.levels.store.max_local_age_s > 1, within_s=60)
+    await eventually_in_loop(lambda: cache.levels.store.max_local_age_s > 1)

@@ -75,6 +75,7 @@ async def test_no_reader_sees_what_was_a_second_before_the_write_of_another_proc
 def production_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Count a Redis that hangs as down after the time of production."""
     monkeypatch.setattr("service.cache.redis.client.RESPONSE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("service.cache.redis.subscription.HEARTBEAT_S", 0.4)
 
 
 @pytest.mark.usefixtures("production_timeout")

@@ -9,8 +9,9 @@ from service.cache.layered import LayeredCache
 from service.cache.lookup import Deliver
 from service.cache.redis.store import RedisStore
 from service.http.cache_model.policy import CachePolicy
+from tests.polling import eventually_in_loop
 from tests.servers.redis import RedisServer
-from tests.service.cache.redis.conftest import Process, eventually, until_subscribed
+from tests.service.cache.redis.conftest import Process, until_subscribed
 from tests.service.conftest import Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +76,7 @@ def back(server: RedisServer, *, was_frozen: bool) -> None:
 def was_frozen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     if request.param:
         monkeypatch.setattr("service.cache.redis.client.RESPONSE_TIMEOUT_S", TIMEOUT_S)
+        monkeypatch.setattr("service.cache.redis.subscription.HEARTBEAT_S", 0.4)
     return bool(request.param)
 
 
@@ -126,7 +128,7 @@ async def test_a_write_while_redis_is_down_leaves_no_stale_entry(
     async with asyncio.timeout(60):
         await database.write(writer)
     assert await cached_value(writer, database) == 2
-    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=60)
+    await eventually_in_loop(lambda: reader.levels.fresh(b"/boards/JFK") is None)
     assert await cached_value(reader, database) == 2
     back(own_redis, was_frozen=was_frozen)
     for cache in (writer, reader):
@@ -147,7 +149,7 @@ async def test_a_process_that_cannot_reach_redis_publishes_its_invalidations_lat
     await database.write(writer)
     assert await cached_value(writer, database) == 2
     assert await cached_value(reader, database) == 1, "no invalidation could be delivered"
-    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=60)
+    await eventually_in_loop(lambda: reader.levels.fresh(b"/boards/JFK") is None)
     assert await cached_value(reader, database) == 2
 
 
@@ -202,7 +204,7 @@ async def test_entries_invalidated_while_disconnected_are_not_served_afterwards(
     # Redis is up before the reader has noticed; a process that starts now publishes while the reader is not subscribed.
     other = await process(own_redis)
     await database.write(other)
-    await eventually(lambda: reader.levels.fresh(b"/boards/JFK") is None, within_s=60)
+    await eventually_in_loop(lambda: reader.levels.fresh(b"/boards/JFK") is None)
     assert await cached_value(reader, database) == 2
 
 

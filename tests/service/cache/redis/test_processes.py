@@ -10,8 +10,9 @@ from service.cache.lookup import Deliver
 from service.cache.lru import EntryLru
 from service.cache.redis.store import RedisStore, RedisStoreOptions
 from service.http.cache_model.policy import CachePolicy
+from tests.polling import eventually_in_loop
 from tests.servers.redis import RedisServer
-from tests.service.cache.redis.conftest import Process, eventually, until_subscribed
+from tests.service.cache.redis.conftest import Process, until_subscribed
 from tests.service.conftest import Lookups, entry_with
 
 pytestmark = pytest.mark.anyio
@@ -20,17 +21,22 @@ KEY = b"/boards/JFK"
 POLICY = CachePolicy(cache="board", technique="response_cache", ttl_s=60, stale_s=60)
 
 
-class Application:
-    """Computes a response slowly and counts the computations."""
+LONG_S = 60.0
+"""A timeout, and a lease, beyond every pause of a busy machine."""
 
-    def __init__(self, *, seconds: float = 0.0) -> None:
+
+class Application:
+    """Computes a response as soon as it may, and counts the computations."""
+
+    def __init__(self) -> None:
         self.runs = 0
-        self._seconds = seconds
+        self.go_on = asyncio.Event()
+        self.go_on.set()
 
     async def __call__(self, deliver: Deliver) -> None:
         self.runs += 1
         body = b"%d" % self.runs
-        await asyncio.sleep(self._seconds)
+        await self.go_on.wait()
         await deliver(entry_with(body, tags=("t",), cache=""))
 
 
@@ -53,11 +59,16 @@ async def test_what_one_process_computed_all_send(process: Process, shared_redis
 async def test_processes_that_miss_at_once_compute_once(
     process: Process, shared_redis: RedisServer, lookups: Lookups
 ) -> None:
-    application = Application(seconds=0.2)
-    caches = [await process(shared_redis) for _ in range(4)]
+    application = Application()
+    application.go_on.clear()
+    caches = [await process(shared_redis, timeout_s=LONG_S) for _ in range(4)]
     for cache in caches:
         await until_subscribed(cache)
-    values = await asyncio.gather(*(cached_value(cache, application) for cache in caches for _ in range(5)))
+    readers = [asyncio.create_task(cached_value(cache, application)) for cache in caches for _ in range(5)]
+    await eventually_in_loop(lambda: application.runs)
+    await asyncio.sleep(0.1)  # in which the others find the lease taken
+    application.go_on.set()
+    values = await asyncio.gather(*readers)
     assert set(values) == {b"1"}
     assert application.runs == 1
     assert lookups.results["board", "shared", "miss"] == 1
@@ -67,13 +78,13 @@ async def test_processes_that_miss_at_once_compute_once(
 async def test_when_the_computing_process_vanishes_another_one_computes(
     process: Process, shared_redis: RedisServer
 ) -> None:
-    vanishing = await process(shared_redis)
+    vanishing = await process(shared_redis, timeout_s=0.5)
     lease = (await vanishing.levels.store.fetch(KEY)).lease
     assert lease is not None
     assert lease.is_granted
     application = Application()
     async with asyncio.timeout(60):
-        assert await cached_value(await process(shared_redis), application) == b"1"
+        assert await cached_value(await process(shared_redis, timeout_s=0.5), application) == b"1"
 
 
 async def test_an_invalidation_reaches_the_memory_of_every_process_within_a_second(
@@ -87,14 +98,14 @@ async def test_an_invalidation_reaches_the_memory_of_every_process_within_a_seco
         assert cache.levels.fresh(KEY) is not None
     await caches[0].invalidate(["t"])
     assert caches[0].levels.fresh(KEY) is None, "at once in the process that wrote"
-    await eventually(lambda: not any(cache.levels.fresh(KEY) for cache in caches), within_s=60)
+    await eventually_in_loop(lambda: not any(cache.levels.fresh(KEY) for cache in caches))
     assert [await cached_value(cache, application) for cache in caches] == [b"2"] * 3
 
 
 async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared_redis: RedisServer) -> None:
-    brief = CachePolicy(cache="board", technique="response_cache", ttl_s=0.05, stale_s=60, jitter=0)
-    application = Application(seconds=0.1)
-    caches = [await process(shared_redis, has_local=False) for _ in range(4)]
+    brief = CachePolicy(cache="board", technique="response_cache", ttl_s=0.05, stale_s=600, jitter=0)
+    application = Application()
+    caches = [await process(shared_redis, has_local=False, timeout_s=LONG_S) for _ in range(4)]
 
     async def once(cache: LayeredCache) -> bytes:
         lookup = await cache.get(KEY, brief, application, application)
@@ -102,10 +113,14 @@ async def test_only_one_process_refreshes_a_stale_entry(process: Process, shared
         return lookup.entry.body
 
     assert await once(caches[0]) == b"1"
+    application.go_on.clear()
     await asyncio.sleep(0.1)
     assert await asyncio.gather(*(once(cache) for cache in caches)) == [b"1"] * 4
-    await asyncio.sleep(0.15)
+    await eventually_in_loop(lambda: application.runs == 2)
+    assert await asyncio.gather(*(once(cache) for cache in caches)) == [b"1"] * 4
+    await asyncio.sleep(0.05)
     assert application.runs == 2
+    application.go_on.set()
 
 
 async def test_a_process_without_subscription_serves_its_copies_for_a_second(
