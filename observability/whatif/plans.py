@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, column, func, select, table, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from observability.core.internal_errors import suppress_internal_errors
@@ -100,7 +101,7 @@ class Plans:
         try:
             with suppress_internal_errors("whatif"):
                 with engine.connect() as connection:
-                    self._found(statement, full_scan(connection, sql, parameters))
+                    self._found(statement, _scan(connection, sql, parameters))
                 engine.dispose()
         finally:
             self._busy.release()
@@ -109,7 +110,7 @@ class Plans:
         try:
             with suppress_internal_errors("whatif"):
                 async with engine.connect() as connection:
-                    self._found(statement, await connection.run_sync(full_scan, sql, parameters))
+                    self._found(statement, await connection.run_sync(_scan, sql, parameters))
                 await engine.dispose()
         finally:
             self._busy.release()
@@ -120,6 +121,17 @@ class Plans:
             self.scans.pop(statement, None)
         else:
             self.scans[statement] = replace(scan, table=self._tables(scan.table))
+
+
+class PlanUnavailable(RuntimeError):
+    """The database returned no plan; the message has nothing of the statement."""
+
+
+def _scan(connection: Connection, sql: str, parameters: Any) -> FullScan | None:
+    try:
+        return full_scan(connection, sql, parameters)
+    except DBAPIError as error:  # its message has the values, and so may the driver's
+        raise PlanUnavailable(f"{connection.dialect.name} returned no plan: {type(error.orig).__name__}") from None
 
 
 def full_scan(connection: Connection, sql: str, parameters: Any) -> FullScan | None:

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import URL, Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from observability.core.internal_errors import internal_error_count, raise_internal_errors
@@ -15,6 +16,7 @@ from observability.testing import CapturedTelemetry, capture_telemetry, lifespan
 from observability.whatif import plans
 from observability.whatif.plans import FullScan, full_scan
 
+SECRET: Final = "hunter2-secret"
 ROWS: Final = 20_000
 PER_CUSTOMER: Final = 20
 SQLITE_ROWS: Final = f"WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < {ROWS})"  # noqa: S608 a number
@@ -183,22 +185,25 @@ async def test_without_the_setting_nothing_is_explained(captured: CapturedTeleme
 
 
 @pytest.mark.anyio
-async def test_a_plan_that_cannot_be_had_is_not_waited_for(
-    captured: CapturedTelemetry, sqlite: Engine, monkeypatch: pytest.MonkeyPatch
+async def test_a_plan_that_cannot_be_had_is_not_waited_for_and_no_value_is_logged(
+    captured: CapturedTelemetry, sqlite: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
-        raise RuntimeError("no plan")
+        raise OperationalError("SELECT 7", (SECRET,), ValueError(SECRET))
 
     app = parcel_service(sqlite)
     telemetry = captured.instrument(app, engines={"primary": sqlite}, whatif=True, explain=True)
     assert telemetry.whatif is not None
     assert telemetry.whatif.plans is not None
+    monkeypatch.setattr("observability.core.internal_errors._internal_errors.counts", {})  # the first one is logged
     before = internal_error_count("whatif")
     with monkeypatch.context() as patched, raise_internal_errors(False):
         patched.setattr(plans, "full_scan", fail)
         async with lifespan_client(app) as client, asyncio.timeout(60):
             while internal_error_count("whatif") == before:
                 assert (await client.get("/parcels/7")).json() == PER_CUSTOMER
+    assert "sqlite returned no plan: ValueError" in caplog.text
+    assert SECRET not in caplog.text
     telemetry.whatif.plans._due_s.clear()
     await requested_until_explained(app, captured)
     check_metrics(captured)
