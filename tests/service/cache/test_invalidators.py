@@ -11,8 +11,14 @@ from starlette.types import Receive, Scope, Send
 from service.cache import invalidators as edge
 from service.cache.invalidators import EdgePurger, Invalidators
 from tests.service.conftest import Clock, Lookups
+from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
 
 
 class Edge:

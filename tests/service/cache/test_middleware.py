@@ -22,8 +22,15 @@ from service.http.cache_model.entry import entry_of
 from service.http.cache_model.policy import CachePolicy, PolicyTable
 from service.http.cache_model.tags import tag_response
 from tests.service.conftest import Clock, Lookups, get
+from tests.virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
+
 
 POLICIES = PolicyTable(
     {
