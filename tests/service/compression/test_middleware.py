@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.compression.middleware import CompressionMiddleware
 from service.http.cache_model.entry import set_entry
+from tests.polling import eventually_in_loop
 from tests.service.compression.test_codings import unpack
 from tests.service.conftest import Bodies, entry_with, get, thread_pool
 
@@ -136,7 +137,7 @@ async def test_a_stream_is_compressed_part_by_part_and_none_is_withheld(bodies: 
 
     scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"accept-encoding", b"zstd")]}
     running = asyncio.create_task(_run(compressed(response, bodies), scope, receive, send))
-    await asyncio.sleep(0.02)
+    await eventually_in_loop(lambda: len(messages) >= 2)
     reader = unpack("zstd")
     assert dict(messages[0]["headers"])[b"content-encoding"] == b"zstd"
     assert b"content-length" not in dict(messages[0]["headers"])
