@@ -38,7 +38,7 @@ class Application:
         await deliver(entry_with(body, tags=("t",), cache=""))
 
 
-@pytest.fixture(params=[60.0], ids=["patient"])
+@pytest.fixture(params=[60.0])
 def cache(request: pytest.FixtureRequest, lookups: Lookups) -> LayeredCache:
     local = EntryLru(level="local", max_bytes=1_000_000, meter=lookups)
     shared = EntryLru(level="shared", max_bytes=1_000_000, meter=lookups)
@@ -145,7 +145,7 @@ async def test_a_cancelled_computation_leaves_no_request_waiting(cache: LayeredC
     assert await leader is None
 
 
-@pytest.mark.parametrize("cache", [0.5], ids=["impatient"], indirect=True)
+@pytest.mark.parametrize("cache", [0.5], indirect=True)
 async def test_a_computation_that_hangs_is_not_awaited_beyond_the_timeout(cache: LayeredCache) -> None:
     hanging, working = Application(), Application()
     working.go_on.set()
