@@ -21,7 +21,6 @@ from lab.measure.rounds import Progress
 from lab.run import Comparison, Job, RunOptions, experiment_jobs, run, started_arms
 
 WHATIF: Final = {"OBSERVABILITY_WHATIF": "1", "OBSERVABILITY_WHATIF_EXPLAIN": "1"}
-WARM_UP_S: Final = 2.0
 METHOD: Final = {method.technique: method for method in METHODS}
 
 Measure = Callable[[Sequence[Job], RunOptions, Progress], Awaitable[LabResult]]
@@ -31,6 +30,7 @@ Observe = Callable[[Experiment, ExperimentResult, RunOptions], AbstractAsyncCont
 
 @asynccontextmanager
 async def _baseline(experiment: Experiment, found: ExperimentResult, options: RunOptions) -> AsyncIterator[Baseline]:
+    """Yield the arm; it is warmed up like those of the measurement, whose caches were full before their first round."""
     comparison = Comparison(experiment=experiment, sides={found.off.name: experiment.base})
     async with started_arms(comparison, options, settings=WHATIF) as started, Generator() as generator:
         (arm,) = started.arms
@@ -38,7 +38,7 @@ async def _baseline(experiment: Experiment, found: ExperimentResult, options: Ru
             arm.name,
             arm.url,
             model=ClosedLoop(clients=options.plan.clients),
-            phase=Phase(duration_s=WARM_UP_S),
+            phase=Phase(duration_s=options.plan.warm_up_s),
             stream=0,
             token=arm.token,
         )
